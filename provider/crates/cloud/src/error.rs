@@ -1,0 +1,133 @@
+//! What can go wrong in a cloud. Decided once, where the cloud's code is known; shown once, in the
+//! provider's `diagnose.rs`.
+
+use std::{error::Error as StdError, fmt};
+
+/// The result of a call to a cloud.
+pub type Result<T, E = CloudError> = std::result::Result<T, E>;
+
+/// One failed call. `Display` is one sentence without the source, lower case, without a full stop.
+#[derive(Debug)]
+pub struct CloudError {
+    /// What kind of failure it is: what to do next depends on this alone.
+    pub kind: ErrorKind,
+    /// The call, in the cloud's own words: `RunInstances`.
+    pub operation: &'static str,
+    /// The object it was about: an id, a name, an instance type.
+    pub object: Option<String>,
+    /// The cloud's code: `InsufficientInstanceCapacity`.
+    pub code: Option<String>,
+    /// The cloud's request id, for its support.
+    pub request_id: Option<String>,
+    /// What the cloud said.
+    pub message: String,
+    /// The cause below.
+    pub source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl CloudError {
+    /// An error with no more than what is always known.
+    pub fn new(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            operation,
+            object: None,
+            code: None,
+            request_id: None,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// The object it was about.
+    #[must_use]
+    pub fn object(mut self, object: impl Into<String>) -> Self {
+        self.object = Some(object.into());
+        self
+    }
+
+    /// The cloud's code.
+    #[must_use]
+    pub fn code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    /// The cause below.
+    #[must_use]
+    pub fn source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
+impl fmt::Display for CloudError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.operation)?;
+        if let Some(object) = &self.object {
+            write!(f, " of {object}")?;
+        }
+        write!(f, " failed: {}", self.message)?;
+        if let Some(code) = &self.code {
+            write!(f, " (code {code})")?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for CloudError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+/// The kinds of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The zone has no such machine now. Another offer may do.
+    InsufficientCapacity,
+    /// The account may not have so many. Nobody but the user can change that.
+    QuotaExceeded,
+    /// Too many calls.
+    Throttled,
+    /// No credentials, or expired ones.
+    Unauthenticated,
+    /// The credentials do not allow this call.
+    PermissionDenied,
+    /// The request itself is wrong: a name, a type, a size.
+    InvalidRequest,
+    /// Something else has the name or the token already.
+    Conflict,
+    /// It cannot go while something else needs it.
+    InUse,
+    /// This cloud cannot do that.
+    Unsupported,
+    /// The cloud did not answer, or answered with a failure of its own.
+    Unavailable,
+    /// The caller's time was over.
+    Timeout,
+    /// The user stopped the run.
+    Cancelled,
+    /// None of these.
+    Other,
+}
+
+impl ErrorKind {
+    /// Whether the same call, made again after a while, may succeed by itself.
+    pub fn retryable(self) -> bool {
+        match self {
+            Self::Throttled | Self::Unavailable => true,
+            Self::InsufficientCapacity
+            | Self::QuotaExceeded
+            | Self::Unauthenticated
+            | Self::PermissionDenied
+            | Self::InvalidRequest
+            | Self::Conflict
+            | Self::InUse
+            | Self::Unsupported
+            | Self::Timeout
+            | Self::Cancelled
+            | Self::Other => false,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What a cloud must do for us, and nothing about how.
+//!
+//! The doc comments of [`Cloud`] are the contract; the conformance suite is that contract as a
+//! program. This crate knows no Terraform, no engine and no vendor SDK, and it depends on no other
+//! crate of this workspace.
+
+mod error;
+mod tags;
+mod types;
+
+pub use error::{CloudError, ErrorKind, Result};
+pub use tags::{Phase, TagFilter, Tags, tag};
+pub use types::{
+    Address, AddressId, AddressRequest, CloudName, Console, Fleet, FleetKey, FleetRequest, Ingress,
+    Instance, InstanceId, InstanceState, LaunchRequest, Limits, ObjectId, Offer, PlacementStrategy,
+    UnknownCloud,
+};
+
+use async_trait::async_trait;
+use std::fmt::Debug;
+
+/// One cloud, in one account and region.
+///
+/// Rules for every method:
+/// - **Idempotent.** A repeat with the same request has the effect of one call, also when the first
+///   call's answer was lost. Requests that create carry a `token`: same token, same object.
+/// - **None waits.** A call returns as soon as the cloud has accepted it. An instance may come back
+///   without being up, an instance that is being terminated is still listed. Waiting is the caller's
+///   ([`Cloud::list_instances`] is made to be polled: one call for a whole fleet).
+/// - **Absent is not an error.** Reads answer `None` or an empty list; deletes answer `Ok`.
+/// - **Errors tell the truth.** [`ErrorKind`] is decided by the cloud's code, never guessed; what
+///   the cloud said (code, message, request id) is carried along.
+/// - **No secrets** in errors, in `Debug` or in tracing.
+#[async_trait]
+pub trait Cloud: Debug + Send + Sync {
+    /// Which cloud this is.
+    fn name(&self) -> CloudName;
+
+    /// What is known without a call.
+    fn limits(&self) -> Limits;
+
+    /// The zones of the region that offer *all* of `instance_types`, best first. An empty list of
+    /// types asks for every zone.
+    async fn list_zones(&self, region: &str, instance_types: &[String]) -> Result<Vec<String>>;
+
+    /// Claims the fleet's name in its region and makes its placement and network. The same request
+    /// again returns the same fleet, also when a first call died half-way: what is missing is made.
+    /// A name that is claimed by a fleet with phase `ready` or by another token is `Conflict`.
+    async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet>;
+
+    /// The fleet as the cloud has it now.
+    async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>>;
+
+    /// Removes placement and network. `InUse` while an address or an instance is left in it, with
+    /// their names in the message.
+    async fn delete_fleet(&self, key: &FleetKey) -> Result<()>;
+
+    /// Reserves an internal address in the fleet, before there is an instance to hold it.
+    async fn reserve_address(&self, request: &AddressRequest) -> Result<Address>;
+
+    /// Every reserved address of the fleet whose tags match.
+    async fn list_addresses(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Address>>;
+
+    /// Gives the address back. `InUse` while an instance that is not terminated holds it.
+    async fn release_address(&self, fleet: &FleetKey, id: &AddressId) -> Result<()>;
+
+    /// Launches `count` identical instances, all or none: when the cloud cannot give them all, what
+    /// it gave is removed before the error is returned. The same token again returns the same
+    /// instances while they live; with another request it is `Conflict`.
+    async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>>;
+
+    /// Every instance of the fleet whose tags match, also those that are stopped or on their way
+    /// out. Instances that are gone for good are left out. Pages are followed to the end.
+    async fn list_instances(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>>;
+
+    /// Starts an instance that is stopped: same address, same disk.
+    async fn start_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()>;
+
+    /// Reboots an instance that runs but does not work: same address, same disk.
+    async fn reboot_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()>;
+
+    /// Starts to remove the instances. The operating system is asked to stop first, so that units
+    /// get SIGTERM and drain; what does not stop in the cloud's own time is cut off.
+    async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()>;
+
+    /// What the instance wrote to its serial console, at least the last 64 KB as far as the cloud
+    /// keeps them. May lag behind.
+    async fn console(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Console>;
+
+    /// The very bytes the instance was launched with.
+    async fn user_data(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Option<Vec<u8>>>;
+
+    /// Makes the service's rule for traffic from outside exactly this one; no CIDR closes it.
+    async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()>;
+
+    /// The rules as the cloud has them now.
+    async fn list_ingress(&self, fleet: &FleetKey) -> Result<Vec<Ingress>>;
+
+    /// Sets these tags on these objects and leaves every other tag alone.
+    async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()>;
+}

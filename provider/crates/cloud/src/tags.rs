@@ -1,0 +1,94 @@
+//! The tags by which everything is found again. One list; no other file spells a key.
+//!
+//! Nothing in a tag is per VM, so that N identical instances are one launch.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Tag keys.
+pub mod tag {
+    /// Who made it: [`MANAGED_BY_US`].
+    pub const MANAGED_BY: &str = "disagg:managed-by";
+    /// The value of [`MANAGED_BY`].
+    pub const MANAGED_BY_US: &str = "terraform-provider-disagg";
+    /// The fleet's name.
+    pub const FLEET: &str = "disagg:fleet";
+    /// The service, `name@uid`.
+    pub const SERVICE: &str = "disagg:service";
+    /// The replica group's name; absent on the router and its address.
+    pub const GROUP: &str = "disagg:group";
+    /// `router`, `prefill`, `decode` or `worker`.
+    pub const ROLE: &str = "disagg:role";
+    /// The launch that made the instance: one token, one launch.
+    pub const LAUNCH: &str = "disagg:launch";
+    /// The digest of what was baked into the instance.
+    pub const DIGEST: &str = "disagg:digest";
+    /// [`Phase`](super::Phase).
+    pub const PHASE: &str = "disagg:phase";
+    /// When the router was first healthy, RFC 3339; a router with it is live.
+    pub const READY_AT: &str = "disagg:ready-at";
+    /// The served model, on the service's address.
+    pub const MODEL: &str = "disagg:model";
+    /// Dynamo's version, on the service's address.
+    pub const VERSION: &str = "disagg:version";
+    /// The service's port, on the service's address.
+    pub const PORT: &str = "disagg:port";
+    /// The script version that new groups of the service take, on the service's address.
+    pub const SCRIPT_VERSION: &str = "disagg:script-version";
+}
+
+/// Tags of one object.
+pub type Tags = BTreeMap<String, String>;
+
+/// How far the creation of an object has come, as its [`tag::PHASE`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Being made; whoever makes it again may adopt it.
+    Creating,
+    /// Made, and somebody's.
+    Ready,
+}
+
+impl Phase {
+    /// The tag's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Ready => "ready",
+        }
+    }
+
+    /// What the tags say; an object without the tag, or with a word that is not ours, is somebody's.
+    pub fn of(tags: &Tags) -> Self {
+        if tags.get(tag::PHASE).map(String::as_str) == Some(Self::Creating.as_str()) {
+            Self::Creating
+        } else {
+            Self::Ready
+        }
+    }
+}
+
+/// Which objects are meant: those that carry every one of these tags with exactly these values.
+/// An empty filter means all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TagFilter(pub Tags);
+
+impl TagFilter {
+    /// No condition.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// One more condition.
+    #[must_use]
+    pub fn and(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.0.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Whether these tags meet every condition.
+    pub fn matches(&self, tags: &Tags) -> bool {
+        self.0.iter().all(|(key, value)| tags.get(key) == Some(value))
+    }
+}

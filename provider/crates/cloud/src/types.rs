@@ -1,0 +1,325 @@
+//! The nouns of the contract. Ids are opaque and typed, times are what the cloud says.
+//!
+//! Deliberately not here: services, roles, engines. A cloud sees instances, addresses and tags.
+
+use crate::tags::Tags;
+use serde::{Deserialize, Serialize};
+use std::{fmt, net::IpAddr, str::FromStr};
+
+/// The clouds that exist. The list of those that are built in is the provider's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CloudName {
+    /// Processes on this machine, each on a loopback address of its own.
+    Local,
+    /// Amazon EC2.
+    Aws,
+    /// Google Compute Engine.
+    Gcp,
+    /// Azure virtual machines.
+    Azure,
+}
+
+impl CloudName {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [CloudName; 4] = [Self::Local, Self::Aws, Self::Gcp, Self::Azure];
+
+    /// The word in configuration, ids and state.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Aws => "aws",
+            Self::Gcp => "gcp",
+            Self::Azure => "azure",
+        }
+    }
+}
+
+impl fmt::Display for CloudName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that names no cloud.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not a cloud; the clouds are `local`, `aws`, `gcp` and `azure`")]
+pub struct UnknownCloud(pub String);
+
+impl FromStr for CloudName {
+    type Err = UnknownCloud;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCloud> {
+        Self::ALL
+            .into_iter()
+            .find(|name| name.as_str() == text)
+            .ok_or_else(|| UnknownCloud(text.to_owned()))
+    }
+}
+
+/// What a cloud can tell without being asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Greatest size of user data, in bytes as they are sent.
+    pub user_data_bytes: usize,
+    /// Greatest length of a tag's value, in characters.
+    pub tag_value_chars: usize,
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub String);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// An instance, in the cloud's own words (`i-0abc…`).
+    InstanceId
+);
+id!(
+    /// A reserved address, in the cloud's own words (`eni-0abc…`).
+    AddressId
+);
+
+/// Anything that carries tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObjectId {
+    /// The fleet itself.
+    Fleet,
+    /// A reserved address.
+    Address(AddressId),
+    /// An instance.
+    Instance(InstanceId),
+}
+
+/// Which fleet of which region: the name is claimed once per account and region.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FleetKey {
+    /// `us-east-2`, `europe-west4`, …; `local` on the local cloud.
+    pub region: String,
+    /// The fleet's name.
+    pub name: String,
+}
+
+impl fmt::Display for FleetKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.region, self.name)
+    }
+}
+
+/// How the instances of a fleet are placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlacementStrategy {
+    /// One fast fabric: cluster placement group, compact placement policy, availability set.
+    Cluster,
+    /// The same zone, and nothing more is asked for.
+    Zone,
+}
+
+/// A fleet to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetRequest {
+    /// Its name and region.
+    pub key: FleetKey,
+    /// Its one zone.
+    pub zone: String,
+    /// How its instances are placed.
+    pub placement: PlacementStrategy,
+    /// Same token, same fleet.
+    pub token: String,
+    /// Tags of everything that is made for it.
+    pub tags: Tags,
+}
+
+/// A fleet as the cloud has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fleet {
+    /// Its name and region.
+    pub key: FleetKey,
+    /// Its one zone.
+    pub zone: String,
+    /// How its instances are placed.
+    pub placement: PlacementStrategy,
+    /// The token it was made with.
+    pub token: String,
+    /// Its tags.
+    pub tags: Tags,
+    /// What about it is not as it was made (object → finding); empty when all is well.
+    pub findings: std::collections::BTreeMap<String, String>,
+}
+
+/// An internal address to be reserved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressRequest {
+    /// Where.
+    pub fleet: FleetKey,
+    /// Same token, same address.
+    pub token: String,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// A reserved internal address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Its id.
+    pub id: AddressId,
+    /// The address inside the fleet.
+    pub ip: IpAddr,
+    /// The address clients outside reach it by, where there is one.
+    pub public_ip: Option<IpAddr>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// One way to get a machine that fits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Offer {
+    /// `p5.48xlarge`, `a3-highgpu-8g`, …
+    pub instance_type: String,
+    /// GPU model, as in `H200`; none on a CPU machine.
+    pub gpu: Option<String>,
+    /// GPUs per machine.
+    pub gpu_count: u32,
+    /// Virtual CPUs.
+    pub cpu: u32,
+    /// Main memory in GB.
+    pub memory_gb: u32,
+    /// The fabric for KV transfer: `efa`, `infiniband`, `gpudirect-tcpx`, …; none means TCP.
+    pub interconnect: Option<String>,
+    /// On-demand price of one machine in US dollars an hour: an estimate, see its date.
+    pub hourly_cost: f64,
+    /// The day the price was looked up, `YYYY-MM-DD`.
+    pub priced_on: String,
+}
+
+/// Instances to be launched: all identical, so that N are one call.
+#[derive(Clone, PartialEq)]
+pub struct LaunchRequest {
+    /// Where.
+    pub fleet: FleetKey,
+    /// What to buy.
+    pub offer: Offer,
+    /// How many; all or none.
+    pub count: u32,
+    /// Root disk in GB.
+    pub disk_gb: u32,
+    /// The reserved address of the one instance; `count` is 1 then.
+    pub address: Option<AddressId>,
+    /// A cloud-config, gzip'd.
+    pub user_data: Vec<u8>,
+    /// The identity the machine may use: instance profile, service account or managed identity.
+    pub identity: Option<String>,
+    /// Same token, same instances.
+    pub token: String,
+    /// Tags of every instance.
+    pub tags: Tags,
+}
+
+impl fmt::Debug for LaunchRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // User data is large, and no log's business.
+        f.debug_struct("LaunchRequest")
+            .field("fleet", &self.fleet)
+            .field("instance_type", &self.offer.instance_type)
+            .field("count", &self.count)
+            .field("address", &self.address)
+            .field("user_data_bytes", &self.user_data.len())
+            .field("token", &self.token)
+            .field("tags", &self.tags)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An instance as the cloud has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instance {
+    /// Its id.
+    pub id: InstanceId,
+    /// What it is doing.
+    pub state: InstanceState,
+    /// Its address inside the fleet, once it has one.
+    pub ip: Option<IpAddr>,
+    /// Its type.
+    pub instance_type: String,
+    /// Its zone.
+    pub zone: String,
+    /// The moment it was asked for, seconds since 1970.
+    pub launched_at: u64,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// The lifecycle of an instance, in the field's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstanceState {
+    /// Accepted, not up yet.
+    Pending,
+    /// Up, as far as the cloud can see.
+    Running,
+    /// Up, but the cloud's own checks fail.
+    Impaired,
+    /// On its way to `Stopped`.
+    Stopping,
+    /// Off, with its disk and its address.
+    Stopped,
+    /// On its way out.
+    Terminating,
+}
+
+impl InstanceState {
+    /// The word in state, in drift findings and in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Impaired => "impaired",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Terminating => "terminating",
+        }
+    }
+
+    /// Whether it is or will be at work without anyone doing anything.
+    pub fn is_up(self) -> bool {
+        match self {
+            Self::Pending | Self::Running | Self::Impaired => true,
+            Self::Stopping | Self::Stopped | Self::Terminating => false,
+        }
+    }
+}
+
+impl fmt::Display for InstanceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What an instance printed on its serial console.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Console {
+    /// The text, oldest line first; invalid UTF-8 is replaced.
+    pub text: String,
+}
+
+/// A service's rule for traffic from outside the fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingress {
+    /// The service it belongs to, as in its `disagg:service` tag.
+    pub service: String,
+    /// The port that is open.
+    pub port: u16,
+    /// Who may come in, as CIDR blocks, sorted.
+    pub cidrs: Vec<String>,
+}
