@@ -27,6 +27,8 @@ pub mod tag {
     pub const PHASE: &str = "disagg:phase";
     /// When the router was first healthy, RFC 3339; a router with it is live.
     pub const READY_AT: &str = "disagg:ready-at";
+    /// The count or the bounds of a replica group, on each of its machines.
+    pub const COUNT: &str = "disagg:count";
     /// The served model, on the service's address.
     pub const MODEL: &str = "disagg:model";
     /// Dynamo's version, on the service's address.

@@ -1,0 +1,237 @@
+//! The one place where errors become diagnostics: a short summary, a detail that says what
+//! happened to which object in which cloud with which code, and what to do next.
+
+use crate::error::{FailedMachine, Failure, MachineFailure};
+use cloud::{CloudError, CloudName, ErrorKind, LaunchError};
+use domain::guard::Violation;
+use plugin::{AttributePath, Diagnostic, Diagnostics, Interrupted};
+use std::{error::Error, fmt::Write};
+
+/// What ended an operation.
+pub(crate) fn failure(failure: Failure) -> Diagnostics {
+    let diagnostic = match failure {
+        Failure::Cloud { cloud, doing, error, attribute } => {
+            let mut diagnostic = Diagnostic::error(
+                summary_of(error.kind, &doing),
+                format!("{}\n\n{}", cloud_detail(cloud, &doing, &error), remedy(error.kind)),
+            );
+            diagnostic.attribute = attribute;
+            diagnostic
+        }
+        Failure::Launch { cloud, doing, error } => launch(cloud, &doing, &error),
+        Failure::Boot { what, machines, kept } => boot(&what, &machines, kept),
+        Failure::Interrupted { waiting_for, seen, why, kept } => {
+            interrupted(&waiting_for, &seen, why, kept)
+        }
+        Failure::AlreadyExists { what, address, import } => Diagnostic::error(
+            "Already exists",
+            format!(
+                "{} exists already, and is not in this state. Nothing was changed.\n\nIf it is to \
+                 be managed here, import it:\n\n  terraform import {address} {import}\n\nIf it \
+                 belongs to another state, or to the old object of a `create_before_destroy`, give \
+                 the new one another name.",
+                capitalised(&what)
+            ),
+        ),
+        Failure::Missing { what, attribute, hint } => {
+            Diagnostic::error(format!("{} not found", capitalised(&what)), hint).at(attribute)
+        }
+        Failure::StillUsed { what, by, hint } => Diagnostic::error(
+            format!("{} is still in use", capitalised(&what)),
+            format!("In use by:\n{}\n\n{hint}", list(&by)),
+        ),
+        Failure::Invalid { summary, detail, attribute } => {
+            Diagnostic::error(summary, detail).at(attribute)
+        }
+        Failure::Bug(text) => Diagnostic::error(
+            "Provider bug",
+            format!("{text}\n\nThis is a bug in the provider, please report it with this text."),
+        ),
+    };
+    Diagnostics::from(diagnostic)
+}
+
+/// A change of the router that the plan refuses, or cannot judge yet.
+pub(crate) fn violation(violation: &Violation) -> Diagnostic {
+    let path = attribute_path(&violation.path);
+    if violation.is_refusal() {
+        Diagnostic::error(violation.summary(), violation.detail()).at(path)
+    } else {
+        Diagnostic::warning(violation.summary(), violation.detail()).at(path)
+    }
+}
+
+/// Workers that were removed because their boot failed, while others are at work.
+pub(crate) fn workers_failed(group: &str, machines: &[FailedMachine], kept: bool) -> Diagnostic {
+    let fate = if kept {
+        "They were kept for a look (`on_boot_failure = \"keep\"`)."
+    } else {
+        "They were removed, so that nothing is paid for them; the next apply launches them again."
+    };
+    Diagnostic::warning(
+        format!("{} of the workers of {group} did not boot", machines.len()),
+        format!("{}\n\n{fate}", machines_text(machines)),
+    )
+}
+
+/// A dotted path as Terraform's.
+pub(crate) fn attribute_path(dotted: &str) -> AttributePath {
+    let mut names = dotted.split('.');
+    let root = names.next().unwrap_or_default();
+    names.fold(AttributePath::root(root), |path, name| path.attribute(name))
+}
+
+fn summary_of(kind: ErrorKind, doing: &str) -> String {
+    let kind = match kind {
+        ErrorKind::InsufficientCapacity => "Insufficient capacity",
+        ErrorKind::QuotaExceeded => "Quota exceeded",
+        ErrorKind::Throttled => "Throttled by the cloud",
+        ErrorKind::Unauthenticated => "Credentials missing or expired",
+        ErrorKind::PermissionDenied => "Permission denied",
+        ErrorKind::InvalidRequest => "Refused by the cloud",
+        ErrorKind::Conflict => "Name or token already taken",
+        ErrorKind::InUse => "Still in use",
+        ErrorKind::Unsupported => "Not supported by the cloud",
+        ErrorKind::Unavailable => "Cloud unavailable",
+        ErrorKind::Timeout => "Cloud did not answer in time",
+        ErrorKind::Cancelled => "Cancelled",
+        ErrorKind::Other => "Call to the cloud failed",
+    };
+    format!("{kind}: could not {doing}")
+}
+
+fn cloud_detail(cloud: CloudName, doing: &str, error: &CloudError) -> String {
+    let mut text = format!("Could not {doing} in cloud `{cloud}`: {error}");
+    let mut cause = error.source();
+    while let Some(below) = cause {
+        let _ = write!(text, ": {below}");
+        cause = below.source();
+    }
+    text.push('.');
+    if let Some(id) = &error.request_id {
+        let _ = write!(text, " Request id: {id}.");
+    }
+    text
+}
+
+fn remedy(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InsufficientCapacity => {
+            "The zone has no such machine free now. Apply again later, or choose another zone, \
+             another size or another GPU."
+        }
+        ErrorKind::QuotaExceeded => {
+            "The account may not have so many. Ask the cloud for a higher quota, or lower the count."
+        }
+        ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Timeout => {
+            "This passes by itself as a rule. Apply again: what exists already is found and kept."
+        }
+        ErrorKind::Unauthenticated => "Give the provider credentials that are valid now.",
+        ErrorKind::PermissionDenied => "Allow this call to the credentials in use.",
+        ErrorKind::InvalidRequest | ErrorKind::Unsupported => {
+            "Change the configuration so that the cloud can do it."
+        }
+        ErrorKind::Conflict => {
+            "Something else has it. Choose another name, or import what exists."
+        }
+        ErrorKind::InUse => "Remove what uses it first.",
+        ErrorKind::Cancelled => "Apply again to go on: what exists already is found and kept.",
+        ErrorKind::Other => "If the text does not tell what to do, please report it.",
+    }
+}
+
+fn launch(cloud: CloudName, doing: &str, error: &LaunchError) -> Diagnostic {
+    let kind = error.kind();
+    let tried = error
+        .attempts
+        .iter()
+        .map(|(offer, error)| {
+            let id = error.request_id.as_deref().map(|id| format!(" Request id: {id}."));
+            format!("{}: {error}.{}", offer.instance_type, id.unwrap_or_default())
+        })
+        .collect::<Vec<_>>();
+    Diagnostic::error(
+        summary_of(kind, doing),
+        format!(
+            "Could not {doing} in cloud `{cloud}`. Tried, in this order:\n{}\n\nNothing of it was \
+             left behind. {}",
+            list(&tried),
+            remedy(kind)
+        ),
+    )
+}
+
+fn boot(what: &str, machines: &[FailedMachine], kept: bool) -> Diagnostic {
+    let fate = if kept {
+        "It was kept for a look (`on_boot_failure = \"keep\"`) and is tainted: the next apply \
+         replaces it."
+    } else {
+        "What was launched for it was removed. Mend the cause and apply again; with \
+         `on_boot_failure = \"keep\"` it stays for a look."
+    };
+    Diagnostic::error(
+        format!("Boot of {what} failed"),
+        format!("{}\n\n{fate}", machines_text(machines)),
+    )
+}
+
+fn machines_text(machines: &[FailedMachine]) -> String {
+    let texts = machines.iter().map(|machine| {
+        let FailedMachine { id, address, reason } = machine;
+        match reason {
+            MachineFailure::Reported(failure) => format!(
+                "Machine {id} at {address} failed {} times in its phase `{}` (exit code {}). Its \
+                 last lines:\n{}",
+                failure.attempts,
+                failure.phase,
+                failure.code,
+                indented(&failure.lines)
+            ),
+            MachineFailure::Gone => {
+                format!("Machine {id} at {address} is gone: the cloud does not list it any more.")
+            }
+            MachineFailure::Silent(lines) => format!(
+                "Machine {id} at {address} did not register in time. The end of its console:\n{}",
+                indented(lines)
+            ),
+        }
+    });
+    texts.collect::<Vec<_>>().join("\n\n")
+}
+
+fn interrupted(waiting_for: &str, seen: &str, why: Interrupted, kept: bool) -> Diagnostic {
+    let summary = match why {
+        Interrupted::Deadline => format!("Timeout while waiting for {waiting_for}"),
+        Interrupted::Cancelled => format!("Stopped while waiting for {waiting_for}"),
+    };
+    let next = match (why, kept) {
+        (Interrupted::Deadline, true) => {
+            "What exists is recorded in the state. Raise the operation's `timeouts` if it only \
+             needs longer, and apply again."
+        }
+        (Interrupted::Deadline, false) => {
+            "Nothing was left behind. Raise the operation's `timeouts` if it only needs longer, \
+             and apply again."
+        }
+        (Interrupted::Cancelled, _) => {
+            "What exists is recorded in the state; apply again to go on."
+        }
+    };
+    Diagnostic::error(summary, format!("Last seen: {seen}.\n\n{next}"))
+}
+
+fn list(items: &[String]) -> String {
+    items.iter().map(|item| format!("  - {item}")).collect::<Vec<_>>().join("\n")
+}
+
+fn indented(lines: &[String]) -> String {
+    if lines.is_empty() {
+        return "  (nothing)".to_owned();
+    }
+    lines.iter().map(|line| format!("  | {line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}

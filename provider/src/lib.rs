@@ -1,0 +1,14 @@
+//! The Terraform provider: its resources, and the thin shell around the pure core.
+//!
+//! What a plan or a boot means is decided in `domain`; what a cloud does, in its own crate; how
+//! Terraform is spoken to, in `plugin`. Here the three meet.
+
+mod clouds;
+mod diagnose;
+mod error;
+mod provider;
+mod readiness;
+mod resources;
+mod session;
+
+pub use provider::Disagg;

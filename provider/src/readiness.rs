@@ -1,0 +1,397 @@
+//! Watching machines become ready: over HTTP where the router can be reached, on the serial
+//! console always. The first proof wins.
+//!
+//! Everything here looks and waits; nothing is changed or removed.
+
+use crate::error::{Doing, FailedMachine, Failure, MachineFailure, Result};
+use cloud::{Cloud, FleetKey, Instance, InstanceId, TagFilter};
+use domain::{console, registration};
+use plugin::{Ctx, Interrupted};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A service's router, as its watchers need it.
+#[derive(Debug)]
+pub(crate) struct RouterAccess {
+    pub(crate) cloud: Arc<dyn Cloud>,
+    pub(crate) fleet: FleetKey,
+    pub(crate) instance: InstanceId,
+    pub(crate) ip: IpAddr,
+    /// `http://address:port`.
+    pub(crate) endpoint: String,
+}
+
+/// A worker that is to register.
+#[derive(Clone, Debug)]
+pub(crate) struct Worker {
+    pub(crate) id: InstanceId,
+    pub(crate) ip: IpAddr,
+    /// Engine processes on it; it is registered when all of them are.
+    pub(crate) engines: usize,
+}
+
+/// What became of a launch.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) registered: Vec<InstanceId>,
+    pub(crate) failed: Vec<FailedMachine>,
+}
+
+/// Waits until the router serves.
+pub(crate) async fn router(ctx: &Ctx, router: &RouterAccess) -> Result<()> {
+    let http = http_client()?;
+    let mut pauses = Pauses::new(&*router.cloud);
+    loop {
+        let seen = match look_at_router(&http, router).await? {
+            RouterLook::Ready => return Ok(()),
+            RouterLook::Failed(reason) => {
+                return Err(Failure::Boot {
+                    what: "the router".to_owned(),
+                    machines: vec![FailedMachine {
+                        id: router.instance.to_string(),
+                        address: router.ip.to_string(),
+                        reason,
+                    }],
+                    kept: true,
+                });
+            }
+            RouterLook::NotYet(seen) => seen,
+        };
+        pauses.next(ctx).await.map_err(|why| Failure::Interrupted {
+            waiting_for: format!("the router at {}", router.ip),
+            seen,
+            why,
+            kept: true,
+        })?;
+    }
+}
+
+/// What a look at a router tells.
+#[derive(Debug)]
+pub(crate) enum RouterLook {
+    Ready,
+    NotYet(String),
+    Failed(MachineFailure),
+}
+
+/// One look at the router.
+pub(crate) async fn look_at_router(
+    http: &reqwest::Client,
+    router: &RouterAccess,
+) -> Result<RouterLook> {
+    if get_ok(http, &format!("{}/health", router.endpoint)).await {
+        return Ok(RouterLook::Ready);
+    }
+    let Some(instance) = find(router).await? else {
+        return Ok(RouterLook::Failed(MachineFailure::Gone));
+    };
+    let console = console_of(&*router.cloud, &router.fleet, &router.instance).await?;
+    if let Some(failure) = console::failure(&console) {
+        return Ok(RouterLook::Failed(MachineFailure::Reported(failure)));
+    }
+    match console::latest_state(&console) {
+        Some(state) if state.is_ready() => Ok(RouterLook::Ready),
+        Some(state) => Ok(RouterLook::NotYet(format!("machine {}, {state}", instance.state))),
+        None => Ok(RouterLook::NotYet(format!("machine {}, nothing on its console yet", instance.state))),
+    }
+}
+
+/// Instances that the router lists now, by their ids in Dynamo: what was registered before a
+/// launch proves nothing about it, also when an address is used again.
+pub(crate) async fn registrations(router: &RouterAccess) -> Result<BTreeSet<String>> {
+    let http = http_client()?;
+    let health = health(&http, &router.endpoint).await;
+    Ok(health.iter().flat_map(|health| health.instance_ids()).collect())
+}
+
+/// The addresses that have an engine registered now.
+pub(crate) async fn registered_addresses(router: &RouterAccess) -> Result<BTreeSet<IpAddr>> {
+    let per_address = registered_per_address(&http_client()?, router, &BTreeSet::new()).await?;
+    Ok(per_address.into_keys().collect())
+}
+
+/// Waits until each of the workers has registered or has failed.
+pub(crate) async fn workers(
+    ctx: &Ctx,
+    router: &RouterAccess,
+    group: &str,
+    workers: &[Worker],
+    before: &BTreeSet<String>,
+) -> Result<Outcome> {
+    let http = http_client()?;
+    let mut outcome = Outcome::default();
+    let mut waiting: BTreeMap<InstanceId, &Worker> =
+        workers.iter().map(|worker| (worker.id.clone(), worker)).collect();
+    let mut pauses = Pauses::new(&*router.cloud);
+    while !waiting.is_empty() {
+        let registered = registered_per_address(&http, router, before).await?;
+        waiting.retain(|id, worker| {
+            let done = registered.get(&worker.ip).is_some_and(|count| *count >= worker.engines);
+            if done {
+                outcome.registered.push(id.clone());
+            }
+            !done
+        });
+        for failed in failures(router, &waiting).await? {
+            waiting.remove(&InstanceId(failed.id.clone()));
+            outcome.failed.push(failed);
+        }
+        if waiting.is_empty() {
+            break;
+        }
+        if registered.is_empty() {
+            stop_if_router_failed(&http, router).await?;
+        }
+        match pauses.next(ctx).await {
+            Ok(()) => {}
+            Err(Interrupted::Deadline) => {
+                for worker in waiting.values() {
+                    outcome.failed.push(silent(router, worker).await?);
+                }
+                break;
+            }
+            Err(why) => {
+                return Err(Failure::Interrupted {
+                    waiting_for: format!("the workers of {group}"),
+                    seen: format!("{} of {} registered", outcome.registered.len(), workers.len()),
+                    why,
+                    kept: true,
+                });
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+/// Waits until a real chat completion and the probe's path are answered.
+pub(crate) async fn endpoint(
+    ctx: &Ctx,
+    cloud: &dyn Cloud,
+    endpoint: &str,
+    model: &str,
+    probe: &EndpointProbe,
+) -> Result<()> {
+    let http = http_client()?;
+    let mut pauses = Pauses::new(cloud);
+    pauses.longest = pauses.longest.min(probe.interval);
+    loop {
+        let seen = match chat(&http, endpoint, model).await {
+            Ok(()) => match status(http.get(format!("{endpoint}{}", probe.path))).await {
+                Ok(200) => return Ok(()),
+                Ok(code) => format!("the chat completion answers, `{}` answers {code}", probe.path),
+                Err(error) => format!("the chat completion answers, `{}`: {error}", probe.path),
+            },
+            Err(seen) => seen,
+        };
+        pauses.next(ctx).await.map_err(|why| Failure::Interrupted {
+            waiting_for: format!("a chat completion of model `{model}` at {endpoint}/v1"),
+            seen,
+            why,
+            kept: false,
+        })?;
+    }
+}
+
+/// What must answer besides the chat completion.
+#[derive(Debug)]
+pub(crate) struct EndpointProbe {
+    pub(crate) path: String,
+    pub(crate) interval: Duration,
+}
+
+/// Waits until the cloud no longer lists any instance that matches.
+pub(crate) async fn gone(
+    ctx: &Ctx,
+    cloud: &dyn Cloud,
+    fleet: &FleetKey,
+    what: &str,
+    is_meant: impl Fn(&Instance) -> bool,
+) -> Result<()> {
+    let mut pauses = Pauses::new(cloud);
+    loop {
+        let listed = cloud
+            .list_instances(fleet, &TagFilter::all())
+            .await
+            .doing(cloud.name(), || format!("watch the removal of {what}"))?;
+        let left: Vec<_> = listed.iter().filter(|instance| is_meant(instance)).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let seen = left
+            .iter()
+            .map(|instance| format!("{} is {}", instance.id, instance.state))
+            .collect::<Vec<_>>()
+            .join(", ");
+        pauses.next(ctx).await.map_err(|why| Failure::Interrupted {
+            waiting_for: format!("the removal of {what}"),
+            seen,
+            why,
+            kept: true,
+        })?;
+    }
+}
+
+/// The client that all looks share; made when the first of them is taken.
+pub(crate) fn http_client() -> Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .timeout(Duration::from_secs(10))
+        .connect_timeout(Duration::from_secs(2))
+        // The router is inside the fleet; a proxy for the internet is no way to it.
+        .no_proxy()
+        .build()
+        .map_err(|error| Failure::Bug(format!("no HTTP client: {error}")))
+}
+
+async fn stop_if_router_failed(http: &reqwest::Client, router: &RouterAccess) -> Result<()> {
+    match look_at_router(http, router).await? {
+        RouterLook::Failed(reason) => Err(Failure::Boot {
+            what: "the router, which the workers wait for,".to_owned(),
+            machines: vec![FailedMachine {
+                id: router.instance.to_string(),
+                address: router.ip.to_string(),
+                reason,
+            }],
+            kept: false,
+        }),
+        RouterLook::Ready | RouterLook::NotYet(_) => Ok(()),
+    }
+}
+
+async fn registered_per_address(
+    http: &reqwest::Client,
+    router: &RouterAccess,
+    before: &BTreeSet<String>,
+) -> Result<BTreeMap<IpAddr, usize>> {
+    if let Some(health) = health(http, &router.endpoint).await {
+        return Ok(health.per_address(before));
+    }
+    // No route to the router: its console says the same, a little later.
+    let console = console_of(&*router.cloud, &router.fleet, &router.instance).await?;
+    Ok(console::latest_state(&console).map(|state| state.workers()).unwrap_or_default())
+}
+
+async fn failures(
+    router: &RouterAccess,
+    waiting: &BTreeMap<InstanceId, &Worker>,
+) -> Result<Vec<FailedMachine>> {
+    let listed = router
+        .cloud
+        .list_instances(&router.fleet, &TagFilter::all())
+        .await
+        .doing(router.cloud.name(), || "watch the workers".to_owned())?;
+    let mut failed = Vec::new();
+    for (id, worker) in waiting {
+        let alive = listed.iter().any(|instance| instance.id == *id && instance.state.is_up());
+        let reason = if alive {
+            let console = console_of(&*router.cloud, &router.fleet, id).await?;
+            let Some(failure) = console::failure(&console) else { continue };
+            MachineFailure::Reported(failure)
+        } else {
+            MachineFailure::Gone
+        };
+        failed.push(FailedMachine { id: id.to_string(), address: worker.ip.to_string(), reason });
+    }
+    Ok(failed)
+}
+
+async fn silent(router: &RouterAccess, worker: &Worker) -> Result<FailedMachine> {
+    let console = console_of(&*router.cloud, &router.fleet, &worker.id).await?;
+    let lines: Vec<String> = console.lines().map(str::to_owned).collect();
+    let last = lines.len().saturating_sub(30);
+    Ok(FailedMachine {
+        id: worker.id.to_string(),
+        address: worker.ip.to_string(),
+        reason: MachineFailure::Silent(lines[last..].to_vec()),
+    })
+}
+
+async fn find(router: &RouterAccess) -> Result<Option<Instance>> {
+    let listed = router
+        .cloud
+        .list_instances(&router.fleet, &TagFilter::all())
+        .await
+        .doing(router.cloud.name(), || "watch the router".to_owned())?;
+    Ok(listed.into_iter().find(|instance| instance.id == router.instance && instance.state.is_up()))
+}
+
+async fn console_of(cloud: &dyn Cloud, fleet: &FleetKey, id: &InstanceId) -> Result<String> {
+    let console = cloud.console(fleet, id).await;
+    console
+        .map(|console| console.text)
+        .doing(cloud.name(), || format!("read the console of {id}"))
+}
+
+async fn health(http: &reqwest::Client, endpoint: &str) -> Option<registration::Health> {
+    let answer = http.get(format!("{endpoint}/health")).send().await.ok()?;
+    registration::parse(&answer.text().await.ok()?).ok()
+}
+
+async fn get_ok(http: &reqwest::Client, url: &str) -> bool {
+    matches!(status(http.get(url)).await, Ok(200))
+}
+
+async fn status(request: reqwest::RequestBuilder) -> Result<u16, String> {
+    match request.send().await {
+        Ok(answer) => Ok(answer.status().as_u16()),
+        Err(error) => Err(reason(&error)),
+    }
+}
+
+async fn chat(http: &reqwest::Client, endpoint: &str, model: &str) -> Result<(), String> {
+    let request = json!({
+        "model": model,
+        "messages": [{ "role": "user", "content": "ping" }],
+        "max_tokens": 1,
+    });
+    let answer = http.post(format!("{endpoint}/v1/chat/completions")).json(&request).send().await;
+    match answer {
+        Ok(answer) if answer.status().as_u16() == 200 => Ok(()),
+        Ok(answer) => {
+            let code = answer.status().as_u16();
+            let text = answer.text().await.unwrap_or_default();
+            let text: String = text.chars().take(200).collect();
+            Err(format!("the chat completion answers {code} {text}"))
+        }
+        Err(error) => Err(reason(&error)),
+    }
+}
+
+/// What is wrong with a request, down to its cause.
+fn reason(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(below) = cause {
+        text = format!("{text}: {below}");
+        cause = below.source();
+    }
+    text
+}
+
+/// Early first looks, then fewer; on the local cloud looks are cheap and boots are short.
+#[derive(Debug)]
+pub(crate) struct Pauses {
+    next: Duration,
+    longest: Duration,
+}
+
+impl Pauses {
+    pub(crate) fn new(cloud: &dyn Cloud) -> Self {
+        let longest = match cloud.name() {
+            cloud::CloudName::Local => Duration::from_millis(400),
+            cloud::CloudName::Aws | cloud::CloudName::Gcp | cloud::CloudName::Azure => {
+                Duration::from_secs(10)
+            }
+        };
+        Self { next: Duration::from_millis(50), longest }
+    }
+
+    /// Lets the next pause go by, unless the operation ends before.
+    pub(crate) async fn next(&mut self, ctx: &Ctx) -> Result<(), Interrupted> {
+        let pause = self.next.min(self.longest);
+        self.next = pause.mul_f64(1.4);
+        ctx.checked(tokio::time::sleep(pause)).await
+    }
+}

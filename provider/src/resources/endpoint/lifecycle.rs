@@ -1,0 +1,131 @@
+//! The wait for a real chat completion, and what Read can say without one.
+
+use crate::error::{Failure, Result};
+use crate::readiness::{self, EndpointProbe};
+use crate::resources::service::{FoundService, find_by_id, router_endpoint};
+use crate::session::Session;
+use cloud::{Address, tag};
+use domain::id::{GroupId, ImportPath, ServiceId};
+use domain::spec::ServiceFacts;
+use plugin::{Attr, AttributePath, Ctx, State};
+use schemas::Endpoint;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Waits until the service answers, and only then is there an endpoint: a failure leaves the state
+/// as it was, so that nothing is tainted.
+pub(super) async fn establish(
+    session: &Session,
+    ctx: &Ctx,
+    mut planned: Endpoint,
+    state: &mut State<Endpoint>,
+) -> Result<()> {
+    let id = service_id(&planned)?;
+    session.forget(&id.fleet);
+    let view = session.view(&id.fleet).await?;
+    let service = find_by_id(&view, &id);
+    let (facts, address) = service.facts(&id)?;
+    check_groups(&planned, &id, &service)?;
+    let cloud = session.cloud(id.fleet.cloud).await?;
+    let url = reachable(&facts, &address);
+    readiness::endpoint(ctx, &*cloud, &url, &facts.model, &probe(&planned)?).await?;
+    planned.id = Attr::Known(id.to_string());
+    fill(&mut planned, &facts, &address);
+    planned.drift = Attr::Known(BTreeMap::new());
+    state.save(&planned);
+    Ok(())
+}
+
+/// Read uses the cloud's view alone: a plan must not depend on where it runs.
+pub(super) async fn read(session: &Session, state: &mut State<Endpoint>) -> Result<()> {
+    let Some(mut endpoint) = state.get().cloned() else { return Ok(()) };
+    let id = service_id(&endpoint)?;
+    let view = session.view(&id.fleet).await?;
+    let service = find_by_id(&view, &id);
+    if service.address.is_none() {
+        state.remove();
+        return Ok(());
+    }
+    let (facts, address) = service.facts(&id)?;
+    fill(&mut endpoint, &facts, &address);
+    endpoint.drift = Attr::Known(BTreeMap::new());
+    state.save(&endpoint);
+    Ok(())
+}
+
+pub(super) async fn import(
+    session: &Session,
+    path: &str,
+    state: &mut State<Endpoint>,
+) -> Result<()> {
+    let id = match path.parse() {
+        Ok(ImportPath::Service { fleet, service }) => {
+            let view = session.view(&fleet).await?;
+            let ids = view.addresses.iter().filter_map(|address| address.tags.get(tag::SERVICE));
+            let tag = ids.clone().find(|tag| tag.split('@').next() == Some(service.as_str()));
+            tag.and_then(|tag| format!("{fleet}/{tag}").parse::<ServiceId>().ok())
+        }
+        Ok(_) => None,
+        Err(error) => {
+            return Err(Failure::Invalid {
+                summary: "Invalid import id".to_owned(),
+                detail: format!("{error}."),
+                attribute: AttributePath::root("id"),
+            });
+        }
+    };
+    let id = id.ok_or_else(|| Failure::Missing {
+        what: format!("service {path}"),
+        attribute: AttributePath::root("id"),
+        hint: "Import an endpoint by its service: `cloud/region/fleet/service`.".to_owned(),
+    })?;
+    let text = Attr::Known(id.to_string());
+    state.save(&Endpoint { id: text.clone(), service_id: text, ..Endpoint::default() });
+    read(session, state).await
+}
+
+fn fill(endpoint: &mut Endpoint, facts: &ServiceFacts, address: &Address) {
+    endpoint.url = Attr::Known(format!("{}/v1", reachable(facts, address)));
+    endpoint.model = Attr::Known(facts.model.clone());
+}
+
+fn reachable(facts: &ServiceFacts, address: &Address) -> String {
+    router_endpoint(address.public_ip.unwrap_or(address.ip), i64::from(facts.port))
+}
+
+/// A group of another service would never answer here.
+fn check_groups(endpoint: &Endpoint, id: &ServiceId, service: &FoundService) -> Result<()> {
+    for group in endpoint.group_ids.known().into_iter().flatten() {
+        let Some(group) = group.known() else { continue };
+        let wrong = |detail: String| Failure::Invalid {
+            summary: "Wrong replica group".to_owned(),
+            detail,
+            attribute: AttributePath::root("group_ids"),
+        };
+        let parsed: GroupId = group.0.parse().map_err(|error| wrong(format!("{error}.")))?;
+        if parsed.service != *id {
+            return Err(wrong(format!("Replica group {parsed} belongs to another service than {id}.")));
+        }
+        let has_machines =
+            service.workers.iter().any(|worker| worker.tags.get(tag::GROUP) == Some(&parsed.name));
+        if !has_machines {
+            tracing::warn!(group = %parsed, "the replica group has no machine");
+        }
+    }
+    Ok(())
+}
+
+fn probe(endpoint: &Endpoint) -> Result<EndpointProbe> {
+    let probe = endpoint.probe.known().cloned().unwrap_or_default();
+    let interval = match probe.interval.known() {
+        Some(text) => domain::duration::parse(text).map_err(|error| Failure::Bug(error.to_string()))?,
+        None => Duration::from_secs(15),
+    };
+    let path = probe.path.known().cloned().unwrap_or_else(|| "/health".to_owned());
+    Ok(EndpointProbe { path, interval })
+}
+
+fn service_id(endpoint: &Endpoint) -> Result<ServiceId> {
+    let text = endpoint.service_id.known().cloned().unwrap_or_default();
+    text.parse().map_err(|error| Failure::Bug(format!("service id `{text}`: {error}")))
+}

@@ -1,0 +1,33 @@
+//! What a change of an endpoint means. Pure.
+
+use plugin::{Attr, Change, Diagnostics};
+use schemas::Endpoint;
+use std::collections::BTreeMap;
+
+pub(super) fn plan(change: &mut Change<Endpoint>) -> Diagnostics {
+    let prior = change.prior.clone();
+    let Some(planned) = change.planned.as_mut() else { return Diagnostics::default() };
+    planned.drift = Attr::Known(BTreeMap::new());
+    match prior {
+        None => {
+            planned.id = match &planned.service_id {
+                Attr::Known(id) => Attr::Known(id.clone()),
+                unknown => unknown.clone(),
+            };
+            planned.url = Attr::unknown();
+            planned.model = Attr::unknown();
+        }
+        Some(prior) => {
+            planned.id = prior.id;
+            planned.url = prior.url;
+            planned.model = prior.model;
+        }
+    }
+    Diagnostics::default()
+}
+
+/// Whether a change asks for another proof that the service answers.
+pub(super) fn waits_again(prior: &Endpoint, planned: &Endpoint) -> bool {
+    let drifted = prior.drift.known().is_some_and(|drift| !drift.is_empty());
+    drifted || prior.group_ids != planned.group_ids
+}

@@ -1,0 +1,218 @@
+//! A fleet in its cloud: claim, read, repair, remove, import.
+
+use crate::error::{Doing, Failure, Result};
+use crate::session::{Session, key};
+use cloud::{Cloud, FleetRequest, ObjectId, Phase, PlacementStrategy, TagFilter, Tags, tag};
+use domain::{catalogue, gpu::GpuRequest, id::FleetId};
+use plugin::{Attr, AttributePath, State};
+use schemas::Fleet;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) async fn create(
+    session: &Session,
+    mut planned: Fleet,
+    state: &mut State<Fleet>,
+) -> Result<()> {
+    let id = id_of(&planned)?;
+    let cloud = session.cloud(id.cloud).await?;
+    session.forget(&id);
+    let existing = cloud
+        .get_fleet(&key(&id))
+        .await
+        .doing(id.cloud, || format!("look for fleet {id}"))?;
+    let zone = match &existing {
+        Some(fleet) if Phase::of(&fleet.tags) == Phase::Ready => {
+            return Err(Failure::AlreadyExists {
+                what: format!("fleet {id}"),
+                address: "disagg_fleet.NAME",
+                import: id.to_string(),
+            });
+        }
+        // A creation that died: whatever it had chosen stays chosen.
+        Some(fleet) => fleet.zone.clone(),
+        None => match planned.zone.known() {
+            Some(zone) => zone.clone(),
+            None => choose_zone(&*cloud, &id, &planned).await?,
+        },
+    };
+    let request = request(&id, zone, &planned, Phase::Creating);
+    let fleet =
+        cloud.create_fleet(&request).await.doing(id.cloud, || format!("create fleet {id}"))?;
+    planned.id = Attr::Known(id.to_string());
+    planned.region = Attr::Known(id.region.clone());
+    planned.zone = Attr::Known(fleet.zone);
+    planned.drift = Attr::Known(BTreeMap::new());
+    state.save(&planned);
+    mark_ready(&*cloud, &id).await
+}
+
+pub(super) async fn read(session: &Session, state: &mut State<Fleet>) -> Result<()> {
+    let Some(mut fleet) = state.get().cloned() else { return Ok(()) };
+    let id = id_of(&fleet)?;
+    let view = session.view(&id).await?;
+    let Some(found) = &view.fleet else {
+        state.remove();
+        return Ok(());
+    };
+    fleet.region = Attr::Known(id.region.clone());
+    fleet.zone = Attr::Known(found.zone.clone());
+    fleet.placement = Attr::Known(placement_word(found.placement).to_owned());
+    fleet.drift = Attr::Known(found.findings.clone());
+    state.save(&fleet);
+    Ok(())
+}
+
+pub(super) async fn update(
+    session: &Session,
+    prior: &Fleet,
+    mut planned: Fleet,
+    state: &mut State<Fleet>,
+) -> Result<()> {
+    let id = id_of(prior)?;
+    session.forget(&id);
+    if prior.drift.known().is_some_and(|findings| !findings.is_empty()) {
+        let cloud = session.cloud(id.cloud).await?;
+        let zone = prior.zone.known().cloned().unwrap_or_default();
+        let request = request(&id, zone, prior, Phase::Ready);
+        let repaired =
+            cloud.create_fleet(&request).await.doing(id.cloud, || format!("repair fleet {id}"))?;
+        if !repaired.findings.is_empty() {
+            return Err(Failure::StillUsed {
+                what: format!("what was changed by hand in fleet {id}"),
+                by: repaired.findings.iter().map(|(object, found)| format!("{object}: {found}")).collect(),
+                hint: "The provider cannot repair this in place. Put it back by hand.".to_owned(),
+            });
+        }
+    }
+    planned.drift = Attr::Known(BTreeMap::new());
+    state.save(&planned);
+    Ok(())
+}
+
+pub(super) async fn delete(session: &Session, state: &mut State<Fleet>) -> Result<()> {
+    let Some(fleet) = state.get() else { return Ok(()) };
+    let id = id_of(fleet)?;
+    let cloud = session.cloud(id.cloud).await?;
+    session.forget(&id);
+    let left = cloud
+        .list_addresses(&key(&id), &TagFilter::all())
+        .await
+        .doing(id.cloud, || format!("look for services in fleet {id}"))?;
+    let services: BTreeSet<String> = left
+        .iter()
+        .map(|address| match address.tags.get(tag::SERVICE) {
+            Some(service) => format!("service {service} at {}", address.ip),
+            None => format!("address {}", address.ip),
+        })
+        .collect();
+    if !services.is_empty() {
+        return Err(Failure::StillUsed {
+            what: format!("fleet {id}"),
+            by: services.into_iter().collect(),
+            hint: "A fleet is removed only when no service is left in it. Remove these first; \
+                   import them if no state has them."
+                .to_owned(),
+        });
+    }
+    cloud.delete_fleet(&key(&id)).await.doing(id.cloud, || format!("delete fleet {id}"))?;
+    state.remove();
+    Ok(())
+}
+
+pub(super) async fn import(session: &Session, path: &str, state: &mut State<Fleet>) -> Result<()> {
+    let invalid = |detail: String| Failure::Invalid {
+        summary: "Invalid import id".to_owned(),
+        detail,
+        attribute: AttributePath::root("id"),
+    };
+    let id: FleetId = path.parse().map_err(|error| invalid(format!("{error}.")))?;
+    let view = session.view(&id).await?;
+    if view.fleet.is_none() {
+        return Err(Failure::Missing {
+            what: format!("fleet {id}"),
+            attribute: AttributePath::root("id"),
+            hint: format!("The cloud `{}` has no fleet `{}` in region `{}`.", id.cloud, id.name, id.region),
+        });
+    }
+    state.save(&Fleet {
+        id: Attr::Known(id.to_string()),
+        name: Attr::Known(id.name),
+        cloud: Attr::Known(id.cloud.to_string()),
+        region: Attr::Known(id.region),
+        ..Fleet::default()
+    });
+    read(session, state).await
+}
+
+/// The id that a fleet's configuration makes.
+fn id_of(fleet: &Fleet) -> Result<FleetId> {
+    let part = |attribute: &Attr<String>| attribute.known().cloned().unwrap_or_default();
+    let text = format!("{}/{}/{}", part(&fleet.cloud), part(&fleet.region), part(&fleet.name));
+    text.parse().map_err(|error| Failure::Bug(format!("fleet id `{text}`: {error}")))
+}
+
+fn request(id: &FleetId, zone: String, fleet: &Fleet, phase: Phase) -> FleetRequest {
+    let zone_only = fleet.placement.known().is_some_and(|word| word == "zone");
+    FleetRequest {
+        key: key(id),
+        zone,
+        placement: if zone_only { PlacementStrategy::Zone } else { PlacementStrategy::Cluster },
+        // The name is the claim: whoever creates it again after a crash must mean the same fleet.
+        token: format!("fleet-{}-{}", id.region, id.name),
+        tags: Tags::from([
+            (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
+            (tag::FLEET.to_owned(), id.name.clone()),
+            (tag::PHASE.to_owned(), phase.as_str().to_owned()),
+        ]),
+    }
+}
+
+fn placement_word(placement: PlacementStrategy) -> &'static str {
+    match placement {
+        PlacementStrategy::Cluster => "cluster",
+        PlacementStrategy::Zone => "zone",
+    }
+}
+
+/// The first zone that offers, for each requested GPU, at least one machine.
+async fn choose_zone(cloud: &dyn Cloud, id: &FleetId, fleet: &Fleet) -> Result<String> {
+    let zones = |types: Vec<String>| async move {
+        cloud
+            .list_zones(&id.region, &types)
+            .await
+            .doing(id.cloud, || format!("choose a zone for fleet {id}"))
+    };
+    let mut candidates = zones(Vec::new()).await?;
+    for (index, gpu) in fleet.gpus.known().into_iter().flatten().enumerate() {
+        let Some(gpu) = gpu.known() else { continue };
+        let attribute = AttributePath::root("gpus").index(index);
+        let invalid = |detail: String| Failure::Invalid {
+            summary: format!("No machine with {}", gpu.0),
+            detail,
+            attribute: attribute.clone(),
+        };
+        let request: GpuRequest = gpu.0.parse().map_err(|error| invalid(format!("{error}.")))?;
+        let wanted = catalogue::Resources { gpu: Some(request), ..Default::default() };
+        let offers = catalogue::offers(id.cloud, &wanted).map_err(|error| invalid(format!("{error}.")))?;
+        let mut offered = BTreeSet::new();
+        for offer in offers {
+            offered.extend(zones(vec![offer.instance_type]).await?);
+        }
+        candidates.retain(|zone| offered.contains(zone));
+        if candidates.is_empty() {
+            return Err(invalid(format!(
+                "No zone of region `{}` offers {} together with the ones before it. Choose another region.",
+                id.region, gpu.0
+            )));
+        }
+    }
+    candidates.into_iter().next().ok_or_else(|| Failure::Bug(format!("region {} has no zone", id.region)))
+}
+
+async fn mark_ready(cloud: &dyn Cloud, id: &FleetId) -> Result<()> {
+    let ready = Tags::from([(tag::PHASE.to_owned(), Phase::Ready.as_str().to_owned())]);
+    cloud
+        .tag(&key(id), &[ObjectId::Fleet], &ready)
+        .await
+        .doing(id.cloud, || format!("mark fleet {id} as ready"))
+}

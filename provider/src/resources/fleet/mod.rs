@@ -1,0 +1,97 @@
+//! `disagg_fleet`.
+
+mod lifecycle;
+mod plan;
+
+use crate::diagnose;
+use crate::session::Session;
+use async_trait::async_trait;
+use cloud::CloudName;
+use plugin::{Change, Ctx, Diagnostics, Resource, Schema, State, Timeouts};
+use schemas::Fleet;
+use std::{sync::Arc, time::Duration};
+
+#[derive(Debug)]
+pub(crate) struct FleetResource {
+    session: Arc<Session>,
+}
+
+impl FleetResource {
+    pub(crate) fn new(session: Arc<Session>) -> Self {
+        Self { session }
+    }
+}
+
+#[async_trait]
+impl Resource for FleetResource {
+    type Model = Fleet;
+
+    fn type_name(&self) -> &'static str {
+        "disagg_fleet"
+    }
+
+    fn schema(&self) -> Schema {
+        schemas::schema::<Fleet>(0)
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        Timeouts {
+            create: minutes(10),
+            read: minutes(5),
+            update: minutes(10),
+            delete: minutes(20),
+        }
+    }
+
+    fn validate(&self, config: &Fleet) -> Diagnostics {
+        plan::validate(config)
+    }
+
+    fn plan(&self, change: &mut Change<Fleet>) -> Diagnostics {
+        plan::plan(change)
+    }
+
+    async fn create(
+        &self,
+        _ctx: &Ctx,
+        planned: Fleet,
+        state: &mut State<Fleet>,
+    ) -> Result<(), Diagnostics> {
+        lifecycle::create(&self.session, planned, state).await.map_err(diagnose::failure)
+    }
+
+    async fn read(&self, _ctx: &Ctx, state: &mut State<Fleet>) -> Result<(), Diagnostics> {
+        lifecycle::read(&self.session, state).await.map_err(diagnose::failure)
+    }
+
+    async fn update(
+        &self,
+        _ctx: &Ctx,
+        prior: Fleet,
+        planned: Fleet,
+        state: &mut State<Fleet>,
+    ) -> Result<(), Diagnostics> {
+        lifecycle::update(&self.session, &prior, planned, state).await.map_err(diagnose::failure)
+    }
+
+    async fn delete(&self, _ctx: &Ctx, state: &mut State<Fleet>) -> Result<(), Diagnostics> {
+        lifecycle::delete(&self.session, state).await.map_err(diagnose::failure)
+    }
+
+    async fn import(
+        &self,
+        _ctx: &Ctx,
+        id: &str,
+        state: &mut State<Fleet>,
+    ) -> Result<(), Diagnostics> {
+        lifecycle::import(&self.session, id, state).await.map_err(diagnose::failure)
+    }
+}
+
+/// Regions of the local cloud: there is one.
+const LOCAL_REGION: &str = "local";
+
+fn is_local(cloud: &str) -> bool {
+    cloud == CloudName::Local.as_str()
+}

@@ -1,0 +1,89 @@
+//! What a change of a fleet means. Pure.
+
+use super::{LOCAL_REGION, is_local};
+use crate::clouds;
+use plugin::{Attr, AttributePath, Change, Diagnostic, Diagnostics};
+use schemas::Fleet;
+use std::collections::BTreeMap;
+
+/// What the attributes' own validators cannot see.
+pub(super) fn validate(config: &Fleet) -> Diagnostics {
+    let mut diagnostics = Diagnostics::default();
+    let Some(cloud) = config.cloud.known() else { return diagnostics };
+    if let Some(error) = clouds::not_built_in(cloud) {
+        diagnostics.push(
+            Diagnostic::error("Cloud is not available", error).at(AttributePath::root("cloud")),
+        );
+        return diagnostics;
+    }
+    let region = AttributePath::root("region");
+    match (is_local(cloud), &config.region) {
+        (true, Attr::Known(given)) if given != LOCAL_REGION => diagnostics.push(
+            Diagnostic::error(
+                "Invalid region",
+                format!("The local cloud has one region, `{LOCAL_REGION}`, not `{given}`. Leave `region` out."),
+            )
+            .at(region),
+        ),
+        (false, Attr::Null) => diagnostics.push(
+            Diagnostic::error(
+                "Missing region",
+                format!("A fleet on `{cloud}` needs a `region`, as in `us-east-2`."),
+            )
+            .at(region),
+        ),
+        _ => {}
+    }
+    let no_gpus = match &config.gpus {
+        Attr::Null => true,
+        Attr::Known(gpus) => gpus.is_empty(),
+        Attr::Unknown(_) => false,
+    };
+    if !is_local(cloud) && config.zone.is_null() && no_gpus {
+        diagnostics.push(
+            Diagnostic::error(
+                "Missing zone",
+                "Give a `zone`, or `gpus` from which one is chosen, as in `gpus = [\"H200:8\"]`.",
+            )
+            .at(AttributePath::root("zone")),
+        );
+    }
+    diagnostics
+}
+
+pub(super) fn plan(change: &mut Change<Fleet>) -> Diagnostics {
+    let prior = change.prior.clone();
+    let Some(planned) = change.planned.as_mut() else { return Diagnostics::default() };
+    planned.drift = Attr::Known(BTreeMap::new());
+    match prior {
+        None => {
+            if planned.region.is_null() || planned.region.is_unknown() {
+                let local = planned.cloud.known().is_some_and(|cloud| is_local(cloud));
+                planned.region = if local {
+                    Attr::Known(LOCAL_REGION.to_owned())
+                } else {
+                    Attr::unknown()
+                };
+            }
+            planned.id = match (planned.cloud.known(), planned.region.known(), planned.name.known())
+            {
+                (Some(cloud), Some(region), Some(name)) => {
+                    Attr::Known(format!("{cloud}/{region}/{name}"))
+                }
+                _ => Attr::unknown(),
+            };
+        }
+        Some(prior) => {
+            // What the provider found at creation stays; a change of what the user gives replaces.
+            planned.id = prior.id;
+            let config = change.config.as_ref();
+            if config.is_some_and(|config| config.region.is_null()) {
+                planned.region = prior.region;
+            }
+            if config.is_some_and(|config| config.zone.is_null()) {
+                planned.zone = prior.zone;
+            }
+        }
+    }
+    Diagnostics::default()
+}

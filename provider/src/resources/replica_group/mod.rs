@@ -1,0 +1,92 @@
+//! `disagg_replica_group`: N identical workers.
+
+mod lifecycle;
+mod model;
+mod plan;
+mod workers;
+
+use crate::diagnose;
+use crate::session::Session;
+use async_trait::async_trait;
+use plugin::{Change, Ctx, Diagnostics, Resource, Schema, State, Timeouts};
+use schemas::ReplicaGroup;
+use std::{sync::Arc, time::Duration};
+
+#[derive(Debug)]
+pub(crate) struct ReplicaGroupResource {
+    session: Arc<Session>,
+}
+
+impl ReplicaGroupResource {
+    pub(crate) fn new(session: Arc<Session>) -> Self {
+        Self { session }
+    }
+}
+
+#[async_trait]
+impl Resource for ReplicaGroupResource {
+    type Model = ReplicaGroup;
+
+    fn type_name(&self) -> &'static str {
+        "disagg_replica_group"
+    }
+
+    fn schema(&self) -> Schema {
+        schemas::schema::<ReplicaGroup>(0)
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        Timeouts {
+            create: minutes(90),
+            read: minutes(5),
+            update: minutes(90),
+            delete: minutes(20),
+        }
+    }
+
+    fn validate(&self, config: &ReplicaGroup) -> Diagnostics {
+        plan::validate(config)
+    }
+
+    fn plan(&self, change: &mut Change<ReplicaGroup>) -> Diagnostics {
+        plan::plan(change)
+    }
+
+    async fn create(
+        &self,
+        ctx: &Ctx,
+        planned: ReplicaGroup,
+        state: &mut State<ReplicaGroup>,
+    ) -> Result<(), Diagnostics> {
+        lifecycle::create(&self.session, ctx, planned, state).await.map_err(diagnose::failure)
+    }
+
+    async fn read(&self, _ctx: &Ctx, state: &mut State<ReplicaGroup>) -> Result<(), Diagnostics> {
+        lifecycle::read(&self.session, state).await.map_err(diagnose::failure)
+    }
+
+    async fn update(
+        &self,
+        ctx: &Ctx,
+        prior: ReplicaGroup,
+        planned: ReplicaGroup,
+        state: &mut State<ReplicaGroup>,
+    ) -> Result<(), Diagnostics> {
+        let result = lifecycle::update(&self.session, ctx, &prior, planned, state).await;
+        result.map_err(diagnose::failure)
+    }
+
+    async fn delete(&self, ctx: &Ctx, state: &mut State<ReplicaGroup>) -> Result<(), Diagnostics> {
+        lifecycle::delete(&self.session, ctx, state).await.map_err(diagnose::failure)
+    }
+
+    async fn import(
+        &self,
+        _ctx: &Ctx,
+        id: &str,
+        state: &mut State<ReplicaGroup>,
+    ) -> Result<(), Diagnostics> {
+        lifecycle::import(&self.session, id, state).await.map_err(diagnose::failure)
+    }
+}

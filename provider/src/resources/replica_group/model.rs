@@ -1,0 +1,230 @@
+//! Model ↔ spec: what a group's attributes mean.
+
+use crate::error::{Failure, Result};
+use cloud::{Instance, Offer, tag};
+use domain::catalogue::Resources as Wanted;
+use domain::id::GroupId;
+use domain::planner::Count;
+use domain::spec::{EngineSpec, GroupSpec, WorkerRole};
+use plugin::Attr;
+use schemas::{Engine, Member, ReplicaGroup, Resources, Scaling};
+use std::collections::BTreeMap;
+
+/// What each machine must have, unless it is not known yet.
+pub(super) fn resources(group: &ReplicaGroup) -> Option<Wanted> {
+    let resources = match &group.resources {
+        Attr::Unknown(_) => return None,
+        Attr::Null => return Some(Wanted::default()),
+        Attr::Known(resources) => resources,
+    };
+    Some(Wanted {
+        gpu: match &resources.gpu {
+            Attr::Null => None,
+            Attr::Unknown(_) => return None,
+            Attr::Known(gpu) => Some(gpu.parse().ok()?),
+        },
+        cpu: number(&resources.cpu)?,
+        memory_gb: number(&resources.memory_gb)?,
+        disk_gb: number(&resources.disk_gb)?,
+    })
+}
+
+/// What is baked into each machine of a group that has an id.
+pub(super) fn spec(group: &ReplicaGroup, id: &GroupId) -> Result<GroupSpec> {
+    let bug = |name: &str| Failure::Bug(format!("replica group {id}: `{name}` is not known at apply"));
+    let engine = group.engine.known().ok_or_else(|| bug("engine"))?;
+    let mut secret_env = BTreeMap::new();
+    for (name, reference) in group.secret_env.known().into_iter().flatten() {
+        let reference = reference.known().and_then(|text| text.parse().ok());
+        secret_env.insert(name.clone(), reference.ok_or_else(|| bug("secret_env"))?);
+    }
+    let role = group.role.known().and_then(|role| role.parse::<WorkerRole>().ok());
+    Ok(GroupSpec {
+        service_id: id.service.clone(),
+        group: id.name.clone(),
+        role: role.ok_or_else(|| bug("role"))?,
+        engine: EngineSpec {
+            kind: engine.kind.known().cloned().ok_or_else(|| bug("engine.type"))?,
+            tensor_parallel: number(&engine.tensor_parallel).ok_or_else(|| bug("engine"))?,
+            args: texts(&engine.args),
+            model: engine.model.known().cloned(),
+            image: engine.image.known().cloned(),
+            runtime: engine.runtime.known().and_then(|runtime| runtime.parse().ok()),
+            commands: texts(&engine.commands),
+        },
+        resources: resources(group).ok_or_else(|| bug("resources"))?,
+        env: pairs(&group.env),
+        secret_env,
+        identity: group.identity.known().cloned(),
+        boot_revision: number(&group.boot_revision).flatten().unwrap_or_default(),
+        script_version: number(&group.script_version).flatten().unwrap_or(domain::SCRIPT_VERSION),
+    })
+}
+
+/// The configuration that a group's machines were made from; what they cannot know is its default.
+pub(super) fn from_spec(spec: &GroupSpec) -> ReplicaGroup {
+    let word = |text: &str| Attr::Known(text.to_owned());
+    let list = |texts: &[String]| match texts {
+        [] => Attr::Null,
+        texts => Attr::Known(texts.iter().cloned().map(Attr::Known).collect()),
+    };
+    let number = |value: Option<u32>| Attr::from(value.map(i64::from));
+    let resources = Resources {
+        gpu: Attr::from(spec.resources.gpu.as_ref().map(ToString::to_string)),
+        cpu: number(spec.resources.cpu),
+        memory_gb: number(spec.resources.memory_gb),
+        disk_gb: number(spec.resources.disk_gb),
+    };
+    let map = |pairs: Vec<(String, String)>| {
+        let known: BTreeMap<_, _> =
+            pairs.into_iter().map(|(name, value)| (name, Attr::Known(value))).collect();
+        if known.is_empty() { Attr::Null } else { Attr::Known(known) }
+    };
+    let secrets = spec.secret_env.iter();
+    ReplicaGroup {
+        id: Attr::Known(spec.id().to_string()),
+        name: word(&spec.group),
+        service_id: Attr::Known(spec.service_id.to_string()),
+        role: Attr::Known(spec.role.to_string()),
+        resources: if resources == Resources::default() { Attr::Null } else { Attr::Known(resources) },
+        engine: Attr::Known(Engine {
+            kind: word(&spec.engine.kind),
+            tensor_parallel: number(spec.engine.tensor_parallel),
+            args: list(&spec.engine.args),
+            model: Attr::from(spec.engine.model.clone()),
+            image: Attr::from(spec.engine.image.clone()),
+            runtime: Attr::from(spec.engine.runtime.map(|runtime| runtime.to_string())),
+            commands: list(&spec.engine.commands),
+        }),
+        env: map(spec.env.clone().into_iter().collect()),
+        secret_env: map(secrets.map(|(name, reference)| (name.clone(), reference.to_string())).collect()),
+        identity: Attr::from(spec.identity.clone()),
+        boot_revision: Attr::Known(i64::from(spec.boot_revision)),
+        wait_for: word("ready"),
+        on_boot_failure: word("remove"),
+        script_version: Attr::Known(i64::from(spec.script_version)),
+        ..ReplicaGroup::default()
+    }
+}
+
+/// The id that a group's state carries.
+pub(super) fn id(group: &ReplicaGroup) -> Result<GroupId> {
+    let text = group.id.known().cloned().unwrap_or_default();
+    text.parse().map_err(|error| Failure::Bug(format!("replica group id `{text}`: {error}")))
+}
+
+/// The id that a group's configuration makes.
+pub(super) fn configured_id(group: &ReplicaGroup) -> Result<GroupId> {
+    let service = group.service_id.known().cloned().unwrap_or_default();
+    let name = group.name.known().cloned().unwrap_or_default();
+    let text = format!("{service}/{name}");
+    text.parse().map_err(|error| Failure::Bug(format!("replica group id `{text}`: {error}")))
+}
+
+/// How many machines are wanted.
+pub(super) fn count(group: &ReplicaGroup) -> Count {
+    let to_u32 = |value: &i64| u32::try_from(*value).unwrap_or_default();
+    match group.scaling.known() {
+        Some(Scaling { min, max, .. }) => Count::Within {
+            min: min.known().map(to_u32).unwrap_or_default(),
+            max: max.known().map(to_u32).unwrap_or_default(),
+        },
+        None => Count::Fixed(group.replicas.known().map(to_u32).unwrap_or_default()),
+    }
+}
+
+/// Tags of the machines that hold the count: an autoscaler and Terraform act on one truth.
+pub(super) fn count_tags(group: &ReplicaGroup) -> cloud::Tags {
+    let value = match group.scaling.known() {
+        Some(scaling) => {
+            let metric = scaling.metric.known().cloned().unwrap_or_default();
+            let target = scaling.target.known().copied().unwrap_or_default();
+            let bound = |bound: &Attr<i64>| bound.known().copied().unwrap_or_default();
+            format!("{}..{} {metric} {target}", bound(&scaling.min), bound(&scaling.max))
+        }
+        None => group.replicas.known().copied().unwrap_or_default().to_string(),
+    };
+    cloud::Tags::from([(tag::COUNT.to_owned(), value)])
+}
+
+/// Puts the count that the machines' tag holds into an imported group.
+pub(super) fn count_from_tag(group: &mut ReplicaGroup, value: &str) {
+    let scaling = || {
+        let mut words = value.split(' ');
+        let (min, max) = words.next()?.split_once("..")?;
+        Some(Scaling {
+            min: Attr::Known(min.parse().ok()?),
+            max: Attr::Known(max.parse().ok()?),
+            metric: Attr::Known(words.next()?.to_owned()),
+            target: Attr::Known(words.next()?.parse().ok()?),
+        })
+    };
+    match scaling() {
+        Some(scaling) => group.scaling = Attr::Known(scaling),
+        None => group.replicas = Attr::from(value.parse().ok()),
+    }
+}
+
+/// Puts what the cloud has into the group.
+pub(super) fn fill_members(
+    group: &mut ReplicaGroup,
+    cloud: cloud::CloudName,
+    slots: &BTreeMap<u32, Instance>,
+) {
+    let members = slots.iter().map(|(slot, instance)| {
+        let member = Member {
+            id: instance.id.to_string(),
+            address: instance.ip.map(|ip| ip.to_string()).unwrap_or_default(),
+            state: instance.state.to_string(),
+            digest: instance.tags.get(tag::DIGEST).cloned().unwrap_or_default(),
+        };
+        (slot.to_string(), member)
+    });
+    group.members = Attr::Known(members.collect());
+    let count = i64::try_from(slots.len()).unwrap_or(i64::MAX);
+    group.instance_count = Attr::Known(count);
+    if let Some(instance) = slots.values().next() {
+        group.instance_type = Attr::Known(instance.instance_type.clone());
+    }
+    let instance_type = group.instance_type.known().cloned().unwrap_or_default();
+    let offer = domain::catalogue::find(cloud, &instance_type);
+    group.interconnect = Attr::Known(offer.as_ref().map(interconnect).unwrap_or_default());
+    group.hourly_cost = Attr::Known(offer.map_or(0.0, |offer| hourly_cost(&offer, count)));
+    group.instance_type = Attr::Known(instance_type);
+}
+
+/// The slots that the state knows, by the id of the machine in them.
+pub(super) fn known_slots(group: &ReplicaGroup) -> BTreeMap<u32, String> {
+    let members = group.members.known().into_iter().flatten();
+    members.filter_map(|(slot, member)| Some((slot.parse().ok()?, member.id.clone()))).collect()
+}
+
+/// The fabric for KV transfer.
+pub(super) fn interconnect(offer: &Offer) -> String {
+    offer.interconnect.clone().unwrap_or_else(|| "tcp".to_owned())
+}
+
+/// Dollars an hour, to the cent.
+pub(super) fn hourly_cost(offer: &Offer, count: i64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a count of machines is far below 2^52")]
+    let total = offer.hourly_cost * count as f64;
+    (total * 100.0).round() / 100.0
+}
+
+fn number(attribute: &Attr<i64>) -> Option<Option<u32>> {
+    match attribute {
+        Attr::Null => Some(None),
+        Attr::Unknown(_) => None,
+        Attr::Known(value) => Some(u32::try_from(*value).ok()),
+    }
+}
+
+fn texts(attribute: &Attr<Vec<Attr<String>>>) -> Vec<String> {
+    let texts = attribute.known().into_iter().flatten();
+    texts.filter_map(|text| text.known().cloned()).collect()
+}
+
+fn pairs(attribute: &Attr<BTreeMap<String, Attr<String>>>) -> BTreeMap<String, String> {
+    let pairs = attribute.known().into_iter().flatten();
+    pairs.filter_map(|(name, value)| Some((name.clone(), value.known()?.clone()))).collect()
+}

@@ -1,0 +1,230 @@
+//! The machines of a group: launched together, told apart by nothing, removed one by one.
+
+use super::model;
+use crate::error::{Doing, FailedMachine, Failure, Result};
+use crate::readiness::{self, RouterAccess, Worker};
+use crate::resources::service::{FoundService, router_access};
+use crate::session::{Session, key};
+use cloud::{
+    Cloud, FleetKey, Instance, InstanceId, LaunchRequest, Offer, Phase, TagFilter, Tags, launch_over_offers, tag,
+};
+use domain::catalogue;
+use domain::id::GroupId;
+use domain::planner::Member;
+use domain::spec::{GroupSpec, ServiceFacts};
+use domain::user_data;
+use plugin::{AttributePath, Ctx};
+use schemas::ReplicaGroup;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A group and the router that its machines register with.
+#[derive(Debug)]
+pub(super) struct GroupAccess {
+    pub(super) router: RouterAccess,
+    id: GroupId,
+    spec: GroupSpec,
+    facts: ServiceFacts,
+    offers: Vec<Offer>,
+}
+
+/// Everything that is needed to work on a group whose service exists.
+pub(super) async fn access(
+    session: &Session,
+    group: &ReplicaGroup,
+    id: &GroupId,
+    service: &FoundService,
+) -> Result<GroupAccess> {
+    let (facts, address) = service.facts(&id.service)?;
+    let instance = service.router.as_ref().ok_or_else(|| Failure::Missing {
+        what: format!("router of service {}", id.service),
+        attribute: AttributePath::root("service_id"),
+        hint: "Its machine is gone, and workers without a router are paid for and do nothing. \
+               Apply the service first, it is recovered at its address: \
+               `terraform apply -target=disagg_service.NAME`."
+            .to_owned(),
+    })?;
+    let cloud = session.cloud(id.service.fleet.cloud).await?;
+    let spec = model::spec(group, id)?;
+    let offers = catalogue::offers(cloud.name(), &spec.resources).map_err(|error| Failure::Invalid {
+        summary: "No machine fits".to_owned(),
+        detail: format!("On cloud `{}`: {error}.", cloud.name()),
+        attribute: AttributePath::root("resources"),
+    })?;
+    let router = router_access(cloud, &id.service.fleet, facts.port, &address, instance);
+    Ok(GroupAccess { router, id: id.clone(), spec, facts, offers })
+}
+
+impl GroupAccess {
+    /// The digest that each machine is to have.
+    pub(super) fn digest(&self) -> String {
+        self.spec.digest()
+    }
+
+    pub(super) fn has_digest(&self, instance: &Instance) -> bool {
+        instance.tags.get(tag::DIGEST) == Some(&self.digest())
+    }
+
+    /// The machines as the planner wants to see them. Readiness only orders a removal, so a
+    /// router that does not answer makes no member unready for more than that.
+    pub(super) async fn members(&self, slots: &BTreeMap<u32, Instance>) -> Result<Vec<Member>> {
+        let registered = readiness::registered_addresses(&self.router).await?;
+        let members = slots.iter().map(|(slot, instance)| Member {
+            slot: *slot,
+            id: instance.id.clone(),
+            state: instance.state,
+            digest: instance.tags.get(tag::DIGEST).cloned().unwrap_or_default(),
+            ready: instance.ip.is_some_and(|ip| registered.contains(&ip)),
+            launched_at: instance.launched_at,
+        });
+        Ok(members.collect())
+    }
+
+    /// Launches `count` machines at once, or none.
+    pub(super) async fn launch(&self, count: u32, count_tags: Tags) -> Result<Vec<Instance>> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let cloud = &*self.router.cloud;
+        let machines = if count == 1 { "machine" } else { "machines" };
+        let doing = || format!("launch {count} {machines} of replica group {}", self.id);
+        let mut tags = self.tags();
+        tags.extend(count_tags);
+        let used = self.used_tokens().await?;
+        for attempt in 1..=MOST_LAUNCHES {
+            let token = format!("{}-{}-{count}-{attempt}", self.id.service.uid, self.id.name);
+            if used.contains(&token) {
+                continue;
+            }
+            tags.insert(tag::LAUNCH.to_owned(), token.clone());
+            let request = self.request(count, token, tags.clone())?;
+            let launched = launch_over_offers(cloud, &self.offers, &request)
+                .await
+                .map_err(|error| Failure::Launch { cloud: cloud.name(), doing: doing(), error })?;
+            if launched.iter().all(|instance| instance.state.is_up()) {
+                return Ok(launched);
+            }
+        }
+        Err(Failure::Bug(format!("could not {}: {MOST_LAUNCHES} tokens are used up", doing())))
+    }
+
+    pub(super) async fn start(&self, instance: &InstanceId) -> Result<()> {
+        let cloud = &self.router.cloud;
+        cloud
+            .start_instance(&self.router.fleet, instance)
+            .await
+            .doing(cloud.name(), || format!("start machine {instance} of {}", self.id))
+    }
+
+    pub(super) async fn reboot(&self, instance: &InstanceId) -> Result<()> {
+        let cloud = &self.router.cloud;
+        cloud
+            .reboot_instance(&self.router.fleet, instance)
+            .await
+            .doing(cloud.name(), || format!("reboot machine {instance} of {}", self.id))
+    }
+
+    /// Waits for the machines as the configuration says; answers those that failed.
+    pub(super) async fn wait(
+        &self,
+        ctx: &Ctx,
+        group: &ReplicaGroup,
+        machines: &[Instance],
+        before: &BTreeSet<String>,
+    ) -> Result<Vec<FailedMachine>> {
+        if machines.is_empty() || group.wait_for.known().is_some_and(|word| word == "running") {
+            return Ok(Vec::new());
+        }
+        let mut workers = Vec::new();
+        for machine in machines {
+            let Some(ip) = machine.ip else {
+                return Err(Failure::Bug(format!("machine {} has no address", machine.id)));
+            };
+            let offer = self.offers.iter().find(|offer| offer.instance_type == machine.instance_type);
+            let engines = offer.map_or(Ok(1), |offer| self.spec.engine_count(offer));
+            let engines = engines.map_err(|error| Failure::Bug(error.to_string()))?;
+            workers.push(Worker { id: machine.id.clone(), ip, engines: engines as usize });
+        }
+        let what = format!("replica group {}", self.id);
+        let outcome = readiness::workers(ctx, &self.router, &what, &workers, before).await?;
+        Ok(outcome.failed)
+    }
+
+    /// Removes these machines and waits until they are gone.
+    pub(super) async fn remove(&self, ctx: &Ctx, machines: &[Instance]) -> Result<()> {
+        remove(ctx, &*self.router.cloud, &self.router.fleet, &self.id, machines).await
+    }
+
+    /// Tokens of the machines that are there and counted already: another launch takes another. A
+    /// launch whose machines are not listed yet keeps its token, and so is found and not doubled.
+    async fn used_tokens(&self) -> Result<BTreeSet<String>> {
+        let cloud = &self.router.cloud;
+        let machines = cloud
+            .list_instances(&self.router.fleet, &TagFilter::all().and(tag::GROUP, &self.id.name))
+            .await
+            .doing(cloud.name(), || format!("list the machines of replica group {}", self.id))?;
+        Ok(machines.into_iter().filter_map(|mut machine| machine.tags.remove(tag::LAUNCH)).collect())
+    }
+
+    fn request(&self, count: u32, token: String, tags: Tags) -> Result<LaunchRequest> {
+        let invalid = |summary: &str, detail: String| Failure::Invalid {
+            summary: summary.to_owned(),
+            detail,
+            attribute: AttributePath::root("engine"),
+        };
+        let offer = self.offers[0].clone();
+        let data = user_data::worker_user_data(&self.spec, &self.facts, &offer)
+            .map_err(|error| invalid("No user data for the workers", format!("{error}.")))?;
+        data.check_size(self.router.cloud.limits().user_data_bytes)
+            .map_err(|error| invalid("User data too large", format!("{error}.")))?;
+        Ok(LaunchRequest {
+            fleet: self.router.fleet.clone(),
+            offer,
+            count,
+            disk_gb: self.spec.resources.disk_gb.unwrap_or(DISK_GB),
+            address: None,
+            user_data: data.bytes().to_vec(),
+            identity: self.spec.identity.clone(),
+            token,
+            tags,
+        })
+    }
+
+    fn tags(&self) -> Tags {
+        let service = &self.id.service;
+        Tags::from([
+            (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
+            (tag::FLEET.to_owned(), service.fleet.name.clone()),
+            (tag::SERVICE.to_owned(), format!("{}@{}", service.name, service.uid)),
+            (tag::GROUP.to_owned(), self.id.name.clone()),
+            (tag::ROLE.to_owned(), self.spec.role.to_string()),
+            (tag::DIGEST.to_owned(), self.digest()),
+            (tag::PHASE.to_owned(), Phase::Creating.as_str().to_owned()),
+        ])
+    }
+}
+
+/// Removes these machines and waits until they are gone.
+pub(super) async fn remove(
+    ctx: &Ctx,
+    cloud: &dyn Cloud,
+    fleet: &FleetKey,
+    id: &GroupId,
+    machines: &[Instance],
+) -> Result<()> {
+    if machines.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<InstanceId> = machines.iter().map(|machine| machine.id.clone()).collect();
+    let what = format!("machines of replica group {id}");
+    cloud
+        .terminate_instances(fleet, &ids)
+        .await
+        .doing(cloud.name(), || format!("terminate {what}"))?;
+    readiness::gone(ctx, cloud, fleet, &what, |instance| ids.contains(&instance.id)).await
+}
+
+/// Root disk of a worker in GB, when none is asked for and the model's size is not known.
+const DISK_GB: u32 = 200;
+
+/// Tokens that a cloud may still know from machines that are gone.
+const MOST_LAUNCHES: u32 = 200;

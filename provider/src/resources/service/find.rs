@@ -1,0 +1,93 @@
+//! A service as it is in its fleet: its reserved address, its router, its workers.
+
+use crate::error::{Failure, Result};
+use crate::session::FleetView;
+use cloud::{Address, Instance, Phase, tag};
+use domain::id::{FleetId, ServiceId};
+use domain::spec::ServiceFacts;
+use plugin::AttributePath;
+
+/// Everything of one service in one look at its fleet.
+#[derive(Clone, Debug)]
+pub(crate) struct FoundService {
+    pub(crate) address: Option<Address>,
+    pub(crate) router: Option<Instance>,
+    pub(crate) workers: Vec<Instance>,
+}
+
+impl FoundService {
+    /// Whether the router was ever healthy.
+    pub(crate) fn was_ready(&self) -> bool {
+        let tagged = |tags: &cloud::Tags| tags.contains_key(tag::READY_AT);
+        self.address.as_ref().is_some_and(|address| tagged(&address.tags))
+            || self.router.as_ref().is_some_and(|router| tagged(&router.tags))
+    }
+
+    /// Whether nothing of it is left.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.address.is_none() && self.router.is_none() && self.workers.is_empty()
+    }
+
+    /// How far its creation has come.
+    pub(crate) fn phase(&self) -> Phase {
+        self.address.as_ref().map_or(Phase::Ready, |address| Phase::of(&address.tags))
+    }
+
+    /// What its address says about it, for its groups.
+    pub(crate) fn facts(&self, id: &ServiceId) -> Result<(ServiceFacts, Address)> {
+        let missing = |hint: String| Failure::Missing {
+            what: format!("service {id}"),
+            attribute: AttributePath::root("service_id"),
+            hint,
+        };
+        let address = self.address.clone().ok_or_else(|| {
+            missing(format!(
+                "Fleet {} has no such service. If it was removed by hand, `terraform plan` shows \
+                 what is left of it.",
+                id.fleet
+            ))
+        })?;
+        let facts = ServiceFacts::from_tags(id, address.ip, &address.tags)
+            .map_err(|error| missing(format!("The tags of its address cannot be read: {error}.")))?;
+        Ok((facts, address))
+    }
+}
+
+/// The service with this id.
+pub(crate) fn find_by_id(view: &FleetView, id: &ServiceId) -> FoundService {
+    let wanted = format!("{}@{}", id.name, id.uid);
+    found(view, |service| service == wanted)
+}
+
+/// Services of this name, whatever their uid: by their ids.
+pub(super) fn find_by_name(view: &FleetView, fleet: &FleetId, name: &str) -> Vec<ServiceId> {
+    let tags = view.addresses.iter().map(|address| &address.tags);
+    let tags = tags.chain(view.instances.iter().map(|instance| &instance.tags));
+    let mut ids: Vec<ServiceId> = tags
+        .filter_map(|tags| tags.get(tag::SERVICE)?.split_once('@'))
+        .filter(|(found, _)| *found == name)
+        .filter_map(|(_, uid)| format!("{fleet}/{name}@{uid}").parse().ok())
+        .collect();
+    ids.sort();
+    ids.dedup();
+    ids
+}
+
+fn found(view: &FleetView, is_meant: impl Fn(&str) -> bool) -> FoundService {
+    let meant = |tags: &cloud::Tags| tags.get(tag::SERVICE).is_some_and(|tag| is_meant(tag));
+    let (routers, workers): (Vec<_>, Vec<_>) = view
+        .instances
+        .iter()
+        .filter(|instance| meant(&instance.tags))
+        .cloned()
+        .partition(|instance| !instance.tags.contains_key(tag::GROUP));
+    FoundService {
+        address: view.addresses.iter().find(|address| meant(&address.tags)).cloned(),
+        // A router that is being removed is no router; the newest one counts.
+        router: routers
+            .into_iter()
+            .filter(|router| router.state != cloud::InstanceState::Terminating)
+            .max_by_key(|router| router.launched_at),
+        workers,
+    }
+}

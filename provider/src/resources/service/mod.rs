@@ -1,0 +1,97 @@
+//! `disagg_service`: the router and its reserved address.
+
+mod find;
+mod lifecycle;
+mod model;
+mod plan;
+mod record;
+mod router;
+
+pub(crate) use find::{FoundService, find_by_id};
+pub(crate) use router::{access as router_access, endpoint as router_endpoint};
+
+use crate::diagnose;
+use crate::session::Session;
+use async_trait::async_trait;
+use plugin::{Change, Ctx, Diagnostics, Resource, Schema, State, Timeouts};
+use schemas::Service;
+use std::{sync::Arc, time::Duration};
+
+#[derive(Debug)]
+pub(crate) struct ServiceResource {
+    session: Arc<Session>,
+}
+
+impl ServiceResource {
+    pub(crate) fn new(session: Arc<Session>) -> Self {
+        Self { session }
+    }
+}
+
+#[async_trait]
+impl Resource for ServiceResource {
+    type Model = Service;
+
+    fn type_name(&self) -> &'static str {
+        "disagg_service"
+    }
+
+    fn schema(&self) -> Schema {
+        schemas::schema::<Service>(0)
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        Timeouts {
+            create: minutes(20),
+            read: minutes(5),
+            update: minutes(20),
+            delete: minutes(20),
+        }
+    }
+
+    fn validate(&self, config: &Service) -> Diagnostics {
+        plan::validate(config)
+    }
+
+    fn plan(&self, change: &mut Change<Service>) -> Diagnostics {
+        plan::plan(change)
+    }
+
+    async fn create(
+        &self,
+        ctx: &Ctx,
+        planned: Service,
+        state: &mut State<Service>,
+    ) -> Result<(), Diagnostics> {
+        lifecycle::create(&self.session, ctx, planned, state).await.map_err(diagnose::failure)
+    }
+
+    async fn read(&self, _ctx: &Ctx, state: &mut State<Service>) -> Result<(), Diagnostics> {
+        lifecycle::read(&self.session, state).await.map_err(diagnose::failure)
+    }
+
+    async fn update(
+        &self,
+        ctx: &Ctx,
+        prior: Service,
+        planned: Service,
+        state: &mut State<Service>,
+    ) -> Result<(), Diagnostics> {
+        let result = lifecycle::update(&self.session, ctx, &prior, planned, state).await;
+        result.map_err(diagnose::failure)
+    }
+
+    async fn delete(&self, ctx: &Ctx, state: &mut State<Service>) -> Result<(), Diagnostics> {
+        lifecycle::delete(&self.session, ctx, state).await.map_err(diagnose::failure)
+    }
+
+    async fn import(
+        &self,
+        _ctx: &Ctx,
+        id: &str,
+        state: &mut State<Service>,
+    ) -> Result<(), Diagnostics> {
+        lifecycle::import(&self.session, id, state).await.map_err(diagnose::failure)
+    }
+}

@@ -1,0 +1,148 @@
+//! Model ↔ spec: what a service's attributes mean.
+
+use crate::error::{Failure, Result};
+use domain::catalogue::Resources;
+use domain::id::{FleetId, ServiceId};
+use domain::spec::{RouterKind, RouterSpec};
+use plugin::Attr;
+use schemas::{Router, RouterResources, Service};
+use std::collections::BTreeMap;
+
+/// What the router machine must have, unless it is not known yet.
+pub(super) fn router_resources(service: &Service) -> Option<Resources> {
+    let resources = match &service.router {
+        Attr::Unknown(_) => return None,
+        Attr::Null => return Some(RouterSpec::default_resources()),
+        Attr::Known(router) => match &router.resources {
+            Attr::Unknown(_) => return None,
+            Attr::Null => return Some(RouterSpec::default_resources()),
+            Attr::Known(resources) => resources,
+        },
+    };
+    let defaults = RouterSpec::default_resources();
+    Some(Resources {
+        gpu: None,
+        cpu: number(&resources.cpu, defaults.cpu)?,
+        memory_gb: number(&resources.memory_gb, defaults.memory_gb)?,
+        disk_gb: number(&resources.disk_gb, defaults.disk_gb)?,
+    })
+}
+
+/// The spec of the router of a service that has an id.
+pub(super) fn spec(service: &Service, id: &ServiceId) -> Result<RouterSpec> {
+    let bug = |name: &str| Failure::Bug(format!("service {id}: `{name}` is not known at apply"));
+    let router = service.router.known().cloned().unwrap_or_default();
+    let version = service.version.known().ok_or_else(|| bug("version"))?;
+    Ok(RouterSpec {
+        fleet: id.fleet.clone(),
+        service: id.name.clone(),
+        uid: id.uid.clone(),
+        model: service.model.known().cloned().ok_or_else(|| bug("model"))?,
+        version: version.parse().map_err(|_| bug("version"))?,
+        port: service
+            .port
+            .known()
+            .and_then(|port| u16::try_from(*port).ok())
+            .ok_or_else(|| bug("port"))?,
+        kind: match router.kind.known().map(String::as_str) {
+            Some("custom") => RouterKind::Custom,
+            _ => RouterKind::Dynamo,
+        },
+        resources: router_resources(service).ok_or_else(|| bug("router.resources"))?,
+        args: texts(&router.args),
+        env: environment(&router.env),
+        commands: texts(&router.commands),
+        script_version: service
+            .script_version
+            .known()
+            .and_then(|version| u32::try_from(*version).ok())
+            .unwrap_or(domain::SCRIPT_VERSION),
+    })
+}
+
+/// The configuration that a router was made from; everything that it cannot know is its default.
+pub(super) fn from_spec(spec: &RouterSpec) -> Service {
+    let defaults = RouterSpec::default_resources();
+    let resources = &spec.resources;
+    let differing = |value: Option<u32>, default: Option<u32>| {
+        Attr::from(value.filter(|_| value != default).map(i64::from))
+    };
+    let sizes = RouterResources {
+        cpu: differing(resources.cpu, defaults.cpu),
+        memory_gb: differing(resources.memory_gb, defaults.memory_gb),
+        disk_gb: differing(resources.disk_gb, defaults.disk_gb),
+    };
+    let list = |texts: &[String]| match texts {
+        [] => Attr::Null,
+        texts => Attr::Known(texts.iter().cloned().map(Attr::Known).collect()),
+    };
+    let router = Router {
+        kind: Attr::Known(match spec.kind {
+            RouterKind::Dynamo => "dynamo".to_owned(),
+            RouterKind::Custom => "custom".to_owned(),
+        }),
+        resources: if sizes == RouterResources::default() { Attr::Null } else { Attr::Known(sizes) },
+        args: list(&spec.args),
+        env: if spec.env.is_empty() {
+            Attr::Null
+        } else {
+            let known = |(name, value): (&String, &String)| (name.clone(), Attr::Known(value.clone()));
+            Attr::Known(spec.env.iter().map(known).collect())
+        },
+        commands: list(&spec.commands),
+    };
+    let word = |text: &str| Attr::Known(text.to_owned());
+    Service {
+        name: word(&spec.service),
+        fleet_id: Attr::Known(spec.fleet.to_string()),
+        model: word(&spec.model),
+        version: Attr::Known(spec.version.to_string()),
+        port: Attr::Known(i64::from(spec.port)),
+        router: Attr::Known(router),
+        boot: word("sequential"),
+        wait_for: word("ready"),
+        on_router_change: word("refuse"),
+        on_boot_failure: word("remove"),
+        script_version: Attr::Known(i64::from(spec.script_version)),
+        ..Service::default()
+    }
+}
+
+/// The id that a service's state carries.
+pub(super) fn id(service: &Service) -> Result<ServiceId> {
+    let text = service.id.known().cloned().unwrap_or_default();
+    text.parse().map_err(|error| Failure::Bug(format!("service id `{text}`: {error}")))
+}
+
+/// The fleet that a service is configured into.
+pub(super) fn fleet_id(service: &Service) -> Result<FleetId> {
+    let text = service.fleet_id.known().cloned().unwrap_or_default();
+    text.parse().map_err(|error| Failure::Bug(format!("fleet id `{text}`: {error}")))
+}
+
+/// The blocks that may reach the endpoint, sorted.
+pub(super) fn ingress(service: &Service) -> Vec<String> {
+    let blocks = service.ingress_cidrs.known().into_iter().flatten();
+    let mut blocks: Vec<String> =
+        blocks.filter_map(|block| block.known().map(|block| block.0.clone())).collect();
+    blocks.sort();
+    blocks
+}
+
+fn number(attribute: &Attr<i64>, default: Option<u32>) -> Option<Option<u32>> {
+    match attribute {
+        Attr::Null => Some(default),
+        Attr::Unknown(_) => None,
+        Attr::Known(value) => Some(u32::try_from(*value).ok()),
+    }
+}
+
+fn texts(attribute: &Attr<Vec<Attr<String>>>) -> Vec<String> {
+    let texts = attribute.known().into_iter().flatten();
+    texts.filter_map(|text| text.known().cloned()).collect()
+}
+
+fn environment(attribute: &Attr<BTreeMap<String, Attr<String>>>) -> BTreeMap<String, String> {
+    let pairs = attribute.known().into_iter().flatten();
+    pairs.filter_map(|(name, value)| Some((name.clone(), value.known()?.clone()))).collect()
+}

@@ -1,0 +1,150 @@
+//! What a change of a service means: the router guard at work. Pure.
+
+use super::record::RouterRecord;
+use crate::diagnose;
+use crate::resources::service::model;
+use domain::catalogue;
+use domain::guard::{self, ChangeClass, NewValue, OnRouterChange};
+use domain::id::{FleetId, ServiceId};
+use domain::version::DynamoVersion;
+use plugin::{Attr, AttributePath, Change, Diagnostic, Diagnostics};
+use schemas::{Router, Service};
+use std::collections::BTreeMap;
+
+/// What the attributes' own validators cannot see.
+pub(super) fn validate(config: &Service) -> Diagnostics {
+    let mut diagnostics = Diagnostics::default();
+    if let Some(router) = config.router.known() {
+        diagnostics.extend(validate_router(router));
+    }
+    diagnostics
+}
+
+fn validate_router(router: &Router) -> Diagnostics {
+    let mut diagnostics = Diagnostics::default();
+    let path = |name| AttributePath::root("router").attribute(name);
+    let custom = router.kind.known().is_some_and(|kind| kind == "custom");
+    let has_commands = match &router.commands {
+        Attr::Known(commands) => Some(!commands.is_empty()),
+        Attr::Null => Some(false),
+        Attr::Unknown(_) => None,
+    };
+    if custom && has_commands == Some(false) {
+        diagnostics.push(
+            Diagnostic::error(
+                "Missing commands",
+                "A router of type `custom` runs your `commands`, and there are none.",
+            )
+            .at(path("commands")),
+        );
+    }
+    if !custom && !router.kind.is_unknown() && has_commands == Some(true) {
+        diagnostics.push(
+            Diagnostic::error(
+                "Commands without a custom router",
+                "`commands` run only on a router of `type = \"custom\"`. More arguments for \
+                 `dynamo.frontend` go into `args`.",
+            )
+            .at(path("commands")),
+        );
+    }
+    diagnostics
+}
+
+pub(super) fn plan(change: &mut Change<Service>) -> Diagnostics {
+    let Some(planned) = change.planned.clone() else { return Diagnostics::default() };
+    let (planned, diagnostics) = match change.prior.clone() {
+        None => plan_create(planned),
+        Some(prior) => plan_update(change, prior, planned),
+    };
+    change.planned = Some(planned);
+    diagnostics
+}
+
+fn plan_create(mut planned: Service) -> (Service, Diagnostics) {
+    let mut diagnostics = Diagnostics::default();
+    planned.drift = Attr::Known(BTreeMap::new());
+    planned.script_version = Attr::Known(i64::from(domain::SCRIPT_VERSION));
+    if planned.version.is_null() || planned.version.is_unknown_by_default() {
+        planned.version = Attr::Known(DynamoVersion::DEFAULT.to_string());
+    }
+    planned.internal_ip = Attr::unknown();
+    planned.endpoint = Attr::unknown();
+    planned.id = Attr::unknown();
+    planned.instance_type = Attr::unknown();
+    planned.hourly_cost = Attr::unknown();
+    let fleet = planned.fleet_id.known().and_then(|id| id.parse::<FleetId>().ok());
+    if let (Some(fleet), Some(name)) = (fleet, planned.name.known()) {
+        planned.id = Attr::unknown_with_prefix(ServiceId::unknown_prefix(&fleet, name));
+        if let Some(wanted) = model::router_resources(&planned) {
+            match catalogue::offers(fleet.cloud, &wanted) {
+                Ok(offers) if offers.len() == 1 => {
+                    planned.instance_type = Attr::Known(offers[0].instance_type.clone());
+                    planned.hourly_cost = Attr::Known(offers[0].hourly_cost);
+                }
+                Ok(_) => {}
+                Err(error) => diagnostics.push(
+                    Diagnostic::error(
+                        "No machine fits the router",
+                        format!("On cloud `{}`: {error}.", fleet.cloud),
+                    )
+                    .at(AttributePath::root("router").attribute("resources")),
+                ),
+            }
+        }
+    }
+    (planned, diagnostics)
+}
+
+fn plan_update(
+    change: &mut Change<Service>,
+    prior: Service,
+    mut planned: Service,
+) -> (Service, Diagnostics) {
+    let mut diagnostics = Diagnostics::default();
+    planned.drift = Attr::Known(BTreeMap::new());
+    if change.config.as_ref().is_some_and(|config| config.version.is_null()) {
+        // The default of the day it was made is kept; a new provider has another.
+        planned.version = prior.version.clone();
+    }
+    let changes = match schemas::changes(&prior, &planned) {
+        Ok(changes) => changes,
+        Err(error) => {
+            diagnostics.extend(diagnose::failure(error.into()));
+            return (planned, diagnostics);
+        }
+    };
+    let baked: Vec<_> =
+        changes.into_iter().filter(|change| change.class == ChangeClass::Refused).collect();
+    let unknown_only = baked.iter().all(|change| matches!(change.new, NewValue::Unknown));
+    let mut replaced = !baked.is_empty() && !unknown_only;
+
+    let id = prior.id.known().cloned().unwrap_or_default();
+    let live = RouterRecord::load(&change.prior_private).and_then(|record| record.live_router(&id));
+    let allowed = planned.on_router_change.known().is_some_and(|word| word == "replace");
+    if let Some(router) = live.as_ref().filter(|_| !baked.is_empty()) {
+        let on_change = if allowed { OnRouterChange::Replace } else { OnRouterChange::Refuse };
+        for violation in guard::guard(router, &baked, on_change) {
+            diagnostics.push(diagnose::violation(&violation));
+        }
+    } else if unknown_only && !baked.is_empty() {
+        // Never healthy, so nothing hangs on it: what may change may as well be replaced.
+        replaced = true;
+    }
+    if allowed && baked.iter().any(|change| change.path == "fleet_id") {
+        replaced = true;
+    }
+    if replaced && (allowed || live.is_none()) {
+        for change_of in &baked {
+            change.requires_replace(diagnose::attribute_path(&change_of.path));
+        }
+    }
+    // A change in place plans nothing on dependents: what they refer to stays as it is.
+    planned.id = prior.id;
+    planned.internal_ip = prior.internal_ip;
+    planned.endpoint = prior.endpoint;
+    planned.instance_type = prior.instance_type;
+    planned.hourly_cost = prior.hourly_cost;
+    planned.script_version = prior.script_version;
+    (planned, diagnostics)
+}

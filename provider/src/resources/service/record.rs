@@ -1,0 +1,40 @@
+//! What a service remembers beside its state, in private data: is its router live, and who hangs
+//! on it. A plan is pure and makes no call, so Read leaves it the last look.
+
+use domain::guard::LiveRouter;
+use plugin::Private;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+const KEY: &str = "router";
+
+/// The last look at the router.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RouterRecord {
+    /// It exists and was once healthy: from then on workers may hold connections to it.
+    pub(super) live: bool,
+    /// Its reserved address.
+    pub(super) address: IpAddr,
+    /// Worker machines of the service.
+    pub(super) workers: u32,
+}
+
+impl RouterRecord {
+    pub(super) fn load(private: &Private) -> Option<Self> {
+        serde_json::from_value(private.get(KEY)?.clone()).ok()
+    }
+
+    pub(super) fn store(&self, private: &mut Private) {
+        let value = serde_json::to_value(self).expect("a record is plain data");
+        private.set(KEY, value);
+    }
+
+    /// What the guard asks, if it has to be asked.
+    pub(super) fn live_router(&self, service: &str) -> Option<LiveRouter> {
+        self.live.then(|| LiveRouter {
+            service: service.to_owned(),
+            address: self.address,
+            workers: Some(self.workers),
+        })
+    }
+}

@@ -1,0 +1,155 @@
+//! The router machine of a service: exactly one, at the reserved address.
+
+use super::find::FoundService;
+use crate::error::{Doing, Failure, Result};
+use crate::readiness::RouterAccess;
+use crate::session::key;
+use cloud::{
+    Address, Cloud, Instance, InstanceState, LaunchRequest, ObjectId, Phase, Tags, launch_over_offers, tag,
+};
+use domain::catalogue;
+use domain::id::{FleetId, ServiceId};
+use domain::planner::{self, RouterObserved, RouterStep};
+use domain::spec::RouterSpec;
+use domain::user_data;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Makes the router be there and up: adopts, starts, reboots or launches it. Does not wait.
+pub(super) async fn ensure(
+    cloud: &dyn Cloud,
+    spec: &RouterSpec,
+    address: &Address,
+    found: &FoundService,
+) -> Result<Instance> {
+    let fleet = key(&spec.fleet);
+    let name = format!("the router of service {}", spec.id());
+    let observed = found.router.as_ref().map(|router| RouterObserved { state: router.state });
+    for step in planner::plan_router(observed) {
+        match (step, &found.router) {
+            (RouterStep::Launch, _) => return launch(cloud, spec, address).await,
+            (RouterStep::Start, Some(router)) => cloud
+                .start_instance(&fleet, &router.id)
+                .await
+                .doing(cloud.name(), || format!("start {name}"))?,
+            (RouterStep::Reboot, Some(router)) => cloud
+                .reboot_instance(&fleet, &router.id)
+                .await
+                .doing(cloud.name(), || format!("reboot {name}"))?,
+            (RouterStep::Start | RouterStep::Reboot, None) => {
+                return Err(Failure::Bug(format!("{name} is not there to be started")));
+            }
+        }
+    }
+    found.router.clone().ok_or_else(|| Failure::Bug(format!("{name} was neither found nor launched")))
+}
+
+async fn launch(cloud: &dyn Cloud, spec: &RouterSpec, address: &Address) -> Result<Instance> {
+    let id = spec.id();
+    let doing = || format!("launch the router of service {id}");
+    let invalid = |summary: &str, detail: String| Failure::Invalid {
+        summary: summary.to_owned(),
+        detail,
+        attribute: plugin::AttributePath::root("router"),
+    };
+    let offers = catalogue::offers(spec.fleet.cloud, &spec.resources)
+        .map_err(|error| invalid("No machine fits the router", format!("{error}.")))?;
+    let data = user_data::router_user_data(spec, address.ip)
+        .map_err(|error| invalid("No user data for the router", format!("{error}.")))?;
+    data.check_size(cloud.limits().user_data_bytes)
+        .map_err(|error| invalid("User data too large", format!("{error}.")))?;
+    // Each launch of this service has a token of its own, told by the one before it, so that a
+    // repeat after a lost answer finds the same machine and a recovery gets a new one.
+    for attempt in 1..=MOST_LAUNCHES {
+        let token = format!("{}-router-{attempt}", spec.uid);
+        let mut tags = tags(spec);
+        tags.insert(tag::LAUNCH.to_owned(), token.clone());
+        tags.insert(tag::DIGEST.to_owned(), spec.digest());
+        let request = LaunchRequest {
+            fleet: key(&spec.fleet),
+            offer: offers[0].clone(),
+            count: 1,
+            disk_gb: spec.resources.disk_gb.unwrap_or(DISK_GB),
+            address: Some(address.id.clone()),
+            user_data: data.bytes().to_vec(),
+            identity: None,
+            token,
+            tags,
+        };
+        let launched = launch_over_offers(cloud, &offers, &request)
+            .await
+            .map_err(|error| Failure::Launch { cloud: cloud.name(), doing: doing(), error })?;
+        let up = launched.into_iter().find(|instance| instance.state.is_up());
+        if let Some(instance) = up {
+            return Ok(instance);
+        }
+    }
+    Err(Failure::Bug(format!("the router of service {id} was launched {MOST_LAUNCHES} times in vain")))
+}
+
+/// The last step of a creation or a recovery: it is somebody's now, and live when it was healthy.
+pub(super) async fn mark(
+    cloud: &dyn Cloud,
+    fleet: &FleetId,
+    id: &ServiceId,
+    address: &Address,
+    instance: &Instance,
+    healthy: bool,
+) -> Result<()> {
+    let mut tags = Tags::from([(tag::PHASE.to_owned(), Phase::Ready.as_str().to_owned())]);
+    if healthy {
+        tags.insert(tag::READY_AT.to_owned(), now());
+    }
+    let objects = [ObjectId::Instance(instance.id.clone()), ObjectId::Address(address.id.clone())];
+    cloud
+        .tag(&key(fleet), &objects, &tags)
+        .await
+        .doing(fleet.cloud, || format!("mark service {id} as ready"))
+}
+
+/// How its watchers reach it.
+pub(crate) fn access(
+    cloud: Arc<dyn Cloud>,
+    fleet: &FleetId,
+    port: u16,
+    address: &Address,
+    instance: &Instance,
+) -> RouterAccess {
+    let reachable = address.public_ip.unwrap_or(address.ip);
+    RouterAccess {
+        cloud,
+        fleet: key(fleet),
+        instance: instance.id.clone(),
+        ip: address.ip,
+        endpoint: endpoint(reachable, i64::from(port)),
+    }
+}
+
+/// `http://address:port`.
+pub(crate) fn endpoint(address: IpAddr, port: i64) -> String {
+    match address {
+        IpAddr::V4(address) => format!("http://{address}:{port}"),
+        IpAddr::V6(address) => format!("http://[{address}]:{port}"),
+    }
+}
+
+/// Tags of the router and of its address.
+pub(super) fn tags(spec: &RouterSpec) -> Tags {
+    Tags::from([
+        (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
+        (tag::FLEET.to_owned(), spec.fleet.name.clone()),
+        (tag::SERVICE.to_owned(), format!("{}@{}", spec.service, spec.uid)),
+        (tag::ROLE.to_owned(), "router".to_owned()),
+        (tag::PHASE.to_owned(), Phase::Creating.as_str().to_owned()),
+    ])
+}
+
+/// Root disk of a router in GB, when none is asked for: etcd's data, Dynamo's packages and logs.
+const DISK_GB: u32 = 50;
+
+/// Tokens that a cloud may still know from routers that are gone.
+const MOST_LAUNCHES: u32 = 50;
+
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -1,0 +1,60 @@
+//! `disagg_fleet`: one placement in one zone, with its network rules.
+
+use crate::table::{ChangeClass::*, ImportSource::*, computed, optional, required};
+use crate::timeouts::Timeouts;
+use plugin::Attr;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A fleet is one placement in one zone of one cloud, with its network rules. Services put their
+/// router and their workers into it, and all of them share its fast fabric. It is deleted only when
+/// no service is left in it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Fleet {
+    /// `cloud/region/name`. Known in the plan, because it is made of configuration.
+    #[schemars(extend("x-disagg" = computed().import(Id)))]
+    pub id: Attr<String>,
+
+    /// The fleet's name, claimed once per account and region: lower-case letters, digits and
+    /// hyphens, at most 30 characters, a letter first.
+    #[schemars(extend("x-disagg" = required(Replace).import(Id), "format" = "name"))]
+    pub name: Attr<String>,
+
+    /// The cloud: `local`, `aws`, `gcp` or `azure`.
+    #[schemars(extend("x-disagg" = required(Replace).import(Id), "format" = "cloud"))]
+    pub cloud: Attr<String>,
+
+    /// The region. Always `local` on the local cloud; required on every other.
+    #[schemars(extend("x-disagg" = optional(Replace).computed().import(Id), "format" = "location"))]
+    pub region: Attr<String>,
+
+    /// The zone. When it is left out, the first zone that offers all of `gpus` is taken and kept.
+    #[schemars(extend("x-disagg" = optional(Replace).computed().import(Cloud), "format" = "location"))]
+    pub zone: Attr<String>,
+
+    /// `cluster` asks for one fast fabric (cluster placement group, compact placement policy,
+    /// availability set) and fails when there is none; `zone` asks for the same zone only.
+    #[schemars(extend("x-disagg" = optional(Replace).default("cluster").import(Cloud), "enum" = ["cluster", "zone"]))]
+    pub placement: Attr<String>,
+
+    /// The GPUs that the fleet's zone must offer, as in `H200:8`. They choose the zone when it is
+    /// not given, and nothing is bought for them.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
+    pub gpus: Attr<Vec<Attr<Gpu>>>,
+
+    /// What in the cloud is not as it was made (object → finding). Always planned empty, so that a
+    /// finding is a visible change.
+    #[schemars(extend("x-disagg" = computed()))]
+    pub drift: Attr<BTreeMap<String, String>>,
+
+    /// How long each operation may take.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
+    pub timeouts: Attr<Timeouts>,
+}
+
+/// A GPU request: `H200` is exactly one, `H200:8` exactly eight, `H200:4..8` a range.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("format" = "gpu"))]
+pub struct Gpu(pub String);

@@ -1,0 +1,206 @@
+//! `disagg_replica_group`: N identical worker machines of one role.
+
+use crate::table::{ChangeClass::*, ImportSource::*, computed, optional, required};
+use crate::timeouts::Timeouts;
+use plugin::Attr;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A replica group is N identical worker machines of one role. Prefill and decode groups scale on
+/// their own; a change of the count adds or removes only the difference.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReplicaGroup {
+    /// `<service id>/<name>`.
+    #[schemars(extend("x-disagg" = computed().import(Id)))]
+    pub id: Attr<String>,
+
+    /// The group's name in its service: lower-case letters, digits and hyphens, at most 30
+    /// characters, a letter first.
+    #[schemars(extend("x-disagg" = required(Replace).import(Id), "format" = "name"))]
+    pub name: Attr<String>,
+
+    /// The `id` of the service whose router the workers register with.
+    #[schemars(extend("x-disagg" = required(Replace).import(Id), "format" = "service-id"))]
+    pub service_id: Attr<String>,
+
+    /// `prefill`, `decode`, or `worker` for workers that do both.
+    #[schemars(extend("x-disagg" = required(Rolling).import(UserData), "enum" = ["prefill", "decode", "worker"]))]
+    pub role: Attr<String>,
+
+    /// How many machines. Give either this or `scaling`. A lost machine shows as a smaller number.
+    #[schemars(extend("x-disagg" = optional(InPlace).import(Tag), "minimum" = 0, "maximum" = 10000))]
+    pub replicas: Attr<i64>,
+
+    /// The bounds within which an autoscaler may set the number of machines. Give either this or
+    /// `replicas`. No apply moves a count that is inside them.
+    #[schemars(extend("x-disagg" = optional(InPlace).import(Tag)))]
+    pub scaling: Attr<Scaling>,
+
+    /// What each machine must have.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData)))]
+    pub resources: Attr<Resources>,
+
+    /// What runs on each machine.
+    #[schemars(extend("x-disagg" = required(Rolling).import(UserData)))]
+    pub engine: Attr<Engine>,
+
+    /// Environment of the engine's processes.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "format" = "environment"))]
+    pub env: Attr<BTreeMap<String, Attr<String>>>,
+
+    /// Secrets in the engine's environment: name → reference (`aws-sm://…`, `aws-ssm://…`,
+    /// `gcp-sm://…`, `azure-kv://…`, `env://NAME` on the local cloud). The machine resolves them
+    /// with its own identity; the value never enters configuration, plan, state or user data.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "format" = "secret-environment"))]
+    pub secret_env: Attr<BTreeMap<String, Attr<String>>>,
+
+    /// The identity of the machines in their cloud: an instance profile (AWS), a service account
+    /// (Google Cloud) or a managed identity (Azure).
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData)))]
+    pub identity: Attr<String>,
+
+    /// Raise it to replace every machine of the group with one of the provider's newest scripts.
+    #[schemars(extend("x-disagg" = optional(Rolling).default(0).import(UserData), "minimum" = 0, "maximum" = 1_000_000))]
+    pub boot_revision: Attr<i64>,
+
+    /// `ready` waits until the workers have registered with the router, `running` only until the
+    /// cloud says that the machines run.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly).default("ready"), "enum" = ["ready", "running"]))]
+    pub wait_for: Attr<String>,
+
+    /// What becomes of a machine whose boot failed: `remove` it, or `keep` it for a look.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly).default("remove"), "enum" = ["remove", "keep"]))]
+    pub on_boot_failure: Attr<String>,
+
+    /// How many machines there are.
+    #[schemars(extend("x-disagg" = computed().import(Cloud)))]
+    pub instance_count: Attr<i64>,
+
+    /// The machines, by slot number.
+    #[schemars(extend("x-disagg" = computed().import(Cloud)))]
+    pub members: Attr<BTreeMap<String, Member>>,
+
+    /// The instance type. In the plan when only one fits, after the apply otherwise.
+    #[schemars(extend("x-disagg" = computed().import(Cloud)))]
+    pub instance_type: Attr<String>,
+
+    /// The fabric for KV transfer: `efa`, `infiniband`, …; `tcp` when there is none.
+    #[schemars(extend("x-disagg" = computed().import(Cloud)))]
+    pub interconnect: Attr<String>,
+
+    /// The price of the whole group in US dollars an hour, at the present count: the catalogue's
+    /// estimate.
+    #[schemars(extend("x-disagg" = computed().import(Cloud)))]
+    pub hourly_cost: Attr<f64>,
+
+    /// The version of the boot scripts that the machines are made with. A new provider never
+    /// changes it; raise `boot_revision` for that.
+    #[schemars(extend("x-disagg" = computed().import(UserData)))]
+    pub script_version: Attr<i64>,
+
+    /// What in the cloud is not as it was made (object → finding). Always planned empty, so that a
+    /// finding is a visible change.
+    #[schemars(extend("x-disagg" = computed()))]
+    pub drift: Attr<BTreeMap<String, String>>,
+
+    /// How long each operation may take.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
+    pub timeouts: Attr<Timeouts>,
+}
+
+/// The bounds within which an autoscaler may set the number of machines.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Scaling {
+    /// The smallest number of machines; the group starts with it.
+    #[schemars(extend("x-disagg" = required(InPlace).import(Tag), "minimum" = 0, "maximum" = 10000))]
+    pub min: Attr<i64>,
+
+    /// The greatest number of machines.
+    #[schemars(extend("x-disagg" = required(InPlace).import(Tag), "minimum" = 1, "maximum" = 10000))]
+    pub max: Attr<i64>,
+
+    /// What is measured: `rps`, requests a second.
+    #[schemars(extend("x-disagg" = optional(InPlace).default("rps").import(Tag), "enum" = ["rps"]))]
+    pub metric: Attr<String>,
+
+    /// The value of the metric that one machine is to carry; more than 0.
+    #[schemars(extend("x-disagg" = required(InPlace).import(Tag), "exclusiveMinimum" = 0))]
+    pub target: Attr<f64>,
+}
+
+/// What a machine must have.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Resources {
+    /// Its GPUs: `H200` is exactly one, `H200:8` exactly eight, `H200:4..8` a range. Simulated on
+    /// the local cloud.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "format" = "gpu"))]
+    pub gpu: Attr<String>,
+
+    /// Virtual CPUs, at least.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "minimum" = 1, "maximum" = 1024))]
+    pub cpu: Attr<i64>,
+
+    /// Main memory in GB, at least.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "minimum" = 1, "maximum" = 65536))]
+    pub memory_gb: Attr<i64>,
+
+    /// Root disk in GB.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "minimum" = 10, "maximum" = 65536))]
+    pub disk_gb: Attr<i64>,
+}
+
+/// What runs on each machine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Engine {
+    /// `sglang`, `vllm`, `trtllm`, `mocker` (no GPU, for trials and tests) or `custom`, which runs
+    /// `commands`.
+    #[serde(rename = "type")]
+    #[schemars(extend("x-disagg" = required(Rolling).import(UserData), "format" = "engine"))]
+    pub kind: Attr<String>,
+
+    /// GPUs per engine process; all GPUs of the machine by default. A machine runs as many engine
+    /// processes as fit.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "minimum" = 1, "maximum" = 1024))]
+    pub tensor_parallel: Attr<i64>,
+
+    /// More arguments for the engine, after the provider's own.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData)))]
+    pub args: Attr<Vec<Attr<String>>>,
+
+    /// The model to load, when it is not the service's: a path on the image or another copy.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "format" = "model"))]
+    pub model: Attr<String>,
+
+    /// The container image, when it is not NVIDIA's for the service's version.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData)))]
+    pub image: Attr<String>,
+
+    /// `container` or `venv`; by default `container` for GPU engines and `venv` for the others.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "enum" = ["container", "venv"]))]
+    pub runtime: Attr<String>,
+
+    /// The commands of a `custom` engine, run in order in one bash.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData)))]
+    pub commands: Attr<Vec<Attr<String>>>,
+}
+
+/// One machine of a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Member {
+    /// Its id in the cloud.
+    #[schemars(extend("x-disagg" = computed().import(Cloud)))]
+    pub id: String,
+
+    /// Its address in the fleet.
+    #[schemars(extend("x-disagg" = computed().import(Cloud)))]
+    pub address: String,
+
+    /// Its state: `pending`, `running`, `impaired`, `stopping` or `stopped`.
+    #[schemars(extend("x-disagg" = computed().import(Cloud)))]
+    pub state: String,
+
+    /// The digest of what is baked into it.
+    #[schemars(extend("x-disagg" = computed().import(Tag)))]
+    pub digest: String,
+}
