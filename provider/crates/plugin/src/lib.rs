@@ -1,1 +1,73 @@
-//! Being written.
+//! Terraform plugin protocol 6: write a provider in Rust.
+//!
+//! This crate speaks with Terraform and keeps its rules; it knows nothing of clouds, and no other
+//! crate of this workspace.
+//!
+//! # A resource from nothing
+//!
+//! 1. **The model**: a struct with a field for each attribute, an [`Attr`] where the value can be
+//!    null or unknown, with serde's `Serialize` and `Deserialize`.
+//! 2. **The [`Schema`]**: the same attributes with their types and who gives them. A unit test asks
+//!    [`Schema::problems`], which must be empty.
+//! 3. **The [`Resource`]**: `plan` is pure and shapes what will be; `create`, `read`, `update`,
+//!    `delete` and `import` work, and save into [`State`] as they learn.
+//! 4. **The list**: `resource(MyResource)` in [`Provider::resources`].
+//! 5. **A test**: [`testing::Harness`] drives it as Terraform would, without Terraform.
+//!
+//! `tests/example.rs` of this crate is a whole provider with one resource and its test.
+//!
+//! # What is kept for you
+//!
+//! - The handshake, mutual TLS with exactly the host that started us, logging, the end.
+//! - Defaults, validators at every depth, unknown values, write-only values, `timeouts`.
+//! - The order of a plan (see `plan.rs`), and private data through plan, replacement and apply.
+//! - A plan or a result that Terraform would reject is said as a provider bug, with the
+//!   attribute's name, and never sent as if it were right.
+//!
+//! # What a handler must know
+//!
+//! - What is saved last goes back with an error too. In a creation, nothing saved means that
+//!   nothing was made, and something saved with an error is *tainted*: the next plan replaces it.
+//! - Every known value that was planned must come back as it was.
+//! - A handler is never dropped: where it waits, it asks [`Ctx::checked`].
+
+mod attr;
+mod conformance;
+mod convert;
+mod ctx;
+mod diagnostics;
+mod dynamic;
+mod handshake;
+mod host;
+mod listener;
+mod log;
+mod msgpack;
+mod path;
+mod plan;
+mod private;
+mod provider;
+mod resource;
+mod rpc;
+mod schema;
+mod serve;
+pub mod testing;
+mod timeouts;
+mod tls;
+mod value;
+mod wire;
+
+pub use attr::Attr;
+pub use convert::{ConvertError, from_value, to_value};
+pub use ctx::{Ctx, Interrupted, Timeouts};
+pub use diagnostics::{Diagnostic, Diagnostics, Severity};
+pub use dynamic::{ApplyRequest, DynResource, Outcome, resource};
+pub use path::{AttributePath, Step};
+pub use plan::{PlanRequest, PlanResponse};
+pub use private::Private;
+pub use provider::Provider;
+pub use resource::{Change, Resource, State};
+pub use schema::{
+    Attribute, AttributeKind, Invalid, Mode, Nesting, PlanModifier, Schema, Type, Validator,
+};
+pub use serve::{Serve, serve};
+pub use value::{HasUnknown, Number, Unknown, Value};

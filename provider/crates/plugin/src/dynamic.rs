@@ -1,0 +1,272 @@
+//! A resource whose model is erased, so that a provider can have a list of them.
+
+use crate::conformance;
+use crate::convert::{from_value, to_value};
+use crate::ctx::Ctx;
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::path::AttributePath;
+use crate::plan::{self, PlanRequest, PlanResponse};
+use crate::private::Private;
+use crate::resource::{Resource, State};
+use crate::schema::{Attribute, AttributeKind, Schema};
+use crate::timeouts;
+use crate::value::Value;
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use tokio_util::sync::CancellationToken;
+
+/// A [`Resource`] without its model. Made by [`resource`].
+#[async_trait]
+pub trait DynResource: Debug + Send + Sync {
+    /// The name in configurations.
+    fn type_name(&self) -> &'static str;
+    /// What it looks like.
+    fn schema(&self) -> &Schema;
+    /// What is wrong with a configuration.
+    fn validate(&self, config: &Value, write_only_allowed: bool) -> Diagnostics;
+    /// Plans a change.
+    fn plan(&self, request: PlanRequest) -> PlanResponse;
+    /// Makes, changes or removes, whatever the nulls in the request say.
+    async fn apply(&self, request: ApplyRequest, cancel: CancellationToken) -> Outcome;
+    /// Looks.
+    async fn read(&self, state: Value, private: Private, cancel: CancellationToken) -> Outcome;
+    /// Finds by an id.
+    async fn import(&self, id: &str, cancel: CancellationToken) -> Outcome;
+    /// The state of an older or of this schema version as a value.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn upgrade(&self, version: i64, state: serde_json::Value) -> Result<Value, Diagnostics>;
+}
+
+/// What Terraform asks to be done.
+#[derive(Clone, Debug, Default)]
+pub struct ApplyRequest {
+    /// What is; null for a creation.
+    pub prior: Value,
+    /// What was planned; null for a removal.
+    pub planned: Value,
+    /// What the resource remembers.
+    pub private: Private,
+}
+
+/// What has become of an object.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Its state; null when there is none.
+    pub state: Value,
+    /// What the resource remembers.
+    pub private: Private,
+    /// Errors and warnings.
+    pub diagnostics: Diagnostics,
+}
+
+/// A resource for the provider's list.
+pub fn resource<R: Resource>(resource: R) -> Box<dyn DynResource> {
+    let schema = resource.schema();
+    Box::new(Erased { resource, schema })
+}
+
+#[derive(Debug)]
+struct Erased<R> {
+    resource: R,
+    schema: Schema,
+}
+
+#[async_trait]
+impl<R: Resource> DynResource for Erased<R> {
+    fn type_name(&self) -> &'static str {
+        self.resource.type_name()
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn validate(&self, config: &Value, write_only_allowed: bool) -> Diagnostics {
+        let mut diagnostics = self.schema.validate(config);
+        diagnostics.extend(timeouts::validate(config));
+        if !write_only_allowed {
+            refuse_write_only(&self.schema.attributes, config, &AttributePath::default(), &mut diagnostics);
+        }
+        match from_value::<R::Model>(config.clone()) {
+            Ok(model) => diagnostics.extend(self.resource.validate(&model)),
+            // What no model can hold has been refused by a rule already, as a rule.
+            Err(error) if !diagnostics.has_error() => diagnostics.push(error.into()),
+            Err(_) => {}
+        }
+        diagnostics
+    }
+
+    fn plan(&self, request: PlanRequest) -> PlanResponse {
+        plan::plan(&self.resource, &self.schema, request)
+    }
+
+    async fn apply(&self, request: ApplyRequest, cancel: CancellationToken) -> Outcome {
+        let (prior, planned) = (model::<R>(&request.prior), model::<R>(&request.planned));
+        let (prior, planned) = match (prior, planned) {
+            (Ok(prior), Ok(planned)) => (prior, planned),
+            (Err(diagnostic), _) | (_, Err(diagnostic)) => {
+                return Outcome {
+                    state: request.prior,
+                    private: request.private,
+                    diagnostics: diagnostic.into(),
+                };
+            }
+        };
+        let limits = if request.planned.is_null() { &request.prior } else { &request.planned };
+        let timeouts = timeouts::of(limits, self.resource.timeouts());
+        let mut state = State::new(prior.clone(), request.private);
+        let result = match (prior, planned) {
+            (None, None) => Ok(()),
+            (None, Some(planned)) => {
+                let ctx = Ctx::new(timeouts.create, cancel);
+                self.resource.create(&ctx, planned, &mut state).await
+            }
+            (Some(prior), Some(planned)) => {
+                let ctx = Ctx::new(timeouts.update, cancel);
+                self.resource.update(&ctx, prior, planned, &mut state).await
+            }
+            (Some(_), None) => {
+                let ctx = Ctx::new(timeouts.delete, cancel);
+                let deleted = self.resource.delete(&ctx, &mut state).await;
+                if deleted.is_ok() {
+                    state.remove();
+                }
+                deleted
+            }
+        };
+        self.outcome(state, result, |result| conformance::applied(&self.schema, &request.planned, result))
+    }
+
+    async fn read(&self, state: Value, private: Private, cancel: CancellationToken) -> Outcome {
+        let model = match model::<R>(&state) {
+            Ok(model) => model,
+            Err(diagnostic) => return Outcome { state, private, diagnostics: diagnostic.into() },
+        };
+        let timeouts = timeouts::of(&state, self.resource.timeouts());
+        let mut kept = State::new(model, private);
+        let result = self.resource.read(&Ctx::new(timeouts.read, cancel), &mut kept).await;
+        let mut outcome = self.outcome(kept, result, |state| conformance::read(&self.schema, state));
+        if outcome.state.is_null() {
+            // Otherwise the creation that follows would look like the second half of a replacement.
+            outcome.private = Private::default();
+        }
+        outcome
+    }
+
+    async fn import(&self, id: &str, cancel: CancellationToken) -> Outcome {
+        let mut state = State::new(None, Private::default());
+        let ctx = Ctx::new(self.resource.timeouts().read, cancel);
+        let result = self.resource.import(&ctx, id, &mut state).await;
+        self.outcome(state, result, |state| match state {
+            Value::Null => vec!["an import succeeded and saved no state".to_owned()],
+            state => conformance::read(&self.schema, state),
+        })
+    }
+
+    fn upgrade(&self, version: i64, state: serde_json::Value) -> Result<Value, Diagnostics> {
+        let state = if version == self.schema.version {
+            state
+        } else {
+            self.resource.upgrade(version, state)?
+        };
+        let mut value = Value::from_json(&state);
+        self.schema.conform(&mut value);
+        if let Value::Map(members) = &mut value {
+            // Terraform has taken out what this schema does not have; what is new in it is null.
+            for name in self.schema.attributes.keys() {
+                members.entry(name.clone()).or_default();
+            }
+        }
+        Ok(value)
+    }
+}
+
+impl<R: Resource> Erased<R> {
+    fn outcome(
+        &self,
+        state: State<R::Model>,
+        result: Result<(), Diagnostics>,
+        check: impl Fn(&Value) -> Vec<String>,
+    ) -> Outcome {
+        let (model, private, mut diagnostics) = state.into_parts();
+        let mut value = match model.as_ref().map(to_value).transpose() {
+            Ok(value) => value.unwrap_or_default(),
+            Err(error) => {
+                diagnostics.push(Diagnostic::bug(error));
+                Value::Null
+            }
+        };
+        clear_write_only(&self.schema.attributes, &mut value);
+        match result {
+            Ok(()) => diagnostics.extend(check(&value).into_iter().map(Diagnostic::bug)),
+            Err(errors) => {
+                diagnostics.extend(errors);
+                if !diagnostics.has_error() {
+                    diagnostics.push(Diagnostic::bug("an operation failed without an error"));
+                }
+                // What is not known after a failure will not become known: it is null.
+                settle(&mut value);
+            }
+        }
+        Outcome { state: value, private, diagnostics }
+    }
+}
+
+fn model<R: Resource>(value: &Value) -> Result<Option<R::Model>, Diagnostic> {
+    if value.is_null() { Ok(None) } else { Ok(Some(from_value(value.clone())?)) }
+}
+
+fn settle(value: &mut Value) {
+    match value {
+        Value::Unknown(_) => *value = Value::Null,
+        Value::List(elements) => elements.iter_mut().for_each(settle),
+        Value::Map(members) => members.values_mut().for_each(settle),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn clear_write_only(attributes: &BTreeMap<String, Attribute>, value: &mut Value) {
+    let Value::Map(members) = value else { return };
+    for (name, attribute) in attributes {
+        let Some(value) = members.get_mut(name) else { continue };
+        if attribute.write_only {
+            *value = Value::Null;
+        }
+        if let AttributeKind::Nested { attributes, .. } = &attribute.kind {
+            match value {
+                Value::List(elements) => {
+                    elements.iter_mut().for_each(|element| clear_write_only(attributes, element));
+                }
+                value => clear_write_only(attributes, value),
+            }
+        }
+    }
+}
+
+fn refuse_write_only(
+    attributes: &BTreeMap<String, Attribute>,
+    config: &Value,
+    path: &AttributePath,
+    diagnostics: &mut Diagnostics,
+) {
+    for (name, attribute) in attributes {
+        let (value, path) = (config.member(name), path.clone().attribute(name));
+        if attribute.write_only && !value.is_null() {
+            diagnostics.push(
+                Diagnostic::error(
+                    "Write-only attribute is not supported here",
+                    format!("`{path}` is write-only, which Terraform supports from version 1.11 on."),
+                )
+                .at(path.clone()),
+            );
+        }
+        if let AttributeKind::Nested { attributes, .. } = &attribute.kind {
+            for (path, object) in crate::schema::objects(&attribute.kind, value, &path) {
+                refuse_write_only(attributes, object, &path, diagnostics);
+            }
+        }
+    }
+}

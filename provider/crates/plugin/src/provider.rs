@@ -1,0 +1,38 @@
+//! What a provider's author writes: the [`Provider`] trait.
+
+use crate::diagnostics::Diagnostics;
+use crate::dynamic::DynResource;
+use crate::schema::Schema;
+use async_trait::async_trait;
+use serde::de::DeserializeOwned;
+
+/// A provider.
+#[async_trait]
+pub trait Provider: Send + Sync + 'static {
+    /// The provider block. Fields are [`Attr`](crate::Attr)s where a value can be null or unknown.
+    type Config: DeserializeOwned + Send;
+
+    /// What the provider block looks like.
+    fn schema(&self) -> Schema;
+
+    /// What is wrong with a provider block beyond its attributes' own rules.
+    fn validate(&self, config: &Self::Config) -> Diagnostics {
+        let _ = config;
+        Diagnostics::default()
+    }
+
+    /// Takes the provider block: before the first operation, and again in debug mode, where one
+    /// process serves many runs. Values may be unknown in a plan, so a client that needs them is
+    /// better made when it is first used. Answers warnings.
+    ///
+    /// # Errors
+    /// When no operation could succeed with it.
+    async fn configure(
+        &self,
+        config: Self::Config,
+        terraform_version: &str,
+    ) -> Result<Diagnostics, Diagnostics>;
+
+    /// The one list of resources.
+    fn resources(&self) -> Vec<Box<dyn DynResource>>;
+}

@@ -1,0 +1,347 @@
+//! The RPCs: messages in, semantics elsewhere, messages out. What is not here answers
+//! UNIMPLEMENTED, as the protocol wants it.
+
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::dynamic::{ApplyRequest, DynResource};
+use crate::plan::PlanRequest;
+use crate::private::Private;
+use crate::provider::Provider;
+use crate::wire::{
+    decode_value, encode_diagnostics, encode_path, encode_schema, encode_value,
+    proto::tfplugin6::{self as pb, provider_server::Provider as Service},
+};
+use std::collections::BTreeMap;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+/// The service `tfplugin6.Provider` over a provider.
+#[derive(Debug)]
+pub(crate) struct ProviderService<P> {
+    provider: P,
+    schema: crate::schema::Schema,
+    resources: BTreeMap<&'static str, Box<dyn DynResource>>,
+    /// Fired by StopProvider; a new one with each ConfigureProvider, which begins another run.
+    stop: std::sync::Mutex<CancellationToken>,
+    /// Fired when Terraform is gone.
+    orphaned: CancellationToken,
+}
+
+impl<P: Provider> ProviderService<P> {
+    pub(crate) fn new(provider: P, orphaned: CancellationToken) -> Self {
+        let resources = provider.resources().into_iter();
+        Self {
+            schema: provider.schema(),
+            resources: resources.map(|resource| (resource.type_name(), resource)).collect(),
+            provider,
+            stop: std::sync::Mutex::new(orphaned.child_token()),
+            orphaned,
+        }
+    }
+
+    fn resource(&self, name: &str) -> Result<&dyn DynResource, Diagnostic> {
+        let resource = self.resources.get(name).map(|resource| &**resource);
+        resource.ok_or_else(|| Diagnostic::bug(format!("there is no resource type `{name}`")))
+    }
+
+    fn cancel(&self) -> CancellationToken {
+        self.stop.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn schemas(&self) -> pb::get_provider_schema::Response {
+        let resources = self.resources.iter();
+        pb::get_provider_schema::Response {
+            provider: Some(encode_schema(&self.schema)),
+            resource_schemas: resources
+                .map(|(name, resource)| ((*name).to_owned(), encode_schema(resource.schema())))
+                .collect(),
+            server_capabilities: Some(capabilities()),
+            ..Default::default()
+        }
+    }
+}
+
+fn capabilities() -> pb::ServerCapabilities {
+    pb::ServerCapabilities {
+        plan_destroy: true,
+        get_provider_schema_optional: true,
+        move_resource_state: true,
+        generate_resource_config: false,
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl<P: Provider> Service for ProviderService<P> {
+    async fn get_metadata(
+        &self,
+        _: Request<pb::get_metadata::Request>,
+    ) -> Answer<pb::get_metadata::Response> {
+        let names = self.resources.keys();
+        Ok(Response::new(pb::get_metadata::Response {
+            server_capabilities: Some(capabilities()),
+            resources: names
+                .map(|name| pb::get_metadata::ResourceMetadata { type_name: (*name).to_owned() })
+                .collect(),
+            ..Default::default()
+        }))
+    }
+
+    async fn get_provider_schema(
+        &self,
+        _: Request<pb::get_provider_schema::Request>,
+    ) -> Answer<pb::get_provider_schema::Response> {
+        Ok(Response::new(self.schemas()))
+    }
+
+    async fn get_resource_identity_schemas(
+        &self,
+        _: Request<pb::get_resource_identity_schemas::Request>,
+    ) -> Answer<pb::get_resource_identity_schemas::Response> {
+        Ok(Response::new(pb::get_resource_identity_schemas::Response::default()))
+    }
+
+    async fn get_functions(
+        &self,
+        _: Request<pb::get_functions::Request>,
+    ) -> Answer<pb::get_functions::Response> {
+        Ok(Response::new(pb::get_functions::Response::default()))
+    }
+
+    async fn validate_provider_config(
+        &self,
+        request: Request<pb::validate_provider_config::Request>,
+    ) -> Answer<pb::validate_provider_config::Response> {
+        let validate = || -> Result<Diagnostics, Diagnostic> {
+            let config = decode_value(request.into_inner().config, &self.schema)?;
+            let mut diagnostics = self.schema.validate(&config);
+            if !diagnostics.has_error() {
+                diagnostics.extend(self.provider.validate(&crate::convert::from_value(config)?));
+            }
+            Ok(diagnostics)
+        };
+        let diagnostics = encode_diagnostics(validate().unwrap_or_else(Diagnostics::from));
+        Ok(Response::new(pb::validate_provider_config::Response { diagnostics }))
+    }
+
+    async fn configure_provider(
+        &self,
+        request: Request<pb::configure_provider::Request>,
+    ) -> Answer<pb::configure_provider::Response> {
+        let request = request.into_inner();
+        *self.stop.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            self.orphaned.child_token();
+        let config = decode_value(request.config, &self.schema)
+            .and_then(|config| Ok(crate::convert::from_value(config)?));
+        let diagnostics = match config {
+            Ok(config) => {
+                let configured = self.provider.configure(config, &request.terraform_version).await;
+                configured.unwrap_or_else(|errors| errors)
+            }
+            Err(diagnostic) => diagnostic.into(),
+        };
+        Ok(Response::new(pb::configure_provider::Response {
+            diagnostics: encode_diagnostics(diagnostics),
+        }))
+    }
+
+    async fn stop_provider(
+        &self,
+        _: Request<pb::stop_provider::Request>,
+    ) -> Answer<pb::stop_provider::Response> {
+        // Handlers see it, save what they have and return; the server goes on.
+        self.cancel().cancel();
+        Ok(Response::new(pb::stop_provider::Response::default()))
+    }
+
+    async fn validate_resource_config(
+        &self,
+        request: Request<pb::validate_resource_config::Request>,
+    ) -> Answer<pb::validate_resource_config::Response> {
+        let request = request.into_inner();
+        let write_only = request
+            .client_capabilities
+            .is_some_and(|capabilities| capabilities.write_only_attributes_allowed);
+        let validate = || -> Result<Diagnostics, Diagnostic> {
+            let resource = self.resource(&request.type_name)?;
+            let config = decode_value(request.config, resource.schema())?;
+            Ok(resource.validate(&config, write_only))
+        };
+        let diagnostics = encode_diagnostics(validate().unwrap_or_else(Diagnostics::from));
+        Ok(Response::new(pb::validate_resource_config::Response { diagnostics }))
+    }
+
+    async fn upgrade_resource_state(
+        &self,
+        request: Request<pb::upgrade_resource_state::Request>,
+    ) -> Answer<pb::upgrade_resource_state::Response> {
+        let request = request.into_inner();
+        let upgrade = || -> Result<crate::Value, Diagnostics> {
+            let resource = self.resource(&request.type_name)?;
+            let json = request.raw_state.map(|raw| raw.json).unwrap_or_default();
+            if json.is_empty() {
+                return Ok(crate::Value::Null);
+            }
+            let json = serde_json::from_slice(&json).map_err(|error| {
+                Diagnostic::error("State cannot be read", format!("It is no JSON: {error}."))
+            })?;
+            resource.upgrade(request.version, json)
+        };
+        let response = match upgrade() {
+            Ok(value) => pb::upgrade_resource_state::Response {
+                upgraded_state: encode_value(&value),
+                diagnostics: Vec::new(),
+            },
+            Err(diagnostics) => pb::upgrade_resource_state::Response {
+                upgraded_state: None,
+                diagnostics: encode_diagnostics(diagnostics),
+            },
+        };
+        Ok(Response::new(response))
+    }
+
+    async fn read_resource(
+        &self,
+        request: Request<pb::read_resource::Request>,
+    ) -> Answer<pb::read_resource::Response> {
+        let request = request.into_inner();
+        let decoded = self
+            .resource(&request.type_name)
+            .and_then(|resource| Ok((resource, decode_value(request.current_state.clone(), resource.schema())?)));
+        let (resource, state) = match decoded {
+            Ok(decoded) => decoded,
+            Err(diagnostic) => {
+                return Ok(Response::new(pb::read_resource::Response {
+                    new_state: request.current_state,
+                    private: request.private,
+                    diagnostics: encode_diagnostics(diagnostic.into()),
+                    ..Default::default()
+                }));
+            }
+        };
+        let outcome = resource.read(state, Private::decode(&request.private), self.cancel()).await;
+        Ok(Response::new(pb::read_resource::Response {
+            new_state: encode_value(&outcome.state),
+            private: outcome.private.encode(),
+            diagnostics: encode_diagnostics(outcome.diagnostics),
+            ..Default::default()
+        }))
+    }
+
+    async fn plan_resource_change(
+        &self,
+        request: Request<pb::plan_resource_change::Request>,
+    ) -> Answer<pb::plan_resource_change::Response> {
+        let request = request.into_inner();
+        let decode = || -> Result<_, Diagnostic> {
+            let resource = self.resource(&request.type_name)?;
+            let schema = resource.schema();
+            let plan = PlanRequest {
+                prior: decode_value(request.prior_state.clone(), schema)?,
+                config: decode_value(request.config.clone(), schema)?,
+                proposed: decode_value(request.proposed_new_state.clone(), schema)?,
+                prior_private: Private::decode(&request.prior_private),
+            };
+            Ok((resource, plan))
+        };
+        let response = match decode() {
+            Ok((resource, plan)) => {
+                let planned = resource.plan(plan);
+                pb::plan_resource_change::Response {
+                    planned_state: encode_value(&planned.planned),
+                    requires_replace: planned.requires_replace.iter().map(encode_path).collect(),
+                    planned_private: planned.planned_private.encode(),
+                    diagnostics: encode_diagnostics(planned.diagnostics),
+                    ..Default::default()
+                }
+            }
+            Err(diagnostic) => pb::plan_resource_change::Response {
+                planned_state: request.proposed_new_state,
+                diagnostics: encode_diagnostics(diagnostic.into()),
+                ..Default::default()
+            },
+        };
+        Ok(Response::new(response))
+    }
+
+    async fn apply_resource_change(
+        &self,
+        request: Request<pb::apply_resource_change::Request>,
+    ) -> Answer<pb::apply_resource_change::Response> {
+        let request = request.into_inner();
+        let decode = || -> Result<_, Diagnostic> {
+            let resource = self.resource(&request.type_name)?;
+            let schema = resource.schema();
+            let apply = ApplyRequest {
+                prior: decode_value(request.prior_state.clone(), schema)?,
+                planned: decode_value(request.planned_state.clone(), schema)?,
+                private: Private::decode(&request.planned_private),
+            };
+            Ok((resource, apply))
+        };
+        let (resource, apply) = match decode() {
+            Ok(decoded) => decoded,
+            Err(diagnostic) => {
+                return Ok(Response::new(pb::apply_resource_change::Response {
+                    new_state: request.prior_state,
+                    private: request.planned_private,
+                    diagnostics: encode_diagnostics(diagnostic.into()),
+                    ..Default::default()
+                }));
+            }
+        };
+        let outcome = resource.apply(apply, self.cancel()).await;
+        Ok(Response::new(pb::apply_resource_change::Response {
+            new_state: encode_value(&outcome.state),
+            private: outcome.private.encode(),
+            diagnostics: encode_diagnostics(outcome.diagnostics),
+            ..Default::default()
+        }))
+    }
+
+    async fn import_resource_state(
+        &self,
+        request: Request<pb::import_resource_state::Request>,
+    ) -> Answer<pb::import_resource_state::Response> {
+        let request = request.into_inner();
+        let outcome = match self.resource(&request.type_name) {
+            Ok(resource) => resource.import(&request.id, self.cancel()).await,
+            Err(diagnostic) => {
+                crate::dynamic::Outcome { diagnostics: diagnostic.into(), ..Default::default() }
+            }
+        };
+        let mut imported_resources = Vec::new();
+        if !outcome.diagnostics.has_error() {
+            imported_resources.push(pb::import_resource_state::ImportedResource {
+                type_name: request.type_name,
+                state: encode_value(&outcome.state),
+                private: outcome.private.encode(),
+                identity: None,
+            });
+        }
+        Ok(Response::new(pb::import_resource_state::Response {
+            imported_resources,
+            diagnostics: encode_diagnostics(outcome.diagnostics),
+            deferred: None,
+        }))
+    }
+
+    async fn move_resource_state(
+        &self,
+        request: Request<pb::move_resource_state::Request>,
+    ) -> Answer<pb::move_resource_state::Response> {
+        let request = request.into_inner();
+        let diagnostic = Diagnostic::error(
+            "Move is not supported",
+            format!(
+                "A `{}` cannot become a `{}`. Remove the `moved` block, and import the object \
+                 under its new address.",
+                request.source_type_name, request.target_type_name
+            ),
+        );
+        Ok(Response::new(pb::move_resource_state::Response {
+            diagnostics: encode_diagnostics(diagnostic.into()),
+            ..Default::default()
+        }))
+    }
+}

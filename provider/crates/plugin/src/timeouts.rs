@@ -1,0 +1,49 @@
+//! The `timeouts` attribute: by convention an object of Go durations.
+
+use crate::ctx::Timeouts;
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::path::AttributePath;
+use crate::value::Value;
+use std::time::Duration;
+
+const ATTRIBUTE: &str = "timeouts";
+const OPERATIONS: [&str; 4] = ["create", "read", "update", "delete"];
+
+/// What is wrong with the given timeouts.
+pub(crate) fn validate(config: &Value) -> Diagnostics {
+    let mut diagnostics = Diagnostics::default();
+    for operation in OPERATIONS {
+        if let Value::String(text) = config.member(ATTRIBUTE).member(operation)
+            && parse(text).is_none()
+        {
+            diagnostics.push(
+                Diagnostic::error(
+                    "Timeout cannot be parsed",
+                    format!("`{text}` is not a duration of more than nothing, as in `45m` or `1h30m`."),
+                )
+                .at(AttributePath::root(ATTRIBUTE).attribute(operation)),
+            );
+        }
+    }
+    diagnostics
+}
+
+/// The timeouts of an object: its own where it has them, else the resource's.
+pub(crate) fn of(object: &Value, defaults: Timeouts) -> Timeouts {
+    let pick = |operation: &str, default| match object.member(ATTRIBUTE).member(operation) {
+        Value::String(text) => parse(text).unwrap_or(default),
+        _ => default,
+    };
+    Timeouts {
+        create: pick("create", defaults.create),
+        read: pick("read", defaults.read),
+        update: pick("update", defaults.update),
+        delete: pick("delete", defaults.delete),
+    }
+}
+
+fn parse(text: &str) -> Option<Duration> {
+    let starts_with_digit = text.starts_with(|first: char| first.is_ascii_digit());
+    let duration: jiff::SignedDuration = text.parse().ok().filter(|_| starts_with_digit)?;
+    Duration::try_from(duration).ok().filter(|duration| !duration.is_zero())
+}

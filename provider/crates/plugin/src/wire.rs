@@ -1,0 +1,153 @@
+//! Native types ↔ messages. The only users of the generated types are this file and `rpc`.
+
+use crate::diagnostics::{Diagnostic, Diagnostics, Severity};
+use crate::msgpack;
+use crate::path::{AttributePath, Step};
+use crate::schema::{Attribute, AttributeKind, Mode, Nesting, Schema};
+use crate::value::Value;
+
+/// The messages and services of the protocol.
+#[expect(
+    unreachable_pub,
+    missing_debug_implementations,
+    clippy::all,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "generated code"
+)]
+pub(crate) mod proto {
+    pub mod tfplugin6 {
+        tonic::include_proto!("tfplugin6");
+    }
+    pub mod plugin {
+        tonic::include_proto!("plugin");
+    }
+    pub mod health {
+        tonic::include_proto!("grpc.health.v1");
+    }
+}
+
+use proto::tfplugin6 as pb;
+
+pub(crate) fn encode_value(value: &Value) -> Option<pb::DynamicValue> {
+    Some(pb::DynamicValue { msgpack: msgpack::encode(value), json: Vec::new() })
+}
+
+/// An absent value is null.
+pub(crate) fn decode_value(
+    value: Option<pb::DynamicValue>,
+    schema: &Schema,
+) -> Result<Value, Diagnostic> {
+    let Some(value) = value else { return Ok(Value::Null) };
+    let broken = |error: &dyn std::fmt::Display| {
+        Diagnostic::error(
+            "Value cannot be read",
+            format!("Terraform sent a value that cannot be read: {error}."),
+        )
+    };
+    let mut decoded = if !value.msgpack.is_empty() {
+        msgpack::decode(&value.msgpack).map_err(|error| broken(&error))?
+    } else if !value.json.is_empty() {
+        let json = serde_json::from_slice(&value.json).map_err(|error| broken(&error))?;
+        Value::from_json(&json)
+    } else {
+        Value::Null
+    };
+    schema.conform(&mut decoded);
+    Ok(decoded)
+}
+
+pub(crate) fn encode_diagnostics(diagnostics: Diagnostics) -> Vec<pb::Diagnostic> {
+    diagnostics
+        .into_iter()
+        .map(|diagnostic| pb::Diagnostic {
+            severity: match diagnostic.severity {
+                Severity::Error => pb::diagnostic::Severity::Error,
+                Severity::Warning => pb::diagnostic::Severity::Warning,
+            }
+            .into(),
+            summary: diagnostic.summary,
+            detail: diagnostic.detail,
+            attribute: diagnostic.attribute.as_ref().filter(|path| !path.is_empty()).map(encode_path),
+        })
+        .collect()
+}
+
+#[cfg_attr(not(test), expect(dead_code, reason = "for clients: tests"))]
+pub(crate) fn decode_diagnostics(diagnostics: Vec<pb::Diagnostic>) -> Diagnostics {
+    let mut decoded = Diagnostics::default();
+    for diagnostic in diagnostics {
+        let is_error = diagnostic.severity == i32::from(pb::diagnostic::Severity::Error);
+        let new = if is_error { Diagnostic::error } else { Diagnostic::warning };
+        decoded.push(new(diagnostic.summary, diagnostic.detail));
+    }
+    decoded
+}
+
+pub(crate) fn encode_path(path: &AttributePath) -> pb::AttributePath {
+    use pb::attribute_path::{Step as Message, step::Selector};
+    let steps = path.steps().iter().map(|step| Message {
+        selector: Some(match step {
+            Step::Attribute(name) => Selector::AttributeName(name.clone()),
+            Step::Key(key) => Selector::ElementKeyString(key.clone()),
+            Step::Index(index) => {
+                Selector::ElementKeyInt(i64::try_from(*index).unwrap_or(i64::MAX))
+            }
+        }),
+    });
+    pb::AttributePath { steps: steps.collect() }
+}
+
+pub(crate) fn encode_schema(schema: &Schema) -> pb::Schema {
+    pb::Schema {
+        version: schema.version,
+        block: Some(pb::schema::Block {
+            version: schema.version,
+            attributes: encode_attributes(&schema.attributes),
+            description: schema.description.clone(),
+            description_kind: pb::StringKind::Markdown.into(),
+            ..Default::default()
+        }),
+    }
+}
+
+fn encode_attributes(
+    attributes: &std::collections::BTreeMap<String, Attribute>,
+) -> Vec<pb::schema::Attribute> {
+    attributes.iter().map(|(name, attribute)| encode_attribute(name, attribute)).collect()
+}
+
+fn encode_attribute(name: &str, attribute: &Attribute) -> pb::schema::Attribute {
+    let (kind, nested_type) = match &attribute.kind {
+        AttributeKind::Type(kind) => (kind.to_json().to_string().into_bytes(), None),
+        AttributeKind::Nested { nesting, attributes } => {
+            use pb::schema::object::NestingMode;
+            let nested = pb::schema::Object {
+                attributes: encode_attributes(attributes),
+                nesting: match nesting {
+                    Nesting::Single => NestingMode::Single,
+                    Nesting::List => NestingMode::List,
+                    Nesting::Set => NestingMode::Set,
+                    Nesting::Map => NestingMode::Map,
+                }
+                .into(),
+                ..Default::default()
+            };
+            (Vec::new(), Some(nested))
+        }
+    };
+    pb::schema::Attribute {
+        name: name.to_owned(),
+        r#type: kind,
+        nested_type,
+        description: attribute.description.clone(),
+        description_kind: pb::StringKind::Markdown.into(),
+        required: attribute.mode == Mode::Required,
+        optional: matches!(attribute.mode, Mode::Optional | Mode::OptionalComputed),
+        computed: attribute.mode.is_computed(),
+        sensitive: attribute.sensitive,
+        write_only: attribute.write_only,
+        deprecated: attribute.deprecated.is_some(),
+        deprecation_message: attribute.deprecated.clone().unwrap_or_default(),
+    }
+}
