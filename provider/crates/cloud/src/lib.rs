@@ -5,11 +5,20 @@
 //! crate of this workspace.
 
 mod error;
+mod launch;
+mod retry;
+#[cfg(test)]
+mod scripted;
 mod tags;
+mod trace;
 mod types;
+pub mod wait;
 
 pub use error::{CloudError, ErrorKind, Result};
+pub use launch::{LaunchError, launch_over_offers};
+pub use retry::{Backoff, Retrying};
 pub use tags::{Phase, TagFilter, Tags, tag};
+pub use trace::{Calls, Traced};
 pub use types::{
     Address, AddressId, AddressRequest, CloudName, Console, Fleet, FleetKey, FleetRequest, Ingress,
     Instance, InstanceId, InstanceState, LaunchRequest, Limits, ObjectId, Offer, PlacementStrategy,
