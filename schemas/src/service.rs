@@ -108,7 +108,7 @@ pub struct Router {
     #[schemars(extend("x-disagg" = optional(Refused).default("dynamo").import(UserData), "enum" = ["dynamo", "custom"]))]
     pub kind: Attr<String>,
 
-    /// The size of the router machine. By default 4 CPUs and 16 GB.
+    /// The size of the router machine.
     #[schemars(extend("x-disagg" = optional(Refused).import(UserData)))]
     pub resources: Attr<RouterResources>,
 
@@ -129,15 +129,15 @@ pub struct Router {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RouterResources {
     /// Virtual CPUs, at least.
-    #[schemars(extend("x-disagg" = optional(Refused).import(UserData), "minimum" = 1, "maximum" = 1024))]
+    #[schemars(extend("x-disagg" = optional(Refused).default(4).import(UserData), "minimum" = 1, "maximum" = 1024))]
     pub cpu: Attr<i64>,
 
     /// Main memory in GB, at least.
-    #[schemars(extend("x-disagg" = optional(Refused).import(UserData), "minimum" = 1, "maximum" = 65536))]
+    #[schemars(extend("x-disagg" = optional(Refused).default(16).import(UserData), "minimum" = 1, "maximum" = 65536))]
     pub memory_gb: Attr<i64>,
 
     /// Root disk in GB.
-    #[schemars(extend("x-disagg" = optional(Refused).import(UserData), "minimum" = 10, "maximum" = 65536))]
+    #[schemars(extend("x-disagg" = optional(Refused).default(50).import(UserData), "minimum" = 10, "maximum" = 65536))]
     pub disk_gb: Attr<i64>,
 }
 

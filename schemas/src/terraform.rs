@@ -90,7 +90,8 @@ fn validators(property: &Value) -> Vec<Validator> {
     }
     // An element of a list has no attribute of its own: its checks are made here, with its place.
     if let Some(format) = property.get("items").and_then(format_of) {
-        validators.push(element_validator(format));
+        let is_list = matches!(simple_type("", property), Type::List(_));
+        validators.push(element_validator(format, is_list));
     }
     validators
 }
@@ -109,14 +110,15 @@ fn format_validator(format: &'static format::Format) -> Validator {
     })
 }
 
-fn element_validator(format: &'static format::Format) -> Validator {
+/// An element of a set has no place that could be pointed to.
+fn element_validator(format: &'static format::Format, is_list: bool) -> Validator {
     Validator::new(format.name, move |value| {
         let plugin::Value::List(elements) = value else { return Ok(()) };
         for (index, element) in elements.iter().enumerate() {
             (format.check)(element).map_err(|wrong| Invalid {
                 summary: format.summary.to_owned(),
                 detail: wrong.detail,
-                path: Some(AttributePath::default().index(index)),
+                path: is_list.then(|| AttributePath::default().index(index)),
             })?;
         }
         Ok(())

@@ -1,1 +1,16 @@
-//! Being written.
+//! Black-box tests: the real Terraform drives the built provider on the local cloud, with the real
+//! Dynamo, etcd and NATS inside the machines.
+//!
+//! A test makes a [`Workspace`], applies configurations from [`config`], and asks the state, the
+//! plan and the machines. Nothing here knows the provider's code. A missing tool is a failure.
+
+pub mod config;
+mod http;
+mod machines;
+mod plan;
+mod workspace;
+
+pub use http::{chat, chat_stream};
+pub use machines::{Machine, wait_until};
+pub use plan::Plan;
+pub use workspace::{Run, Workspace};

@@ -158,9 +158,6 @@ mod tests {
             unknown,
             any::<bool>().prop_map(Value::Bool),
             any::<i64>().prop_map(|number| Value::Number(number.into())),
-            (-1e9..1e9).prop_map(|number: f64| Value::Number(number.into())),
-            "-?[1-9][0-9]{20,40}\\.[0-9]{0,20}[1-9]"
-                .prop_map(|text| Value::Number(Number::from_decimal(&text))),
             ".*".prop_map(Value::String),
         ];
         leaf.prop_recursive(4, 32, 6, |inner| {
@@ -175,6 +172,13 @@ mod tests {
         #[test]
         fn what_is_encoded_is_decoded(value in values()) {
             prop_assert_eq!(decode(&encode(&value)), Ok(value));
+        }
+
+        /// What is no integer travels as its decimal text; the schema makes it a number again.
+        #[test]
+        fn decimals_keep_every_digit(text in "-?[1-9][0-9]{0,40}\\.[0-9]{0,20}[1-9]") {
+            let number = Value::Number(Number::from_decimal(&text));
+            prop_assert_eq!(decode(&encode(&number)), Ok(Value::String(text)));
         }
 
         #[test]

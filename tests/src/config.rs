@@ -1,0 +1,98 @@
+//! Configurations, as plain functions that return HCL.
+
+/// A whole deployment on the local cloud, to be changed with `..Stack::default()`.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    /// More attributes of the fleet.
+    pub fleet: &'static str,
+    /// More attributes of the service.
+    pub service: String,
+    /// `replicas = 1` or `scaling = { … }` of the prefill group.
+    pub prefill: String,
+    /// The same of the decode group.
+    pub decode: String,
+    /// More attributes of both groups.
+    pub groups: String,
+    /// Whether there is an endpoint.
+    pub endpoint: bool,
+}
+
+impl Default for Stack {
+    fn default() -> Self {
+        Self {
+            fleet: "",
+            service: String::new(),
+            prefill: "replicas = 1".to_owned(),
+            decode: "replicas = 1".to_owned(),
+            groups: String::new(),
+            endpoint: true,
+        }
+    }
+}
+
+impl Stack {
+    /// Its HCL.
+    pub fn hcl(&self) -> String {
+        let mut text = format!("{}\n{}\n", fleet(self.fleet), service(&self.service));
+        text += &group("prefill", &format!("{}\n{}", self.prefill, self.groups));
+        text += &group("decode", &format!("{}\n{}", self.decode, self.groups));
+        if self.endpoint {
+            text += ENDPOINT;
+        }
+        text
+    }
+}
+
+/// A fleet on the local cloud.
+pub fn fleet(more: &str) -> String {
+    format!(
+        r#"
+resource "disagg_fleet" "pd" {{
+  name  = "pd"
+  cloud = "local"
+  {more}
+}}
+"#
+    )
+}
+
+/// A service in that fleet.
+pub fn service(more: &str) -> String {
+    format!(
+        r#"
+resource "disagg_service" "tiny" {{
+  name     = "tiny"
+  fleet_id = disagg_fleet.pd.id
+  model    = "disagg/tiny"
+  {more}
+}}
+"#
+    )
+}
+
+/// A replica group of that service, named as its role.
+pub fn group(role: &str, more: &str) -> String {
+    format!(
+        r#"
+resource "disagg_replica_group" "{role}" {{
+  name       = "{role}"
+  service_id = disagg_service.tiny.id
+  role       = "{role}"
+  engine     = {{ type = "mocker" }}
+  {more}
+}}
+"#
+    )
+}
+
+/// An endpoint over both groups.
+pub const ENDPOINT: &str = r#"
+resource "disagg_endpoint" "tiny" {
+  service_id = disagg_service.tiny.id
+  group_ids  = [disagg_replica_group.prefill.id, disagg_replica_group.decode.id]
+}
+
+output "url" {
+  value = disagg_endpoint.tiny.url
+}
+"#;

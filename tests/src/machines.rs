@@ -1,0 +1,86 @@
+//! The machines of a workspace's local cloud, seen from outside: the provider's `local` command
+//! and the process table.
+
+use crate::workspace::Workspace;
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+/// A machine of the local cloud.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Its id.
+    pub id: String,
+    /// Its state.
+    pub state: String,
+    /// Its address.
+    pub address: String,
+    /// Its replica group; none on the router.
+    pub group: Option<String>,
+}
+
+impl Workspace {
+    /// Every machine, routers and workers.
+    pub fn machines(&self) -> Vec<Machine> {
+        if !self.state_directory().exists() {
+            return Vec::new();
+        }
+        let run = self.disagg(&["local", "list", "--json"]).success();
+        let listed: Value = serde_json::from_str(&run.stdout).expect("the list is JSON");
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let machines = listed.as_array().expect("the list is an array").iter();
+        machines
+            .map(|machine| Machine {
+                id: text(&machine["id"]),
+                state: text(&machine["state"]),
+                address: text(&machine["address"]),
+                group: machine["tags"]["disagg:group"].as_str().map(str::to_owned),
+            })
+            .collect()
+    }
+
+    /// The machines of a group.
+    pub fn group(&self, name: &str) -> Vec<Machine> {
+        let machines = self.machines().into_iter();
+        machines.filter(|machine| machine.group.as_deref() == Some(name)).collect()
+    }
+
+    /// The one router.
+    pub fn router(&self) -> Machine {
+        let mut routers = self.machines().into_iter().filter(|machine| machine.group.is_none());
+        let router = routers.next().expect("there is a router");
+        assert_eq!(routers.next(), None, "there are two routers");
+        router
+    }
+}
+
+/// Waits until a condition holds, for at most a minute.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = SystemTime::now();
+    while !holds() {
+        let waited = start.elapsed().unwrap_or_default();
+        assert!(waited < Duration::from_secs(60), "waited a minute in vain until {what}");
+        // A test of real processes has no clock but the real one.
+        Command::new("sleep").arg("0.1").status().expect("sleep is on the PATH");
+    }
+}
+
+/// The processes that belong to machines of a state directory.
+pub(crate) fn processes(state_directory: &Path) -> Vec<u32> {
+    let needle = state_directory.as_os_str().as_encoded_bytes();
+    let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let in_root = environment
+                .split(|byte| *byte == 0)
+                .filter_map(|variable| variable.strip_prefix(b"DISAGG_ROOT="))
+                .any(|root| root.starts_with(needle));
+            in_root || command.windows(needle.len()).any(|window| window == needle)
+        })
+        .filter(|pid| *pid != std::process::id())
+        .collect()
+}

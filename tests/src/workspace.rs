@@ -1,0 +1,250 @@
+//! One configuration in a directory of its own, with a local cloud of its own.
+
+use crate::plan::Plan;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+
+/// A directory with a configuration, and a state directory of the local cloud beside it. Dynamo,
+/// etcd and NATS are shared by all, in the user's cache.
+#[derive(Debug)]
+pub struct Workspace {
+    directory: tempfile::TempDir,
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Workspace {
+    /// An empty one.
+    pub fn new() -> Self {
+        let directory = tempfile::Builder::new().prefix("disagg-").tempdir().expect("temp dir");
+        let cli_config = format!(
+            "provider_installation {{\n  dev_overrides {{\n    \"disagg/disagg\" = \"{}\"\n  }}\n  direct {{}}\n}}\n",
+            binary().parent().expect("a binary is in a directory").display()
+        );
+        std::fs::write(directory.path().join("terraform.rc"), cli_config).expect("CLI config");
+        Self { directory }
+    }
+
+    /// Where the configuration is.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The local cloud's state directory.
+    pub fn state_directory(&self) -> PathBuf {
+        self.path().join("cloud")
+    }
+
+    /// Replaces the configuration.
+    pub fn write(&self, configuration: &str) {
+        let header = "terraform {\n  required_providers {\n    disagg = { source = \"disagg/disagg\" }\n  }\n}\n\n";
+        std::fs::write(self.path().join("main.tf"), format!("{header}{configuration}"))
+            .expect("configuration");
+    }
+
+    /// Applies a configuration, which must succeed.
+    pub fn apply(&self, configuration: &str) -> Run {
+        self.write(configuration);
+        self.terraform(&["apply", "-auto-approve"]).success()
+    }
+
+    /// Applies a configuration, which must fail.
+    pub fn apply_fails(&self, configuration: &str) -> Run {
+        self.write(configuration);
+        self.terraform(&["apply", "-auto-approve"]).failure()
+    }
+
+    /// The plan for a configuration, which must be possible.
+    pub fn plan(&self, configuration: &str) -> Plan {
+        self.write(configuration);
+        self.plan_now(&[])
+    }
+
+    /// The plan for what stands there, with more arguments for Terraform.
+    pub fn plan_now(&self, arguments: &[&str]) -> Plan {
+        let mut all = vec!["plan", "-out=plan.bin"];
+        all.extend(arguments);
+        let run = self.terraform(&all).success();
+        let json = self.terraform(&["show", "-json", "plan.bin"]).success();
+        Plan::parse(&json.stdout, run.stdout)
+    }
+
+    /// The plan for a configuration, which must fail.
+    pub fn plan_fails(&self, configuration: &str) -> Run {
+        self.write(configuration);
+        self.terraform(&["plan"]).failure()
+    }
+
+    /// Asserts that the plan for what stands there is empty, and that drift detection says so.
+    pub fn assert_no_changes(&self) {
+        let run = self.terraform(&["plan", "-detailed-exitcode"]);
+        assert_eq!(run.code, Some(0), "the plan is not empty:\n{}\n{}", run.stdout, run.stderr);
+    }
+
+    /// Destroys everything and asserts that nothing is left.
+    pub fn destroy(&self) {
+        self.terraform(&["destroy", "-auto-approve"]).success();
+        self.assert_nothing_left();
+    }
+
+    /// Asserts that no machine, no fleet and no process of the local cloud is left.
+    pub fn assert_nothing_left(&self) {
+        assert_eq!(self.machines(), Vec::new(), "machines are left");
+        assert_eq!(crate::machines::processes(&self.state_directory()), Vec::<u32>::new());
+        for kind in ["machines", "fleets", "addresses"] {
+            let left = std::fs::read_dir(self.state_directory().join(kind)).map(|entries| {
+                entries.flatten().map(|entry| entry.file_name()).collect::<Vec<_>>()
+            });
+            assert!(left.as_ref().map_or(true, Vec::is_empty), "{kind} are left: {left:?}");
+        }
+    }
+
+    /// Runs Terraform to its end.
+    pub fn terraform(&self, arguments: &[&str]) -> Run {
+        let output = self.command(arguments).output().expect("terraform is on the PATH");
+        Run::new(arguments, &output)
+    }
+
+    /// Starts Terraform and leaves it running, in a process group of its own.
+    pub fn start_terraform(&self, arguments: &[&str]) -> Child {
+        use std::os::unix::process::CommandExt;
+        let mut command = self.command(arguments);
+        command.process_group(0).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("terraform is on the PATH")
+    }
+
+    /// An output of the applied configuration.
+    pub fn output(&self, name: &str) -> Value {
+        let run = self.terraform(&["output", "-json", name]).success();
+        serde_json::from_str(&run.stdout).expect("an output is JSON")
+    }
+
+    /// The attributes of a resource in the state, `null` when there is none.
+    pub fn resource(&self, address: &str) -> Value {
+        let run = self.terraform(&["show", "-json"]).success();
+        let state: Value = serde_json::from_str(&run.stdout).expect("state is JSON");
+        let resources = state["values"]["root_module"]["resources"].as_array().cloned();
+        resources
+            .unwrap_or_default()
+            .into_iter()
+            .find(|resource| resource["address"] == address)
+            .map_or(Value::Null, |resource| resource["values"].clone())
+    }
+
+    /// The provider's own command, as in `disagg(&["local", "list"])`.
+    pub fn disagg(&self, arguments: &[&str]) -> Run {
+        let output = Command::new(binary())
+            .args(arguments)
+            .env("DISAGG_STATE_DIRECTORY", self.state_directory())
+            .output()
+            .expect("the provider can be run");
+        Run::new(arguments, &output)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("terraform");
+        command
+            .current_dir(self.path())
+            .args(&arguments[..1])
+            .args(arguments[1..].iter())
+            .env("TF_CLI_CONFIG_FILE", self.path().join("terraform.rc"))
+            .env("TF_IN_AUTOMATION", "1")
+            .env("TF_CLI_ARGS", "-no-color")
+            .env("TF_INPUT", "0")
+            .env("CHECKPOINT_DISABLE", "1")
+            .env("DISAGG_STATE_DIRECTORY", self.state_directory())
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        // A test that failed half-way must not leave machines behind for the next one.
+        for machine in self.machines() {
+            self.disagg(&["local", "lose", &machine.id]);
+        }
+        if std::thread::panicking() {
+            let kept = self.directory.path().to_owned();
+            self.directory.disable_cleanup(true);
+            eprintln!("the workspace is kept at {}", kept.display());
+        }
+    }
+}
+
+/// A finished command.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What was run.
+    pub command: String,
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it printed as errors.
+    pub stderr: String,
+}
+
+impl Run {
+    fn new(arguments: &[&str], output: &Output) -> Self {
+        Self {
+            command: arguments.join(" "),
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Asserts that it succeeded.
+    #[must_use]
+    pub fn success(self) -> Self {
+        assert_eq!(self.code, Some(0), "`{}` failed:\n{}\n{}", self.command, self.stdout, self.stderr);
+        self
+    }
+
+    /// Asserts that it failed.
+    #[must_use]
+    pub fn failure(self) -> Self {
+        assert_ne!(self.code, Some(0), "`{}` did not fail:\n{}", self.command, self.stdout);
+        self
+    }
+
+    /// Its errors and warnings in one line each, without Terraform's frame: a long text can be
+    /// searched however it was wrapped.
+    pub fn diagnostics(&self) -> String {
+        let both = format!("{}\n{}", self.stdout, self.stderr);
+        let words = both.lines().map(|line| line.trim_start_matches(['│', '╷', '╵', ' ']).trim_end());
+        words.collect::<Vec<_>>().join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Asserts that its errors and warnings say each of these.
+    pub fn says(&self, texts: &[&str]) -> &Self {
+        let said = self.diagnostics();
+        for text in texts {
+            assert!(said.contains(text), "it does not say `{text}`:\n{}\n{}", self.stdout, self.stderr);
+        }
+        self
+    }
+}
+
+/// The built provider. Cargo builds it when it is not up to date.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace's root");
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--release", "--quiet", "-p", "terraform-provider-disagg"])
+            .current_dir(root)
+            .status()
+            .expect("cargo runs");
+        assert!(built.success(), "the provider does not build");
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+        target.join("release").join("terraform-provider-disagg")
+    })
+}

@@ -1,0 +1,198 @@
+//! From nothing to an endpoint, through changes of the count, and back to nothing.
+
+use acceptance::config::Stack;
+use acceptance::{Workspace, chat, chat_stream};
+use serde_json::json;
+
+#[test]
+fn a_completion_streams_through_prefill_and_decode() {
+    let workspace = Workspace::new();
+    workspace.apply(&Stack::default().hcl());
+    let url = workspace.output("url");
+    let url = url.as_str().expect("the url is a text");
+
+    let (status, answer) = chat(url, "disagg/tiny", "What is prefill-decode disaggregation?");
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["usage"]["completion_tokens"], json!(16), "{answer}");
+
+    let events = chat_stream(url, "disagg/tiny", "And why does it help?");
+    assert_eq!(events.last().map(String::as_str), Some("[DONE]"));
+    assert!(events.len() > 4, "it is no stream: {events:?}");
+
+    // One half alone answers nothing: the completion went through both.
+    let prefill = &workspace.group("prefill")[0];
+    workspace.disagg(&["local", "lose", &prefill.id]).success();
+    acceptance::wait_until("the router notices that prefill is gone", || {
+        chat(url, "disagg/tiny", "Still there?").0 != 200
+    });
+    workspace.destroy();
+}
+
+#[test]
+fn a_second_plan_is_empty_and_so_is_the_plan_after_a_refresh() {
+    let workspace = Workspace::new();
+    workspace.apply(&Stack::default().hcl());
+    workspace.assert_no_changes();
+    workspace.terraform(&["apply", "-refresh-only", "-auto-approve"]).success();
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_first_plan_knows_what_can_be_known() {
+    let workspace = Workspace::new();
+    let stack = Stack {
+        groups: "resources = { gpu = \"H200:8\" }".to_owned(),
+        ..Stack::default()
+    };
+    let plan = workspace.plan(&stack.hcl());
+    assert_eq!(plan.after("disagg_fleet.pd", "id"), "local/local/pd");
+    assert_eq!(plan.after("disagg_service.tiny", "version"), "1.6.1");
+    assert!(plan.is_unknown("disagg_service.tiny", "id"));
+    // The group's cloud is read from the beginning of the unknown id.
+    let group = "disagg_replica_group.decode";
+    assert_ne!(plan.after(group, "instance_type"), json!(null));
+    assert_eq!(plan.after(group, "hourly_cost"), json!(0));
+}
+
+#[test]
+fn a_first_plan_knows_the_cloud_through_a_module_too() {
+    let workspace = Workspace::new();
+    let module = workspace.path().join("group");
+    std::fs::create_dir(&module).expect("module directory");
+    std::fs::write(
+        module.join("main.tf"),
+        r#"
+terraform {
+  required_providers {
+    disagg = { source = "disagg/disagg" }
+  }
+}
+
+variable "service_id" {
+  type = string
+}
+
+resource "disagg_replica_group" "worker" {
+  for_each   = toset(["a", "b"])
+  name       = each.key
+  service_id = var.service_id
+  role       = "worker"
+  replicas   = 2
+  resources  = { gpu = "H200:8" }
+  engine     = { type = "mocker" }
+}
+"#,
+    )
+    .expect("module");
+    workspace.write(&format!(
+        "{}{}\nmodule \"group\" {{\n  source     = \"./group\"\n  service_id = disagg_service.tiny.id\n}}\n",
+        acceptance::config::fleet(""),
+        acceptance::config::service(""),
+    ));
+    workspace.terraform(&["get"]).success();
+    let plan = workspace.plan_now(&[]);
+    let address = "module.group.disagg_replica_group.worker[\"a\"]";
+    assert_ne!(plan.after(address, "instance_type"), json!(null));
+}
+
+#[test]
+fn counts_change_in_place_and_only_by_the_difference() {
+    let workspace = Workspace::new();
+    workspace.apply(&Stack::default().hcl());
+    let before = workspace.group("decode");
+
+    let wider = Stack { decode: "replicas = 3".to_owned(), ..Stack::default() };
+    let plan = workspace.plan(&wider.hcl());
+    assert_eq!(plan.action("disagg_replica_group.decode"), "update");
+    assert_eq!(plan.changed(), ["disagg_replica_group.decode"]);
+    workspace.apply(&wider.hcl());
+    let wide = workspace.group("decode");
+    assert_eq!(wide.len(), 3);
+    assert!(wide.contains(&before[0]), "the machine that was there stays");
+    assert_eq!(workspace.resource("disagg_replica_group.decode")["instance_count"], 3);
+    workspace.assert_no_changes();
+
+    workspace.apply(&Stack::default().hcl());
+    assert_eq!(workspace.group("decode").len(), 1);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_count_inside_its_bounds_is_left_alone() {
+    let workspace = Workspace::new();
+    let bounds = |min: u32, max: u32| Stack {
+        decode: format!("scaling = {{ min = {min}, max = {max}, target = 2 }}"),
+        endpoint: false,
+        ..Stack::default()
+    };
+    workspace.apply(&bounds(2, 4).hcl());
+    assert_eq!(workspace.group("decode").len(), 2);
+    workspace.assert_no_changes();
+    // Bounds that the count is inside of move no machine.
+    let before = workspace.group("decode");
+    workspace.apply(&bounds(1, 3).hcl());
+    assert_eq!(workspace.group("decode"), before);
+    // Bounds that it is outside of do.
+    workspace.apply(&bounds(3, 4).hcl());
+    assert_eq!(workspace.group("decode").len(), 3);
+    workspace.destroy();
+}
+
+#[test]
+fn a_group_may_have_no_machine() {
+    let workspace = Workspace::new();
+    let stack = Stack { decode: "replicas = 0".to_owned(), endpoint: false, ..Stack::default() };
+    workspace.apply(&stack.hcl());
+    workspace.assert_no_changes();
+    workspace.apply(&Stack { endpoint: false, ..Stack::default() }.hcl());
+    assert_eq!(workspace.group("decode").len(), 1);
+    workspace.destroy();
+}
+
+#[test]
+fn both_boot_orders_end_in_the_same_deployment() {
+    let workspace = Workspace::new();
+    let stack = Stack { service: "boot = \"overlap\"".to_owned(), ..Stack::default() };
+    workspace.apply(&stack.hcl());
+    let url = workspace.output("url");
+    assert_eq!(chat(url.as_str().expect("text"), "disagg/tiny", "Hello").0, 200);
+    workspace.assert_no_changes();
+    // How it was booted is the provider's matter: a change of it touches no machine.
+    let before = workspace.machines();
+    let plan = workspace.plan(&Stack::default().hcl());
+    assert_eq!(plan.changed(), ["disagg_service.tiny"]);
+    workspace.apply(&Stack::default().hcl());
+    assert_eq!(workspace.machines(), before);
+    workspace.destroy();
+}
+
+#[test]
+fn a_change_of_what_is_baked_in_replaces_the_group_with_a_warning() {
+    let workspace = Workspace::new();
+    workspace.apply(&Stack::default().hcl());
+    let changed = Stack {
+        groups: "env = { DYN_LOG = \"debug\" }".to_owned(),
+        ..Stack::default()
+    };
+    let plan = workspace.plan(&changed.hcl());
+    assert_eq!(plan.action("disagg_replica_group.decode"), "delete, create");
+    assert_eq!(plan.action("disagg_service.tiny"), "no-op");
+    assert!(plan.text.contains("Replica group is replaced"), "{}", plan.text);
+    workspace.apply(&changed.hcl());
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn fleets_of_two_states_live_side_by_side() {
+    let (one, two) = (Workspace::new(), Workspace::new());
+    let stack = Stack { endpoint: false, ..Stack::default() };
+    one.apply(&stack.hcl());
+    two.apply(&stack.hcl());
+    assert_ne!(one.router().address, two.router().address);
+    one.destroy();
+    two.assert_no_changes();
+    two.destroy();
+}

@@ -1,0 +1,184 @@
+//! Whatever dies, the next apply converges to exactly what is declared.
+
+use acceptance::config::{Stack, fleet, service};
+use acceptance::{Workspace, chat, wait_until};
+
+#[test]
+fn a_lost_worker_shows_as_a_smaller_count_and_comes_back() {
+    let workspace = Workspace::new();
+    let stack = Stack { decode: "replicas = 2".to_owned(), ..Stack::default() };
+    workspace.apply(&stack.hcl());
+    let lost = workspace.group("decode").remove(0);
+    workspace.disagg(&["local", "lose", &lost.id]).success();
+    let run = workspace.terraform(&["plan", "-detailed-exitcode"]);
+    assert_eq!(run.code, Some(2), "{}", run.stdout);
+    assert!(run.stdout.contains("1 -> 2"), "{}", run.stdout);
+    workspace.apply(&stack.hcl());
+    let now = workspace.group("decode");
+    assert_eq!(now.len(), 2);
+    assert!(now.iter().all(|machine| machine.id != lost.id));
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_stopped_worker_is_started() {
+    let workspace = Workspace::new();
+    let stack = Stack { endpoint: false, ..Stack::default() };
+    workspace.apply(&stack.hcl());
+    let worker = workspace.group("decode").remove(0);
+    workspace.disagg(&["local", "stop", &worker.id]).success();
+    wait_until("the worker is stopped", || workspace.group("decode")[0].state == "stopped");
+    let run = workspace.terraform(&["plan", "-detailed-exitcode"]);
+    assert_eq!(run.code, Some(2), "{}", run.stdout);
+    assert!(run.stdout.contains("stopped; it will be started"), "{}", run.stdout);
+    workspace.apply(&stack.hcl());
+    assert_eq!(workspace.group("decode"), [worker]);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_lost_router_is_recovered_at_its_address() {
+    let workspace = Workspace::new();
+    let stack = Stack::default();
+    workspace.apply(&stack.hcl());
+    let (router, workers) = (workspace.router(), workspace.group("decode"));
+    workspace.disagg(&["local", "lose", &router.id]).success();
+    let plan = workspace.plan(&stack.hcl());
+    assert_eq!(plan.action("disagg_service.tiny"), "update");
+    assert_eq!(plan.changed(), ["disagg_service.tiny"], "{}", plan.text);
+    assert!(plan.text.contains("a new one will be launched at"), "{}", plan.text);
+    workspace.apply(&stack.hcl());
+    let recovered = workspace.router();
+    assert_eq!(recovered.address, router.address);
+    assert_ne!(recovered.id, router.id);
+    assert_eq!(workspace.group("decode"), workers, "workers are left alone");
+    // The workers notice, restart and register again by themselves.
+    let url = workspace.output("url");
+    let url = url.as_str().expect("text").to_owned();
+    wait_until("the workers have registered again", || {
+        chat(&url, "disagg/tiny", "Are you back?").0 == 200
+    });
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_stopped_router_is_started_and_serves() {
+    let workspace = Workspace::new();
+    let stack = Stack::default();
+    workspace.apply(&stack.hcl());
+    let router = workspace.router();
+    workspace.disagg(&["local", "stop", &router.id]).success();
+    wait_until("the router is stopped", || workspace.router().state == "stopped");
+    workspace.apply(&stack.hcl());
+    assert_eq!(workspace.router(), router);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_provider_that_dies_in_a_creation_leaves_nothing_double() {
+    let workspace = Workspace::new();
+    let stack = Stack { endpoint: false, decode: "replicas = 2".to_owned(), ..Stack::default() };
+    // At every stage of the creation: after each new machine the whole process group is killed.
+    for machines in [1, 2, 3] {
+        workspace.write(&stack.hcl());
+        let mut apply = workspace.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
+        wait_until("the next machine is there", || {
+            workspace.machines().len() >= machines || apply.try_wait().expect("wait").is_some()
+        });
+        let group = rustix::process::Pid::from_raw(i32::try_from(apply.id()).expect("a pid"));
+        let killed = rustix::process::kill_process_group(
+            group.expect("a pid"),
+            rustix::process::Signal::KILL,
+        );
+        assert!(killed.is_ok() || apply.try_wait().expect("wait").is_some());
+        apply.wait().expect("it is dead");
+    }
+    workspace.apply(&stack.hcl());
+    assert_eq!(workspace.machines().len(), 4, "{:?}", workspace.machines());
+    assert_eq!(workspace.group("decode").len(), 2);
+    workspace.router();
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_boot_that_fails_on_every_worker_is_an_error_and_leaves_none() {
+    let workspace = Workspace::new();
+    let stack = Stack {
+        endpoint: false,
+        groups: "env = { DISAGG_TEST = \"1\" }".to_owned(),
+        ..Stack::default()
+    };
+    let reserved = workspace.plan_fails(&stack.hcl());
+    reserved.says(&["Reserved variable", "DISAGG_TEST"]);
+    let broken = Stack { groups: String::new(), ..stack };
+    let broken = broken.hcl().replace(
+        "engine     = { type = \"mocker\" }",
+        "engine     = { type = \"mocker\", args = [\"--no-such-flag\"] }",
+    );
+    let run = workspace.apply_fails(&broken);
+    run.says(&["failed", "no-such-flag", "phase `engine`", "removed"]);
+    assert_eq!(workspace.machines().len(), 1, "only the router is left");
+    workspace.apply(&Stack { endpoint: false, ..Stack::default() }.hcl());
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn one_worker_that_does_not_boot_never_takes_the_group_down() {
+    let workspace = Workspace::new();
+    workspace.apply(&format!("{}{}", fleet(""), service("")));
+    std::fs::write(
+        workspace.state_directory().join("faults.json"),
+        r#"{ "boot_failure": { "group": "decode", "machines": 1 } }"#,
+    )
+    .expect("faults");
+    let stack = Stack { endpoint: false, decode: "replicas = 2".to_owned(), ..Stack::default() };
+    let run = workspace.apply(&stack.hcl());
+    run.says(&["1 of the workers", "did not boot"]);
+    assert_eq!(workspace.group("decode").len(), 1);
+    std::fs::remove_file(workspace.state_directory().join("faults.json")).expect("faults");
+    // The shortfall is drift, and the next apply fills it.
+    let plan = workspace.terraform(&["plan", "-detailed-exitcode"]);
+    assert_eq!(plan.code, Some(2), "{}", plan.stdout);
+    workspace.apply(&stack.hcl());
+    assert_eq!(workspace.group("decode").len(), 2);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_router_that_does_not_boot_leaves_nothing() {
+    let workspace = Workspace::new();
+    let run = workspace.apply_fails(&format!(
+        "{}{}",
+        fleet(""),
+        service("router = { args = [\"--no-such-flag\"] }")
+    ));
+    run.says(&["Boot of the router failed", "no-such-flag", "phase `frontend`", "removed"]);
+    assert_eq!(workspace.machines(), Vec::new());
+    workspace.apply(&format!("{}{}", fleet(""), service("")));
+    workspace.destroy();
+}
+
+#[test]
+fn a_lack_of_capacity_says_what_was_tried() {
+    let workspace = Workspace::new();
+    workspace.apply(&format!("{}{}", fleet(""), service("")));
+    std::fs::write(
+        workspace.state_directory().join("faults.json"),
+        r#"{ "no_capacity": { "group": "decode" } }"#,
+    )
+    .expect("faults");
+    let stack = Stack { endpoint: false, ..Stack::default() };
+    let run = workspace.apply_fails(&stack.hcl());
+    run.says(&["Insufficient capacity", "Tried, in this order", "Nothing of it was left behind"]);
+    assert_eq!(workspace.group("decode").len(), 0);
+    std::fs::remove_file(workspace.state_directory().join("faults.json")).expect("faults");
+    workspace.apply(&stack.hcl());
+    workspace.destroy();
+}

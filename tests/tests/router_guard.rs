@@ -1,0 +1,188 @@
+//! A live router is never replaced in place; each way out of the refusal works as it says.
+
+use acceptance::Workspace;
+use acceptance::config::{Stack, fleet, group, service};
+
+fn deployed() -> (Workspace, Stack) {
+    let workspace = Workspace::new();
+    let stack = Stack { endpoint: false, ..Stack::default() };
+    workspace.apply(&stack.hcl());
+    (workspace, stack)
+}
+
+#[test]
+fn changes_of_a_live_router_are_refused_one_by_one() {
+    let (workspace, stack) = deployed();
+    let router = workspace.router();
+    for (change, path, old, new) in [
+        ("port = 8001", "port", "8000", "8001"),
+        ("version = \"1.4.2\"", "version", "1.6.1", "1.4.2"),
+        ("router = { resources = { cpu = 8 } }", "router.resources.cpu", "4", "8"),
+    ] {
+        let changed = Stack { service: change.to_owned(), ..stack.clone() };
+        let refused = workspace.plan_fails(&changed.hcl());
+        refused.says(&[
+            "Router replacement is not allowed",
+            path,
+            old,
+            new,
+            "2 running workers",
+            &router.address,
+            "on_router_change = \"replace\"",
+            "second service",
+        ]);
+    }
+    // Several at once: one diagnostic each.
+    let changed = Stack {
+        service: "port = 8001\n  version = \"1.4.2\"".to_owned(),
+        ..stack.clone()
+    };
+    let refused = workspace.plan_fails(&changed.hcl());
+    let count = refused.stderr.matches("Error: Router replacement is not allowed").count();
+    assert_eq!(count, 2, "{}", refused.stderr);
+    assert_eq!(workspace.router(), router);
+    workspace.write(&stack.hcl());
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn another_model_is_refused_and_worker_changes_never_are() {
+    let (workspace, stack) = deployed();
+    workspace.write(&stack.hcl().replace("\"disagg/tiny\"", "\"disagg/other\""));
+    workspace.terraform(&["plan"]).failure().says(&["Router replacement is not allowed", "model"]);
+    let wider = Stack {
+        decode: "replicas = 2".to_owned(),
+        groups: "env = { A = \"b\" }".to_owned(),
+        service: "ingress_cidrs = [\"203.0.113.0/24\"]".to_owned(),
+        ..stack
+    };
+    let plan = workspace.plan(&wider.hcl());
+    assert_eq!(plan.action("disagg_service.tiny"), "update");
+    // An in-place change of the service plans nothing on what depends on it.
+    let ingress = Stack { groups: String::new(), decode: "replicas = 1".to_owned(), ..wider };
+    assert_eq!(workspace.plan(&ingress.hcl()).changed(), ["disagg_service.tiny"]);
+    workspace.apply(&ingress.hcl());
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn the_first_way_out_replaces_everything_in_full_view() {
+    let (workspace, stack) = deployed();
+    let before = workspace.machines();
+    let changed = Stack {
+        service: "port = 8001\n  on_router_change = \"replace\"".to_owned(),
+        ..stack
+    };
+    let plan = workspace.plan(&changed.hcl());
+    assert_eq!(plan.action("disagg_service.tiny"), "delete, create");
+    assert_eq!(plan.action("disagg_replica_group.prefill"), "delete, create");
+    assert_eq!(plan.action("disagg_replica_group.decode"), "delete, create");
+    assert!(plan.text.contains("Workers go with their router"), "{}", plan.text);
+    workspace.apply(&changed.hcl());
+    let after = workspace.machines();
+    assert!(after.iter().all(|machine| before.iter().all(|old| old.id != machine.id)));
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn the_second_way_out_is_a_second_service() {
+    let (workspace, stack) = deployed();
+    let second = r#"
+resource "disagg_service" "second" {
+  name     = "second"
+  fleet_id = disagg_fleet.pd.id
+  model    = "disagg/tiny"
+  port     = 8001
+}
+
+resource "disagg_replica_group" "second" {
+  name       = "worker"
+  service_id = disagg_service.second.id
+  role       = "worker"
+  replicas   = 1
+  engine     = { type = "mocker" }
+}
+
+resource "disagg_endpoint" "second" {
+  service_id = disagg_service.second.id
+  group_ids  = [disagg_replica_group.second.id]
+}
+"#;
+    workspace.apply(&format!("{}{second}", stack.hcl()));
+    assert_eq!(workspace.machines().len(), 5);
+    // The cut-over: the first service goes.
+    workspace.apply(&format!("{}{second}", fleet("")));
+    assert_eq!(workspace.machines().len(), 2);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn the_third_way_out_is_to_remove_the_service_and_its_groups_first() {
+    let (workspace, stack) = deployed();
+    workspace.apply(&fleet(""));
+    assert_eq!(workspace.machines().len(), 0);
+    let changed = Stack { service: "port = 8001".to_owned(), ..stack };
+    workspace.apply(&changed.hcl());
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn replace_of_an_unchanged_service_is_the_users_explicit_wish() {
+    let (workspace, _) = deployed();
+    let before = workspace.router();
+    workspace
+        .terraform(&["apply", "-auto-approve", "-replace=disagg_service.tiny"])
+        .success();
+    assert_ne!(workspace.router().id, before.id);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_service_is_not_destroyed_under_its_workers() {
+    let (workspace, _) = deployed();
+    // Another state has the groups: this one only forgets them.
+    for role in ["prefill", "decode"] {
+        workspace.terraform(&["state", "rm", &format!("disagg_replica_group.{role}")]).success();
+    }
+    workspace.write(&fleet(""));
+    let refused = workspace.terraform(&["apply", "-auto-approve"]).failure();
+    refused.says(&["is still in use", "/prefill", "/decode", "terraform import"]);
+    assert_eq!(workspace.machines().len(), 3);
+    // Nor is a fleet under its service.
+    workspace.terraform(&["state", "rm", "disagg_service.tiny"]).success();
+    workspace.write("");
+    workspace.terraform(&["apply", "-auto-approve"]).failure().says(&["is still in use", "service tiny@"]);
+    // Back into the state, and all of it can go.
+    let stack = Stack { endpoint: false, ..Stack::default() };
+    workspace.write(&stack.hcl());
+    workspace.terraform(&["import", "disagg_service.tiny", "local/local/pd/tiny"]).success();
+    for role in ["prefill", "decode"] {
+        let (address, id) = (format!("disagg_replica_group.{role}"), format!("local/local/pd/tiny/{role}"));
+        workspace.terraform(&["import", &address, &id]).success();
+    }
+    workspace.destroy();
+}
+
+#[test]
+fn a_name_that_is_taken_is_never_taken_again() {
+    let (workspace, _) = deployed();
+    let other = r#"
+resource "disagg_service" "other" {
+  name     = "tiny"
+  fleet_id = disagg_fleet.pd.id
+  model    = "disagg/tiny"
+}
+"#;
+    let text = format!("{}{}{}{}{other}", fleet(""), service(""), group("prefill", "replicas = 1"), group("decode", "replicas = 1"));
+    workspace.apply_fails(&text).says(&["Already exists", "terraform import", "local/local/pd/tiny"]);
+    assert_eq!(workspace.machines().len(), 3);
+    workspace.write(&Stack { endpoint: false, ..Stack::default() }.hcl());
+    workspace.assert_no_changes();
+    workspace.destroy();
+}

@@ -1,0 +1,148 @@
+//! Bad input is refused before anything is done, at its attribute, with what would be right.
+
+use acceptance::Workspace;
+use acceptance::config::{ENDPOINT, fleet, group, service};
+use serde_json::Value;
+
+/// What `terraform validate` finds: for each error its summary and detail in one text, and the
+/// line of the configuration that it points to.
+fn errors(configuration: &str) -> Vec<(String, String)> {
+    let workspace = Workspace::new();
+    workspace.write(configuration);
+    let run = workspace.terraform(&["validate", "-json"]);
+    let json: Value = serde_json::from_str(&run.stdout).expect("validate prints JSON");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let diagnostics = json["diagnostics"].as_array().cloned().unwrap_or_default();
+    diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic["severity"] == "error")
+        .map(|diagnostic| {
+            let said = format!("{}: {}", text(&diagnostic["summary"]), text(&diagnostic["detail"]));
+            (said, text(&diagnostic["snippet"]["code"]))
+        })
+        .collect()
+}
+
+fn assert_refused(configuration: &str, at: &str, said: &[&str]) {
+    let found = errors(configuration);
+    let fits = |(text, code): &(String, String)| {
+        code.contains(at) && said.iter().all(|said| text.contains(said)) && !text.contains("Provider bug")
+    };
+    assert!(found.iter().any(fits), "no error at `{at}` says {said:?}:\n{found:#?}\n{configuration}");
+}
+
+#[test]
+fn fleets() {
+    let with = |attributes: &str| format!("resource \"disagg_fleet\" \"pd\" {{\n{attributes}\n}}\n");
+    for (attributes, at, said) in [
+        ("name = \"Pd\"\ncloud = \"local\"", "name", &["Invalid name", "Pd"][..]),
+        ("name = \"\"\ncloud = \"local\"", "name", &["Invalid name"]),
+        ("name = \"pd\"\ncloud = \"azur\"", "cloud", &["Unknown cloud", "azur", "azure"]),
+        ("name = \"pd\"\ncloud = \"local\"\nplacement = \"spread\"", "placement", &["cluster", "zone"]),
+        ("name = \"pd\"\ncloud = \"local\"\ngpus = [\"H200\", \"H9000\"]", "gpus", &["Invalid GPU request", "H9000"]),
+        ("name = \"pd\"\ncloud = \"local\"\ngpus = [\"H200:0\"]", "gpus", &["Invalid GPU request"]),
+        ("name = \"pd\"\ncloud = \"local\"\nregion = \"mars\"", "region", &["one region", "local"]),
+        ("name = \"pd\"\ncloud = \"local\"\ntimeouts = { create = \"soon\" }", "timeouts", &["soon", "45m"]),
+        ("name = \"pd\"\ncloud = \"local\"\ntimeouts = { create = \"0s\" }", "timeouts", &["0s"]),
+        ("name = \"pd\"\ncloud = \"local\"\ntimeouts = { create = \"-5m\" }", "timeouts", &["-5m"]),
+    ] {
+        assert_refused(&with(attributes), at, said);
+    }
+}
+
+#[test]
+fn services() {
+    for (attributes, at, said) in [
+        ("port = 0", "port", &["0", "between 1 and 65535"][..]),
+        ("port = 65536", "port", &["65536"]),
+        ("port = 80.5", "port", &["whole number"]),
+        ("port = 2379", "port", &["2379", "etcd"]),
+        ("version = \"0.1.0\"", "version", &["Unsupported Dynamo version", "1.6.1"]),
+        ("ingress_cidrs = [\"203.0.113.0\"]", "ingress_cidrs", &["Invalid address block"]),
+        ("ingress_cidrs = [\"300.0.0.0/8\"]", "ingress_cidrs", &["Invalid address block"]),
+        ("boot = \"both\"", "boot", &["sequential", "overlap"]),
+        ("on_router_change = \"warn\"", "on_router_change", &["refuse", "replace"]),
+        ("router = { type = \"envoy\" }", "router", &["dynamo", "custom"]),
+        ("router = { type = \"custom\" }", "router", &["Missing commands"]),
+        ("router = { commands = [\"true\"] }", "router", &["Commands without a custom router"]),
+        ("router = { env = { \"A B\" = \"c\" } }", "router", &["Invalid environment variable", "A B"]),
+        ("router = { resources = { cpu = 0 } }", "router", &["between 1 and 1024"]),
+    ] {
+        assert_refused(&format!("{}{}", fleet(""), service(attributes)), at, said);
+    }
+    let spaced = service("").replace("disagg/tiny", "two words");
+    assert_refused(&format!("{}{spaced}", fleet("")), "model", &["Invalid model name"]);
+    let literal = service("").replace("disagg_fleet.pd.id", "\"pd\"");
+    assert_refused(&format!("{}{literal}", fleet("")), "fleet_id", &["Invalid fleet id", "cloud/region/name"]);
+}
+
+#[test]
+fn replica_groups() {
+    let base = format!("{}{}", fleet(""), service(""));
+    for (attributes, at, said) in [
+        ("", "disagg_replica_group", &["Missing replicas"][..]),
+        ("replicas = 1\n scaling = { min = 1, max = 2, target = 1 }", "scaling", &["Both replicas and scaling"]),
+        ("replicas = -1", "replicas", &["-1", "between 0 and 10000"]),
+        ("scaling = { min = 3, max = 2, target = 1 }", "scaling", &["Invalid bounds", "3", "2"]),
+        ("scaling = { min = 1, max = 2, target = 0 }", "scaling", &["more than 0"]),
+        ("scaling = { min = 1, max = 2, target = 1, metric = \"ttft\" }", "scaling", &["rps"]),
+        ("replicas = 1\n resources = { gpu = \"H200:8:9\" }", "resources", &["Invalid GPU request"]),
+        ("replicas = 1\n env = { \"1A\" = \"b\" }", "env", &["Invalid environment variable", "1A"]),
+        ("replicas = 1\n env = { A = \"b\\nc\" }", "env", &["Invalid environment variable"]),
+        ("replicas = 1\n env = { DISAGG_IP = \"1\" }", "env", &["Reserved variable", "DISAGG_IP"]),
+        ("replicas = 1\n secret_env = { HF_TOKEN = \"hf_abcdef\" }", "secret_env", &["Invalid secret reference", "env://"]),
+        ("replicas = 1\n secret_env = { HF_TOKEN = \"aws-sm://prod/hf\" }", "secret_env", &["Missing identity", "instance profile"]),
+    ] {
+        assert_refused(&format!("{base}{}", group("decode", attributes)), at, said);
+    }
+    // The literal of a secret is not repeated to the log.
+    let secret = format!("{base}{}", group("decode", "replicas = 1\n secret_env = { T = \"hf_abcdef\" }"));
+    assert!(errors(&secret).iter().all(|(said, _)| !said.contains("hf_abcdef")));
+
+    let valid = group("decode", "replicas = 1");
+    for (from, to, at, said) in [
+        ("\"mocker\"", "\"mock\"", "engine", &["Unknown engine", "mocker"][..]),
+        ("\"mocker\"", "\"sglang\"", "disagg_replica_group", &["Missing GPU"]),
+        ("\"mocker\"", "\"custom\"", "engine", &["Missing commands"]),
+        ("role       = \"decode\"", "role       = \"encode\"", "role", &["prefill"]),
+        ("disagg_service.tiny.id", "\"tiny\"", "service_id", &["Invalid service id"]),
+    ] {
+        assert!(valid.contains(from), "{valid}");
+        assert_refused(&format!("{base}{}", valid.replace(from, to)), at, said);
+    }
+}
+
+#[test]
+fn endpoints() {
+    let base = format!(
+        "{}{}{}{}",
+        fleet(""),
+        service(""),
+        group("prefill", "replicas = 1"),
+        group("decode", "replicas = 1")
+    );
+    for (probe, said) in [
+        ("{ path = \"health\" }", &["Invalid path", "/health"][..]),
+        ("{ interval = \"15\" }", &["Invalid duration", "15"]),
+        ("{ interval = \"0s\" }", &["Invalid duration"]),
+    ] {
+        let endpoint = ENDPOINT.replace("  group_ids", &format!("  probe = {probe}\n  group_ids"));
+        assert_refused(&format!("{base}{endpoint}"), "probe", said);
+    }
+}
+
+#[test]
+fn a_plan_refuses_what_no_machine_has() {
+    let workspace = Workspace::new();
+    let stack = |gpu: &str| {
+        format!(
+            "{}{}{}",
+            fleet(""),
+            service(""),
+            group("decode", &format!("replicas = 1\n resources = {{ gpu = \"{gpu}\" }}"))
+        )
+    };
+    workspace.plan_fails(&stack("H200:3")).says(&["No machine fits", "H200"]);
+    let uneven = stack("H200:8").replace("\"mocker\"", "\"mocker\", tensor_parallel = 3");
+    workspace.plan_fails(&uneven).says(&["Tensor parallel size does not fit", "3", "8"]);
+}
