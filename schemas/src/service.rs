@@ -137,7 +137,7 @@ pub struct RouterResources {
     pub memory_gb: Attr<i64>,
 
     /// Root disk in GB.
-    #[schemars(extend("x-disagg" = optional(Refused).default(50).import(UserData), "minimum" = 10, "maximum" = 65536))]
+    #[schemars(extend("x-disagg" = optional(Refused).import(UserData), "minimum" = 10, "maximum" = 65536))]
     pub disk_gb: Attr<i64>,
 }
 
