@@ -1,1 +1,42 @@
-//! Being written.
+//! Disaggregated inference itself, pure: no I/O, no async, no Terraform, no vendor SDK.
+//!
+//! | module | owns | holds |
+//! |---|---|---|
+//! | [`id`] | ids of fleets, services, groups; import paths | an id parses back from its text |
+//! | [`name`], [`gpu`], [`duration`], [`cidr`], [`environment`], [`secret`] | values that users write | a refusal says what would be right and never repeats a secret |
+//! | [`version`] | what each version of Dynamo needs | one table |
+//! | [`catalogue`] | machines and prices of each cloud | data files with source and date |
+//! | [`ports`] | every port of a service | no port of a machine twice, none above 32767 |
+//! | [`spec`] | what is baked into a machine | its digest depends on the inputs alone |
+//! | [`engine`], [`router`] | what a machine runs | one file per engine, one list |
+//! | [`user_data`] | the document a machine boots from | a pure function of its inputs, byte-identical on every render |
+//! | [`guard`] | changes of a live router | every change of a refused attribute is a violation |
+//! | [`planner`] | counts, slots, the router's recovery | nothing is removed beyond the difference |
+//! | [`console`], [`registration`] | what machines and the router report | text in, facts out |
+//!
+//! The one dependency inside the workspace is the contract of the clouds, re-exported as [`cloud`].
+
+mod boot;
+mod text;
+
+pub mod catalogue;
+pub mod cidr;
+pub mod console;
+pub mod duration;
+pub mod engine;
+pub mod environment;
+pub mod gpu;
+pub mod guard;
+pub mod id;
+pub mod name;
+pub mod planner;
+pub mod ports;
+pub mod registration;
+pub mod router;
+pub mod secret;
+pub mod spec;
+pub mod user_data;
+pub mod version;
+
+pub use boot::SCRIPT_VERSION;
+pub use ::cloud;

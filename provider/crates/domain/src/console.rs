@@ -1,0 +1,150 @@
+//! What machines print on their serial console: state lines and reports of failed phases.
+//!
+//! A line of ours begins with `disagg-`, at the start of the line or behind what the journal puts
+//! there (`[   12.345678] disagg-ready[410]: `). Other lines may stand between ours, lines may be cut
+//! off, and a console keeps what earlier boots printed: only the latest boot counts.
+
+use std::collections::BTreeMap;
+use std::{fmt, net::IpAddr};
+
+/// The latest state that a machine told of itself, if it has told any.
+pub fn latest_state(console: &str) -> Option<MachineState> {
+    console.lines().rev().filter_map(|line| marked(line, STATE)).find_map(MachineState::parse)
+}
+
+/// The latest report of a phase that failed, unless the machine has been rebooted or has become
+/// ready since. A report whose end has not arrived yet is none.
+pub fn failure(console: &str) -> Option<BootFailure> {
+    let mut latest: Option<(String, BootFailure)> = None;
+    let mut open: Option<(String, BootFailure)> = None;
+    for line in console.lines() {
+        if let Some(words) = marked(line, STATE) {
+            let words = words_of(words);
+            let Some(boot) = words.get("boot").map(|boot| (*boot).to_owned()) else { continue };
+            if words.get("status") == Some(&"failed") {
+                open = BootFailure::begin(&words).map(|failure| (boot, failure));
+                continue;
+            }
+            let is_up = words.get("status").is_some_and(|status| *status != "starting");
+            if is_up || latest.as_ref().is_some_and(|(failed, _)| *failed != boot) {
+                latest = None;
+            }
+        } else if let Some(log) = marked(line, LOG) {
+            if let Some((_, failure)) = &mut open {
+                failure.lines.push(log.to_owned());
+            }
+        } else if marked(line, END).is_some() && open.is_some() {
+            latest = open.take();
+        }
+    }
+    latest.map(|(_, failure)| failure)
+}
+
+/// One state line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineState {
+    /// The boot that printed it.
+    pub boot: String,
+    /// `router`, `prefill`, `decode` or `worker`.
+    pub role: String,
+    /// `starting`, and then `ready` (router), `registered` or `running` (worker).
+    pub status: String,
+    /// The rest, as it was printed: `etcd=up nats=up frontend=down`, `engines=1/8`.
+    details: String,
+    workers: BTreeMap<IpAddr, usize>,
+}
+
+impl MachineState {
+    /// Whether the machine is where its boot was to bring it.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.status.as_str(), "ready" | "registered" | "running")
+    }
+
+    /// On a router: how many engines of each address are registered.
+    pub fn workers(&self) -> BTreeMap<IpAddr, usize> {
+        self.workers.clone()
+    }
+
+    /// Reads what follows the marker; a line that was cut off, or that is a report's first, is none.
+    fn parse(line: &str) -> Option<Self> {
+        let words = words_of(line);
+        let word = |key| words.get(key).map(|word: &&str| (*word).to_owned());
+        let status = word("status").filter(|status| status != "failed")?;
+        let details: Vec<&str> = line
+            .split_ascii_whitespace()
+            .filter(|word| !["boot=", "role=", "status="].iter().any(|key| word.starts_with(key)))
+            .collect();
+        Some(Self {
+            boot: word("boot")?,
+            role: word("role")?,
+            status,
+            details: details.join(" "),
+            workers: words.get("workers").map(|list| workers(list)).unwrap_or_default(),
+        })
+    }
+}
+
+impl fmt::Display for MachineState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.role, self.status)?;
+        if self.details.is_empty() { Ok(()) } else { write!(f, " ({})", self.details) }
+    }
+}
+
+/// A phase of a boot that failed again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootFailure {
+    /// `runtime`, `preflight`, `model`, `etcd`, `nats`, `frontend`, `engine`, `custom` or `secrets`.
+    pub phase: String,
+    /// How often it had failed when it was reported.
+    pub attempts: u32,
+    /// Its last exit code.
+    pub code: i32,
+    /// The last lines it printed.
+    pub lines: Vec<String>,
+}
+
+impl BootFailure {
+    fn begin(words: &BTreeMap<&str, &str>) -> Option<Self> {
+        Some(Self {
+            phase: (*words.get("phase")?).to_owned(),
+            attempts: words.get("attempts")?.parse().ok()?,
+            code: words.get("code")?.parse().ok()?,
+            lines: Vec::new(),
+        })
+    }
+}
+
+const STATE: &str = "disagg-state";
+const LOG: &str = "disagg-log";
+const END: &str = "disagg-end";
+
+/// What follows the marker, when the line has it at its start or behind the journal's prefix.
+fn marked<'a>(line: &'a str, marker: &str) -> Option<&'a str> {
+    let line = line.trim_end_matches('\r');
+    let at = line.find("disagg-").filter(|at| *at == 0 || line[..*at].ends_with(": "));
+    // The journal's prefix may name our own program: the marker is then further on.
+    let start = at.or_else(|| line.find(": disagg-").map(|at| at + 2))?;
+    let rest = line[start..].strip_prefix(marker)?;
+    match rest.strip_prefix(' ') {
+        Some(rest) => Some(rest),
+        None => rest.is_empty().then_some(rest),
+    }
+}
+
+fn words_of(line: &str) -> BTreeMap<&str, &str> {
+    line.split_ascii_whitespace().filter_map(|word| word.split_once('=')).collect()
+}
+
+/// `127.0.0.11*1,127.0.0.12*2`, or `-`.
+fn workers(list: &str) -> BTreeMap<IpAddr, usize> {
+    let items = list.split(',').filter_map(|item| {
+        let (address, count) = item.split_once('*')?;
+        Some((address.parse().ok()?, count.parse().ok()?))
+    });
+    items.collect()
+}
+
+#[cfg(test)]
+#[path = "console_tests.rs"]
+mod tests;

@@ -1,0 +1,333 @@
+//! Inference engines: what a worker machine runs, one file each, and the one list.
+//!
+//! An engine says how one of its processes is called; how many there are, on which GPUs and ports,
+//! and what the machine is told about itself is the same for all and stands here. Nothing is
+//! rendered into scripts: a [`NodeSetup`] is variables, argument files and names of units.
+
+mod custom;
+mod error;
+mod mocker;
+mod sglang;
+mod trtllm;
+mod vllm;
+
+pub use error::{EngineError, UnknownEngine};
+
+use crate::environment::Environment;
+use crate::ports::{self, EnginePorts};
+use crate::spec::{GroupSpec, Runtime, ServiceFacts, WorkerRole};
+use crate::text::nearest;
+use crate::version::ImageKind;
+use cloud::{CloudName, Offer};
+use std::fmt;
+
+/// The engine that runs the user's commands as they are.
+pub const CUSTOM: &str = "custom";
+
+/// The one list of engines.
+pub const ENGINES: &[&dyn Engine] =
+    &[&sglang::Sglang, &vllm::Vllm, &trtllm::Trtllm, &mocker::Mocker, &custom::Custom];
+
+/// An inference engine.
+pub trait Engine: fmt::Debug + Sync {
+    /// Its name in configuration; Dynamo's module is `dynamo.<name>`.
+    fn name(&self) -> &'static str;
+
+    /// Whether it cannot do without GPUs.
+    fn needs_gpu(&self) -> bool {
+        self.image().is_some()
+    }
+
+    /// Whether it runs where GPUs are only pretended.
+    fn accepts_simulated_gpu(&self) -> bool {
+        !self.needs_gpu()
+    }
+
+    /// NVIDIA's image, for an engine that runs in a container; the others run in a virtual
+    /// environment.
+    fn image(&self) -> Option<ImageKind> {
+        None
+    }
+
+    /// Whether it is the user's commands, and not processes of Dynamo.
+    fn runs_commands(&self) -> bool {
+        false
+    }
+
+    /// How its `index`-th process on a machine is called. Engines that run commands have none.
+    ///
+    /// # Errors
+    /// When the user's arguments cannot be combined with ours.
+    fn process(&self, worker: &Worker<'_>, index: u32) -> Result<Process, EngineError>;
+}
+
+/// One engine process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// What follows `python3 -m dynamo.<engine>`.
+    pub args: Vec<String>,
+    /// Its own environment, besides the machine's.
+    pub env: Environment,
+}
+
+/// What a machine is given besides the static boot files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeSetup {
+    /// Variables of every process, for `/etc/disagg/env`.
+    pub env: Environment,
+    /// More files.
+    pub files: Vec<NodeFile>,
+    /// Units to enable and start, in this order.
+    pub units: Vec<String>,
+}
+
+/// A file of a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeFile {
+    /// Its absolute path.
+    pub path: String,
+    /// Its permissions: `0o600`.
+    pub mode: u32,
+    /// Its content.
+    pub content: String,
+}
+
+/// The worker machine that an engine is set up for.
+#[derive(Clone, Copy, Debug)]
+pub struct Worker<'a> {
+    /// What it is made of.
+    pub spec: &'a GroupSpec,
+    /// The service it belongs to.
+    pub facts: &'a ServiceFacts,
+    /// How its GPUs are shared out.
+    pub split: Split,
+    /// What KV caches travel over.
+    pub fabric: Fabric,
+}
+
+/// How the GPUs of a machine are shared out among engine processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// Engine processes on the machine, at least one.
+    pub engines: u32,
+    /// GPUs of each of them; 0 without GPUs.
+    pub gpus_per_engine: u32,
+}
+
+/// What KV caches travel over between machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fabric {
+    /// Elastic Fabric Adapter, which NIXL reaches through libfabric.
+    Efa,
+    /// InfiniBand or RoCE, which NIXL reaches through UCX.
+    Verbs,
+    /// Nothing but TCP, whatever NCCL could do.
+    Tcp,
+}
+
+impl Fabric {
+    /// The fabric of a machine.
+    pub fn of(offer: &Offer) -> Self {
+        match offer.interconnect.as_deref() {
+            Some("efa") => Self::Efa,
+            Some("infiniband" | "roce") => Self::Verbs,
+            _ => Self::Tcp,
+        }
+    }
+}
+
+/// The engine of this name.
+pub fn find(name: &str) -> Option<&'static dyn Engine> {
+    ENGINES.iter().copied().find(|engine| engine.name() == name)
+}
+
+/// Checks the name of an engine.
+///
+/// # Errors
+/// Lists the engines.
+pub fn check_name(name: &str) -> Result<(), UnknownEngine> {
+    named(name).map(drop)
+}
+
+/// Shares out `gpus` GPUs among processes of `wanted` each; all of them go to one process when
+/// nothing is wanted.
+///
+/// # Errors
+/// When they do not come out even, or there are not so many.
+pub fn check_tensor_parallel(wanted: Option<i64>, gpus: u32) -> Result<Split, EngineError> {
+    let Some(wanted) = wanted else {
+        return Ok(Split { engines: 1, gpus_per_engine: gpus });
+    };
+    let size = u32::try_from(wanted).ok().filter(|size| *size > 0 && *size <= gpus);
+    let Some(size) = size else { return Err(EngineError::TensorParallelTooLarge { wanted, gpus }) };
+    if gpus % size != 0 {
+        return Err(EngineError::TensorParallelUneven { wanted: size, gpus });
+    }
+    let engines = gpus / size;
+    if engines > ports::MOST_ENGINES {
+        return Err(EngineError::TooManyEngines { engines, most: ports::MOST_ENGINES });
+    }
+    Ok(Split { engines, gpus_per_engine: size })
+}
+
+/// How many engine processes run on a machine of this offer.
+///
+/// # Errors
+/// When there is no such engine, or its GPUs cannot be shared out.
+pub fn engine_count(spec: &GroupSpec, offer: &Offer) -> Result<u32, EngineError> {
+    split(named(&spec.engine.kind)?, spec, offer).map(|split| split.engines)
+}
+
+/// What a worker machine of this offer is given.
+///
+/// # Errors
+/// When the engine cannot run on such a machine, or the user's arguments are none.
+pub fn worker_setup(
+    spec: &GroupSpec,
+    facts: &ServiceFacts,
+    offer: &Offer,
+) -> Result<NodeSetup, EngineError> {
+    let engine = named(&spec.engine.kind)?;
+    let simulated = facts.id.fleet.cloud == CloudName::Local;
+    if simulated && !engine.accepts_simulated_gpu() {
+        return Err(EngineError::SimulatedGpu { engine: engine.name() });
+    }
+    let worker =
+        Worker { spec, facts, split: split(engine, spec, offer)?, fabric: Fabric::of(offer) };
+    let mut setup = NodeSetup { env: machine_env(engine, &worker)?, ..NodeSetup::default() };
+    if engine.runs_commands() {
+        setup.files.push(commands_file(&spec.engine.commands)?);
+        setup.units.push("disagg-custom.service".to_owned());
+    } else {
+        for index in 0..worker.split.engines {
+            let process = process(engine, &worker, index)?;
+            let file = |extension: &str, content: String| NodeFile {
+                path: format!("/etc/disagg/engine-{index}.{extension}"),
+                mode: 0o600,
+                content,
+            };
+            setup.files.push(file("env", crate::environment::encode(&process.env)?));
+            setup.files.push(file("args", argument_lines(&process.args)?));
+            setup.units.push(format!("disagg-engine@{index}.service"));
+        }
+    }
+    setup.units.push("disagg-ready.service".to_owned());
+    Ok(setup)
+}
+
+/// A bash script of the user's commands, as they are.
+pub(crate) fn commands_file(commands: &[String]) -> Result<NodeFile, EngineError> {
+    if commands.iter().all(|command| command.trim().is_empty()) {
+        return Err(EngineError::NoCommands);
+    }
+    if let Some(index) = commands.iter().position(|command| command.contains('\0')) {
+        return Err(EngineError::Command { number: index + 1 });
+    }
+    let content = format!("#!/bin/bash\nset -eo pipefail\n{}\n", commands.join("\n"));
+    Ok(NodeFile { path: "/etc/disagg/commands".to_owned(), mode: 0o700, content })
+}
+
+/// One argument a line.
+pub(crate) fn argument_lines(args: &[String]) -> Result<String, EngineError> {
+    let is_line = |arg: &String| arg.chars().all(crate::environment::is_printable);
+    match args.iter().position(|arg| !is_line(arg)) {
+        Some(index) => Err(EngineError::Argument { number: index + 1 }),
+        None => Ok(args.iter().map(|arg| format!("{arg}\n")).collect()),
+    }
+}
+
+/// Text that the boot script replaces by the machine's address.
+pub(crate) const IP: &str = "${DISAGG_IP}";
+
+/// Text that the boot script replaces by the model's directory, or its name on the hub.
+pub(crate) const MODEL_PATH: &str = "${DISAGG_MODEL_PATH}";
+
+/// Tokens in a page of the KV cache; the router learns it from the workers, which must agree.
+pub(crate) const PAGE_TOKENS: &str = "64";
+
+/// `--name value`, as the two arguments they are.
+fn flag(args: &mut Vec<String>, name: &str, value: impl Into<String>) {
+    args.push(name.to_owned());
+    args.push(value.into());
+}
+
+/// Dynamo's word for what a worker does, where it does one half only.
+fn disaggregation_mode(role: WorkerRole) -> Option<&'static str> {
+    match role {
+        WorkerRole::Prefill => Some("prefill"),
+        WorkerRole::Decode => Some("decode"),
+        WorkerRole::Worker => None,
+    }
+}
+
+fn named(name: &str) -> Result<&'static dyn Engine, UnknownEngine> {
+    find(name).ok_or_else(|| UnknownEngine {
+        name: name.escape_debug().take(60).collect(),
+        nearest: nearest(name, ENGINES.iter().map(|engine| engine.name())),
+    })
+}
+
+fn split(engine: &dyn Engine, spec: &GroupSpec, offer: &Offer) -> Result<Split, EngineError> {
+    let gpus = spec.resources.usable_gpus(offer);
+    if engine.needs_gpu() && gpus == 0 {
+        return Err(EngineError::NeedsGpu { engine: engine.name() });
+    }
+    if engine.runs_commands() {
+        return Ok(Split { engines: 1, gpus_per_engine: gpus });
+    }
+    check_tensor_parallel(spec.engine.tensor_parallel.map(i64::from), gpus)
+}
+
+fn process(engine: &dyn Engine, worker: &Worker<'_>, index: u32) -> Result<Process, EngineError> {
+    let ports = EnginePorts::of(index);
+    let mut process = engine.process(worker, index)?;
+    let mut set = |name: &str, value: String| process.env.insert(name.to_owned(), value);
+    set("DYN_SYSTEM_PORT", ports.system.to_string());
+    set("DYN_TCP_RPC_PORT", ports.rpc.to_string());
+    if engine.needs_gpu() {
+        let size = worker.split.gpus_per_engine;
+        let devices: Vec<String> = (index * size..(index + 1) * size).map(|gpu| gpu.to_string()).collect();
+        set("CUDA_VISIBLE_DEVICES", devices.join(","));
+    }
+    Ok(process)
+}
+
+fn machine_env(engine: &dyn Engine, worker: &Worker<'_>) -> Result<Environment, EngineError> {
+    let Worker { spec, facts, split, fabric } = worker;
+    let runtime = runtime(engine, spec, facts)?;
+    let mut env = Environment::new();
+    let mut set = |name: &str, value: &str| env.insert(name.to_owned(), value.to_owned());
+    set("DISAGG_ENGINE", engine.name());
+    set("DISAGG_ENGINE_COUNT", &split.engines.to_string());
+    set("DISAGG_GPUS_PER_ENGINE", &split.gpus_per_engine.to_string());
+    set("DISAGG_RUNTIME", runtime.as_str());
+    set("DISAGG_MODEL_PATH_DEFAULT", spec.engine.model.as_ref().unwrap_or(&facts.model));
+    if let Some(kind) = engine.image() {
+        let of_version = || facts.version.image(kind, *fabric == Fabric::Efa);
+        set("DISAGG_IMAGE", &spec.engine.image.clone().unwrap_or_else(of_version));
+        set("DISAGG_MINIMUM_DRIVER", facts.version.minimum_driver(kind));
+    }
+    Ok(env)
+}
+
+/// Where the engine runs: each has one place it can.
+fn runtime(
+    engine: &dyn Engine,
+    spec: &GroupSpec,
+    facts: &ServiceFacts,
+) -> Result<Runtime, EngineError> {
+    let right = if engine.image().is_some() { Runtime::Container } else { Runtime::Venv };
+    if spec.engine.runtime.is_some_and(|wanted| wanted != right) {
+        return Err(EngineError::Runtime { engine: engine.name(), right });
+    }
+    if right == Runtime::Venv && spec.engine.image.is_some() {
+        return Err(EngineError::Image { engine: engine.name() });
+    }
+    if right == Runtime::Venv && !engine.runs_commands() && facts.version.requirements().is_none() {
+        return Err(EngineError::NoPackages { version: facts.version });
+    }
+    Ok(right)
+}
+
+#[cfg(test)]
+mod tests;

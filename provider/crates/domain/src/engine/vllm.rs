@@ -1,0 +1,55 @@
+//! vLLM.
+
+use super::{Engine, EngineError, Fabric, MODEL_PATH, PAGE_TOKENS, Process, Worker};
+use super::{disaggregation_mode, flag};
+use crate::environment::Environment;
+use crate::ports::EnginePorts;
+use crate::version::ImageKind;
+
+#[derive(Debug)]
+pub(super) struct Vllm;
+
+impl Engine for Vllm {
+    fn name(&self) -> &'static str {
+        "vllm"
+    }
+
+    fn image(&self) -> Option<ImageKind> {
+        Some(ImageKind::Vllm)
+    }
+
+    fn process(&self, worker: &Worker<'_>, index: u32) -> Result<Process, EngineError> {
+        let ports = EnginePorts::of(index);
+        let mut args = Vec::new();
+        let mut env = Environment::new();
+        // Where its own processes meet, counted up from here.
+        env.insert("VLLM_PORT".to_owned(), ports.distributed_init.to_string());
+        flag(&mut args, "--model", MODEL_PATH);
+        flag(&mut args, "--served-model-name", &worker.facts.model);
+        flag(&mut args, "--block-size", PAGE_TOKENS);
+        flag(&mut args, "--tensor-parallel-size", worker.split.gpus_per_engine.to_string());
+        if let Some(mode) = disaggregation_mode(worker.spec.role) {
+            flag(&mut args, "--disaggregation-mode", mode);
+            flag(&mut args, "--kv-transfer-config", transfer(worker.fabric));
+            let port = ports.side_channel.to_string();
+            env.insert("VLLM_NIXL_SIDE_CHANNEL_PORT".to_owned(), port);
+        }
+        // Publishing must be said twice: the publisher alone publishes nothing.
+        let events = format!(
+            r#"{{"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:{}","enable_kv_cache_events":true}}"#,
+            ports.kv_events
+        );
+        flag(&mut args, "--kv-events-config", events);
+        args.extend(worker.spec.engine.args.iter().cloned());
+        Ok(Process { args, env })
+    }
+}
+
+fn transfer(fabric: Fabric) -> &'static str {
+    match fabric {
+        Fabric::Efa => {
+            r#"{"kv_connector":"NixlConnector","kv_role":"kv_both","kv_connector_extra_config":{"backends":["LIBFABRIC"]},"kv_buffer_device":"cuda"}"#
+        }
+        Fabric::Verbs | Fabric::Tcp => r#"{"kv_connector":"NixlConnector","kv_role":"kv_both"}"#,
+    }
+}

@@ -1,0 +1,10 @@
+//! From what there is to what is wanted, in steps: counts and slots of a replica group, the router's
+//! recovery. Pure: whoever carries the steps out looks and acts, and decides nothing.
+
+mod group;
+mod router;
+mod slots;
+
+pub use group::{Count, GroupPlan, Member, RemovalReason, Step, plan_group};
+pub use router::{RouterObserved, RouterStep, plan_router};
+pub use slots::assign_slots;

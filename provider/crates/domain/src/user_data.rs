@@ -1,0 +1,346 @@
+//! The document that a machine boots from: one gzip'd `#cloud-config`.
+//!
+//! It is a pure function of its inputs, byte for byte. Everything in it is in base64, and its body is
+//! JSON and not YAML, so that no question of quoting arises. It holds no secret, and nothing that
+//! differs between the machines of one launch.
+
+use crate::boot::{self, BootFile, MachineKind, SCRIPT_VERSION};
+use crate::engine::{self, EngineError, NodeFile, NodeSetup};
+use crate::environment::{self, Environment, InvalidVariable};
+use crate::router;
+use crate::spec::{GroupSpec, RouterKind, RouterSpec, ServiceFacts};
+use crate::version::DynamoVersion;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use cloud::Offer;
+use flate2::{Compression, GzBuilder, read::GzDecoder};
+use serde::{Deserialize, Serialize};
+use std::io::{Read, Write};
+use std::net::IpAddr;
+use thiserror::Error;
+
+/// User data, ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserData {
+    cloud_config: String,
+    bytes: Vec<u8>,
+    /// The largest file that comes from the user's own input.
+    largest: (String, usize),
+}
+
+/// The user data of a service's router.
+///
+/// # Errors
+/// When the spec cannot be carried out.
+pub fn router_user_data(spec: &RouterSpec, router_ip: IpAddr) -> Result<UserData, UserDataError> {
+    check_script_version(spec.script_version)?;
+    let facts = ServiceFacts::of(spec, router_ip);
+    let mut setup = router::router_setup(spec)?;
+    setup.env.insert("DISAGG_PORT".to_owned(), spec.port.to_string());
+    let requirements = match spec.kind {
+        RouterKind::Dynamo => spec.version.requirements(),
+        RouterKind::Custom => None,
+    };
+    let baked = Baked::Router(spec.clone());
+    let machine = Machine { kind: MachineKind::Router, role: "router", facts: &facts };
+    machine.render(setup, &spec.env, Vec::new(), requirements, &baked)
+}
+
+/// The user data of every worker of a replica group that is launched on this offer.
+///
+/// # Errors
+/// When the spec cannot be carried out on such a machine.
+pub fn worker_user_data(
+    spec: &GroupSpec,
+    facts: &ServiceFacts,
+    offer: &Offer,
+) -> Result<UserData, UserDataError> {
+    check_script_version(spec.script_version)?;
+    let mut setup = engine::worker_setup(spec, facts, offer)?;
+    setup.env.insert("DISAGG_GROUP".to_owned(), spec.group.clone());
+    let mut secrets = Vec::new();
+    if !spec.secret_env.is_empty() {
+        let lines = spec.secret_env.iter().map(|(name, reference)| format!("{name}={reference}\n"));
+        secrets.push(private_file("/etc/disagg/secrets", lines.collect()));
+    }
+    let in_venv = engine::find(&spec.engine.kind)
+        .is_some_and(|engine| engine.image().is_none() && !engine.runs_commands());
+    let requirements = if in_venv { facts.version.requirements() } else { None };
+    let baked = Baked::Worker(spec.clone());
+    let machine = Machine { kind: MachineKind::Worker, role: spec.role.as_str(), facts };
+    machine.render(setup, &spec.env, secrets, requirements, &baked)
+}
+
+/// What a machine was made of, as it carries it along.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Baked {
+    /// A router.
+    Router(RouterSpec),
+    /// A worker.
+    Worker(GroupSpec),
+}
+
+/// Reads back what a machine was made of.
+///
+/// # Errors
+/// When these are not the bytes of a machine of ours.
+pub fn parse(bytes: &[u8]) -> Result<Baked, ForeignUserData> {
+    let mut text = String::new();
+    let limited = GzDecoder::new(bytes).take(MOST_PLAIN_BYTES);
+    { limited }.read_to_string(&mut text).map_err(ForeignUserData::Gzip)?;
+    let json = text.strip_prefix(HEADER).ok_or(ForeignUserData::NoCloudConfig)?;
+    let document: Document = serde_json::from_str(json)?;
+    let spec = document.write_files.into_iter().find(|file| file.path == SPEC_PATH);
+    let spec = spec.ok_or(ForeignUserData::NoSpec)?;
+    let spec = BASE64_STANDARD.decode(spec.content).map_err(|_| ForeignUserData::NoSpec)?;
+    Ok(serde_json::from_slice(&spec)?)
+}
+
+/// Reads back what a router was made of.
+///
+/// # Errors
+/// When these are not the bytes of a router of ours.
+pub fn parse_router(bytes: &[u8]) -> Result<RouterSpec, ForeignUserData> {
+    match parse(bytes)? {
+        Baked::Router(spec) => Ok(spec),
+        Baked::Worker(_) => Err(ForeignUserData::Other { found: "worker", wanted: "router" }),
+    }
+}
+
+/// Reads back what a worker was made of.
+///
+/// # Errors
+/// When these are not the bytes of a worker of ours.
+pub fn parse_worker(bytes: &[u8]) -> Result<GroupSpec, ForeignUserData> {
+    match parse(bytes)? {
+        Baked::Worker(spec) => Ok(spec),
+        Baked::Router(_) => Err(ForeignUserData::Other { found: "router", wanted: "worker" }),
+    }
+}
+
+impl UserData {
+    /// What is sent: gzip.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What is in it: the header and one JSON object.
+    pub fn cloud_config(&self) -> &str {
+        &self.cloud_config
+    }
+
+    /// Checks the size against a cloud's limit, in bytes.
+    ///
+    /// # Errors
+    /// Names the file that a user can make smaller.
+    pub fn check_size(&self, limit: usize) -> Result<(), TooLarge> {
+        let size = self.bytes.len();
+        if size <= limit {
+            return Ok(());
+        }
+        let (largest, largest_size) = self.largest.clone();
+        Err(TooLarge { size, limit, largest, largest_size })
+    }
+}
+
+/// User data above a cloud's limit.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error(
+    "the user data has {size} bytes, and the cloud takes {limit}; the largest of its files is \
+     `{largest}` with {largest_size} bytes before compression"
+)]
+pub struct TooLarge {
+    /// Its size in bytes.
+    pub size: usize,
+    /// The cloud's limit in bytes.
+    pub limit: usize,
+    /// The largest file that comes from the user's own input.
+    pub largest: String,
+    /// That file's size in bytes, before compression.
+    pub largest_size: usize,
+}
+
+/// Why there can be no user data for a spec.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum UserDataError {
+    /// What it is to run cannot run.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A variable that cannot be.
+    #[error(transparent)]
+    Variable(#[from] InvalidVariable),
+    /// This release has no such boot scripts.
+    #[error(
+        "it was made with boot scripts of version {0}, and this release of the provider has version \
+         {SCRIPT_VERSION}"
+    )]
+    ScriptVersion(u32),
+}
+
+/// Bytes that are not the user data of a machine of ours.
+#[derive(Debug, Error)]
+pub enum ForeignUserData {
+    /// Not gzip, or broken.
+    #[error("it is not gzip")]
+    Gzip(#[source] std::io::Error),
+    /// Something else than a cloud-config.
+    #[error("it does not begin with `#cloud-config`")]
+    NoCloudConfig,
+    /// A cloud-config of somebody else, or of a newer release.
+    #[error("it is not JSON of the shape that this release writes")]
+    Json(#[from] serde_json::Error),
+    /// A machine that does not say what it was made of.
+    #[error("it has no `{SPEC_PATH}`")]
+    NoSpec,
+    /// The other kind of machine.
+    #[error("it is that of a {found}, not of a {wanted}")]
+    Other {
+        /// What it is.
+        found: &'static str,
+        /// What was asked for.
+        wanted: &'static str,
+    },
+}
+
+const HEADER: &str = "#cloud-config\n";
+const SPEC_PATH: &str = "/etc/disagg/spec.json";
+
+/// More than any cloud takes, even after decompression; what is longer is not ours.
+const MOST_PLAIN_BYTES: u64 = 8 << 20;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Document {
+    write_files: Vec<WriteFile>,
+    runcmd: Vec<Vec<String>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct WriteFile {
+    path: String,
+    permissions: String,
+    encoding: String,
+    content: String,
+}
+
+/// What all machines of a service are told alike.
+struct Machine<'a> {
+    kind: MachineKind,
+    role: &'static str,
+    facts: &'a ServiceFacts,
+}
+
+impl Machine<'_> {
+    fn render(
+        &self,
+        setup: NodeSetup,
+        user_env: &Environment,
+        more: Vec<NodeFile>,
+        requirements: Option<&str>,
+        baked: &Baked,
+    ) -> Result<UserData, UserDataError> {
+        let mut env = self.env();
+        env.extend(setup.env);
+        env.extend(user_env.clone());
+        let spec = serde_json::to_string(baked).expect("a spec is plain data");
+        let mut files = vec![private_file("/etc/disagg/env", environment::encode(&env)?)];
+        files.extend(setup.files);
+        files.extend(more);
+        files.push(private_file(SPEC_PATH, spec));
+        let largest = files.iter().max_by_key(|file| file.content.len());
+        let largest = largest.map(|file| (file.path.clone(), file.content.len())).unwrap_or_default();
+        files.extend(self.boot_files(&setup.units, requirements));
+        Ok(pack(&files, &setup.units, largest))
+    }
+
+    fn env(&self) -> Environment {
+        let ServiceFacts { id, model, version, router_ip, script_version, .. } = self.facts;
+        let mut env = Environment::new();
+        let mut set = |name: &str, value: &str| env.insert(name.to_owned(), value.to_owned());
+        set("DISAGG_ROLE", self.role);
+        set("DISAGG_FLEET", &id.fleet.name);
+        set("DISAGG_SERVICE", &id.name);
+        set("DISAGG_SERVICE_UID", id.uid.as_str());
+        set("DISAGG_VERSION", version.number());
+        set("DISAGG_SCRIPT_VERSION", &script_version.to_string());
+        set("DISAGG_ROUTER_INTERNAL_IP", &router_ip.to_string());
+        set("DSTACK_ROUTER_INTERNAL_IP", &router_ip.to_string());
+        set("DISAGG_ROUTER_HOST", &format!("router.{}.disagg.internal", id.name));
+        set("DISAGG_MODEL", model);
+        for (name, value) in dynamo_env(*version) {
+            set(name, value);
+        }
+        env
+    }
+
+    fn boot_files(&self, units: &[String], requirements: Option<&str>) -> Vec<NodeFile> {
+        let mut files = Vec::new();
+        if let Some(lock) = requirements {
+            let path = "/opt/disagg/requirements.txt".to_owned();
+            files.push(NodeFile { path, mode: 0o644, content: lock.to_owned() });
+        }
+        for BootFile { name, text } in boot::scripts(self.kind) {
+            let path = format!("/opt/disagg/{name}");
+            files.push(NodeFile { path, mode: 0o755, content: text.to_owned() });
+        }
+        for BootFile { name, text } in boot::units(units) {
+            let path = format!("/etc/systemd/system/{name}");
+            files.push(NodeFile { path, mode: 0o644, content: text.to_owned() });
+        }
+        files
+    }
+}
+
+/// The planes that all processes of a service share. NATS carries the events because ZMQ would bind
+/// random ports on all addresses.
+fn dynamo_env(version: DynamoVersion) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let planes = [
+        ("DYN_DISCOVERY_BACKEND", "etcd"),
+        ("DYN_REQUEST_PLANE", "tcp"),
+        ("DYN_EVENT_PLANE", "nats"),
+        ("DYN_HEALTH_CHECK_ENABLED", "true"),
+        ("HF_HUB_DISABLE_TELEMETRY", "1"),
+    ];
+    // Said explicitly, because the default has changed between versions.
+    let lease = version.has_lease_ttl().then_some(("ETCD_LEASE_TTL", "30"));
+    planes.into_iter().chain(lease)
+}
+
+fn private_file(path: &str, content: String) -> NodeFile {
+    NodeFile { path: path.to_owned(), mode: 0o600, content }
+}
+
+fn check_script_version(version: u32) -> Result<(), UserDataError> {
+    if version == SCRIPT_VERSION { Ok(()) } else { Err(UserDataError::ScriptVersion(version)) }
+}
+
+fn pack(files: &[NodeFile], units: &[String], largest: (String, usize)) -> UserData {
+    let write_files = files.iter().map(|file| WriteFile {
+        path: file.path.clone(),
+        permissions: format!("{:04o}", file.mode),
+        encoding: "b64".to_owned(),
+        content: BASE64_STANDARD.encode(&file.content),
+    });
+    let command = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    let mut enable: Vec<String> = command(&["systemctl", "enable", "--now"]);
+    enable.extend(units.iter().cloned());
+    let document = Document {
+        write_files: write_files.collect(),
+        runcmd: vec![command(&["systemctl", "daemon-reload"]), enable],
+    };
+    let json = serde_json::to_string(&document).expect("a document is plain data");
+    // Paths and units are ours; a YAML reader would stumble over anything else than plain ASCII.
+    assert!(json.is_ascii(), "only base64 may carry text of users");
+    let cloud_config = format!("{HEADER}{json}\n");
+    let bytes = gzip(cloud_config.as_bytes());
+    UserData { cloud_config, bytes, largest }
+}
+
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+    let written = encoder.write_all(plain).and_then(|()| encoder.finish());
+    written.expect("writing to memory does not fail")
+}
+
+#[cfg(test)]
+#[path = "user_data_tests.rs"]
+mod tests;
