@@ -114,7 +114,7 @@ pub(super) async fn update(
     let before = readiness::registrations(&group.router).await?;
     let mut slots = number(&of_group(&service, &id), &model::known_slots(prior));
     let members = group.members(&slots).await?;
-    let plan = planner::plan_group(model::count(&planned), group.digest(), &members);
+    let plan = planner::plan_group(model::count(&planned), &group.digest(), &members);
 
     // What is true so far goes into the state at each step, under the attributes of before.
     let mut so_far = prior.clone();

@@ -54,18 +54,18 @@ fn validate_router(router: &Router) -> Diagnostics {
 pub(super) fn plan(change: &mut Change<Service>) -> Diagnostics {
     let Some(planned) = change.planned.clone() else { return Diagnostics::default() };
     let (planned, diagnostics) = match change.prior.clone() {
-        None => plan_create(planned),
+        None => plan_create(change.config.as_ref(), planned),
         Some(prior) => plan_update(change, prior, planned),
     };
     change.planned = Some(planned);
     diagnostics
 }
 
-fn plan_create(mut planned: Service) -> (Service, Diagnostics) {
+fn plan_create(config: Option<&Service>, mut planned: Service) -> (Service, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
     planned.drift = Attr::Known(BTreeMap::new());
     planned.script_version = Attr::Known(i64::from(domain::SCRIPT_VERSION));
-    if planned.version.is_null() || planned.version.is_unknown_by_default() {
+    if config.is_some_and(|config| config.version.is_null()) {
         planned.version = Attr::Known(DynamoVersion::DEFAULT.to_string());
     }
     planned.internal_ip = Attr::unknown();
