@@ -128,7 +128,39 @@ pub fn entries<M: JsonSchema>() -> Vec<Entry> {
 /// The JSON Schema of a definition, with everything in one document.
 pub fn json_schema<M: JsonSchema>() -> Schema {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    SchemaGenerator::new(settings).into_root_schema_for::<M>()
+    let mut schema = SchemaGenerator::new(settings).into_root_schema_for::<M>();
+    for (_, value) in schema.ensure_object() {
+        require_as_the_rows_say(value);
+    }
+    if let Some(names) = required_names(schema.as_value()) {
+        schema.insert("required".to_owned(), names);
+    }
+    schema
+}
+
+/// A field's type says nothing of who must give it; its row does.
+fn require_as_the_rows_say(value: &mut Value) {
+    let names = required_names(value);
+    match value {
+        Value::Object(object) => {
+            object.values_mut().for_each(require_as_the_rows_say);
+            if let Some(names) = names {
+                object.insert("required".to_owned(), names);
+            }
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(require_as_the_rows_say),
+        _ => {}
+    }
+}
+
+fn required_names(object: &Value) -> Option<Value> {
+    let properties = object.get("properties")?.as_object()?;
+    let is_row = |property: &Value| property.get(KEYWORD).is_some();
+    if !properties.values().any(is_row) {
+        return None;
+    }
+    let names = properties.iter().filter(|(_, p)| row_of(p).is_some_and(|row| row.required));
+    Some(names.map(|(name, _)| Value::from(name.as_str())).collect())
 }
 
 fn collect(schema: &Value, path: &mut Vec<String>, entries: &mut Vec<Entry>) {

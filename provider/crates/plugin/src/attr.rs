@@ -166,6 +166,6 @@ impl<T: JsonSchema> JsonSchema for Attr<T> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        generator.subschema_for::<T>()
+        T::json_schema(generator)
     }
 }

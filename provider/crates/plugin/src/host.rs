@@ -1,11 +1,11 @@
 //! The services that a plugin host asks of every plugin: an orderly end, the broker and the output
 //! streams that we do not use, health.
 
-use crate::wire::proto::health::{
+use crate::proto::health::{
     HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus,
     health_server::Health,
 };
-use crate::wire::proto::plugin::{
+use crate::proto::plugin::{
     ConnInfo, Empty, StdioData, grpc_broker_server::GrpcBroker,
     grpc_controller_server::GrpcController, grpc_stdio_server::GrpcStdio,
 };

@@ -45,6 +45,7 @@ mod msgpack;
 mod path;
 mod plan;
 mod private;
+pub mod proto;
 mod provider;
 mod resource;
 mod rpc;

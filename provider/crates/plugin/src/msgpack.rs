@@ -12,7 +12,7 @@ const REFINED: i8 = 12;
 ///
 /// # Errors
 /// When the bytes are no MessagePack, or hold what Terraform has no value for.
-pub fn decode(mut bytes: &[u8]) -> Result<Value, DecodeError> {
+pub(crate) fn decode(mut bytes: &[u8]) -> Result<Value, DecodeError> {
     let pack = rmpv::decode::read_value(&mut bytes).map_err(|error| DecodeError(error.to_string()))?;
     if !bytes.is_empty() {
         return Err(DecodeError(format!("{} bytes after the value", bytes.len())));
@@ -21,7 +21,7 @@ pub fn decode(mut bytes: &[u8]) -> Result<Value, DecodeError> {
 }
 
 /// Value → bytes.
-pub fn encode(value: &Value) -> Vec<u8> {
+pub(crate) fn encode(value: &Value) -> Vec<u8> {
     let mut bytes = Vec::new();
     rmpv::encode::write_value(&mut bytes, &to_pack(value)).expect("writing to memory cannot fail");
     bytes
@@ -30,7 +30,7 @@ pub fn encode(value: &Value) -> Vec<u8> {
 /// Bytes that are no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a MessagePack value: {0}")]
-pub struct DecodeError(String);
+pub(crate) struct DecodeError(String);
 
 fn from_pack(pack: Pack) -> Result<Value, DecodeError> {
     Ok(match pack {

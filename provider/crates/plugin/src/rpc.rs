@@ -6,10 +6,8 @@ use crate::dynamic::{ApplyRequest, DynResource};
 use crate::plan::PlanRequest;
 use crate::private::Private;
 use crate::provider::Provider;
-use crate::wire::{
-    decode_value, encode_diagnostics, encode_path, encode_schema, encode_value,
-    proto::tfplugin6::{self as pb, provider_server::Provider as Service},
-};
+use crate::proto::tfplugin6::{self as pb, provider_server::Provider as Service};
+use crate::wire::{decode_value, encode_diagnostics, encode_path, encode_schema, encode_value};
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};

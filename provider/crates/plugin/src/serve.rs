@@ -7,12 +7,12 @@ use crate::log;
 use crate::provider::Provider;
 use crate::rpc::ProviderService;
 use crate::tls;
-use crate::wire::proto::health::health_server::HealthServer;
-use crate::wire::proto::plugin::{
+use crate::proto::health::health_server::HealthServer;
+use crate::proto::plugin::{
     grpc_broker_server::GrpcBrokerServer, grpc_controller_server::GrpcControllerServer,
     grpc_stdio_server::GrpcStdioServer,
 };
-use crate::wire::proto::tfplugin6::provider_server::ProviderServer;
+use crate::proto::tfplugin6::provider_server::ProviderServer;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;

@@ -3,31 +3,10 @@
 use crate::diagnostics::{Diagnostic, Diagnostics, Severity};
 use crate::msgpack;
 use crate::path::{AttributePath, Step};
+use crate::proto::tfplugin6 as pb;
 use crate::schema::{Attribute, AttributeKind, Mode, Nesting, Schema};
 use crate::value::Value;
 
-/// The messages and services of the protocol.
-#[expect(
-    unreachable_pub,
-    missing_debug_implementations,
-    clippy::all,
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "generated code"
-)]
-pub(crate) mod proto {
-    pub mod tfplugin6 {
-        tonic::include_proto!("tfplugin6");
-    }
-    pub mod plugin {
-        tonic::include_proto!("plugin");
-    }
-    pub mod health {
-        tonic::include_proto!("grpc.health.v1");
-    }
-}
-
-use proto::tfplugin6 as pb;
 
 pub(crate) fn encode_value(value: &Value) -> Option<pb::DynamicValue> {
     Some(pb::DynamicValue { msgpack: msgpack::encode(value), json: Vec::new() })
@@ -71,17 +50,6 @@ pub(crate) fn encode_diagnostics(diagnostics: Diagnostics) -> Vec<pb::Diagnostic
             attribute: diagnostic.attribute.as_ref().filter(|path| !path.is_empty()).map(encode_path),
         })
         .collect()
-}
-
-#[cfg_attr(not(test), expect(dead_code, reason = "for clients: tests"))]
-pub(crate) fn decode_diagnostics(diagnostics: Vec<pb::Diagnostic>) -> Diagnostics {
-    let mut decoded = Diagnostics::default();
-    for diagnostic in diagnostics {
-        let is_error = diagnostic.severity == i32::from(pb::diagnostic::Severity::Error);
-        let new = if is_error { Diagnostic::error } else { Diagnostic::warning };
-        decoded.push(new(diagnostic.summary, diagnostic.detail));
-    }
-    decoded
 }
 
 pub(crate) fn encode_path(path: &AttributePath) -> pb::AttributePath {

@@ -1,0 +1,18 @@
+//! The messages and services of the protocol, generated from `schemas/proto`. Public for tests that
+//! speak the wire; everything else goes through [`Resource`](crate::Resource).
+
+/// Terraform's own protocol.
+#[expect(clippy::all, reason = "generated code")]
+pub mod tfplugin6 {
+    tonic::include_proto!("tfplugin6");
+}
+
+/// What the plugin host asks of every plugin.
+pub mod plugin {
+    tonic::include_proto!("plugin");
+}
+
+/// The standard health service.
+pub mod health {
+    tonic::include_proto!("grpc.health.v1");
+}
