@@ -17,24 +17,38 @@ pub(crate) struct BootFile {
     pub(crate) text: &'static str,
 }
 
-/// Which machines a file is for.
+/// What a machine is, as far as its boot files go: user data has room for no other's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MachineKind {
     Router,
+    CustomRouter,
     Worker,
+    CustomWorker,
 }
 
-/// Files that only one kind of machine needs: user data has little room.
-const ROUTER_ONLY: &[&str] = &["etcd", "nats", "frontend", "router-ready"];
-const WORKER_ONLY: &[&str] = &["engine", "model", "preflight", "worker-ready"];
+impl MachineKind {
+    #[cfg(test)]
+    const ALL: [Self; 4] = [Self::Router, Self::CustomRouter, Self::Worker, Self::CustomWorker];
+
+    /// Its scripts besides those of every machine.
+    fn scripts(self) -> &'static [&'static str] {
+        match self {
+            Self::Router => &["install-runtime", "etcd", "nats", "frontend", "router-ready"],
+            Self::CustomRouter => &["custom", "router-ready"],
+            Self::Worker => &["install-runtime", "preflight", "model", "engine", "worker-ready"],
+            Self::CustomWorker => &["custom", "worker-ready"],
+        }
+    }
+}
+
+/// The scripts of every machine.
+const EVERY_MACHINE: &[&str] =
+    &["environment", "phase", "hosts", "install-packages", "resolve-secrets", "ready"];
 
 /// The scripts of a kind of machine, for `/opt/disagg`.
 pub(crate) fn scripts(kind: MachineKind) -> impl Iterator<Item = BootFile> {
-    let foreign = match kind {
-        MachineKind::Router => WORKER_ONLY,
-        MachineKind::Worker => ROUTER_ONLY,
-    };
-    files(SCRIPTS).filter(move |file| !foreign.contains(&file.name))
+    files(SCRIPTS)
+        .filter(move |file| EVERY_MACHINE.contains(&file.name) || kind.scripts().contains(&file.name))
 }
 
 /// The unit files that these units are made of, each once: `disagg-engine@.service` for
@@ -65,15 +79,19 @@ fn files(table: &'static [(&'static str, &'static str)]) -> impl Iterator<Item =
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
-    fn each_kind_of_machine_gets_its_scripts_and_those_of_all() {
-        let names = |kind| scripts(kind).map(|file| file.name).collect::<Vec<_>>();
-        let (router, worker) = (names(MachineKind::Router), names(MachineKind::Worker));
-        assert!(router.contains(&"etcd") && !router.contains(&"engine"), "{router:?}");
-        assert!(worker.contains(&"engine") && !worker.contains(&"etcd"), "{worker:?}");
-        for common in ["environment", "phase", "install-runtime"] {
-            assert!(router.contains(&common) && worker.contains(&common), "{common}");
+    fn every_script_is_on_some_machine_and_every_listed_one_exists() {
+        let listed: BTreeSet<&str> = MachineKind::ALL
+            .into_iter()
+            .flat_map(|kind| kind.scripts().iter().chain(EVERY_MACHINE))
+            .copied()
+            .collect();
+        let present: BTreeSet<&str> = SCRIPTS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(listed, present);
+        for kind in MachineKind::ALL {
+            assert_eq!(scripts(kind).count(), EVERY_MACHINE.len() + kind.scripts().len(), "{kind:?}");
         }
     }
 

@@ -65,15 +65,30 @@ fn only(router: &LiveRouter, change: AttributeChange) -> Violation {
 fn refusal() {
     let violation =
         only(&router(Some(3)), change("version", ChangeClass::Refused, Some("\"1.6.1\"")));
-    expect![[r#""#]].assert_eq(violation.summary());
-    expect![[r#""#]].assert_eq(&violation.detail());
+    expect!["Router replacement is not allowed"].assert_eq(violation.summary());
+    expect![[r#"
+        `version`: "1.4.2" -> "1.6.1"
+
+        This is baked into the router of service aws/us-east-2/pd/glm@3f9a1c2e, so a change of it is another router. The router is live: 3 running workers hold connections to 10.0.0.5. Without it they stop, and load the model again.
+
+        To make the change anyway, do one of these:
+          - Set `on_router_change = "replace"` on the service. The same change then plans the replacement of the service and of all its replica groups, in full view.
+          - Add a second service with the new value, with replica groups of its own, move the clients to its endpoint, and remove this one.
+          - Remove the service and its replica groups from the configuration and apply, then put them back with the new value and apply.
+
+        `terraform apply -replace=ADDRESS` works only while nothing that is baked in has changed, and `terraform destroy` only then or with `-refresh=false`: both make an ordinary plan first."#]].assert_eq(&violation.detail());
 }
 
 #[test]
 fn warning_of_an_unknown_value() {
     let violation = only(&router(Some(1)), change("router.env", ChangeClass::Refused, None));
-    expect![[r#""#]].assert_eq(violation.summary());
-    expect![[r#""#]].assert_eq(&violation.detail());
+    expect!["Router change cannot be judged yet"].assert_eq(violation.summary());
+    expect![[r#"
+        `router.env`: "1.4.2" -> (known after apply)
+
+        This is baked into the router of service aws/us-east-2/pd/glm@3f9a1c2e, so a change of it is another router. The router is live: 1 running worker holds connections to 10.0.0.5. Without it they stop, and load the model again.
+
+        If the value turns out to be the same, nothing happens. If it differs, the apply stops at this service before it changes anything, and the next plan, which knows the value, shows the ways out."#]].assert_eq(&violation.detail());
 }
 
 #[test]

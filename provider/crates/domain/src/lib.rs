@@ -17,6 +17,8 @@
 //! The one dependency inside the workspace is the contract of the clouds, re-exported as [`cloud`].
 
 mod boot;
+#[cfg(test)]
+mod sample;
 mod text;
 
 pub mod catalogue;

@@ -1,6 +1,6 @@
 //! What a router machine runs: etcd, NATS and Dynamo's frontend, or the user's commands.
 
-use crate::engine::{EngineError, IP, NodeFile, NodeSetup, argument_lines, commands_file};
+use crate::engine::{EngineError, IP, NodeFile, NodeSetup, argument_lines, check_arguments, commands_file};
 use crate::environment::Environment;
 use crate::ports;
 use crate::spec::{RouterKind, RouterSpec, Runtime};
@@ -32,6 +32,7 @@ pub fn router_setup(spec: &RouterSpec) -> Result<NodeSetup, EngineError> {
 
 /// The page size is not among them: the frontend takes it from the workers' model card.
 fn frontend_args(spec: &RouterSpec) -> Result<NodeFile, EngineError> {
+    check_arguments(&spec.args)?;
     let port = spec.port.to_string();
     let ours = [
         "--http-host", IP,
@@ -44,6 +45,6 @@ fn frontend_args(spec: &RouterSpec) -> Result<NodeFile, EngineError> {
     Ok(NodeFile {
         path: "/etc/disagg/frontend.args".to_owned(),
         mode: 0o600,
-        content: argument_lines(&args)?,
+        content: argument_lines(&args),
     })
 }

@@ -1,8 +1,9 @@
 //! The document that a machine boots from: one gzip'd `#cloud-config`.
 //!
-//! It is a pure function of its inputs, byte for byte. Everything in it is in base64, and its body is
-//! JSON and not YAML, so that no question of quoting arises. It holds no secret, and nothing that
-//! differs between the machines of one launch.
+//! It is a pure function of its inputs, byte for byte. Its body is JSON and not YAML, and what comes
+//! from users is in base64 there, so that no question of quoting arises; the static boot files are
+//! plain text, which compresses to two thirds of what base64 takes. It holds no secret, and nothing
+//! that differs between the machines of one launch.
 
 use crate::boot::{self, BootFile, MachineKind, SCRIPT_VERSION};
 use crate::engine::{self, EngineError, NodeFile, NodeSetup};
@@ -41,7 +42,11 @@ pub fn router_user_data(spec: &RouterSpec, router_ip: IpAddr) -> Result<UserData
         RouterKind::Custom => None,
     };
     let baked = Baked::Router(spec.clone());
-    let machine = Machine { kind: MachineKind::Router, role: "router", facts: &facts };
+    let kind = match spec.kind {
+        RouterKind::Dynamo => MachineKind::Router,
+        RouterKind::Custom => MachineKind::CustomRouter,
+    };
+    let machine = Machine { kind, role: "router", facts: &facts };
     machine.render(setup, &spec.env, Vec::new(), requirements, &baked)
 }
 
@@ -62,11 +67,13 @@ pub fn worker_user_data(
         let lines = spec.secret_env.iter().map(|(name, reference)| format!("{name}={reference}\n"));
         secrets.push(private_file("/etc/disagg/secrets", lines.collect()));
     }
-    let in_venv = engine::find(&spec.engine.kind)
-        .is_some_and(|engine| engine.image().is_none() && !engine.runs_commands());
-    let requirements = if in_venv { facts.version.requirements() } else { None };
+    let custom = spec.engine.kind == engine::CUSTOM;
+    let in_container = setup.env.contains_key("DISAGG_IMAGE");
+    let requirements =
+        if custom || in_container { None } else { facts.version.requirements() };
     let baked = Baked::Worker(spec.clone());
-    let machine = Machine { kind: MachineKind::Worker, role: spec.role.as_str(), facts };
+    let kind = if custom { MachineKind::CustomWorker } else { MachineKind::Worker };
+    let machine = Machine { kind, role: spec.role.as_str(), facts };
     machine.render(setup, &spec.env, secrets, requirements, &baked)
 }
 
@@ -92,6 +99,9 @@ pub fn parse(bytes: &[u8]) -> Result<Baked, ForeignUserData> {
     let document: Document = serde_json::from_str(json)?;
     let spec = document.write_files.into_iter().find(|file| file.path == SPEC_PATH);
     let spec = spec.ok_or(ForeignUserData::NoSpec)?;
+    if spec.encoding.as_deref() != Some(BASE64) {
+        return Err(ForeignUserData::NoSpec);
+    }
     let spec = BASE64_STANDARD.decode(spec.content).map_err(|_| ForeignUserData::NoSpec)?;
     Ok(serde_json::from_slice(&spec)?)
 }
@@ -203,6 +213,7 @@ pub enum ForeignUserData {
 }
 
 const HEADER: &str = "#cloud-config\n";
+const BASE64: &str = "b64";
 const SPEC_PATH: &str = "/etc/disagg/spec.json";
 
 /// More than any cloud takes, even after decompression; what is longer is not ours.
@@ -218,8 +229,31 @@ struct Document {
 struct WriteFile {
     path: String,
     permissions: String,
-    encoding: String,
+    /// [`BASE64`]; without it the content is the text itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    encoding: Option<String>,
     content: String,
+}
+
+impl WriteFile {
+    /// A file whose text is ours: plain, as far as a YAML reader lets it through unchanged.
+    fn text(file: &NodeFile) -> Self {
+        let is_plain = |c: char| c == '\n' || environment::is_printable(c);
+        if !file.content.chars().all(is_plain) {
+            return Self::base64(file);
+        }
+        Self { encoding: None, content: file.content.clone(), ..Self::base64(file) }
+    }
+
+    /// A file of any content.
+    fn base64(file: &NodeFile) -> Self {
+        Self {
+            path: file.path.clone(),
+            permissions: format!("{:04o}", file.mode),
+            encoding: Some(BASE64.to_owned()),
+            content: BASE64_STANDARD.encode(&file.content),
+        }
+    }
 }
 
 /// What all machines of a service are told alike.
@@ -248,8 +282,10 @@ impl Machine<'_> {
         files.push(private_file(SPEC_PATH, spec));
         let largest = files.iter().max_by_key(|file| file.content.len());
         let largest = largest.map(|file| (file.path.clone(), file.content.len())).unwrap_or_default();
-        files.extend(self.boot_files(&setup.units, requirements));
-        Ok(pack(&files, &setup.units, largest))
+        let boot_files = self.boot_files(&setup.units, requirements);
+        let write_files = files.iter().map(WriteFile::base64);
+        let write_files = write_files.chain(boot_files.iter().map(WriteFile::text)).collect();
+        Ok(pack(write_files, &setup.units, largest))
     }
 
     fn env(&self) -> Environment {
@@ -313,23 +349,15 @@ fn check_script_version(version: u32) -> Result<(), UserDataError> {
     if version == SCRIPT_VERSION { Ok(()) } else { Err(UserDataError::ScriptVersion(version)) }
 }
 
-fn pack(files: &[NodeFile], units: &[String], largest: (String, usize)) -> UserData {
-    let write_files = files.iter().map(|file| WriteFile {
-        path: file.path.clone(),
-        permissions: format!("{:04o}", file.mode),
-        encoding: "b64".to_owned(),
-        content: BASE64_STANDARD.encode(&file.content),
-    });
+fn pack(write_files: Vec<WriteFile>, units: &[String], largest: (String, usize)) -> UserData {
     let command = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let mut enable: Vec<String> = command(&["systemctl", "enable", "--now"]);
     enable.extend(units.iter().cloned());
-    let document = Document {
-        write_files: write_files.collect(),
-        runcmd: vec![command(&["systemctl", "daemon-reload"]), enable],
-    };
+    let runcmd = vec![command(&["systemctl", "daemon-reload"]), enable];
+    let document = Document { write_files, runcmd };
     let json = serde_json::to_string(&document).expect("a document is plain data");
-    // Paths and units are ours; a YAML reader would stumble over anything else than plain ASCII.
-    assert!(json.is_ascii(), "only base64 may carry text of users");
+    // A YAML reader stumbles over DEL, C1 and non-characters, or changes them without a word.
+    assert!(json.chars().all(environment::is_printable), "only base64 carries any character");
     let cloud_config = format!("{HEADER}{json}\n");
     let bytes = gzip(cloud_config.as_bytes());
     UserData { cloud_config, bytes, largest }

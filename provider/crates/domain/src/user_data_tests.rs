@@ -1,0 +1,261 @@
+use super::*;
+use crate::sample;
+use crate::spec::WorkerRole;
+use cloud::CloudName;
+use expect_test::expect;
+use std::collections::BTreeMap;
+
+/// The smallest limit of the clouds: EC2's.
+const SMALLEST_LIMIT: usize = 16_384;
+
+fn sglang() -> GroupSpec {
+    GroupSpec {
+        env: Environment::from([("GREETING".to_owned(), "say \"héllo\" $HOME \\".to_owned())]),
+        secret_env: BTreeMap::from([("HF_TOKEN".to_owned(), "aws-sm://prod/hf".parse().unwrap())]),
+        ..sample::group("sglang", WorkerRole::Prefill, Some("H200:8"))
+    }
+}
+
+fn worker(spec: &GroupSpec, cloud: CloudName) -> UserData {
+    worker_user_data(spec, &sample::facts(cloud), &sample::offer(cloud, spec)).unwrap()
+}
+
+fn router(cloud: CloudName) -> UserData {
+    router_user_data(&sample::router(cloud), sample::ROUTER_IP).unwrap()
+}
+
+fn document(data: &UserData) -> Document {
+    serde_json::from_str(data.cloud_config().strip_prefix(HEADER).unwrap()).unwrap()
+}
+
+fn content(data: &UserData, path: &str) -> Option<String> {
+    let file = document(data).write_files.into_iter().find(|file| file.path == path)?;
+    Some(match file.encoding {
+        Some(_) => String::from_utf8(BASE64_STANDARD.decode(file.content).unwrap()).unwrap(),
+        None => file.content,
+    })
+}
+
+fn outline(data: &UserData) -> String {
+    let document = document(data);
+    let files = document.write_files.iter().map(|file| {
+        let encoding = file.encoding.as_deref().unwrap_or("text");
+        format!("{} {encoding} {}", file.permissions, file.path)
+    });
+    let commands = document.runcmd.iter().map(|command| command.join(" "));
+    files.chain(commands).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn router_outline() {
+    expect![[r#"
+        0600 b64 /etc/disagg/env
+        0600 b64 /etc/disagg/frontend.args
+        0600 b64 /etc/disagg/spec.json
+        0644 text /opt/disagg/requirements.txt
+        0755 text /opt/disagg/environment
+        0755 text /opt/disagg/etcd
+        0755 text /opt/disagg/frontend
+        0755 text /opt/disagg/hosts
+        0755 text /opt/disagg/install-packages
+        0755 text /opt/disagg/install-runtime
+        0755 text /opt/disagg/nats
+        0755 text /opt/disagg/phase
+        0755 text /opt/disagg/ready
+        0755 text /opt/disagg/resolve-secrets
+        0755 text /opt/disagg/router-ready
+        0644 text /etc/systemd/system/disagg-etcd.service
+        0644 text /etc/systemd/system/disagg-frontend.service
+        0644 text /etc/systemd/system/disagg-nats.service
+        0644 text /etc/systemd/system/disagg-ready.service
+        systemctl daemon-reload
+        systemctl enable --now disagg-etcd.service disagg-nats.service disagg-frontend.service disagg-ready.service"#]].assert_eq(&outline(&router(CloudName::Aws)));
+}
+
+#[test]
+fn worker_outline() {
+    expect![[r#"
+        0600 b64 /etc/disagg/env
+        0600 b64 /etc/disagg/engine-0.env
+        0600 b64 /etc/disagg/engine-0.args
+        0600 b64 /etc/disagg/secrets
+        0600 b64 /etc/disagg/spec.json
+        0755 text /opt/disagg/engine
+        0755 text /opt/disagg/environment
+        0755 text /opt/disagg/hosts
+        0755 text /opt/disagg/install-packages
+        0755 text /opt/disagg/install-runtime
+        0755 text /opt/disagg/model
+        0755 text /opt/disagg/phase
+        0755 text /opt/disagg/preflight
+        0755 text /opt/disagg/ready
+        0755 text /opt/disagg/resolve-secrets
+        0755 text /opt/disagg/worker-ready
+        0644 text /etc/systemd/system/disagg-engine@.service
+        0644 text /etc/systemd/system/disagg-ready.service
+        systemctl daemon-reload
+        systemctl enable --now disagg-engine@0.service disagg-ready.service"#]].assert_eq(&outline(&worker(&sglang(), CloudName::Aws)));
+}
+
+#[test]
+fn what_machines_are_told() {
+    expect![[r#"
+        DISAGG_FLEET="pd"
+        DISAGG_MODEL="zai-org/GLM-4.5-Air-FP8"
+        DISAGG_PORT="8000"
+        DISAGG_ROLE="router"
+        DISAGG_ROUTER_HOST="router.glm.disagg.internal"
+        DISAGG_ROUTER_INTERNAL_IP="10.0.0.5"
+        DISAGG_RUNTIME="venv"
+        DISAGG_SCRIPT_VERSION="1"
+        DISAGG_SERVICE="glm"
+        DISAGG_SERVICE_UID="3f9a1c2e"
+        DISAGG_VERSION="1.6.1"
+        DSTACK_ROUTER_INTERNAL_IP="10.0.0.5"
+        DYN_DISCOVERY_BACKEND="etcd"
+        DYN_EVENT_PLANE="nats"
+        DYN_HEALTH_CHECK_ENABLED="true"
+        DYN_REQUEST_PLANE="tcp"
+        DYN_TCP_RESPONSE_STREAM_PORT="20000"
+        ETCD_LEASE_TTL="30"
+        HF_HUB_DISABLE_TELEMETRY="1"
+    "#]].assert_eq(&content(&router(CloudName::Aws), "/etc/disagg/env").unwrap());
+    expect![[r#"
+        --http-host
+        ${DISAGG_IP}
+        --http-port
+        8000
+        --router-mode
+        kv
+        --migration-limit
+        3
+    "#]].assert_eq(&content(&router(CloudName::Aws), "/etc/disagg/frontend.args").unwrap());
+    expect![[r#"
+        DISAGG_ENGINE="sglang"
+        DISAGG_ENGINE_COUNT="1"
+        DISAGG_FLEET="pd"
+        DISAGG_GPUS_PER_ENGINE="8"
+        DISAGG_GROUP="prefill"
+        DISAGG_IMAGE="nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.6.1-efa"
+        DISAGG_MINIMUM_DRIVER="580.00.03"
+        DISAGG_MODEL="zai-org/GLM-4.5-Air-FP8"
+        DISAGG_MODEL_PATH_DEFAULT="zai-org/GLM-4.5-Air-FP8"
+        DISAGG_ROLE="prefill"
+        DISAGG_ROUTER_HOST="router.glm.disagg.internal"
+        DISAGG_ROUTER_INTERNAL_IP="10.0.0.5"
+        DISAGG_RUNTIME="container"
+        DISAGG_SCRIPT_VERSION="1"
+        DISAGG_SERVICE="glm"
+        DISAGG_SERVICE_UID="3f9a1c2e"
+        DISAGG_VERSION="1.6.1"
+        DSTACK_ROUTER_INTERNAL_IP="10.0.0.5"
+        DYN_DISCOVERY_BACKEND="etcd"
+        DYN_EVENT_PLANE="nats"
+        DYN_HEALTH_CHECK_ENABLED="true"
+        DYN_REQUEST_PLANE="tcp"
+        ETCD_LEASE_TTL="30"
+        GREETING="say \"héllo\" \$HOME \\"
+        HF_HUB_DISABLE_TELEMETRY="1"
+    "#]].assert_eq(&content(&worker(&sglang(), CloudName::Aws), "/etc/disagg/env").unwrap());
+    expect![[r#"
+        HF_TOKEN=aws-sm://prod/hf
+    "#]].assert_eq(&content(&worker(&sglang(), CloudName::Aws), "/etc/disagg/secrets").unwrap());
+}
+
+#[test]
+fn the_same_inputs_give_the_same_bytes() {
+    assert_eq!(router(CloudName::Aws), router(CloudName::Aws));
+    let data = worker(&sglang(), CloudName::Aws);
+    assert_eq!(data, worker(&sglang(), CloudName::Aws));
+    // No time in the header of the gzip.
+    assert_eq!(data.bytes()[4..8], [0; 4]);
+}
+
+#[test]
+fn every_unit_has_its_file() {
+    let mut custom = sample::group("custom", WorkerRole::Worker, None);
+    custom.engine.commands = vec!["sleep infinity".to_owned()];
+    let mut custom_router = sample::router(CloudName::Aws);
+    custom_router.kind = RouterKind::Custom;
+    custom_router.commands = vec!["sleep infinity".to_owned()];
+    for data in [
+        router(CloudName::Aws),
+        router_user_data(&custom_router, sample::ROUTER_IP).unwrap(),
+        worker(&sglang(), CloudName::Aws),
+        worker(&sample::group("mocker", WorkerRole::Decode, None), CloudName::Local),
+        worker(&custom, CloudName::Aws),
+    ] {
+        let document = document(&data);
+        for unit in &document.runcmd[1][3..] {
+            let file = match unit.split_once('@') {
+                Some((name, _)) => format!("/etc/systemd/system/{name}@.service"),
+                None => format!("/etc/systemd/system/{unit}"),
+            };
+            let text = content(&data, &file).unwrap_or_else(|| panic!("{unit} has no file"));
+            // What the unit starts is on the machine.
+            let start = text.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+            let script = start.split(' ').next().unwrap();
+            assert!(content(&data, script).is_some(), "{unit} starts {script}");
+        }
+    }
+}
+
+#[test]
+fn what_is_baked_in_comes_back() {
+    let spec = sglang();
+    let data = worker(&spec, CloudName::Aws);
+    assert_eq!(parse_worker(data.bytes()).unwrap(), spec);
+    assert_eq!(parse_router(router(CloudName::Aws).bytes()).unwrap(), sample::router(CloudName::Aws));
+    let error = parse_router(data.bytes()).unwrap_err().to_string();
+    assert_eq!(error, "it is that of a worker, not of a router");
+}
+
+#[test]
+fn foreign_user_data_is_refused() {
+    for (bytes, expected) in [
+        (b"#!/bin/sh\n".to_vec(), "it is not gzip"),
+        (gzip(b"#!/bin/sh\n"), "it does not begin with `#cloud-config`"),
+        (gzip(b"#cloud-config\npackages: [x]\n"), "it is not JSON of the shape that this release writes"),
+        (gzip(b"#cloud-config\n{\"write_files\":[],\"runcmd\":[]}"), "it has no `/etc/disagg/spec.json`"),
+    ] {
+        assert_eq!(parse(&bytes).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn every_machine_fits_the_smallest_limit_with_room_for_the_user() {
+    let mut eight = sample::group("vllm", WorkerRole::Decode, Some("H100:8"));
+    eight.engine.tensor_parallel = Some(1);
+    for (name, data) in [
+        ("router", router(CloudName::Aws)),
+        ("sglang", worker(&sglang(), CloudName::Aws)),
+        ("vllm x 8", worker(&eight, CloudName::Aws)),
+        ("mocker", worker(&sample::group("mocker", WorkerRole::Decode, None), CloudName::Aws)),
+    ] {
+        let size = data.bytes().len();
+        assert!(size <= SMALLEST_LIMIT - 3072, "{name} has {size} bytes");
+        assert_eq!(data.check_size(SMALLEST_LIMIT), Ok(()));
+    }
+}
+
+#[test]
+fn what_is_too_large_is_named() {
+    let mut spec = sample::group("custom", WorkerRole::Worker, None);
+    // Text that does not compress: a chain of digests.
+    let mut noise = String::new();
+    for _ in 0..1024 {
+        spec.group = format!("g{}", noise.len());
+        noise.push_str(&spec.digest());
+    }
+    spec.engine.commands = vec![noise];
+    let error = worker(&spec, CloudName::Aws).check_size(SMALLEST_LIMIT).unwrap_err();
+    assert_eq!(error.largest, SPEC_PATH);
+    assert!(error.size > SMALLEST_LIMIT && error.largest_size > 16_384, "{error}");
+}
+
+#[test]
+fn only_this_release_s_scripts_can_be_given() {
+    let spec = GroupSpec { script_version: SCRIPT_VERSION + 1, ..sglang() };
+    let error = worker_user_data(&spec, &sample::facts(CloudName::Aws), &sample::offer(CloudName::Aws, &spec));
+    assert_eq!(error, Err(UserDataError::ScriptVersion(SCRIPT_VERSION + 1)));
+}

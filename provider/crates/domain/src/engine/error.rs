@@ -94,7 +94,7 @@ pub enum EngineError {
     /// An argument is more than a line.
     #[error("argument {number} is not one line of printable text")]
     Argument {
-        /// Its number, ours included, counted from 1.
+        /// Its number, counted from 1.
         number: usize,
     },
     /// An argument of the user cannot stand beside ours.

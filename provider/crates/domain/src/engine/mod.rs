@@ -192,6 +192,7 @@ pub fn worker_setup(
     if simulated && !engine.accepts_simulated_gpu() {
         return Err(EngineError::SimulatedGpu { engine: engine.name() });
     }
+    check_arguments(&spec.engine.args)?;
     let worker =
         Worker { spec, facts, split: split(engine, spec, offer)?, fabric: Fabric::of(offer) };
     let mut setup = NodeSetup { env: machine_env(engine, &worker)?, ..NodeSetup::default() };
@@ -207,7 +208,7 @@ pub fn worker_setup(
                 content,
             };
             setup.files.push(file("env", crate::environment::encode(&process.env)?));
-            setup.files.push(file("args", argument_lines(&process.args)?));
+            setup.files.push(file("args", argument_lines(&process.args)));
             setup.units.push(format!("disagg-engine@{index}.service"));
         }
     }
@@ -227,13 +228,18 @@ pub(crate) fn commands_file(commands: &[String]) -> Result<NodeFile, EngineError
     Ok(NodeFile { path: "/etc/disagg/commands".to_owned(), mode: 0o700, content })
 }
 
-/// One argument a line.
-pub(crate) fn argument_lines(args: &[String]) -> Result<String, EngineError> {
+/// Checks that each argument is a line, and so survives the file it travels in.
+pub(crate) fn check_arguments(args: &[String]) -> Result<(), EngineError> {
     let is_line = |arg: &String| arg.chars().all(crate::environment::is_printable);
     match args.iter().position(|arg| !is_line(arg)) {
         Some(index) => Err(EngineError::Argument { number: index + 1 }),
-        None => Ok(args.iter().map(|arg| format!("{arg}\n")).collect()),
+        None => Ok(()),
     }
+}
+
+/// One argument a line.
+pub(crate) fn argument_lines(args: &[String]) -> String {
+    args.iter().map(|arg| format!("{arg}\n")).collect()
 }
 
 /// Text that the boot script replaces by the machine's address.
