@@ -1,0 +1,37 @@
+//! `modules/dynamo-pd` as a user has it.
+
+use acceptance::{Workspace, chat};
+
+#[test]
+fn the_module_deploys_and_its_second_plan_is_empty() {
+    let workspace = Workspace::new();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../modules/dynamo-pd");
+    workspace.write(&format!(
+        r#"
+module "tiny" {{
+  source  = "{source}"
+  name    = "tiny"
+  cloud   = "local"
+  model   = "disagg/tiny"
+  engine  = "mocker"
+  prefill = {{ replicas = 1, gpu = "H200" }}
+  decode  = {{ scaling = {{ min = 1, max = 3, target = 2 }} }}
+}}
+
+output "url" {{
+  value = module.tiny.url
+}}
+
+output "hourly_cost" {{
+  value = module.tiny.hourly_cost
+}}
+"#
+    ));
+    workspace.terraform(&["get"]).success();
+    workspace.terraform(&["apply", "-auto-approve"]).success();
+    let url = workspace.output("url");
+    assert_eq!(chat(url.as_str().expect("text"), "disagg/tiny", "Hello").0, 200);
+    assert_eq!(workspace.output("hourly_cost"), 0);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
