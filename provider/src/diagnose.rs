@@ -131,9 +131,7 @@ fn remedy(kind: ErrorKind) -> &'static str {
         ErrorKind::InvalidRequest | ErrorKind::Unsupported => {
             "Change the configuration so that the cloud can do it."
         }
-        ErrorKind::Conflict => {
-            "Something else has it. Choose another name, or import what exists."
-        }
+        ErrorKind::Conflict => "Something else has it. Choose another name, or import what exists.",
         ErrorKind::InUse => "Remove what uses it first.",
         ErrorKind::Cancelled => "Apply again to go on: what exists already is found and kept.",
         ErrorKind::Other => "If the text does not tell what to do, please report it.",

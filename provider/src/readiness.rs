@@ -95,7 +95,10 @@ pub(crate) async fn look_at_router(
     match console::latest_state(&console) {
         Some(state) if state.is_ready() => Ok(RouterLook::Ready),
         Some(state) => Ok(RouterLook::NotYet(format!("machine {}, {state}", instance.state))),
-        None => Ok(RouterLook::NotYet(format!("machine {}, nothing on its console yet", instance.state))),
+        None => Ok(RouterLook::NotYet(format!(
+            "machine {}, nothing on its console yet",
+            instance.state
+        ))),
     }
 }
 
@@ -319,9 +322,7 @@ async fn find(router: &RouterAccess) -> Result<Option<Instance>> {
 
 async fn console_of(cloud: &dyn Cloud, fleet: &FleetKey, id: &InstanceId) -> Result<String> {
     let console = cloud.console(fleet, id).await;
-    console
-        .map(|console| console.text)
-        .doing(cloud.name(), || format!("read the console of {id}"))
+    console.map(|console| console.text).doing(cloud.name(), || format!("read the console of {id}"))
 }
 
 async fn health(http: &reqwest::Client, endpoint: &str) -> Option<registration::Health> {

@@ -74,6 +74,8 @@ fn meaning(value: &Value, row: &Row) -> Value {
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
-        other => other.to_json().map_or_else(|_| "(partly unknown)".to_owned(), |json| json.to_string()),
+        other => {
+            other.to_json().map_or_else(|_| "(partly unknown)".to_owned(), |json| json.to_string())
+        }
     }
 }

@@ -26,12 +26,24 @@ pub(crate) fn find(name: &str) -> Option<&'static Format> {
 const FORMATS: &[Format] = &[
     Format { name: "name", summary: "Invalid name", check: |v| text(v, name::check_resource_name) },
     Format { name: "cloud", summary: "Unknown cloud", check: parsed::<cloud_name::CloudName> },
-    Format { name: "location", summary: "Invalid region or zone", check: |v| text(v, name::check_location) },
+    Format {
+        name: "location",
+        summary: "Invalid region or zone",
+        check: |v| text(v, name::check_location),
+    },
     Format { name: "gpu", summary: "Invalid GPU request", check: parsed::<gpu::GpuRequest> },
     Format { name: "duration", summary: "Invalid duration", check: |v| text(v, duration::parse) },
     Format { name: "cidr", summary: "Invalid address block", check: |v| text(v, cidr::parse) },
-    Format { name: "model", summary: "Invalid model name", check: |v| text(v, name::check_model_name) },
-    Format { name: "dynamo-version", summary: "Unsupported Dynamo version", check: parsed::<version::DynamoVersion> },
+    Format {
+        name: "model",
+        summary: "Invalid model name",
+        check: |v| text(v, name::check_model_name),
+    },
+    Format {
+        name: "dynamo-version",
+        summary: "Unsupported Dynamo version",
+        check: parsed::<version::DynamoVersion>,
+    },
     Format { name: "engine", summary: "Unknown engine", check: |v| text(v, engine::check_name) },
     Format { name: "fleet-id", summary: "Invalid fleet id", check: parsed::<id::FleetId> },
     Format { name: "service-id", summary: "Invalid service id", check: parsed::<id::ServiceId> },
@@ -99,15 +111,21 @@ fn each(value: &Value, check: impl Fn(&str, &Value) -> Result<(), Wrong>) -> Res
 fn url_path(value: &Value) -> Result<(), Wrong> {
     text(value, |path| {
         let printable = path.bytes().all(|byte| byte.is_ascii_graphic());
-        if path.starts_with('/') && printable { Ok(()) } else {
-            Err(format!("`{path}` is not a path; it begins with `/` and has no blanks, as in `/health`"))
+        if path.starts_with('/') && printable {
+            Ok(())
+        } else {
+            Err(format!(
+                "`{path}` is not a path; it begins with `/` and has no blanks, as in `/health`"
+            ))
         }
     })
 }
 
 fn directory(value: &Value) -> Result<(), Wrong> {
     text(value, |path| {
-        if path.starts_with('/') && !path.contains('\0') { Ok(()) } else {
+        if path.starts_with('/') && !path.contains('\0') {
+            Ok(())
+        } else {
             Err(format!("`{path}` is not an absolute path, as in `/var/lib/disagg`"))
         }
     })
@@ -120,6 +138,7 @@ fn wrong(error: impl Display, key: Option<&str>) -> Wrong {
 /// Errors are phrases without a capital and a full stop; a diagnostic's detail is a sentence.
 fn sentence(phrase: &str) -> String {
     let mut chars = phrase.chars();
-    let first: String = chars.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    let first: String =
+        chars.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
     format!("{first}{}.", chars.as_str().trim_end_matches('.'))
 }

@@ -127,7 +127,8 @@ pub fn entries<M: JsonSchema>() -> Vec<Entry> {
 
 /// The JSON Schema of a definition, with everything in one document.
 pub fn json_schema<M: JsonSchema>() -> Schema {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = SchemaGenerator::new(settings).into_root_schema_for::<M>();
     for (_, value) in schema.ensure_object() {
         require_as_the_rows_say(value);
@@ -193,7 +194,10 @@ pub(crate) fn row_of(property: &Value) -> Option<Row> {
 pub(crate) fn description_of(property: &Value) -> String {
     let text = property.get("description").and_then(Value::as_str).unwrap_or_default();
     // A line break in a doc comment is no more than the width of the source; an empty line is one.
-    text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n\n")
+    text.split("\n\n")
+        .map(|paragraph| paragraph.replace('\n', " "))
+        .collect::<Vec<_>>()
+        .join("\n\n")
 }
 
 /// The words for change classes in the JSON Schemas and the documentation.

@@ -1,7 +1,10 @@
 //! A definition → its Terraform schema: types, modes, defaults, validators.
 
 use crate::{format, table};
-use plugin::{Attribute, AttributeKind, AttributePath, Invalid, Mode, Nesting, PlanModifier, Schema, Type, Validator};
+use plugin::{
+    Attribute, AttributeKind, AttributePath, Invalid, Mode, Nesting, PlanModifier, Schema, Type,
+    Validator,
+};
 use schemars::JsonSchema;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -83,7 +86,8 @@ fn validators(property: &Value) -> Vec<Validator> {
         validators.push(range.validator());
     }
     if let Some(words) = property.get("enum").and_then(Value::as_array) {
-        validators.push(one_of(words.iter().filter_map(Value::as_str).map(str::to_owned).collect()));
+        validators
+            .push(one_of(words.iter().filter_map(Value::as_str).map(str::to_owned).collect()));
     }
     if let Some(format) = format_of(property) {
         validators.push(format_validator(format));
@@ -175,7 +179,9 @@ impl Range {
             let fits = self.least.is_none_or(|least| given >= least)
                 && self.above.is_none_or(|above| given > above)
                 && self.most.is_none_or(|most| given <= most);
-            if fits { Ok(()) } else {
+            if fits {
+                Ok(())
+            } else {
                 Err(invalid("Number out of range", format!("{number} is not {text}.")))
             }
         })

@@ -204,7 +204,14 @@ impl Run {
     /// Asserts that it succeeded.
     #[must_use]
     pub fn success(self) -> Self {
-        assert_eq!(self.code, Some(0), "`{}` failed:\n{}\n{}", self.command, self.stdout, self.stderr);
+        assert_eq!(
+            self.code,
+            Some(0),
+            "`{}` failed:\n{}\n{}",
+            self.command,
+            self.stdout,
+            self.stderr
+        );
         self
     }
 
@@ -219,7 +226,8 @@ impl Run {
     /// searched however it was wrapped.
     pub fn diagnostics(&self) -> String {
         let both = format!("{}\n{}", self.stdout, self.stderr);
-        let words = both.lines().map(|line| line.trim_start_matches(['│', '╷', '╵', ' ']).trim_end());
+        let words =
+            both.lines().map(|line| line.trim_start_matches(['│', '╷', '╵', ' ']).trim_end());
         words.collect::<Vec<_>>().join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
@@ -227,7 +235,12 @@ impl Run {
     pub fn says(&self, texts: &[&str]) -> &Self {
         let said = self.diagnostics();
         for text in texts {
-            assert!(said.contains(text), "it does not say `{text}`:\n{}\n{}", self.stdout, self.stderr);
+            assert!(
+                said.contains(text),
+                "it does not say `{text}`:\n{}\n{}",
+                self.stdout,
+                self.stderr
+            );
         }
         self
     }
@@ -244,7 +257,8 @@ pub fn binary() -> &'static Path {
             .status()
             .expect("cargo runs");
         assert!(built.success(), "the provider does not build");
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
         target.join("release").join("terraform-provider-disagg")
     })
 }

@@ -42,7 +42,10 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     packages
         .map(|package| {
             let dependencies = package["dependencies"].as_array().expect("dependencies").iter();
-            (text(&package["name"]), dependencies.map(|dependency| text(&dependency["name"])).collect())
+            (
+                text(&package["name"]),
+                dependencies.map(|dependency| text(&dependency["name"])).collect(),
+            )
         })
         .collect()
 }
@@ -68,8 +71,12 @@ fn each_kept_crate_has_one_user() {
     for (package, dependencies) in dependencies() {
         for dependency in dependencies {
             for (prefix, owner) in KEPT_TO {
-                let is_kept = dependency.starts_with(prefix) && !(*prefix == "aws-" && dependency == "aws-lc-rs");
-                assert!(!is_kept || package == *owner, "{package} names {dependency}, which is {owner}'s");
+                let is_kept = dependency.starts_with(prefix)
+                    && !(*prefix == "aws-" && dependency == "aws-lc-rs");
+                assert!(
+                    !is_kept || package == *owner,
+                    "{package} names {dependency}, which is {owner}'s"
+                );
             }
         }
     }

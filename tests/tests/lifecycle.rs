@@ -41,10 +41,7 @@ fn a_second_plan_is_empty_and_so_is_the_plan_after_a_refresh() {
 #[test]
 fn a_first_plan_knows_what_can_be_known() {
     let workspace = Workspace::new();
-    let stack = Stack {
-        groups: "resources = { gpu = \"H200:8\" }".to_owned(),
-        ..Stack::default()
-    };
+    let stack = Stack { groups: "resources = { gpu = \"H200:8\" }".to_owned(), ..Stack::default() };
     let plan = workspace.plan(&stack.hcl());
     assert_eq!(plan.after("disagg_fleet.pd", "id"), "local/local/pd");
     assert_eq!(plan.after("disagg_service.tiny", "version"), "1.6.1");
@@ -172,10 +169,7 @@ fn both_boot_orders_end_in_the_same_deployment() {
 fn a_change_of_what_is_baked_in_replaces_the_group_with_a_warning() {
     let workspace = Workspace::new();
     workspace.apply(&Stack::default().hcl());
-    let changed = Stack {
-        groups: "env = { DYN_LOG = \"debug\" }".to_owned(),
-        ..Stack::default()
-    };
+    let changed = Stack { groups: "env = { DYN_LOG = \"debug\" }".to_owned(), ..Stack::default() };
     let plan = workspace.plan(&changed.hcl());
     assert_eq!(plan.action("disagg_replica_group.decode"), "delete, create");
     assert_eq!(plan.action("disagg_service.tiny"), "no-op");

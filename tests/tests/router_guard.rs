@@ -33,10 +33,8 @@ fn changes_of_a_live_router_are_refused_one_by_one() {
         ]);
     }
     // Several at once: one diagnostic each.
-    let changed = Stack {
-        service: "port = 8001\n  version = \"1.4.2\"".to_owned(),
-        ..stack.clone()
-    };
+    let changed =
+        Stack { service: "port = 8001\n  version = \"1.4.2\"".to_owned(), ..stack.clone() };
     let refused = workspace.plan_fails(&changed.hcl());
     let count = refused.stderr.matches("Error: Router replacement is not allowed").count();
     assert_eq!(count, 2, "{}", refused.stderr);
@@ -71,10 +69,8 @@ fn another_model_is_refused_and_worker_changes_never_are() {
 fn the_first_way_out_replaces_everything_in_full_view() {
     let (workspace, stack) = deployed();
     let before = workspace.machines();
-    let changed = Stack {
-        service: "port = 8001\n  on_router_change = \"replace\"".to_owned(),
-        ..stack
-    };
+    let changed =
+        Stack { service: "port = 8001\n  on_router_change = \"replace\"".to_owned(), ..stack };
     let plan = workspace.plan(&changed.hcl());
     assert_eq!(plan.action("disagg_service.tiny"), "delete, create");
     assert_eq!(plan.action("disagg_replica_group.prefill"), "delete, create");
@@ -135,9 +131,7 @@ fn the_third_way_out_is_to_remove_the_service_and_its_groups_first() {
 fn replace_of_an_unchanged_service_is_the_users_explicit_wish() {
     let (workspace, _) = deployed();
     let before = workspace.router();
-    workspace
-        .terraform(&["apply", "-auto-approve", "-replace=disagg_service.tiny"])
-        .success();
+    workspace.terraform(&["apply", "-auto-approve", "-replace=disagg_service.tiny"]).success();
     assert_ne!(workspace.router().id, before.id);
     workspace.assert_no_changes();
     workspace.destroy();
@@ -157,13 +151,17 @@ fn a_service_is_not_destroyed_under_its_workers() {
     // Nor is a fleet under its service.
     workspace.terraform(&["state", "rm", "disagg_service.tiny"]).success();
     workspace.write("");
-    workspace.terraform(&["apply", "-auto-approve"]).failure().says(&["is still in use", "service tiny@"]);
+    workspace
+        .terraform(&["apply", "-auto-approve"])
+        .failure()
+        .says(&["is still in use", "service tiny@"]);
     // Back into the state, and all of it can go.
     let stack = Stack { endpoint: false, ..Stack::default() };
     workspace.write(&stack.hcl());
     workspace.terraform(&["import", "disagg_service.tiny", "local/local/pd/tiny"]).success();
     for role in ["prefill", "decode"] {
-        let (address, id) = (format!("disagg_replica_group.{role}"), format!("local/local/pd/tiny/{role}"));
+        let (address, id) =
+            (format!("disagg_replica_group.{role}"), format!("local/local/pd/tiny/{role}"));
         workspace.terraform(&["import", &address, &id]).success();
     }
     workspace.destroy();
@@ -179,8 +177,18 @@ resource "disagg_service" "other" {
   model    = "disagg/tiny"
 }
 "#;
-    let text = format!("{}{}{}{}{other}", fleet(""), service(""), group("prefill", "replicas = 1"), group("decode", "replicas = 1"));
-    workspace.apply_fails(&text).says(&["Already exists", "terraform import", "local/local/pd/tiny"]);
+    let text = format!(
+        "{}{}{}{}{other}",
+        fleet(""),
+        service(""),
+        group("prefill", "replicas = 1"),
+        group("decode", "replicas = 1")
+    );
+    workspace.apply_fails(&text).says(&[
+        "Already exists",
+        "terraform import",
+        "local/local/pd/tiny",
+    ]);
     assert_eq!(workspace.machines().len(), 3);
     workspace.write(&Stack { endpoint: false, ..Stack::default() }.hcl());
     workspace.assert_no_changes();

@@ -18,5 +18,8 @@ fn the_committed_provider_schema_is_in_step() {
         std::fs::write(&file, &text).expect("write the committed schema");
     }
     let committed = std::fs::read_to_string(&file).expect("the committed schema");
-    assert_eq!(committed, text, "schemas/provider.json is out of step; UPDATE_EXPECT=1 rewrites it");
+    assert_eq!(
+        committed, text,
+        "schemas/provider.json is out of step; UPDATE_EXPECT=1 rewrites it"
+    );
 }

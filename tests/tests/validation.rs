@@ -26,23 +26,41 @@ fn errors(configuration: &str) -> Vec<(String, String)> {
 fn assert_refused(configuration: &str, at: &str, said: &[&str]) {
     let found = errors(configuration);
     let fits = |(text, code): &(String, String)| {
-        code.contains(at) && said.iter().all(|said| text.contains(said)) && !text.contains("Provider bug")
+        code.contains(at)
+            && said.iter().all(|said| text.contains(said))
+            && !text.contains("Provider bug")
     };
-    assert!(found.iter().any(fits), "no error at `{at}` says {said:?}:\n{found:#?}\n{configuration}");
+    assert!(
+        found.iter().any(fits),
+        "no error at `{at}` says {said:?}:\n{found:#?}\n{configuration}"
+    );
 }
 
 #[test]
 fn fleets() {
-    let with = |attributes: &str| format!("resource \"disagg_fleet\" \"pd\" {{\n{attributes}\n}}\n");
+    let with =
+        |attributes: &str| format!("resource \"disagg_fleet\" \"pd\" {{\n{attributes}\n}}\n");
     for (attributes, at, said) in [
         ("name = \"Pd\"\ncloud = \"local\"", "name", &["Invalid name", "Pd"][..]),
         ("name = \"\"\ncloud = \"local\"", "name", &["Invalid name"]),
         ("name = \"pd\"\ncloud = \"azur\"", "cloud", &["Unknown cloud", "azur", "azure"]),
-        ("name = \"pd\"\ncloud = \"local\"\nplacement = \"spread\"", "placement", &["cluster", "zone"]),
-        ("name = \"pd\"\ncloud = \"local\"\ngpus = [\"H200\", \"H9000\"]", "gpus", &["Invalid GPU request", "H9000"]),
+        (
+            "name = \"pd\"\ncloud = \"local\"\nplacement = \"spread\"",
+            "placement",
+            &["cluster", "zone"],
+        ),
+        (
+            "name = \"pd\"\ncloud = \"local\"\ngpus = [\"H200\", \"H9000\"]",
+            "gpus",
+            &["Invalid GPU request", "H9000"],
+        ),
         ("name = \"pd\"\ncloud = \"local\"\ngpus = [\"H200:0\"]", "gpus", &["Invalid GPU request"]),
         ("name = \"pd\"\ncloud = \"local\"\nregion = \"mars\"", "region", &["one region", "local"]),
-        ("name = \"pd\"\ncloud = \"local\"\ntimeouts = { create = \"soon\" }", "timeouts", &["soon", "45m"]),
+        (
+            "name = \"pd\"\ncloud = \"local\"\ntimeouts = { create = \"soon\" }",
+            "timeouts",
+            &["soon", "45m"],
+        ),
         ("name = \"pd\"\ncloud = \"local\"\ntimeouts = { create = \"0s\" }", "timeouts", &["0s"]),
         ("name = \"pd\"\ncloud = \"local\"\ntimeouts = { create = \"-5m\" }", "timeouts", &["-5m"]),
     ] {
@@ -65,7 +83,11 @@ fn services() {
         ("router = { type = \"envoy\" }", "router", &["dynamo", "custom"]),
         ("router = { type = \"custom\" }", "router", &["Missing commands"]),
         ("router = { commands = [\"true\"] }", "router", &["Commands without a custom router"]),
-        ("router = { env = { \"A B\" = \"c\" } }", "router", &["Invalid environment variable", "A B"]),
+        (
+            "router = { env = { \"A B\" = \"c\" } }",
+            "router",
+            &["Invalid environment variable", "A B"],
+        ),
         ("router = { resources = { cpu = 0 } }", "router", &["between 1 and 1024"]),
     ] {
         assert_refused(&format!("{}{}", fleet(""), service(attributes)), at, said);
@@ -73,7 +95,11 @@ fn services() {
     let spaced = service("").replace("disagg/tiny", "two words");
     assert_refused(&format!("{}{spaced}", fleet("")), "model", &["Invalid model name"]);
     let literal = service("").replace("disagg_fleet.pd.id", "\"pd\"");
-    assert_refused(&format!("{}{literal}", fleet("")), "fleet_id", &["Invalid fleet id", "cloud/region/name"]);
+    assert_refused(
+        &format!("{}{literal}", fleet("")),
+        "fleet_id",
+        &["Invalid fleet id", "cloud/region/name"],
+    );
 }
 
 #[test]
@@ -81,22 +107,39 @@ fn replica_groups() {
     let base = format!("{}{}", fleet(""), service(""));
     for (attributes, at, said) in [
         ("", "disagg_replica_group", &["Missing replicas"][..]),
-        ("replicas = 1\n scaling = { min = 1, max = 2, target = 1 }", "scaling", &["Both replicas and scaling"]),
+        (
+            "replicas = 1\n scaling = { min = 1, max = 2, target = 1 }",
+            "scaling",
+            &["Both replicas and scaling"],
+        ),
         ("replicas = -1", "replicas", &["-1", "between 0 and 10000"]),
         ("scaling = { min = 3, max = 2, target = 1 }", "scaling", &["Invalid bounds", "3", "2"]),
         ("scaling = { min = 1, max = 2, target = 0 }", "scaling", &["more than 0"]),
         ("scaling = { min = 1, max = 2, target = 1, metric = \"ttft\" }", "scaling", &["rps"]),
-        ("replicas = 1\n resources = { gpu = \"H200:8:9\" }", "resources", &["Invalid GPU request"]),
+        (
+            "replicas = 1\n resources = { gpu = \"H200:8:9\" }",
+            "resources",
+            &["Invalid GPU request"],
+        ),
         ("replicas = 1\n env = { \"1A\" = \"b\" }", "env", &["Invalid environment variable", "1A"]),
         ("replicas = 1\n env = { A = \"b\\nc\" }", "env", &["Invalid environment variable"]),
         ("replicas = 1\n env = { DISAGG_IP = \"1\" }", "env", &["Reserved variable", "DISAGG_IP"]),
-        ("replicas = 1\n secret_env = { HF_TOKEN = \"hf_abcdef\" }", "secret_env", &["Invalid secret reference", "env://"]),
-        ("replicas = 1\n secret_env = { HF_TOKEN = \"aws-sm://prod/hf\" }", "secret_env", &["Missing identity", "instance profile"]),
+        (
+            "replicas = 1\n secret_env = { HF_TOKEN = \"hf_abcdef\" }",
+            "secret_env",
+            &["Invalid secret reference", "env://"],
+        ),
+        (
+            "replicas = 1\n secret_env = { HF_TOKEN = \"aws-sm://prod/hf\" }",
+            "secret_env",
+            &["Missing identity", "instance profile"],
+        ),
     ] {
         assert_refused(&format!("{base}{}", group("decode", attributes)), at, said);
     }
     // The literal of a secret is not repeated to the log.
-    let secret = format!("{base}{}", group("decode", "replicas = 1\n secret_env = { T = \"hf_abcdef\" }"));
+    let secret =
+        format!("{base}{}", group("decode", "replicas = 1\n secret_env = { T = \"hf_abcdef\" }"));
     assert!(errors(&secret).iter().all(|(said, _)| !said.contains("hf_abcdef")));
 
     let valid = group("decode", "replicas = 1");

@@ -21,10 +21,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         files.sort();
-        writeln!(code, "/// Name and text of each file in `boot/{}`.", folder.file_name().unwrap_or_default().display())?;
+        writeln!(
+            code,
+            "/// Name and text of each file in `boot/{}`.",
+            folder.file_name().unwrap_or_default().display()
+        )?;
         writeln!(code, "static {table}: &[(&str, &str)] = &[")?;
         for path in files {
-            let name = path.file_name().and_then(|name| name.to_str()).ok_or("a file name is no text")?;
+            let name =
+                path.file_name().and_then(|name| name.to_str()).ok_or("a file name is no text")?;
             println!("cargo::rerun-if-changed={}", path.display());
             writeln!(code, "    ({name:?}, include_str!({:?})),", path.display().to_string())?;
         }

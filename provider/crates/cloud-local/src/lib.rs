@@ -1,1 +1,162 @@
-//! Being written.
+//! The local cloud: fleets, addresses and machines on this computer, for trying things out and for
+//! tests, with no account and no GPU.
+//!
+//! A machine is a supervised process tree at a loopback address of its own, below a root directory
+//! of its own. It is given the very user data a VM would get, and honours exactly the subset of
+//! cloud-init and systemd that our generator emits. Machines outlive the process that launched
+//! them; what is gone is brought back by nothing but another launch.
+//!
+//! All truth is in the state directory and in the locks on it: a [`LocalCloud`] holds none, so any
+//! number of them, in any number of processes, may work on one directory, and any of them may be
+//! killed at any instant. Linux only.
+//!
+//! What it deliberately is not: an isolation of untrusted code. Machines run as the user, on the
+//! computer's own file system, and whoever can log in to the computer can reach them.
+
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::result_large_err,
+    reason = "CloudError is the contract's, and no call here is hot"
+)]
+
+mod address;
+mod blocks;
+mod cleanup;
+mod cli;
+mod config;
+mod error;
+mod faults;
+mod fleet;
+mod instance;
+mod machine;
+mod machine_directory;
+mod processes;
+mod program;
+mod runtime;
+mod secrets;
+mod simulate;
+mod spawn;
+mod store;
+mod tags;
+mod time_span;
+
+pub use cli::local_main;
+pub use config::{LocalConfig, SecretLookup};
+pub use machine::machine_main;
+
+use crate::error::{During, StateError};
+use crate::store::Store;
+use async_trait::async_trait;
+use cloud::{
+    Address, AddressId, AddressRequest, Cloud, CloudName, Console, Fleet, FleetKey, FleetRequest,
+    Ingress, Instance, InstanceId, LaunchRequest, Limits, ObjectId, Result, TagFilter, Tags,
+};
+use std::path::Path;
+
+/// The local cloud of one state directory.
+#[derive(Debug)]
+pub struct LocalCloud {
+    config: LocalConfig,
+    store: Store,
+}
+
+impl LocalCloud {
+    /// Opens the state directory, and makes it where there is none.
+    ///
+    /// # Errors
+    /// `PermissionDenied` when it cannot be written, `InvalidRequest` when a newer version of this
+    /// program wrote it.
+    pub fn open(config: LocalConfig) -> Result<Self> {
+        let store = Store::open(&config.state_directory).during("OpenStateDirectory")?;
+        Ok(Self { config, store })
+    }
+}
+
+#[async_trait]
+impl Cloud for LocalCloud {
+    fn name(&self) -> CloudName {
+        CloudName::Local
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { user_data_bytes: 256 << 10, tag_value_chars: 256 }
+    }
+
+    async fn list_zones(&self, region: &str, _instance_types: &[String]) -> Result<Vec<String>> {
+        fleet::list_zones(region)
+    }
+
+    async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet> {
+        fleet::create(self, request).await
+    }
+
+    async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>> {
+        fleet::get(self, key)
+    }
+
+    async fn delete_fleet(&self, key: &FleetKey) -> Result<()> {
+        fleet::delete(self, key).await
+    }
+
+    async fn reserve_address(&self, request: &AddressRequest) -> Result<Address> {
+        address::reserve(self, request).await
+    }
+
+    async fn list_addresses(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Address>> {
+        address::list(self, fleet, filter)
+    }
+
+    async fn release_address(&self, fleet: &FleetKey, id: &AddressId) -> Result<()> {
+        address::release(self, fleet, id).await
+    }
+
+    async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>> {
+        instance::launch(self, request).await
+    }
+
+    async fn list_instances(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>> {
+        instance::list(self, fleet, filter).await
+    }
+
+    async fn start_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
+        instance::start(self, fleet, id).await
+    }
+
+    async fn reboot_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
+        instance::reboot(self, fleet, id).await
+    }
+
+    async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()> {
+        instance::terminate(self, fleet, ids).await
+    }
+
+    async fn console(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Console> {
+        instance::console(self, fleet, id)
+    }
+
+    async fn user_data(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Option<Vec<u8>>> {
+        instance::user_data(self, fleet, id)
+    }
+
+    /// Recorded and shown again, and nothing more: a loopback address can be reached from this
+    /// computer alone, and from there by everyone.
+    async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()> {
+        fleet::set_ingress(self, fleet, rule).await
+    }
+
+    async fn list_ingress(&self, fleet: &FleetKey) -> Result<Vec<Ingress>> {
+        fleet::list_ingress(self, fleet)
+    }
+
+    async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()> {
+        tags::set(self, fleet, objects, tags).await
+    }
+}
+
+/// An id that nobody else has or will have.
+fn new_id(prefix: &str) -> std::result::Result<String, StateError> {
+    let path = Path::new("/proc/sys/kernel/random/uuid");
+    let uuid = std::fs::read_to_string(path).map_err(StateError::io("read", path))?;
+    let digits = uuid.chars().filter(char::is_ascii_hexdigit).take(12).collect::<String>();
+    Ok(format!("{prefix}-{digits}"))
+}

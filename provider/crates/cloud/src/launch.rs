@@ -17,9 +17,9 @@ impl LaunchError {
         let kinds = || self.attempts.iter().map(|(_, error)| error.kind);
         match kinds().next_back() {
             Some(last) if !another_offer_may_do(last) => last,
-            Some(last) => kinds()
-                .find(|kind| *kind == ErrorKind::InsufficientCapacity)
-                .unwrap_or(last),
+            Some(last) => {
+                kinds().find(|kind| *kind == ErrorKind::InsufficientCapacity).unwrap_or(last)
+            }
             None => ErrorKind::InvalidRequest,
         }
     }
@@ -45,9 +45,7 @@ pub async fn launch_over_offers(
             Ok(Some(launched)) => return Ok(launched),
             Ok(None) => {}
             Err(error) => {
-                return Err(LaunchError {
-                    attempts: vec![(first.clone(), error)],
-                });
+                return Err(LaunchError { attempts: vec![(first.clone(), error)] });
             }
         }
     }
@@ -85,23 +83,15 @@ async fn find(cloud: &dyn Cloud, request: &LaunchRequest) -> crate::Result<Optio
 }
 
 fn another_offer_may_do(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::InsufficientCapacity | ErrorKind::Unsupported
-    )
+    matches!(kind, ErrorKind::InsufficientCapacity | ErrorKind::Unsupported)
 }
 
 fn summary(attempts: &[(Offer, CloudError)]) -> String {
     if attempts.is_empty() {
         return "there is no offer to launch".to_owned();
     }
-    let tried = attempts
-        .iter()
-        .map(|(offer, error)| format!("{}: {error}", offer.instance_type));
-    format!(
-        "no offer could be launched: {}",
-        tried.collect::<Vec<_>>().join("; ")
-    )
+    let tried = attempts.iter().map(|(offer, error)| format!("{}: {error}", offer.instance_type));
+    format!("no offer could be launched: {}", tried.collect::<Vec<_>>().join("; "))
 }
 
 #[cfg(test)]

@@ -30,20 +30,14 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self {
-            attempts: 6,
-            first: Duration::from_millis(250),
-            longest: Duration::from_secs(10),
-        }
+        Self { attempts: 6, first: Duration::from_millis(250), longest: Duration::from_secs(10) }
     }
 }
 
 impl Backoff {
     /// The pause after the failed call number `attempt` (from 1), by a random number.
     fn pause(&self, attempt: u32, random: u64) -> Duration {
-        let doubled = self
-            .first
-            .saturating_mul(1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX));
+        let doubled = self.first.saturating_mul(1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX));
         let bound = u64::try_from(doubled.min(self.longest).as_micros()).unwrap_or(u64::MAX);
         Duration::from_micros(random % bound.saturating_add(1))
     }
@@ -60,20 +54,12 @@ pub struct Retrying<C> {
 impl<C: Cloud> Retrying<C> {
     /// With the usual patience.
     pub fn new(cloud: C) -> Self {
-        Self::with(
-            cloud,
-            Backoff::default(),
-            RandomState::new().hash_one("jitter"),
-        )
+        Self::with(cloud, Backoff::default(), RandomState::new().hash_one("jitter"))
     }
 
     /// With this patience, and jitter that follows from `seed`.
     pub fn with(cloud: C, backoff: Backoff, seed: u64) -> Self {
-        Self {
-            cloud,
-            backoff,
-            random: AtomicU64::new(seed),
-        }
+        Self { cloud, backoff, random: AtomicU64::new(seed) }
     }
 
     async fn retry<T, F>(&self, call: impl Fn() -> F) -> Result<T>
@@ -97,10 +83,7 @@ impl<C: Cloud> Retrying<C> {
     /// SplitMix64: jitter needs no better.
     fn random(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let state = self
-            .random
-            .fetch_add(STEP, Ordering::Relaxed)
-            .wrapping_add(STEP);
+        let state = self.random.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
@@ -118,8 +101,7 @@ impl<C: Cloud> Cloud for Retrying<C> {
     }
 
     async fn list_zones(&self, region: &str, instance_types: &[String]) -> Result<Vec<String>> {
-        self.retry(|| self.cloud.list_zones(region, instance_types))
-            .await
+        self.retry(|| self.cloud.list_zones(region, instance_types)).await
     }
 
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet> {
@@ -139,8 +121,7 @@ impl<C: Cloud> Cloud for Retrying<C> {
     }
 
     async fn list_addresses(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Address>> {
-        self.retry(|| self.cloud.list_addresses(fleet, filter))
-            .await
+        self.retry(|| self.cloud.list_addresses(fleet, filter)).await
     }
 
     async fn release_address(&self, fleet: &FleetKey, id: &AddressId) -> Result<()> {
@@ -152,8 +133,7 @@ impl<C: Cloud> Cloud for Retrying<C> {
     }
 
     async fn list_instances(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>> {
-        self.retry(|| self.cloud.list_instances(fleet, filter))
-            .await
+        self.retry(|| self.cloud.list_instances(fleet, filter)).await
     }
 
     async fn start_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
@@ -165,8 +145,7 @@ impl<C: Cloud> Cloud for Retrying<C> {
     }
 
     async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()> {
-        self.retry(|| self.cloud.terminate_instances(fleet, ids))
-            .await
+        self.retry(|| self.cloud.terminate_instances(fleet, ids)).await
     }
 
     async fn console(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Console> {
@@ -203,21 +182,14 @@ mod tests {
         let cloud = Retrying::with(Scripted::launches(script), Backoff::default(), 7);
         let start = Instant::now();
         let result = cloud.launch(&launch_request()).await;
-        (
-            cloud.cloud.requests().len(),
-            result.err().map(|error| error.kind),
-            start.elapsed(),
-        )
+        (cloud.cloud.requests().len(), result.err().map(|error| error.kind), start.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_passes_is_called_again() {
         let (calls, error, waited) = launch(&[ErrorKind::Throttled, ErrorKind::Unavailable]).await;
         assert_eq!((calls, error), (3, None));
-        assert!(
-            waited > Duration::ZERO && waited <= Duration::from_millis(750),
-            "{waited:?}"
-        );
+        assert!(waited > Duration::ZERO && waited <= Duration::from_millis(750), "{waited:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -242,10 +214,7 @@ mod tests {
     #[test]
     fn pauses_are_bounded_and_follow_from_the_seed() {
         let backoff = Backoff::default();
-        assert_eq!(
-            backoff.pause(1, u64::MAX - 1).max(backoff.first),
-            backoff.first
-        );
+        assert_eq!(backoff.pause(1, u64::MAX - 1).max(backoff.first), backoff.first);
         for attempt in [1, 5, 31, 32, 33, 1000] {
             assert!(backoff.pause(attempt, u64::MAX / 3) <= backoff.longest);
         }

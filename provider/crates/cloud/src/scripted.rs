@@ -46,10 +46,7 @@ pub(crate) fn offer(instance_type: &str) -> Offer {
 
 pub(crate) fn launch_request() -> LaunchRequest {
     LaunchRequest {
-        fleet: FleetKey {
-            region: "r".to_owned(),
-            name: "f".to_owned(),
-        },
+        fleet: FleetKey { region: "r".to_owned(), name: "f".to_owned() },
         offer: offer("a"),
         count: 1,
         disk_gb: 10,
@@ -68,10 +65,7 @@ impl Cloud for Scripted {
     }
 
     fn limits(&self) -> Limits {
-        Limits {
-            user_data_bytes: 1,
-            tag_value_chars: 1,
-        }
+        Limits { user_data_bytes: 1, tag_value_chars: 1 }
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>> {
@@ -94,11 +88,7 @@ impl Cloud for Scripted {
 
     async fn list_instances(&self, _: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>> {
         let instances = self.instances.lock().unwrap();
-        Ok(instances
-            .iter()
-            .filter(|instance| filter.matches(&instance.tags))
-            .cloned()
-            .collect())
+        Ok(instances.iter().filter(|instance| filter.matches(&instance.tags)).cloned().collect())
     }
 
     async fn list_zones(&self, _: &str, _: &[String]) -> Result<Vec<String>> {
@@ -163,9 +153,5 @@ impl Cloud for Scripted {
 }
 
 fn not_scripted<T>() -> Result<T> {
-    Err(CloudError::new(
-        ErrorKind::Unsupported,
-        "Scripted",
-        "no unit test needs this call",
-    ))
+    Err(CloudError::new(ErrorKind::Unsupported, "Scripted", "no unit test needs this call"))
 }

@@ -22,10 +22,7 @@ pub struct Calls(Mutex<BTreeMap<&'static str, u64>>);
 impl Calls {
     /// The counts so far.
     pub fn counts(&self) -> BTreeMap<&'static str, u64> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn count(&self, operation: &'static str) -> u64 {
@@ -46,10 +43,7 @@ pub struct Traced<C> {
 impl<C: Cloud> Traced<C> {
     /// Counts from zero.
     pub fn new(cloud: C) -> Self {
-        Self {
-            cloud,
-            calls: Arc::default(),
-        }
+        Self { cloud, calls: Arc::default() }
     }
 
     /// The counter, which goes on counting.
@@ -99,22 +93,15 @@ impl<C: Cloud> Cloud for Traced<C> {
     }
 
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet> {
-        self.trace(
-            "create_fleet",
-            &request.key,
-            self.cloud.create_fleet(request),
-        )
-        .await
+        self.trace("create_fleet", &request.key, self.cloud.create_fleet(request)).await
     }
 
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>> {
-        self.trace("get_fleet", key, self.cloud.get_fleet(key))
-            .await
+        self.trace("get_fleet", key, self.cloud.get_fleet(key)).await
     }
 
     async fn delete_fleet(&self, key: &FleetKey) -> Result<()> {
-        self.trace("delete_fleet", key, self.cloud.delete_fleet(key))
-            .await
+        self.trace("delete_fleet", key, self.cloud.delete_fleet(key)).await
     }
 
     async fn reserve_address(&self, request: &AddressRequest) -> Result<Address> {
@@ -123,80 +110,53 @@ impl<C: Cloud> Cloud for Traced<C> {
     }
 
     async fn list_addresses(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Address>> {
-        self.trace(
-            "list_addresses",
-            fleet,
-            self.cloud.list_addresses(fleet, filter),
-        )
-        .await
+        self.trace("list_addresses", fleet, self.cloud.list_addresses(fleet, filter)).await
     }
 
     async fn release_address(&self, fleet: &FleetKey, id: &AddressId) -> Result<()> {
-        self.trace("release_address", id, self.cloud.release_address(fleet, id))
-            .await
+        self.trace("release_address", id, self.cloud.release_address(fleet, id)).await
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>> {
-        self.trace("launch", &request.token, self.cloud.launch(request))
-            .await
+        self.trace("launch", &request.token, self.cloud.launch(request)).await
     }
 
     async fn list_instances(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>> {
-        self.trace(
-            "list_instances",
-            fleet,
-            self.cloud.list_instances(fleet, filter),
-        )
-        .await
+        self.trace("list_instances", fleet, self.cloud.list_instances(fleet, filter)).await
     }
 
     async fn start_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
-        self.trace("start_instance", id, self.cloud.start_instance(fleet, id))
-            .await
+        self.trace("start_instance", id, self.cloud.start_instance(fleet, id)).await
     }
 
     async fn reboot_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
-        self.trace("reboot_instance", id, self.cloud.reboot_instance(fleet, id))
-            .await
+        self.trace("reboot_instance", id, self.cloud.reboot_instance(fleet, id)).await
     }
 
     async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()> {
-        let names = ids
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(",");
+        let names = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         let call = self.cloud.terminate_instances(fleet, ids);
         self.trace("terminate_instances", &names, call).await
     }
 
     async fn console(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Console> {
-        self.trace("console", id, self.cloud.console(fleet, id))
-            .await
+        self.trace("console", id, self.cloud.console(fleet, id)).await
     }
 
     async fn user_data(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Option<Vec<u8>>> {
-        self.trace("user_data", id, self.cloud.user_data(fleet, id))
-            .await
+        self.trace("user_data", id, self.cloud.user_data(fleet, id)).await
     }
 
     async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()> {
-        self.trace(
-            "set_ingress",
-            &rule.service,
-            self.cloud.set_ingress(fleet, rule),
-        )
-        .await
+        self.trace("set_ingress", &rule.service, self.cloud.set_ingress(fleet, rule)).await
     }
 
     async fn list_ingress(&self, fleet: &FleetKey) -> Result<Vec<Ingress>> {
-        self.trace("list_ingress", fleet, self.cloud.list_ingress(fleet))
-            .await
+        self.trace("list_ingress", fleet, self.cloud.list_ingress(fleet)).await
     }
 
     async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()> {
-        self.trace("tag", fleet, self.cloud.tag(fleet, objects, tags))
-            .await
+        self.trace("tag", fleet, self.cloud.tag(fleet, objects, tags)).await
     }
 }
 
@@ -213,13 +173,8 @@ mod tests {
         let request = launch_request();
         assert!(cloud.launch(&request).await.is_err());
         assert!(cloud.launch(&request).await.is_ok());
-        let listed = cloud
-            .list_instances(&request.fleet, &TagFilter::all())
-            .await;
+        let listed = cloud.list_instances(&request.fleet, &TagFilter::all()).await;
         assert_eq!(listed.map(|instances| instances.len()).ok(), Some(1));
-        assert_eq!(
-            calls.counts(),
-            BTreeMap::from([("launch", 2), ("list_instances", 1)])
-        );
+        assert_eq!(calls.counts(), BTreeMap::from([("launch", 2), ("list_instances", 1)]));
     }
 }

@@ -19,18 +19,12 @@ pub struct Schedule {
 
 impl Schedule {
     /// For what a cloud takes seconds or minutes to do.
-    pub const CLOUD: Self = Self {
-        first: Duration::from_millis(500),
-        factor: 1.5,
-        longest: Duration::from_secs(10),
-    };
+    pub const CLOUD: Self =
+        Self { first: Duration::from_millis(500), factor: 1.5, longest: Duration::from_secs(10) };
 
     /// For processes on this machine, where a look costs next to nothing.
-    pub const LOCAL: Self = Self {
-        first: Duration::from_millis(10),
-        factor: 1.5,
-        longest: Duration::from_millis(250),
-    };
+    pub const LOCAL: Self =
+        Self { first: Duration::from_millis(10), factor: 1.5, longest: Duration::from_millis(250) };
 
     fn pauses(self) -> impl Iterator<Item = Duration> {
         std::iter::successors(Some(self.first), move |pause| {
@@ -134,15 +128,11 @@ mod tests {
     async fn cancelling_and_failing_end_it_at_once() {
         let deadline = Instant::now() + HOUR;
         let cancel = CancellationToken::new();
-        let failed = until(&cancel, deadline, Schedule::LOCAL, async || {
-            Err::<Option<()>, _>("no")
-        });
+        let failed = until(&cancel, deadline, Schedule::LOCAL, async || Err::<Option<()>, _>("no"));
         assert_eq!(failed.await, Err(WaitError::Failed("no")));
 
         cancel.cancel();
-        let stopped = until(&cancel, deadline, Schedule::LOCAL, async || {
-            Ok::<_, ()>(Some(()))
-        });
+        let stopped = until(&cancel, deadline, Schedule::LOCAL, async || Ok::<_, ()>(Some(())));
         assert_eq!(stopped.await, Err(Interrupted::Cancelled.into()));
     }
 }

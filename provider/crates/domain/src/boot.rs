@@ -47,8 +47,9 @@ const EVERY_MACHINE: &[&str] =
 
 /// The scripts of a kind of machine, for `/opt/disagg`.
 pub(crate) fn scripts(kind: MachineKind) -> impl Iterator<Item = BootFile> {
-    files(SCRIPTS)
-        .filter(move |file| EVERY_MACHINE.contains(&file.name) || kind.scripts().contains(&file.name))
+    files(SCRIPTS).filter(move |file| {
+        EVERY_MACHINE.contains(&file.name) || kind.scripts().contains(&file.name)
+    })
 }
 
 /// The unit files that these units are made of, each once: `disagg-engine@.service` for
@@ -91,7 +92,11 @@ mod tests {
         let present: BTreeSet<&str> = SCRIPTS.iter().map(|(name, _)| *name).collect();
         assert_eq!(listed, present);
         for kind in MachineKind::ALL {
-            assert_eq!(scripts(kind).count(), EVERY_MACHINE.len() + kind.scripts().len(), "{kind:?}");
+            assert_eq!(
+                scripts(kind).count(),
+                EVERY_MACHINE.len() + kind.scripts().len(),
+                "{kind:?}"
+            );
         }
     }
 
@@ -99,7 +104,10 @@ mod tests {
     fn scripts_are_scripts() {
         for (name, text) in SCRIPTS {
             let first = text.lines().next().unwrap_or_default();
-            assert!(first.starts_with("#!/bin/bash") || first.starts_with("# shellcheck shell="), "{name}");
+            assert!(
+                first.starts_with("#!/bin/bash") || first.starts_with("# shellcheck shell="),
+                "{name}"
+            );
             assert!(text.ends_with('\n'), "{name}");
         }
     }

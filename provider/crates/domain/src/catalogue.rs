@@ -79,7 +79,9 @@ pub fn find(cloud: CloudName, instance_type: &str) -> Option<Offer> {
     let listed = catalogue(cloud).offers.iter().find(|offer| offer.instance_type == instance_type);
     match (listed, cloud) {
         (Some(offer), _) => Some(offer.clone()),
-        (None, CloudName::Local) => LocalCpuMachine::parse(instance_type).map(LocalCpuMachine::offer),
+        (None, CloudName::Local) => {
+            LocalCpuMachine::parse(instance_type).map(LocalCpuMachine::offer)
+        }
         (None, _) => None,
     }
 }
@@ -88,7 +90,10 @@ pub fn find(cloud: CloudName, instance_type: &str) -> Option<Offer> {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NoOffer {
     /// The cloud has no machine with this GPU.
-    #[error("no machine has the GPU `{model}`; the models there are {}", crate::text::listed(known))]
+    #[error(
+        "no machine has the GPU `{model}`; the models there are {}",
+        crate::text::listed(known)
+    )]
     Model {
         /// What was asked for.
         model: String,
@@ -104,7 +109,9 @@ pub enum NoOffer {
         counts: BTreeSet<u32>,
     },
     /// The GPUs would fit, if there were any; CPUs or memory do not.
-    #[error("no such machine has {wanted}; the greatest has {cpu} CPUs and {memory_gb} GB of memory")]
+    #[error(
+        "no such machine has {wanted}; the greatest has {cpu} CPUs and {memory_gb} GB of memory"
+    )]
     Shape {
         /// What was asked for.
         wanted: String,
@@ -245,8 +252,8 @@ fn catalogue(cloud: CloudName) -> &'static Catalogue {
 }
 
 fn parse(text: &str) -> Catalogue {
-    let file: CatalogueFile =
-        serde_json::from_str(text).expect("the catalogue is part of the program, and a test reads it");
+    let file: CatalogueFile = serde_json::from_str(text)
+        .expect("the catalogue is part of the program, and a test reads it");
     let priced_on = file.priced_on;
     let offer = |machine: Machine| Offer {
         instance_type: machine.instance_type,

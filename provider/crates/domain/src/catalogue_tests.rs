@@ -49,12 +49,20 @@ fn exact_counts() {
     check(CloudName::Aws, &wanted("H200:8"), expect!["p5en.48xlarge 63.296"]);
     check(CloudName::Azure, &wanted("H200:8"), expect!["Standard_ND96isr_H200_v5 104.5"]);
     check(CloudName::Local, &wanted("H200:8"), expect!["h200-8 0"]);
-    check(CloudName::Gcp, &wanted("H100:8"), expect![[r#"
+    check(
+        CloudName::Gcp,
+        &wanted("H100:8"),
+        expect![[r#"
         a3-highgpu-8g 88.49
-        a3-megagpu-8g 92.2"#]]);
-    check(CloudName::Aws, &wanted("L40S:4"), expect![[r#"
+        a3-megagpu-8g 92.2"#]],
+    );
+    check(
+        CloudName::Aws,
+        &wanted("L40S:4"),
+        expect![[r#"
         g6e.12xlarge 10.493
-        g6e.24xlarge 15.066"#]]);
+        g6e.24xlarge 15.066"#]],
+    );
 }
 
 #[test]
@@ -68,11 +76,31 @@ fn bigger_machines_only_when_there_is_no_other() {
 
 #[test]
 fn what_there_is_instead() {
-    check(CloudName::Aws, &wanted("H200:16"), expect!["no machine has `H200:16`; `H200` exists as 8 per machine"]);
-    check(CloudName::Azure, &wanted("A100-80GB:16"), expect!["no machine has `A100-80GB:16`; `A100-80GB` exists as 1, 2, 4 or 8 per machine"]);
-    check(CloudName::Gcp, &wanted("L40S:8"), expect!["no machine has the GPU `L40S`; the models there are `A100-40GB`, `A100-80GB`, `H100`, `H200`, `L4` and `RTX-PRO-6000`"]);
+    check(
+        CloudName::Aws,
+        &wanted("H200:16"),
+        expect!["no machine has `H200:16`; `H200` exists as 8 per machine"],
+    );
+    check(
+        CloudName::Azure,
+        &wanted("A100-80GB:16"),
+        expect!["no machine has `A100-80GB:16`; `A100-80GB` exists as 1, 2, 4 or 8 per machine"],
+    );
+    check(
+        CloudName::Gcp,
+        &wanted("L40S:8"),
+        expect![
+            "no machine has the GPU `L40S`; the models there are `A100-40GB`, `A100-80GB`, `H100`, `H200`, `L4` and `RTX-PRO-6000`"
+        ],
+    );
     let huge = Resources { cpu: Some(512), memory_gb: Some(9000), ..wanted("H200:8") };
-    check(CloudName::Aws, &huge, expect!["no such machine has 512 CPUs and 9000 GB of memory; the greatest has 192 CPUs and 2048 GB of memory"]);
+    check(
+        CloudName::Aws,
+        &huge,
+        expect![
+            "no such machine has 512 CPUs and 9000 GB of memory; the greatest has 192 CPUs and 2048 GB of memory"
+        ],
+    );
 }
 
 #[test]
@@ -82,7 +110,11 @@ fn machines_without_gpus() {
     check(CloudName::Local, &Resources::default(), expect!["cpu-2-4 0"]);
     for cloud in [CloudName::Aws, CloudName::Gcp, CloudName::Azure] {
         let offers = offers(cloud, &router).unwrap();
-        assert!(offers.iter().all(|offer| offer.cpu >= 4 && offer.memory_gb >= 16 && offer.gpu.is_none()));
+        assert!(
+            offers
+                .iter()
+                .all(|offer| offer.cpu >= 4 && offer.memory_gb >= 16 && offer.gpu.is_none())
+        );
         assert!(offers.is_sorted_by(|a, b| a.hourly_cost <= b.hourly_cost));
     }
     assert_eq!(find(CloudName::Local, "cpu-4-16").map(|offer| offer.memory_gb), Some(16));

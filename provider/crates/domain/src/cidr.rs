@@ -68,7 +68,9 @@ mod tests {
             .assert_eq(&error("203.0.113.7"));
         expect!["`everybody` is not an address block; right would be `203.0.113.0/24` or `2001:db8::/32`"]
             .assert_eq(&error("everybody"));
-        expect!["`2001:DB8::/32` is not the first address of its block; right would be `2001:db8::/32`"]
-            .assert_eq(&error("2001:DB8::/32"));
+        expect![
+            "`2001:DB8::/32` is not the first address of its block; right would be `2001:db8::/32`"
+        ]
+        .assert_eq(&error("2001:DB8::/32"));
     }
 }

@@ -28,9 +28,19 @@ fn check_failure(console: &str, expected: Expect) {
 fn latest_line_counts() {
     check_state("", expect!["none"]);
     check_state("login: ", expect!["none"]);
-    check_state(ROUTER, expect!["ready, boot b1: router ready (etcd=up nats=up frontend=up chat=ok workers=127.0.0.11*1,127.0.0.12*2); {127.0.0.11: 1, 127.0.0.12: 2}"]);
+    check_state(
+        ROUTER,
+        expect![
+            "ready, boot b1: router ready (etcd=up nats=up frontend=up chat=ok workers=127.0.0.11*1,127.0.0.12*2); {127.0.0.11: 1, 127.0.0.12: 2}"
+        ],
+    );
     let first: String = ROUTER.lines().take(3).collect::<Vec<_>>().join("\r\n");
-    check_state(&first, expect!["not ready, boot b1: router starting (etcd=up nats=down frontend=down chat=none workers=-); {}"]);
+    check_state(
+        &first,
+        expect![
+            "not ready, boot b1: router starting (etcd=up nats=down frontend=down chat=none workers=-); {}"
+        ],
+    );
     check_state(
         "disagg-state boot=b2 role=decode status=registered engines=8/8",
         expect!["ready, boot b2: decode registered (engines=8/8); {}"],
@@ -68,11 +78,22 @@ disagg-end
 fn reports() {
     check_failure("", expect!["none"]);
     check_failure(ROUTER, expect!["none"]);
-    check_failure(FAILED, expect![[r#"engine 3 times, code 1: ["Traceback (most recent call last):", "", "  ValueError: no such model"]"#]]);
+    check_failure(
+        FAILED,
+        expect![[
+            r#"engine 3 times, code 1: ["Traceback (most recent call last):", "", "  ValueError: no such model"]"#
+        ]],
+    );
     let cut = FAILED.strip_suffix("disagg-end\n").unwrap();
     check_failure(cut, expect!["none"]);
-    let starting_again = format!("{FAILED}disagg-state boot=b1 role=decode status=starting engines=0/1\n");
-    check_failure(&starting_again, expect![[r#"engine 3 times, code 1: ["Traceback (most recent call last):", "", "  ValueError: no such model"]"#]]);
+    let starting_again =
+        format!("{FAILED}disagg-state boot=b1 role=decode status=starting engines=0/1\n");
+    check_failure(
+        &starting_again,
+        expect![[
+            r#"engine 3 times, code 1: ["Traceback (most recent call last):", "", "  ValueError: no such model"]"#
+        ]],
+    );
     check_state(FAILED, expect!["not ready, boot b1: decode starting (engines=0/1); {}"]);
 }
 
@@ -89,5 +110,10 @@ fn a_report_is_over_when_the_machine_is_up_or_booted_again() {
 #[test]
 fn the_latest_report_counts() {
     let later = FAILED.replace("phase=engine", "phase=model").replace("code=1", "code=28");
-    check_failure(&format!("{FAILED}{later}"), expect![[r#"model 3 times, code 28: ["Traceback (most recent call last):", "", "  ValueError: no such model"]"#]]);
+    check_failure(
+        &format!("{FAILED}{later}"),
+        expect![[
+            r#"model 3 times, code 28: ["Traceback (most recent call last):", "", "  ValueError: no such model"]"#
+        ]],
+    );
 }

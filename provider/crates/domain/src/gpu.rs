@@ -101,9 +101,8 @@ impl FromStr for GpuRequest {
         }
         let count = match count {
             None => CountRange { min: 1, max: 1 },
-            Some(count) => range(count).ok_or_else(|| {
-                InvalidGpuRequest::Count(count.escape_debug().take(60).collect())
-            })?,
+            Some(count) => range(count)
+                .ok_or_else(|| InvalidGpuRequest::Count(count.escape_debug().take(60).collect()))?,
         };
         Ok(Self { model: model.to_owned(), count })
     }
@@ -152,9 +151,18 @@ mod tests {
 
     #[test]
     fn refusals() {
-        for text in
-            ["", ":8", "H200:", "H200:0", "H200:+8", "H200:8..4", "H200:..8", "H200:4..", "H200:99999", "H200: 8"]
-        {
+        for text in [
+            "",
+            ":8",
+            "H200:",
+            "H200:0",
+            "H200:+8",
+            "H200:8..4",
+            "H200:..8",
+            "H200:4..",
+            "H200:99999",
+            "H200: 8",
+        ] {
             assert!(text.parse::<GpuRequest>().is_err(), "{text}");
         }
         let error = |text: &str| text.parse::<GpuRequest>().unwrap_err().to_string();

@@ -289,7 +289,10 @@ impl FromStr for ImportPath {
                     group: named(group)?,
                 },
                 ref parts => {
-                    return Err(Reason::Parts { found: parts.len(), wanted: "three, four or five" });
+                    return Err(Reason::Parts {
+                        found: parts.len(),
+                        wanted: "three, four or five",
+                    });
                 }
             })
         };

@@ -40,5 +40,5 @@ pub mod spec;
 pub mod user_data;
 pub mod version;
 
-pub use boot::SCRIPT_VERSION;
 pub use ::cloud;
+pub use boot::SCRIPT_VERSION;

@@ -44,7 +44,9 @@ pub fn check_model_name(name: &str) -> Result<(), InvalidName> {
     if name.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return wrong("blanks and control characters cannot be in it");
     }
-    if name.starts_with('/') || name.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+    if name.starts_with('/')
+        || name.split('/').any(|part| part.is_empty() || part == "." || part == "..")
+    {
         return wrong("each of its parts between slashes must be a name");
     }
     if name.starts_with('-') || name.contains(['\\', '"', '\'', '$', '`']) {
@@ -130,7 +132,8 @@ mod tests {
         for good in ["a", "glm", "pd-2", "a23456789012345678901234567890"] {
             assert_eq!(check_resource_name(good), Ok(()), "{good}");
         }
-        for bad in ["", "2glm", "-a", "a-", "Glm", "a_b", "a b", "ä", "a/b", "a@b", &"a".repeat(31)] {
+        for bad in ["", "2glm", "-a", "a-", "Glm", "a_b", "a b", "ä", "a/b", "a@b", &"a".repeat(31)]
+        {
             assert!(check_resource_name(bad).is_err(), "{bad}");
         }
     }
@@ -147,7 +150,8 @@ mod tests {
     #[test]
     fn suggestions_are_names() {
         for bad in ["My Fleet", "9lives-", "a--", &"Xy".repeat(40), "ÄB", "__a__"] {
-            let Err(InvalidName::Resource { suggestion: Some(right), .. }) = check_resource_name(bad)
+            let Err(InvalidName::Resource { suggestion: Some(right), .. }) =
+                check_resource_name(bad)
             else {
                 panic!("{bad} has no suggestion");
             };

@@ -98,7 +98,8 @@ mod tests {
         for index in 0..MOST_ENGINES {
             let ports = EnginePorts::of(index);
             let single = [ports.system, ports.rpc, ports.bootstrap, ports.distributed_init];
-            let ranks = (0..RANKS).flat_map(|rank| [ports.side_channel + rank, ports.kv_events + rank]);
+            let ranks =
+                (0..RANKS).flat_map(|rank| [ports.side_channel + rank, ports.kv_events + rank]);
             for port in single.into_iter().chain(ranks) {
                 assert!(port <= 32767, "{port}");
                 assert_eq!(taken.insert(port, index), None, "{port}");

@@ -109,7 +109,9 @@ mod tests {
 
     #[test]
     fn answers_without_workers() {
-        for empty in [r#"{"status":"healthy","endpoints":[],"instances":[]}"#, r#"{"status":"not_ready"}"#] {
+        for empty in
+            [r#"{"status":"healthy","endpoints":[],"instances":[]}"#, r#"{"status":"not_ready"}"#]
+        {
             assert_eq!(parse(empty).unwrap(), Health::default(), "{empty}");
         }
         for wrong in ["", "<html>", r#"{"instances":[{}]}"#] {

@@ -1,6 +1,8 @@
 //! What a router machine runs: etcd, NATS and Dynamo's frontend, or the user's commands.
 
-use crate::engine::{EngineError, IP, NodeFile, NodeSetup, argument_lines, check_arguments, commands_file};
+use crate::engine::{
+    EngineError, IP, NodeFile, NodeSetup, argument_lines, check_arguments, commands_file,
+};
 use crate::environment::Environment;
 use crate::ports;
 use crate::spec::{RouterKind, RouterSpec, Runtime};
@@ -35,10 +37,14 @@ fn frontend_args(spec: &RouterSpec) -> Result<NodeFile, EngineError> {
     check_arguments(&spec.args)?;
     let port = spec.port.to_string();
     let ours = [
-        "--http-host", IP,
-        "--http-port", &port,
-        "--router-mode", "kv",
-        "--migration-limit", MIGRATION_LIMIT,
+        "--http-host",
+        IP,
+        "--http-port",
+        &port,
+        "--router-mode",
+        "kv",
+        "--migration-limit",
+        MIGRATION_LIMIT,
     ];
     let args: Vec<String> =
         ours.into_iter().map(str::to_owned).chain(spec.args.iter().cloned()).collect();

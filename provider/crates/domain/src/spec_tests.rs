@@ -70,7 +70,8 @@ fn facts_survive_their_tags() {
 
     let mut missing = tags.clone();
     missing.remove(tag::PORT);
-    let error = |tags| ServiceFacts::from_tags(&facts.id, facts.router_ip, tags).unwrap_err().to_string();
+    let error =
+        |tags| ServiceFacts::from_tags(&facts.id, facts.router_ip, tags).unwrap_err().to_string();
     assert_eq!(error(&missing), "tag `disagg:port` is missing");
     let mut newer = tags;
     newer.insert(tag::VERSION.to_owned(), "9.9.9".to_owned());

@@ -69,8 +69,7 @@ pub fn worker_user_data(
     }
     let custom = spec.engine.kind == engine::CUSTOM;
     let in_container = setup.env.contains_key("DISAGG_IMAGE");
-    let requirements =
-        if custom || in_container { None } else { facts.version.requirements() };
+    let requirements = if custom || in_container { None } else { facts.version.requirements() };
     let baked = Baked::Worker(spec.clone());
     let kind = if custom { MachineKind::CustomWorker } else { MachineKind::Worker };
     let machine = Machine { kind, role: spec.role.as_str(), facts };
@@ -281,7 +280,8 @@ impl Machine<'_> {
         files.extend(more);
         files.push(private_file(SPEC_PATH, spec));
         let largest = files.iter().max_by_key(|file| file.content.len());
-        let largest = largest.map(|file| (file.path.clone(), file.content.len())).unwrap_or_default();
+        let largest =
+            largest.map(|file| (file.path.clone(), file.content.len())).unwrap_or_default();
         let boot_files = self.boot_files(&setup.units, requirements);
         let write_files = files.iter().map(WriteFile::base64);
         let write_files = write_files.chain(boot_files.iter().map(WriteFile::text)).collect();

@@ -94,7 +94,8 @@ fn worker_outline() {
         0644 text /etc/systemd/system/disagg-engine@.service
         0644 text /etc/systemd/system/disagg-ready.service
         systemctl daemon-reload
-        systemctl enable --now disagg-engine@0.service disagg-ready.service"#]].assert_eq(&outline(&worker(&sglang(), CloudName::Aws)));
+        systemctl enable --now disagg-engine@0.service disagg-ready.service"#]]
+    .assert_eq(&outline(&worker(&sglang(), CloudName::Aws)));
 }
 
 #[test]
@@ -119,7 +120,8 @@ fn what_machines_are_told() {
         DYN_TCP_RESPONSE_STREAM_PORT="20000"
         ETCD_LEASE_TTL="30"
         HF_HUB_DISABLE_TELEMETRY="1"
-    "#]].assert_eq(&content(&router(CloudName::Aws), "/etc/disagg/env").unwrap());
+    "#]]
+    .assert_eq(&content(&router(CloudName::Aws), "/etc/disagg/env").unwrap());
     expect![[r#"
         --http-host
         ${DISAGG_IP}
@@ -129,7 +131,8 @@ fn what_machines_are_told() {
         kv
         --migration-limit
         3
-    "#]].assert_eq(&content(&router(CloudName::Aws), "/etc/disagg/frontend.args").unwrap());
+    "#]]
+    .assert_eq(&content(&router(CloudName::Aws), "/etc/disagg/frontend.args").unwrap());
     expect![[r#"
         DISAGG_ENGINE="sglang"
         DISAGG_ENGINE_COUNT="1"
@@ -156,10 +159,12 @@ fn what_machines_are_told() {
         ETCD_LEASE_TTL="30"
         GREETING="say \"héllo\" \$HOME \\"
         HF_HUB_DISABLE_TELEMETRY="1"
-    "#]].assert_eq(&content(&worker(&sglang(), CloudName::Aws), "/etc/disagg/env").unwrap());
+    "#]]
+    .assert_eq(&content(&worker(&sglang(), CloudName::Aws), "/etc/disagg/env").unwrap());
     expect![[r#"
         HF_TOKEN=aws-sm://prod/hf
-    "#]].assert_eq(&content(&worker(&sglang(), CloudName::Aws), "/etc/disagg/secrets").unwrap());
+    "#]]
+    .assert_eq(&content(&worker(&sglang(), CloudName::Aws), "/etc/disagg/secrets").unwrap());
 }
 
 #[test]
@@ -205,7 +210,10 @@ fn what_is_baked_in_comes_back() {
     let spec = sglang();
     let data = worker(&spec, CloudName::Aws);
     assert_eq!(parse_worker(data.bytes()).unwrap(), spec);
-    assert_eq!(parse_router(router(CloudName::Aws).bytes()).unwrap(), sample::router(CloudName::Aws));
+    assert_eq!(
+        parse_router(router(CloudName::Aws).bytes()).unwrap(),
+        sample::router(CloudName::Aws)
+    );
     let error = parse_router(data.bytes()).unwrap_err().to_string();
     assert_eq!(error, "it is that of a worker, not of a router");
 }
@@ -215,8 +223,14 @@ fn foreign_user_data_is_refused() {
     for (bytes, expected) in [
         (b"#!/bin/sh\n".to_vec(), "it is not gzip"),
         (gzip(b"#!/bin/sh\n"), "it does not begin with `#cloud-config`"),
-        (gzip(b"#cloud-config\npackages: [x]\n"), "it is not JSON of the shape that this release writes"),
-        (gzip(b"#cloud-config\n{\"write_files\":[],\"runcmd\":[]}"), "it has no `/etc/disagg/spec.json`"),
+        (
+            gzip(b"#cloud-config\npackages: [x]\n"),
+            "it is not JSON of the shape that this release writes",
+        ),
+        (
+            gzip(b"#cloud-config\n{\"write_files\":[],\"runcmd\":[]}"),
+            "it has no `/etc/disagg/spec.json`",
+        ),
     ] {
         assert_eq!(parse(&bytes).unwrap_err().to_string(), expected);
     }
@@ -256,6 +270,10 @@ fn what_is_too_large_is_named() {
 #[test]
 fn only_this_release_s_scripts_can_be_given() {
     let spec = GroupSpec { script_version: SCRIPT_VERSION + 1, ..sglang() };
-    let error = worker_user_data(&spec, &sample::facts(CloudName::Aws), &sample::offer(CloudName::Aws, &spec));
+    let error = worker_user_data(
+        &spec,
+        &sample::facts(CloudName::Aws),
+        &sample::offer(CloudName::Aws, &spec),
+    );
     assert_eq!(error, Err(UserDataError::ScriptVersion(SCRIPT_VERSION + 1)));
 }

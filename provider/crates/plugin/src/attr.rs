@@ -2,7 +2,9 @@
 
 use crate::value::Unknown;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor,
+};
 use serde::ser::{Error as _, Serialize, Serializer};
 use std::{borrow::Cow, fmt, marker::PhantomData};
 

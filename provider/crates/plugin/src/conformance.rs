@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 pub(crate) fn planned(schema: &Schema, request: &PlanRequest, planned: &Value) -> Vec<String> {
     let mut problems = Vec::new();
     if planned.is_null() != request.config.is_null() {
-        problems.push("the plan is a removal and the configuration is none, or the reverse".to_owned());
+        problems
+            .push("the plan is a removal and the configuration is none, or the reverse".to_owned());
         return problems;
     }
     if planned.is_null() {
@@ -65,7 +66,8 @@ fn check_planned(
 ) {
     for (name, attribute) in attributes {
         let path = format!("{above}{name}");
-        let (given, before, value) = (config.member(name), prior.member(name), planned.member(name));
+        let (given, before, value) =
+            (config.member(name), prior.member(name), planned.member(name));
         if attribute.write_only {
             if !value.is_null() {
                 problems.push(format!("`{path}` is write-only and planned"));
@@ -74,18 +76,28 @@ fn check_planned(
         }
         if given.is_null() {
             if !attribute.mode.is_computed() && !value.is_null() {
-                problems.push(format!("`{path}` is null in the configuration and planned to be something"));
+                problems.push(format!(
+                    "`{path}` is null in the configuration and planned to be something"
+                ));
             }
             continue;
         }
         match (&attribute.kind, given, value) {
-            (AttributeKind::Nested { attributes, nesting: Nesting::Single }, Value::Map(_), Value::Map(_)) => {
+            (
+                AttributeKind::Nested { attributes, nesting: Nesting::Single },
+                Value::Map(_),
+                Value::Map(_),
+            ) => {
                 check_planned(attributes, given, before, value, &format!("{path}."), problems);
             }
-            (AttributeKind::Nested { nesting: Nesting::Single, .. } | AttributeKind::Type(_), ..) => {
+            (
+                AttributeKind::Nested { nesting: Nesting::Single, .. } | AttributeKind::Type(_),
+                ..,
+            ) => {
                 let same = value == given || value == before || is_set(&attribute.kind);
                 if !same {
-                    problems.push(format!("`{path}` is planned neither as configured nor as before"));
+                    problems
+                        .push(format!("`{path}` is planned neither as configured nor as before"));
                 }
             }
             // Collections of objects: their sizes.
@@ -118,7 +130,10 @@ fn is_kept(planned: &Value, result: &Value, is_set: bool) -> bool {
         (Value::List(planned), Value::List(result)) if is_set => planned.len() >= result.len(),
         (Value::List(planned), Value::List(result)) => {
             planned.len() == result.len()
-                && planned.iter().zip(result).all(|(planned, result)| is_kept(planned, result, false))
+                && planned
+                    .iter()
+                    .zip(result)
+                    .all(|(planned, result)| is_kept(planned, result, false))
         }
         (Value::Map(planned), Value::Map(result)) => {
             planned.keys().eq(result.keys())

@@ -88,7 +88,12 @@ impl<R: Resource> DynResource for Erased<R> {
         let mut diagnostics = self.schema.validate(config);
         diagnostics.extend(timeouts::validate(config));
         if !write_only_allowed {
-            refuse_write_only(&self.schema.attributes, config, &AttributePath::default(), &mut diagnostics);
+            refuse_write_only(
+                &self.schema.attributes,
+                config,
+                &AttributePath::default(),
+                &mut diagnostics,
+            );
         }
         match from_value::<R::Model>(config.clone()) {
             Ok(model) => diagnostics.extend(self.resource.validate(&model)),
@@ -137,7 +142,9 @@ impl<R: Resource> DynResource for Erased<R> {
                 deleted
             }
         };
-        self.outcome(state, result, |result| conformance::applied(&self.schema, &request.planned, result))
+        self.outcome(state, result, |result| {
+            conformance::applied(&self.schema, &request.planned, result)
+        })
     }
 
     async fn read(&self, state: Value, private: Private, cancel: CancellationToken) -> Outcome {
@@ -148,7 +155,8 @@ impl<R: Resource> DynResource for Erased<R> {
         let timeouts = timeouts::of(&state, self.resource.timeouts());
         let mut kept = State::new(model, private);
         let result = self.resource.read(&Ctx::new(timeouts.read, cancel), &mut kept).await;
-        let mut outcome = self.outcome(kept, result, |state| conformance::read(&self.schema, state));
+        let mut outcome =
+            self.outcome(kept, result, |state| conformance::read(&self.schema, state));
         if outcome.state.is_null() {
             // Otherwise the creation that follows would look like the second half of a replacement.
             outcome.private = Private::default();
@@ -258,7 +266,9 @@ fn refuse_write_only(
             diagnostics.push(
                 Diagnostic::error(
                     "Write-only attribute is not supported here",
-                    format!("`{path}` is write-only, which Terraform supports from version 1.11 on."),
+                    format!(
+                        "`{path}` is write-only, which Terraform supports from version 1.11 on."
+                    ),
                 )
                 .at(path.clone()),
             );

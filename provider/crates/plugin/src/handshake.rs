@@ -68,7 +68,8 @@ mod tests {
     #[test]
     fn the_reattach_variable_is_json() {
         let line = reattach("registry.terraform.io/a/b", Path::new("/tmp/s"));
-        let json = line.strip_prefix("TF_REATTACH_PROVIDERS='").unwrap().strip_suffix('\'').unwrap();
+        let json =
+            line.strip_prefix("TF_REATTACH_PROVIDERS='").unwrap().strip_suffix('\'').unwrap();
         let value: serde_json::Value = serde_json::from_str(json).unwrap();
         assert_eq!(value["registry.terraform.io/a/b"]["ProtocolVersion"], 6);
         assert_eq!(value["registry.terraform.io/a/b"]["Addr"]["String"], "/tmp/s");

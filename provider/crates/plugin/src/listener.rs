@@ -46,7 +46,9 @@ impl Listener {
         let directory = tempfile::Builder::new().prefix("plugin").tempdir_in(above)?;
         let path = directory.path().join("socket");
         let listener = UnixListener::bind(&path)?;
-        if let Some(group) = env::var_os("PLUGIN_UNIX_SOCKET_GROUP").filter(|group| !group.is_empty()) {
+        if let Some(group) =
+            env::var_os("PLUGIN_UNIX_SOCKET_GROUP").filter(|group| !group.is_empty())
+        {
             open_to_group(&path, directory.path(), &group.to_string_lossy())?;
         }
         let socket = Socket { path, _directory: Arc::new(directory) };

@@ -45,7 +45,9 @@ struct Hclog;
 impl<S: Subscriber> Layer<S> for Hclog {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
-        let line = line(Timestamp::now(), *metadata.level(), metadata.target(), |fields| event.record(fields));
+        let line = line(Timestamp::now(), *metadata.level(), metadata.target(), |fields| {
+            event.record(fields)
+        });
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 }

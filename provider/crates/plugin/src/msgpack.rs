@@ -13,7 +13,8 @@ const REFINED: i8 = 12;
 /// # Errors
 /// When the bytes are no MessagePack, or hold what Terraform has no value for.
 pub(crate) fn decode(mut bytes: &[u8]) -> Result<Value, DecodeError> {
-    let pack = rmpv::decode::read_value(&mut bytes).map_err(|error| DecodeError(error.to_string()))?;
+    let pack =
+        rmpv::decode::read_value(&mut bytes).map_err(|error| DecodeError(error.to_string()))?;
     if !bytes.is_empty() {
         return Err(DecodeError(format!("{} bytes after the value", bytes.len())));
     }
@@ -102,7 +103,10 @@ fn to_pack(value: &Value) -> Pack {
         Value::String(text) => Pack::from(text.as_str()),
         Value::List(elements) => Pack::Array(elements.iter().map(to_pack).collect()),
         Value::Map(members) => Pack::Map(
-            members.iter().map(|(name, value)| (Pack::from(name.as_str()), to_pack(value))).collect(),
+            members
+                .iter()
+                .map(|(name, value)| (Pack::from(name.as_str()), to_pack(value)))
+                .collect(),
         ),
     }
 }
@@ -139,7 +143,8 @@ fn unknown_to_pack(unknown: &Unknown) -> Pack {
         return Pack::Ext(0, vec![0]);
     }
     let mut payload = Vec::new();
-    rmpv::encode::write_value(&mut payload, &Pack::Map(entries)).expect("writing to memory cannot fail");
+    rmpv::encode::write_value(&mut payload, &Pack::Map(entries))
+        .expect("writing to memory cannot fail");
     Pack::Ext(REFINED, payload)
 }
 
@@ -149,10 +154,16 @@ mod tests {
     use proptest::prelude::*;
 
     fn values() -> impl Strategy<Value = Value> {
-        let unknown = (any::<bool>(), proptest::option::of(".{1,8}"), proptest::option::of(0_i64..9))
-            .prop_map(|(not_null, prefix, minimum_length)| {
-                Value::Unknown(Unknown { not_null, prefix, minimum_length, ..Unknown::default() })
-            });
+        let unknown =
+            (any::<bool>(), proptest::option::of(".{1,8}"), proptest::option::of(0_i64..9))
+                .prop_map(|(not_null, prefix, minimum_length)| {
+                    Value::Unknown(Unknown {
+                        not_null,
+                        prefix,
+                        minimum_length,
+                        ..Unknown::default()
+                    })
+                });
         let leaf = prop_oneof![
             Just(Value::Null),
             unknown,
@@ -194,6 +205,9 @@ mod tests {
         assert_eq!(decode(&[0xd4, 99, 7]), Ok(Value::Unknown(Unknown::default())));
         let prefix = Value::Unknown(Unknown::with_prefix("a/"));
         assert_eq!(encode(&prefix), [0xc7, 7, 12, 0x82, 1, 0xc2, 2, 0xa2, b'a', b'/']);
-        assert_eq!(decode(&[0xcb, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0]), Ok(Value::Number(Number::from(1.5))));
+        assert_eq!(
+            decode(&[0xcb, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0]),
+            Ok(Value::Number(Number::from(1.5)))
+        );
     }
 }

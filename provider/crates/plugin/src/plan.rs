@@ -41,7 +41,11 @@ pub struct PlanResponse {
 }
 
 /// Plans a change of a resource.
-pub(crate) fn plan<R: Resource>(resource: &R, schema: &Schema, request: PlanRequest) -> PlanResponse {
+pub(crate) fn plan<R: Resource>(
+    resource: &R,
+    schema: &Schema,
+    request: PlanRequest,
+) -> PlanResponse {
     let mut planned = request.proposed.clone();
     let mut requires_replace = Vec::new();
     if !planned.is_null() {

@@ -5,8 +5,8 @@ use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::dynamic::{ApplyRequest, DynResource};
 use crate::plan::PlanRequest;
 use crate::private::Private;
-use crate::provider::Provider;
 use crate::proto::tfplugin6::{self as pb, provider_server::Provider as Service};
+use crate::provider::Provider;
 use crate::wire::{decode_value, encode_diagnostics, encode_path, encode_schema, encode_value};
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
@@ -203,9 +203,9 @@ impl<P: Provider> Service for ProviderService<P> {
         request: Request<pb::read_resource::Request>,
     ) -> Answer<pb::read_resource::Response> {
         let request = request.into_inner();
-        let decoded = self
-            .resource(&request.type_name)
-            .and_then(|resource| Ok((resource, decode_value(request.current_state.clone(), resource.schema())?)));
+        let decoded = self.resource(&request.type_name).and_then(|resource| {
+            Ok((resource, decode_value(request.current_state.clone(), resource.schema())?))
+        });
         let (resource, state) = match decoded {
             Ok(decoded) => decoded,
             Err(diagnostic) => {

@@ -4,15 +4,15 @@ use crate::handshake::{self, HandshakeError};
 use crate::host::HostServices;
 use crate::listener::Listener;
 use crate::log;
-use crate::provider::Provider;
-use crate::rpc::ProviderService;
-use crate::tls;
 use crate::proto::health::health_server::HealthServer;
 use crate::proto::plugin::{
     grpc_broker_server::GrpcBrokerServer, grpc_controller_server::GrpcControllerServer,
     grpc_stdio_server::GrpcStdioServer,
 };
 use crate::proto::tfplugin6::provider_server::ProviderServer;
+use crate::provider::Provider;
+use crate::rpc::ProviderService;
+use crate::tls;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -129,7 +129,8 @@ async fn serve_debug<P: Provider>(provider: P, options: Serve) -> Result<(), Ser
     let mut interrupts = signal(SignalKind::interrupt())?;
     let mut terminations = signal(SignalKind::terminate())?;
     let socket = listener.socket();
-    let server = router(provider, &host, CancellationToken::new()).serve_with_incoming(listener.accept());
+    let server =
+        router(provider, &host, CancellationToken::new()).serve_with_incoming(listener.accept());
     tokio::select! {
         served = server => served?,
         _ = interrupts.recv() => {}

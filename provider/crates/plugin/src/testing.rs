@@ -64,7 +64,9 @@ impl Harness {
         let replaced = plan.requires_replace.iter().any(|path| {
             let changed = |value: &Value| {
                 path.steps().iter().fold(value.clone(), |value, step| match step {
-                    crate::Step::Attribute(name) | crate::Step::Key(name) => value.member(name).clone(),
+                    crate::Step::Attribute(name) | crate::Step::Key(name) => {
+                        value.member(name).clone()
+                    }
                     crate::Step::Index(_) => value,
                 })
             };
@@ -136,7 +138,9 @@ fn complete(attributes: &BTreeMap<String, Attribute>, object: &mut Value) {
     for (name, attribute) in attributes {
         let value = members.entry(name.clone()).or_default();
         match (&attribute.kind, value) {
-            (AttributeKind::Nested { nesting: Nesting::Single, attributes }, value) => complete(attributes, value),
+            (AttributeKind::Nested { nesting: Nesting::Single, attributes }, value) => {
+                complete(attributes, value)
+            }
             (AttributeKind::Nested { attributes, .. }, Value::Map(elements)) => {
                 elements.values_mut().for_each(|element| complete(attributes, element));
             }

@@ -19,7 +19,9 @@ pub(crate) fn validate(config: &Value) -> Diagnostics {
             diagnostics.push(
                 Diagnostic::error(
                     "Timeout cannot be parsed",
-                    format!("`{text}` is not a duration of more than nothing, as in `45m` or `1h30m`."),
+                    format!(
+                        "`{text}` is not a duration of more than nothing, as in `45m` or `1h30m`."
+                    ),
                 )
                 .at(AttributePath::root(ATTRIBUTE).attribute(operation)),
             );

@@ -6,9 +6,14 @@
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime, pem::PemObject};
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime, pem::PemObject,
+};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
+    SignatureScheme,
+};
 use std::sync::Arc;
 
 /// Our side of the connection.
@@ -22,7 +27,8 @@ pub(crate) struct ServerTls {
 
 /// A fresh certificate, and a server that takes nobody but the owner of `client_pem`.
 pub(crate) fn server(client_pem: &str) -> Result<ServerTls, TlsError> {
-    let client = CertificateDer::from_pem_slice(client_pem.as_bytes()).map_err(|_| TlsError::NoClientCertificate)?;
+    let client = CertificateDer::from_pem_slice(client_pem.as_bytes())
+        .map_err(|_| TlsError::NoClientCertificate)?;
     // P-256: the cheapest to make and to check, for us and for the host.
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
     let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()])?;

@@ -58,7 +58,10 @@ impl Value {
             Json::String(text) => Self::String(text.clone()),
             Json::Array(elements) => Self::List(elements.iter().map(Self::from_json).collect()),
             Json::Object(members) => Self::Map(
-                members.iter().map(|(name, value)| (name.clone(), Self::from_json(value))).collect(),
+                members
+                    .iter()
+                    .map(|(name, value)| (name.clone(), Self::from_json(value)))
+                    .collect(),
             ),
         }
     }
@@ -219,7 +222,11 @@ fn canonical(text: &str) -> Option<String> {
     let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
     let whole = if whole.is_empty() { "0" } else { whole };
     let sign = if negative && (whole != "0" || !fraction.is_empty()) { "-" } else { "" };
-    Some(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
+    Some(if fraction.is_empty() {
+        format!("{sign}{whole}")
+    } else {
+        format!("{sign}{whole}.{fraction}")
+    })
 }
 
 #[cfg(test)]

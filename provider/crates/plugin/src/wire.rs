@@ -7,7 +7,6 @@ use crate::proto::tfplugin6 as pb;
 use crate::schema::{Attribute, AttributeKind, Mode, Nesting, Schema};
 use crate::value::Value;
 
-
 pub(crate) fn encode_value(value: &Value) -> Option<pb::DynamicValue> {
     Some(pb::DynamicValue { msgpack: msgpack::encode(value), json: Vec::new() })
 }
@@ -47,7 +46,11 @@ pub(crate) fn encode_diagnostics(diagnostics: Diagnostics) -> Vec<pb::Diagnostic
             .into(),
             summary: diagnostic.summary,
             detail: diagnostic.detail,
-            attribute: diagnostic.attribute.as_ref().filter(|path| !path.is_empty()).map(encode_path),
+            attribute: diagnostic
+                .attribute
+                .as_ref()
+                .filter(|path| !path.is_empty())
+                .map(encode_path),
         })
         .collect()
 }

@@ -4,9 +4,9 @@
 use async_trait::async_trait;
 use plugin::testing::Harness;
 use plugin::{
-    Attr, Attribute, AttributeKind, AttributePath, Change, Ctx, Diagnostic, Diagnostics, DynResource,
-    Invalid, Mode, Nesting, PlanModifier, Provider, Resource, Schema, State, Type, Validator, Value,
-    resource,
+    Attr, Attribute, AttributeKind, AttributePath, Change, Ctx, Diagnostic, Diagnostics,
+    DynResource, Invalid, Mode, Nesting, PlanModifier, Provider, Resource, Schema, State, Type,
+    Validator, Value, resource,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -171,7 +171,9 @@ impl Resource for BucketResource {
         state: &mut State<Bucket>,
     ) -> Result<(), Diagnostics> {
         if !self.store.lock().unwrap().contains_key(id) {
-            return Err(Diagnostic::error("Bucket not found", format!("There is no `{id}`.")).into());
+            return Err(
+                Diagnostic::error("Bucket not found", format!("There is no `{id}`.")).into()
+            );
         }
         state.save(&Bucket {
             id: Attr::Known(id.to_owned()),

@@ -104,7 +104,9 @@ fn check_groups(endpoint: &Endpoint, id: &ServiceId, service: &FoundService) -> 
         };
         let parsed: GroupId = group.0.parse().map_err(|error| wrong(format!("{error}.")))?;
         if parsed.service != *id {
-            return Err(wrong(format!("Replica group {parsed} belongs to another service than {id}.")));
+            return Err(wrong(format!(
+                "Replica group {parsed} belongs to another service than {id}."
+            )));
         }
         let has_machines =
             service.workers.iter().any(|worker| worker.tags.get(tag::GROUP) == Some(&parsed.name));
@@ -118,7 +120,9 @@ fn check_groups(endpoint: &Endpoint, id: &ServiceId, service: &FoundService) -> 
 fn probe(endpoint: &Endpoint) -> Result<EndpointProbe> {
     let probe = endpoint.probe.known().cloned().unwrap_or_default();
     let interval = match probe.interval.known() {
-        Some(text) => domain::duration::parse(text).map_err(|error| Failure::Bug(error.to_string()))?,
+        Some(text) => {
+            domain::duration::parse(text).map_err(|error| Failure::Bug(error.to_string()))?
+        }
         None => Duration::from_secs(15),
     };
     let path = probe.path.known().cloned().unwrap_or_else(|| "/health".to_owned());

@@ -35,12 +35,7 @@ impl Resource for EndpointResource {
 
     fn timeouts(&self) -> Timeouts {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        Timeouts {
-            create: minutes(15),
-            read: minutes(5),
-            update: minutes(15),
-            delete: minutes(20),
-        }
+        Timeouts { create: minutes(15), read: minutes(5), update: minutes(15), delete: minutes(20) }
     }
 
     fn plan(&self, change: &mut Change<Endpoint>) -> Diagnostics {

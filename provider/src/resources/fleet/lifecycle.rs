@@ -16,10 +16,8 @@ pub(super) async fn create(
     let id = id_of(&planned)?;
     let cloud = session.cloud(id.cloud).await?;
     session.forget(&id);
-    let existing = cloud
-        .get_fleet(&key(&id))
-        .await
-        .doing(id.cloud, || format!("look for fleet {id}"))?;
+    let existing =
+        cloud.get_fleet(&key(&id)).await.doing(id.cloud, || format!("look for fleet {id}"))?;
     let zone = match &existing {
         Some(fleet) if Phase::of(&fleet.tags) == Phase::Ready => {
             return Err(Failure::AlreadyExists {
@@ -79,7 +77,11 @@ pub(super) async fn update(
         if !repaired.findings.is_empty() {
             return Err(Failure::StillUsed {
                 what: format!("what was changed by hand in fleet {id}"),
-                by: repaired.findings.iter().map(|(object, found)| format!("{object}: {found}")).collect(),
+                by: repaired
+                    .findings
+                    .iter()
+                    .map(|(object, found)| format!("{object}: {found}"))
+                    .collect(),
                 hint: "The provider cannot repair this in place. Put it back by hand.".to_owned(),
             });
         }
@@ -131,7 +133,10 @@ pub(super) async fn import(session: &Session, path: &str, state: &mut State<Flee
         return Err(Failure::Missing {
             what: format!("fleet {id}"),
             attribute: AttributePath::root("id"),
-            hint: format!("The cloud `{}` has no fleet `{}` in region `{}`.", id.cloud, id.name, id.region),
+            hint: format!(
+                "The cloud `{}` has no fleet `{}` in region `{}`.",
+                id.cloud, id.name, id.region
+            ),
         });
     }
     state.save(&Fleet {
@@ -193,7 +198,8 @@ async fn choose_zone(cloud: &dyn Cloud, id: &FleetId, fleet: &Fleet) -> Result<S
         };
         let request: GpuRequest = gpu.0.parse().map_err(|error| invalid(format!("{error}.")))?;
         let wanted = catalogue::Resources { gpu: Some(request), ..Default::default() };
-        let offers = catalogue::offers(id.cloud, &wanted).map_err(|error| invalid(format!("{error}.")))?;
+        let offers =
+            catalogue::offers(id.cloud, &wanted).map_err(|error| invalid(format!("{error}.")))?;
         let mut offered = BTreeSet::new();
         for offer in offers {
             offered.extend(zones(vec![offer.instance_type]).await?);
@@ -206,7 +212,10 @@ async fn choose_zone(cloud: &dyn Cloud, id: &FleetId, fleet: &Fleet) -> Result<S
             )));
         }
     }
-    candidates.into_iter().next().ok_or_else(|| Failure::Bug(format!("region {} has no zone", id.region)))
+    candidates
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure::Bug(format!("region {} has no zone", id.region)))
 }
 
 async fn mark_ready(cloud: &dyn Cloud, id: &FleetId) -> Result<()> {

@@ -36,12 +36,7 @@ impl Resource for FleetResource {
 
     fn timeouts(&self) -> Timeouts {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        Timeouts {
-            create: minutes(10),
-            read: minutes(5),
-            update: minutes(10),
-            delete: minutes(20),
-        }
+        Timeouts { create: minutes(10), read: minutes(5), update: minutes(10), delete: minutes(20) }
     }
 
     fn validate(&self, config: &Fleet) -> Diagnostics {

@@ -59,11 +59,8 @@ pub(super) fn plan(change: &mut Change<Fleet>) -> Diagnostics {
         None => {
             if planned.region.is_null() || planned.region.is_unknown() {
                 let local = planned.cloud.known().is_some_and(|cloud| is_local(cloud));
-                planned.region = if local {
-                    Attr::Known(LOCAL_REGION.to_owned())
-                } else {
-                    Attr::unknown()
-                };
+                planned.region =
+                    if local { Attr::Known(LOCAL_REGION.to_owned()) } else { Attr::unknown() };
             }
             planned.id = match (planned.cloud.known(), planned.region.known(), planned.name.known())
             {

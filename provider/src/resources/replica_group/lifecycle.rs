@@ -71,7 +71,11 @@ pub(super) async fn create(
         if !keep {
             state.remove();
         }
-        return Err(Failure::Boot { what: format!("every worker of replica group {id}"), machines: failed, kept: keep });
+        return Err(Failure::Boot {
+            what: format!("every worker of replica group {id}"),
+            machines: failed,
+            kept: keep,
+        });
     }
     if !failed.is_empty() {
         state.warn(diagnose::workers_failed(&id.to_string(), &failed, keep));
@@ -226,8 +230,9 @@ pub(super) async fn import(
         .await
         .doing(fleet.cloud, || format!("read the user data of {}", machine.id))?
         .ok_or_else(|| missing("The cloud has no user data for its machines."))?;
-    let spec = domain::user_data::parse_worker(&user_data)
-        .map_err(|error| missing(&format!("The user data of {} is not ours: {error}.", machine.id)))?;
+    let spec = domain::user_data::parse_worker(&user_data).map_err(|error| {
+        missing(&format!("The user data of {} is not ours: {error}.", machine.id))
+    })?;
     let mut group = model::from_spec(&spec);
     if let Some(count) = machine.tags.get(tag::COUNT) {
         model::count_from_tag(&mut group, count);
@@ -308,7 +313,9 @@ fn drift(
     let mut drift = BTreeMap::new();
     for (slot, instance) in slots {
         let finding = match instance.state {
-            InstanceState::Pending | InstanceState::Running | InstanceState::Terminating => continue,
+            InstanceState::Pending | InstanceState::Running | InstanceState::Terminating => {
+                continue;
+            }
             InstanceState::Impaired => "impaired; it will be rebooted",
             InstanceState::Stopping | InstanceState::Stopped => "stopped; it will be started",
         };

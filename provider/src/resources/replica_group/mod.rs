@@ -37,12 +37,7 @@ impl Resource for ReplicaGroupResource {
 
     fn timeouts(&self) -> Timeouts {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        Timeouts {
-            create: minutes(90),
-            read: minutes(5),
-            update: minutes(90),
-            delete: minutes(20),
-        }
+        Timeouts { create: minutes(90), read: minutes(5), update: minutes(90), delete: minutes(20) }
     }
 
     fn validate(&self, config: &ReplicaGroup) -> Diagnostics {

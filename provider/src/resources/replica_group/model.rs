@@ -31,7 +31,8 @@ pub(super) fn resources(group: &ReplicaGroup) -> Option<Wanted> {
 
 /// What is baked into each machine of a group that has an id.
 pub(super) fn spec(group: &ReplicaGroup, id: &GroupId) -> Result<GroupSpec> {
-    let bug = |name: &str| Failure::Bug(format!("replica group {id}: `{name}` is not known at apply"));
+    let bug =
+        |name: &str| Failure::Bug(format!("replica group {id}: `{name}` is not known at apply"));
     let engine = group.engine.known().ok_or_else(|| bug("engine"))?;
     let mut secret_env = BTreeMap::new();
     for (name, reference) in group.secret_env.known().into_iter().flatten() {
@@ -86,7 +87,11 @@ pub(super) fn from_spec(spec: &GroupSpec) -> ReplicaGroup {
         name: word(&spec.group),
         service_id: Attr::Known(spec.service_id.to_string()),
         role: Attr::Known(spec.role.to_string()),
-        resources: if resources == Resources::default() { Attr::Null } else { Attr::Known(resources) },
+        resources: if resources == Resources::default() {
+            Attr::Null
+        } else {
+            Attr::Known(resources)
+        },
         engine: Attr::Known(Engine {
             kind: word(&spec.engine.kind),
             tensor_parallel: number(spec.engine.tensor_parallel),
@@ -97,7 +102,9 @@ pub(super) fn from_spec(spec: &GroupSpec) -> ReplicaGroup {
             commands: list(&spec.engine.commands),
         }),
         env: map(spec.env.clone().into_iter().collect()),
-        secret_env: map(secrets.map(|(name, reference)| (name.clone(), reference.to_string())).collect()),
+        secret_env: map(secrets
+            .map(|(name, reference)| (name.clone(), reference.to_string()))
+            .collect()),
         identity: Attr::from(spec.identity.clone()),
         boot_revision: Attr::Known(i64::from(spec.boot_revision)),
         wait_for: word("ready"),

@@ -230,7 +230,9 @@ fn plan_update(
     planned.instance_type = prior.instance_type.clone();
     planned.interconnect = prior.interconnect.clone();
     let has_drift = prior.drift.known().is_some_and(|drift| !drift.is_empty());
-    let counts = changes.iter().any(|change| change.path == "replicas" || change.path.starts_with("scaling"));
+    let counts = changes
+        .iter()
+        .any(|change| change.path == "replicas" || change.path.starts_with("scaling"));
     if has_drift || counts {
         planned.members = Attr::unknown();
         planned.instance_count = match planned.replicas.known() {
@@ -276,7 +278,8 @@ fn warn_of_replacement(
             ),
         )
     };
-    diagnostics.push(Diagnostic::warning(summary, detail).at(diagnose::attribute_path(&first.path)));
+    diagnostics
+        .push(Diagnostic::warning(summary, detail).at(diagnose::attribute_path(&first.path)));
 }
 
 /// The cloud that a service's id tells, also when only its beginning is known.
@@ -312,11 +315,7 @@ fn fill_offer(group: &mut ReplicaGroup, offers: &[Offer], diagnostics: &mut Diag
     }
 }
 
-fn refuse_foreign_secrets(
-    cloud: CloudName,
-    group: &ReplicaGroup,
-    diagnostics: &mut Diagnostics,
-) {
+fn refuse_foreign_secrets(cloud: CloudName, group: &ReplicaGroup, diagnostics: &mut Diagnostics) {
     for (name, reference) in group.secret_env.known().into_iter().flatten() {
         let Some(Ok(reference)) = reference.known().map(|text| text.parse::<SecretReference>())
         else {
@@ -326,10 +325,7 @@ fn refuse_foreign_secrets(
             diagnostics.push(
                 Diagnostic::error(
                     "Secret cannot be read there",
-                    format!(
-                        "A machine on `{cloud}` cannot resolve `{}://…`.",
-                        reference.scheme()
-                    ),
+                    format!("A machine on `{cloud}` cannot resolve `{}://…`.", reference.scheme()),
                 )
                 .at(AttributePath::root("secret_env").key(name)),
             );

@@ -6,7 +6,8 @@ use crate::readiness::{self, RouterAccess, Worker};
 use crate::resources::service::{FoundService, router_access};
 use crate::session::{Session, key};
 use cloud::{
-    Cloud, FleetKey, Instance, InstanceId, LaunchRequest, Offer, Phase, TagFilter, Tags, launch_over_offers, tag,
+    Cloud, FleetKey, Instance, InstanceId, LaunchRequest, Offer, Phase, TagFilter, Tags,
+    launch_over_offers, tag,
 };
 use domain::catalogue;
 use domain::id::GroupId;
@@ -45,11 +46,12 @@ pub(super) async fn access(
     })?;
     let cloud = session.cloud(id.service.fleet.cloud).await?;
     let spec = model::spec(group, id)?;
-    let offers = catalogue::offers(cloud.name(), &spec.resources).map_err(|error| Failure::Invalid {
-        summary: "No machine fits".to_owned(),
-        detail: format!("On cloud `{}`: {error}.", cloud.name()),
-        attribute: AttributePath::root("resources"),
-    })?;
+    let offers =
+        catalogue::offers(cloud.name(), &spec.resources).map_err(|error| Failure::Invalid {
+            summary: "No machine fits".to_owned(),
+            detail: format!("On cloud `{}`: {error}.", cloud.name()),
+            attribute: AttributePath::root("resources"),
+        })?;
     let router = router_access(cloud, &id.service.fleet, facts.port, &address, instance);
     Ok(GroupAccess { router, id: id.clone(), spec, facts, offers })
 }
@@ -139,7 +141,8 @@ impl GroupAccess {
             let Some(ip) = machine.ip else {
                 return Err(Failure::Bug(format!("machine {} has no address", machine.id)));
             };
-            let offer = self.offers.iter().find(|offer| offer.instance_type == machine.instance_type);
+            let offer =
+                self.offers.iter().find(|offer| offer.instance_type == machine.instance_type);
             let engines = offer.map_or(Ok(1), |offer| self.spec.engine_count(offer));
             let engines = engines.map_err(|error| Failure::Bug(error.to_string()))?;
             workers.push(Worker { id: machine.id.clone(), ip, engines: engines as usize });
@@ -162,7 +165,10 @@ impl GroupAccess {
             .list_instances(&self.router.fleet, &TagFilter::all().and(tag::GROUP, &self.id.name))
             .await
             .doing(cloud.name(), || format!("list the machines of replica group {}", self.id))?;
-        Ok(machines.into_iter().filter_map(|mut machine| machine.tags.remove(tag::LAUNCH)).collect())
+        Ok(machines
+            .into_iter()
+            .filter_map(|mut machine| machine.tags.remove(tag::LAUNCH))
+            .collect())
     }
 
     fn request(&self, count: u32, token: String, tags: Tags) -> Result<LaunchRequest> {

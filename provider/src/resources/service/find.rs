@@ -47,8 +47,9 @@ impl FoundService {
                 id.fleet
             ))
         })?;
-        let facts = ServiceFacts::from_tags(id, address.ip, &address.tags)
-            .map_err(|error| missing(format!("The tags of its address cannot be read: {error}.")))?;
+        let facts = ServiceFacts::from_tags(id, address.ip, &address.tags).map_err(|error| {
+            missing(format!("The tags of its address cannot be read: {error}."))
+        })?;
         Ok((facts, address))
     }
 }

@@ -10,9 +10,7 @@ use crate::diagnose;
 use crate::error::{Doing, Failure, Result};
 use crate::readiness;
 use crate::session::{Session, key};
-use cloud::{
-    Address, AddressRequest, Cloud, Ingress, InstanceState, ObjectId, Phase, Tags, tag,
-};
+use cloud::{Address, AddressRequest, Cloud, Ingress, InstanceState, ObjectId, Phase, Tags, tag};
 use domain::id::{FleetId, ImportPath, ServiceId, Uid};
 use domain::spec::{RouterSpec, ServiceFacts};
 use plugin::{Attr, AttributePath, Ctx, State};
@@ -78,9 +76,8 @@ pub(super) async fn read(session: &Session, state: &mut State<Service>) -> Resul
     let rule = view.ingress.iter().find(|rule| rule.service == service_tag(&id));
     let cidrs = rule.map(|rule| rule.cidrs.clone()).unwrap_or_default();
     if model::ingress(&service) != cidrs {
-        service.ingress_cidrs = Attr::Known(
-            cidrs.into_iter().map(|block| Attr::Known(schemas::Cidr(block))).collect(),
-        );
+        service.ingress_cidrs =
+            Attr::Known(cidrs.into_iter().map(|block| Attr::Known(schemas::Cidr(block))).collect());
     }
     service.drift = Attr::Known(drift(&found));
     if let Some(address) = &found.address {
@@ -121,7 +118,8 @@ pub(super) async fn update(
         session.forget(&id.fleet);
         let healthy = waits_until_ready(&planned);
         if healthy {
-            let access = router::access(Arc::clone(&cloud), &id.fleet, spec.port, &address, &instance);
+            let access =
+                router::access(Arc::clone(&cloud), &id.fleet, spec.port, &address, &instance);
             readiness::router(ctx, &access).await?;
         }
         router::mark(&*cloud, &id.fleet, &id, &address, &instance, healthy).await?;
@@ -194,8 +192,9 @@ pub(super) async fn import(
         .await
         .doing(fleet.cloud, || format!("read the user data of {}", router.id))?
         .ok_or_else(|| missing(format!("The cloud has no user data for {}.", router.id)))?;
-    let spec = domain::user_data::parse_router(&user_data)
-        .map_err(|error| missing(format!("The user data of {} is not ours: {error}.", router.id)))?;
+    let spec = domain::user_data::parse_router(&user_data).map_err(|error| {
+        missing(format!("The user data of {} is not ours: {error}.", router.id))
+    })?;
     let mut service = model::from_spec(&spec);
     service.id = Attr::Known(id.to_string());
     fill_offer(&mut service, Some(router));
@@ -237,7 +236,10 @@ fn drift(found: &FoundService) -> BTreeMap<String, String> {
     let mut drift = BTreeMap::new();
     match (&found.router, &found.address) {
         (_, None) => {
-            drift.insert("address".to_owned(), "gone; the workers cannot find a router at another one".to_owned());
+            drift.insert(
+                "address".to_owned(),
+                "gone; the workers cannot find a router at another one".to_owned(),
+            );
         }
         (None, Some(address)) => {
             drift.insert(
@@ -357,7 +359,8 @@ fn fill_address(service: &mut Service, address: &Address) {
 
 fn fill_offer(service: &mut Service, instance: Option<&cloud::Instance>) {
     let found = instance.map(|instance| instance.instance_type.clone());
-    let instance_type = found.or_else(|| service.instance_type.known().cloned()).unwrap_or_default();
+    let instance_type =
+        found.or_else(|| service.instance_type.known().cloned()).unwrap_or_default();
     let fleet = model::fleet_id(service).ok();
     let price = fleet.and_then(|fleet| domain::catalogue::find(fleet.cloud, &instance_type));
     service.hourly_cost = Attr::Known(price.map_or(0.0, |offer| offer.hourly_cost));

@@ -42,12 +42,7 @@ impl Resource for ServiceResource {
 
     fn timeouts(&self) -> Timeouts {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        Timeouts {
-            create: minutes(20),
-            read: minutes(5),
-            update: minutes(20),
-            delete: minutes(20),
-        }
+        Timeouts { create: minutes(20), read: minutes(5), update: minutes(20), delete: minutes(20) }
     }
 
     fn validate(&self, config: &Service) -> Diagnostics {

@@ -81,12 +81,17 @@ pub(super) fn from_spec(spec: &RouterSpec) -> Service {
             RouterKind::Dynamo => "dynamo".to_owned(),
             RouterKind::Custom => "custom".to_owned(),
         }),
-        resources: if sizes == RouterResources::default() { Attr::Null } else { Attr::Known(sizes) },
+        resources: if sizes == RouterResources::default() {
+            Attr::Null
+        } else {
+            Attr::Known(sizes)
+        },
         args: list(&spec.args),
         env: if spec.env.is_empty() {
             Attr::Null
         } else {
-            let known = |(name, value): (&String, &String)| (name.clone(), Attr::Known(value.clone()));
+            let known =
+                |(name, value): (&String, &String)| (name.clone(), Attr::Known(value.clone()));
             Attr::Known(spec.env.iter().map(known).collect())
         },
         commands: list(&spec.commands),

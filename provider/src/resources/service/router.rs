@@ -5,7 +5,8 @@ use crate::error::{Doing, Failure, Result};
 use crate::readiness::RouterAccess;
 use crate::session::key;
 use cloud::{
-    Address, Cloud, Instance, InstanceState, LaunchRequest, ObjectId, Phase, Tags, launch_over_offers, tag,
+    Address, Cloud, Instance, InstanceState, LaunchRequest, ObjectId, Phase, Tags,
+    launch_over_offers, tag,
 };
 use domain::catalogue;
 use domain::id::{FleetId, ServiceId};
@@ -32,16 +33,21 @@ pub(super) async fn ensure(
                 .start_instance(&fleet, &router.id)
                 .await
                 .doing(cloud.name(), || format!("start {name}"))?,
-            (RouterStep::Reboot, Some(router)) => cloud
-                .reboot_instance(&fleet, &router.id)
-                .await
-                .doing(cloud.name(), || format!("reboot {name}"))?,
+            (RouterStep::Reboot, Some(router)) => {
+                cloud
+                    .reboot_instance(&fleet, &router.id)
+                    .await
+                    .doing(cloud.name(), || format!("reboot {name}"))?
+            }
             (RouterStep::Start | RouterStep::Reboot, None) => {
                 return Err(Failure::Bug(format!("{name} is not there to be started")));
             }
         }
     }
-    found.router.clone().ok_or_else(|| Failure::Bug(format!("{name} was neither found nor launched")))
+    found
+        .router
+        .clone()
+        .ok_or_else(|| Failure::Bug(format!("{name} was neither found nor launched")))
 }
 
 async fn launch(cloud: &dyn Cloud, spec: &RouterSpec, address: &Address) -> Result<Instance> {
@@ -84,7 +90,9 @@ async fn launch(cloud: &dyn Cloud, spec: &RouterSpec, address: &Address) -> Resu
             return Ok(instance);
         }
     }
-    Err(Failure::Bug(format!("the router of service {id} was launched {MOST_LAUNCHES} times in vain")))
+    Err(Failure::Bug(format!(
+        "the router of service {id} was launched {MOST_LAUNCHES} times in vain"
+    )))
 }
 
 /// The last step of a creation or a recovery: it is somebody's now, and live when it was healthy.

@@ -61,7 +61,9 @@ pub enum EngineError {
         gpus: u32,
     },
     /// More processes than there are ports for.
-    #[error("a machine would run {engines} engine processes, and at most {most} have ports; raise `tensor_parallel`")]
+    #[error(
+        "a machine would run {engines} engine processes, and at most {most} have ports; raise `tensor_parallel`"
+    )]
     TooManyEngines {
         /// How many there would be.
         engines: u32,

@@ -160,7 +160,7 @@ pub fn check_tensor_parallel(wanted: Option<i64>, gpus: u32) -> Result<Split, En
     };
     let size = u32::try_from(wanted).ok().filter(|size| *size > 0 && *size <= gpus);
     let Some(size) = size else { return Err(EngineError::TensorParallelTooLarge { wanted, gpus }) };
-    if gpus % size != 0 {
+    if !gpus.is_multiple_of(size) {
         return Err(EngineError::TensorParallelUneven { wanted: size, gpus });
     }
     let engines = gpus / size;
@@ -292,7 +292,8 @@ fn process(engine: &dyn Engine, worker: &Worker<'_>, index: u32) -> Result<Proce
     set("DYN_TCP_RPC_PORT", ports.rpc.to_string());
     if engine.needs_gpu() {
         let size = worker.split.gpus_per_engine;
-        let devices: Vec<String> = (index * size..(index + 1) * size).map(|gpu| gpu.to_string()).collect();
+        let devices: Vec<String> =
+            (index * size..(index + 1) * size).map(|gpu| gpu.to_string()).collect();
         set("CUDA_VISIBLE_DEVICES", devices.join(","));
     }
     Ok(process)

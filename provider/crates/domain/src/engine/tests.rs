@@ -20,7 +20,10 @@ fn check(cloud: CloudName, spec: &GroupSpec, expected: Expect) {
 
 #[test]
 fn sglang_prefill_over_efa() {
-    check(CloudName::Aws, &sample::group("sglang", Prefill, Some("H200:8")), expect![[r#"
+    check(
+        CloudName::Aws,
+        &sample::group("sglang", Prefill, Some("H200:8")),
+        expect![[r#"
         units disagg-engine@0.service disagg-ready.service
         DISAGG_ENGINE="sglang"
         DISAGG_ENGINE_COUNT="1"
@@ -57,7 +60,8 @@ fn sglang_prefill_over_efa() {
         --enable-metrics
         --kv-events-config
         {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23000"}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -66,7 +70,10 @@ fn sglang_aggregated_two_per_machine() {
     spec.engine.tensor_parallel = Some(1);
     spec.engine.args = vec!["--max-running-requests".to_owned(), "64".to_owned()];
     spec.engine.model = Some("mirror/GLM".to_owned());
-    check(CloudName::Gcp, &spec, expect![[r#"
+    check(
+        CloudName::Gcp,
+        &spec,
+        expect![[r#"
         units disagg-engine@0.service disagg-engine@1.service disagg-ready.service
         DISAGG_ENGINE="sglang"
         DISAGG_ENGINE_COUNT="2"
@@ -121,12 +128,16 @@ fn sglang_aggregated_two_per_machine() {
         {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23064"}
         --max-running-requests
         64
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn vllm_decode_over_efa() {
-    check(CloudName::Aws, &sample::group("vllm", Decode, Some("H100:8")), expect![[r#"
+    check(
+        CloudName::Aws,
+        &sample::group("vllm", Decode, Some("H100:8")),
+        expect![[r#"
         units disagg-engine@0.service disagg-ready.service
         DISAGG_ENGINE="vllm"
         DISAGG_ENGINE_COUNT="1"
@@ -156,7 +167,8 @@ fn vllm_decode_over_efa() {
         {"kv_connector":"NixlConnector","kv_role":"kv_both","kv_connector_extra_config":{"backends":["LIBFABRIC"]},"kv_buffer_device":"cuda"}
         --kv-events-config
         {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23000","enable_kv_cache_events":true}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -166,13 +178,18 @@ fn vllm_decode_over_infiniband() {
     let facts = sample::facts(CloudName::Azure);
     let setup = worker_setup(&spec, &facts, &offer).unwrap();
     let args = setup.files.iter().find(|file| file.path.ends_with(".args")).unwrap();
-    assert!(args.content.contains("{\"kv_connector\":\"NixlConnector\",\"kv_role\":\"kv_both\"}\n"));
+    assert!(
+        args.content.contains("{\"kv_connector\":\"NixlConnector\",\"kv_role\":\"kv_both\"}\n")
+    );
     assert_eq!(setup.env["DISAGG_IMAGE"], "nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.6.1");
 }
 
 #[test]
 fn trtllm_prefill() {
-    check(CloudName::Azure, &sample::group("trtllm", Prefill, Some("H100:8")), expect![[r#"
+    check(
+        CloudName::Azure,
+        &sample::group("trtllm", Prefill, Some("H100:8")),
+        expect![[r#"
         units disagg-engine@0.service disagg-ready.service
         DISAGG_ENGINE="trtllm"
         DISAGG_ENGINE_COUNT="1"
@@ -198,7 +215,8 @@ fn trtllm_prefill() {
         --publish-metrics
         --override-engine-args
         {"backend":"pytorch","cache_transceiver_config":{"backend":"DEFAULT"},"disable_overlap_scheduler":true}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -210,7 +228,8 @@ fn trtllm_event_flags_depend_on_the_version() {
         ("1.4.2", "--publish-kv-events\n--override"),
         ("1.6.1", "--publish-kv-events\n--publish-metrics\n"),
     ] {
-        let facts = ServiceFacts { version: version.parse().unwrap(), ..sample::facts(CloudName::Aws) };
+        let facts =
+            ServiceFacts { version: version.parse().unwrap(), ..sample::facts(CloudName::Aws) };
         let setup = worker_setup(&spec, &facts, &offer).unwrap();
         assert!(setup.files[1].content.contains(expected), "{version}: {}", setup.files[1].content);
     }
@@ -235,9 +254,24 @@ fn trtllm_overrides_are_merged() {
     .assert_eq(&two_words);
     assert_eq!(merged(&[&format!("--override-engine-args={THEIRS}")]), two_words);
     for (args, error) in [
-        (vec!["--override-engine-args"], expect!["the argument `--override-engine-args` cannot be given: what follows it is not a JSON object"]),
-        (vec!["--override-engine-args", "[]"], expect!["the argument `--override-engine-args` cannot be given: what follows it is not a JSON object"]),
-        (vec!["--trtllm.kv_cache_config.free_gpu_memory_fraction", "0.7"], expect!["the argument `--trtllm.*` cannot be given: the engine does not take it together with `--override-engine-args`, which the provider gives; put the setting into `--override-engine-args` of your own, as JSON, and the two are merged"]),
+        (
+            vec!["--override-engine-args"],
+            expect![
+                "the argument `--override-engine-args` cannot be given: what follows it is not a JSON object"
+            ],
+        ),
+        (
+            vec!["--override-engine-args", "[]"],
+            expect![
+                "the argument `--override-engine-args` cannot be given: what follows it is not a JSON object"
+            ],
+        ),
+        (
+            vec!["--trtllm.kv_cache_config.free_gpu_memory_fraction", "0.7"],
+            expect![
+                "the argument `--trtllm.*` cannot be given: the engine does not take it together with `--override-engine-args`, which the provider gives; put the setting into `--override-engine-args` of your own, as JSON, and the two are merged"
+            ],
+        ),
     ] {
         spec.engine.args = args.into_iter().map(str::to_owned).collect();
         check(CloudName::Gcp, &spec, error);
@@ -246,7 +280,10 @@ fn trtllm_overrides_are_merged() {
 
 #[test]
 fn mocker_without_gpus() {
-    check(CloudName::Local, &sample::group("mocker", Decode, None), expect![[r#"
+    check(
+        CloudName::Local,
+        &sample::group("mocker", Decode, None),
+        expect![[r#"
         units disagg-engine@0.service disagg-ready.service
         DISAGG_ENGINE="mocker"
         DISAGG_ENGINE_COUNT="1"
@@ -265,14 +302,18 @@ fn mocker_without_gpus() {
         decode
         --block-size
         64
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn mocker_with_simulated_gpus_runs_several() {
     let mut spec = sample::group("mocker", Aggregated, Some("H200:8"));
     spec.engine.tensor_parallel = Some(4);
-    check(CloudName::Local, &spec, expect![[r#"
+    check(
+        CloudName::Local,
+        &spec,
+        expect![[r#"
         units disagg-engine@0.service disagg-engine@1.service disagg-ready.service
         DISAGG_ENGINE="mocker"
         DISAGG_ENGINE_COUNT="2"
@@ -303,14 +344,19 @@ fn mocker_with_simulated_gpus_runs_several() {
         agg
         --block-size
         64
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn custom() {
     let mut spec = sample::group("custom", Prefill, Some("H200:8"));
-    spec.engine.commands = ["export A=1", "exec serve --router $DISAGG_ROUTER_INTERNAL_IP"].map(str::to_owned).into();
-    check(CloudName::Aws, &spec, expect![[r#"
+    spec.engine.commands =
+        ["export A=1", "exec serve --router $DISAGG_ROUTER_INTERNAL_IP"].map(str::to_owned).into();
+    check(
+        CloudName::Aws,
+        &spec,
+        expect![[r#"
         units disagg-custom.service disagg-ready.service
         DISAGG_ENGINE="custom"
         DISAGG_ENGINE_COUNT="1"
@@ -322,7 +368,8 @@ fn custom() {
         set -eo pipefail
         export A=1
         exec serve --router $DISAGG_ROUTER_INTERNAL_IP
-    "#]]);
+    "#]],
+    );
     spec.engine.commands = vec![" ".to_owned()];
     check(CloudName::Aws, &spec, expect!["there are no commands to run"]);
 }
@@ -335,19 +382,55 @@ fn refusals() {
         spec
     };
     let aws = |change, expected| check(CloudName::Aws, &with(change), expected);
-    check(CloudName::Local, &with(|_| {}), expect!["the engine `vllm` needs real GPUs, and those of the local cloud are simulated; `mocker` and `custom` run there"]);
-    aws(|spec| spec.resources.gpu = None, expect![[r#"the engine `vllm` needs GPUs, as in `resources = { gpu = "H200:8" }`"#]]);
-    aws(|spec| spec.engine.kind = "vlm".to_owned(), expect!["`vlm` is not an engine (did you mean `vllm`?); the engines are `sglang`, `vllm`, `trtllm`, `mocker` and `custom`"]);
-    aws(|spec| spec.engine.tensor_parallel = Some(3), expect!["`tensor_parallel` is 3, which does not divide the 8 GPUs of a machine: 2 of them would do nothing"]);
-    aws(|spec| spec.engine.tensor_parallel = Some(16), expect!["`tensor_parallel` is 16, and a machine has 8 GPUs for it"]);
-    aws(|spec| spec.engine.runtime = Some(Runtime::Venv), expect![[r#"the engine `vllm` runs only with `runtime = "container"`, which is its default"#]]);
-    aws(|spec| spec.engine.args = vec!["--ok".to_owned(), "a\nb".to_owned()], expect!["argument 2 is not one line of printable text"]);
+    check(
+        CloudName::Local,
+        &with(|_| {}),
+        expect![
+            "the engine `vllm` needs real GPUs, and those of the local cloud are simulated; `mocker` and `custom` run there"
+        ],
+    );
+    aws(
+        |spec| spec.resources.gpu = None,
+        expect![[r#"the engine `vllm` needs GPUs, as in `resources = { gpu = "H200:8" }`"#]],
+    );
+    aws(
+        |spec| spec.engine.kind = "vlm".to_owned(),
+        expect![
+            "`vlm` is not an engine (did you mean `vllm`?); the engines are `sglang`, `vllm`, `trtllm`, `mocker` and `custom`"
+        ],
+    );
+    aws(
+        |spec| spec.engine.tensor_parallel = Some(3),
+        expect![
+            "`tensor_parallel` is 3, which does not divide the 8 GPUs of a machine: 2 of them would do nothing"
+        ],
+    );
+    aws(
+        |spec| spec.engine.tensor_parallel = Some(16),
+        expect!["`tensor_parallel` is 16, and a machine has 8 GPUs for it"],
+    );
+    aws(
+        |spec| spec.engine.runtime = Some(Runtime::Venv),
+        expect![[
+            r#"the engine `vllm` runs only with `runtime = "container"`, which is its default"#
+        ]],
+    );
+    aws(
+        |spec| spec.engine.args = vec!["--ok".to_owned(), "a\nb".to_owned()],
+        expect!["argument 2 is not one line of printable text"],
+    );
     let mut mocker = sample::group("mocker", Decode, None);
     mocker.engine.image = Some("x".to_owned());
-    check(CloudName::Local, &mocker, expect!["the engine `mocker` runs in a virtual environment and has no use for `image`"]);
+    check(
+        CloudName::Local,
+        &mocker,
+        expect!["the engine `mocker` runs in a virtual environment and has no use for `image`"],
+    );
     mocker.engine.image = None;
-    let facts = ServiceFacts { version: "1.3.1".parse().unwrap(), ..sample::facts(CloudName::Local) };
-    let error = worker_setup(&mocker, &facts, &sample::offer(CloudName::Local, &mocker)).unwrap_err();
+    let facts =
+        ServiceFacts { version: "1.3.1".parse().unwrap(), ..sample::facts(CloudName::Local) };
+    let error =
+        worker_setup(&mocker, &facts, &sample::offer(CloudName::Local, &mocker)).unwrap_err();
     expect!["there are no pinned packages of Dynamo 1.3.1 for a virtual environment; there are for `1.4.2` and `1.6.1`"].assert_eq(&error.to_string());
 }
 

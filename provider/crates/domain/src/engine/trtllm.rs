@@ -35,7 +35,9 @@ impl Engine for Trtllm {
         if let Some(mode) = disaggregation_mode(worker.spec.role) {
             flag(&mut args, "--disaggregation-mode", mode);
         }
-        args.extend(worker.facts.version.trtllm_event_flags().iter().map(|flag| (*flag).to_owned()));
+        args.extend(
+            worker.facts.version.trtllm_event_flags().iter().map(|flag| (*flag).to_owned()),
+        );
         flag(&mut args, OVERRIDE, canonical(&settings));
         args.extend(rest);
 
@@ -87,7 +89,8 @@ fn user_args(args: &[String]) -> Result<(Value, Vec<String>), EngineError> {
                 continue;
             }
         };
-        let object = given.and_then(|text| serde_json::from_str(text).ok()).filter(Value::is_object);
+        let object =
+            given.and_then(|text| serde_json::from_str(text).ok()).filter(Value::is_object);
         merge(
             &mut overrides,
             object.ok_or(EngineError::Conflict {

@@ -55,7 +55,8 @@ fn counts_by_difference() {
 
 #[test]
 fn unready_and_newest_go_first() {
-    let members = [member(0, 9, ""), member(1, 1, "unready"), member(2, 5, ""), member(3, 7, "pending")];
+    let members =
+        [member(0, 9, ""), member(1, 1, "unready"), member(2, 5, ""), member(3, 7, "pending")];
     check(
         Count::Fixed(1),
         &members,
@@ -68,7 +69,12 @@ fn unready_and_newest_go_first() {
 
 #[test]
 fn what_stays_is_brought_back() {
-    let members = [member(0, 1, "stopped"), member(1, 1, "impaired"), member(2, 1, "stopping"), member(3, 1, "")];
+    let members = [
+        member(0, 1, "stopped"),
+        member(1, 1, "impaired"),
+        member(2, 1, "stopping"),
+        member(3, 1, ""),
+    ];
     check(
         Count::Fixed(4),
         &members,
@@ -112,7 +118,15 @@ fn machines_on_their_way_out_do_not_count() {
 
 fn any_member(slot: u32) -> impl Strategy<Value = Member> {
     let words = prop::sample::select(vec![
-        "", "unready", "stopped", "stopping", "impaired", "terminating", "pending", "old", "old unready",
+        "",
+        "unready",
+        "stopped",
+        "stopping",
+        "impaired",
+        "terminating",
+        "pending",
+        "old",
+        "old unready",
     ]);
     (words, 0_u64..5).prop_map(move |(words, launched_at)| member(slot, launched_at, words))
 }
@@ -135,7 +149,10 @@ fn carried_out(plan: &GroupPlan, observed: &[Member]) -> Vec<Member> {
     for step in &plan.steps {
         match step {
             Step::Start(id) | Step::Reboot(id) => {
-                members.iter_mut().filter(|m| m.id == *id).for_each(|m| m.state = InstanceState::Running);
+                members
+                    .iter_mut()
+                    .filter(|m| m.id == *id)
+                    .for_each(|m| m.state = InstanceState::Running);
             }
             Step::Remove { id, .. } => members.retain(|m| m.id != *id),
             Step::Launch { slots } => members.extend(slots.iter().map(|slot| Member {

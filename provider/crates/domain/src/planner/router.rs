@@ -47,7 +47,11 @@ mod tests {
             (Some(Stopped), vec![RouterStep::Start]),
             (Some(Terminating), vec![RouterStep::Launch]),
         ] {
-            assert_eq!(plan_router(state.map(|state| RouterObserved { state })), steps, "{state:?}");
+            assert_eq!(
+                plan_router(state.map(|state| RouterObserved { state })),
+                steps,
+                "{state:?}"
+            );
         }
     }
 }

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 
 /// Puts machines into slots: one that had a slot keeps it, the others get the lowest free slots,
 /// oldest first. A slot whose machine is gone is free.
-pub fn assign_slots(known: &BTreeMap<u32, String>, machines: &[Instance]) -> BTreeMap<u32, Instance> {
+pub fn assign_slots(
+    known: &BTreeMap<u32, String>,
+    machines: &[Instance],
+) -> BTreeMap<u32, Instance> {
     let slot_of: BTreeMap<&str, u32> =
         known.iter().map(|(slot, id)| (id.as_str(), *slot)).collect();
     let mut slots = BTreeMap::new();

@@ -26,7 +26,9 @@ impl<'de> Deserializer<'de> for ValueDeserializer {
             Value::List(elements) => {
                 visitor.visit_seq(Elements { index: 0, elements: elements.into_iter() })
             }
-            Value::Map(members) => visitor.visit_map(Members { members: members.into_iter(), value: None }),
+            Value::Map(members) => {
+                visitor.visit_map(Members { members: members.into_iter(), value: None })
+            }
         }
     }
 
@@ -132,7 +134,8 @@ impl<'de> MapAccess<'de> for Members {
         &mut self,
         seed: V,
     ) -> Result<V::Value, ConvertError> {
-        let (name, value) = self.value.take().ok_or_else(|| ConvertError::custom("a value without a key"))?;
+        let (name, value) =
+            self.value.take().ok_or_else(|| ConvertError::custom("a value without a key"))?;
         let read = seed.deserialize(ValueDeserializer(value));
         read.map_err(|error| error.inside(Step::Attribute(name)))
     }

@@ -32,7 +32,8 @@ fn check(
         let path = format!("{above}{name}");
         let mut chars = name.chars();
         let starts_well = chars.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_');
-        if !starts_well || !chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+        if !starts_well || !chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        {
             problems.push(format!("`{path}` is no attribute name"));
         }
         if attribute.description.is_empty() {
