@@ -1,6 +1,8 @@
 //! A whole provider with one resource, and its tests: the example that the crate's documentation
 //! refers to. The "cloud" is a map in memory.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use async_trait::async_trait;
 use plugin::testing::Harness;
 use plugin::{

@@ -3,10 +3,10 @@
 use super::model;
 use crate::error::{Doing, FailedMachine, Failure, Result};
 use crate::readiness::{self, RouterAccess, Worker};
-use crate::resources::service::{FoundService, router_access};
-use crate::session::{Session, key};
+use crate::resources::service::{FoundService, mark_live, router_access};
+use crate::session::Session;
 use cloud::{
-    Cloud, FleetKey, Instance, InstanceId, LaunchRequest, Offer, Phase, TagFilter, Tags,
+    Address, Cloud, FleetKey, Instance, InstanceId, LaunchRequest, Offer, Phase, TagFilter, Tags,
     launch_over_offers, tag,
 };
 use domain::catalogue;
@@ -25,6 +25,8 @@ pub(super) struct GroupAccess {
     id: GroupId,
     spec: GroupSpec,
     facts: ServiceFacts,
+    address: Address,
+    router_was_ready: bool,
     offers: Vec<Offer>,
 }
 
@@ -53,7 +55,8 @@ pub(super) async fn access(
             attribute: AttributePath::root("resources"),
         })?;
     let router = router_access(cloud, &id.service.fleet, facts.port, &address, instance);
-    Ok(GroupAccess { router, id: id.clone(), spec, facts, offers })
+    let router_was_ready = service.was_ready();
+    Ok(GroupAccess { router, id: id.clone(), spec, facts, address, router_was_ready, offers })
 }
 
 impl GroupAccess {
@@ -149,6 +152,9 @@ impl GroupAccess {
         }
         let what = format!("replica group {}", self.id);
         let outcome = readiness::workers(ctx, &self.router, &what, &workers, before).await?;
+        if !outcome.registered.is_empty() && !self.router_was_ready {
+            mark_live(&*self.router.cloud, &self.router.fleet, &self.address).await?;
+        }
         Ok(outcome.failed)
     }
 

@@ -10,7 +10,7 @@ use crate::diagnose;
 use crate::error::{Doing, Failure, Result};
 use crate::readiness;
 use crate::session::{Session, key};
-use cloud::{Address, AddressRequest, Cloud, Ingress, InstanceState, ObjectId, Phase, Tags, tag};
+use cloud::{Address, AddressRequest, Cloud, Ingress, InstanceState, Phase, Tags, tag};
 use domain::id::{FleetId, ImportPath, ServiceId, Uid};
 use domain::spec::{RouterSpec, ServiceFacts};
 use plugin::{Attr, AttributePath, Ctx, State};
@@ -89,7 +89,8 @@ pub(super) async fn read(session: &Session, state: &mut State<Service>) -> Resul
     state.save(&service);
     if let Some(address) = &found.address {
         let workers = u32::try_from(found.workers.len()).unwrap_or(u32::MAX);
-        remember(state, found.was_ready(), address, workers);
+        let live = found.was_ready() || says_ready(session, &id, &found).await?;
+        remember(state, live, address, workers);
     }
     Ok(())
 }
@@ -229,6 +230,17 @@ async fn claim(session: &Session, fleet: &FleetId, name: &str) -> Result<Service
     }
     let random = uuid::Uuid::new_v4().as_u64_pair().0;
     Ok(ServiceId { fleet: fleet.clone(), name: name.to_owned(), uid: Uid::from_random(random) })
+}
+
+/// A router whose creation did not wait for it says on its console whether it has become healthy.
+async fn says_ready(session: &Session, id: &ServiceId, found: &FoundService) -> Result<bool> {
+    let Some(router) = &found.router else { return Ok(false) };
+    let cloud = session.cloud(id.fleet.cloud).await?;
+    let console = cloud
+        .console(&key(&id.fleet), &router.id)
+        .await
+        .doing(id.fleet.cloud, || format!("read the console of {}", router.id))?;
+    Ok(domain::console::latest_state(&console.text).is_some_and(|state| state.is_ready()))
 }
 
 /// What is not as it was made: object → finding.

@@ -8,7 +8,7 @@ mod record;
 mod router;
 
 pub(crate) use find::{FoundService, find_by_id};
-pub(crate) use router::{access as router_access, endpoint as router_endpoint};
+pub(crate) use router::{access as router_access, endpoint as router_endpoint, mark_live};
 
 use crate::diagnose;
 use crate::session::Session;

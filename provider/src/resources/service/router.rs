@@ -5,7 +5,7 @@ use crate::error::{Doing, Failure, Result};
 use crate::readiness::RouterAccess;
 use crate::session::key;
 use cloud::{
-    Address, Cloud, Instance, InstanceState, LaunchRequest, ObjectId, Phase, Tags,
+    Address, Cloud, FleetKey, Instance, LaunchRequest, ObjectId, Phase, Tags,
     launch_over_offers, tag,
 };
 use domain::catalogue;
@@ -113,6 +113,15 @@ pub(super) async fn mark(
         .tag(&key(fleet), &objects, &tags)
         .await
         .doing(fleet.cloud, || format!("mark service {id} as ready"))
+}
+
+/// Its workers have registered, so it was healthy, whether or not its own creation waited for that.
+pub(crate) async fn mark_live(cloud: &dyn Cloud, fleet: &FleetKey, address: &Address) -> Result<()> {
+    let tags = Tags::from([(tag::READY_AT.to_owned(), now())]);
+    cloud
+        .tag(fleet, &[ObjectId::Address(address.id.clone())], &tags)
+        .await
+        .doing(cloud.name(), || format!("mark the router at {} as live", address.ip))
 }
 
 /// How its watchers reach it.
