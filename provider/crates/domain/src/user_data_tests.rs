@@ -3,6 +3,7 @@ use crate::sample;
 use crate::spec::WorkerRole;
 use cloud::CloudName;
 use expect_test::expect;
+use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// The smallest limit of the clouds: EC2's.
@@ -276,4 +277,39 @@ fn only_this_release_s_scripts_can_be_given() {
         &sample::offer(CloudName::Aws, &spec),
     );
     assert_eq!(error, Err(UserDataError::ScriptVersion(SCRIPT_VERSION + 1)));
+}
+
+/// One line of any text that may stand in a variable or an argument.
+fn any_line() -> impl Strategy<Value = String> {
+    any::<String>()
+        .prop_map(|text| text.chars().filter(|c| environment::is_printable(*c)).collect())
+}
+
+proptest! {
+    #[test]
+    fn whatever_users_write_comes_back_and_never_leaves_base64(
+        env in prop::collection::btree_map("[A-Z_][A-Z0-9_]{0,6}", any_line(), 0..4),
+        args in prop::collection::vec(any_line(), 0..4),
+        command in any::<String>().prop_map(|text| format!("true {}", text.replace('\0', ""))),
+    ) {
+        let mut spec = sample::group("custom", WorkerRole::Decode, None);
+        spec.env = env.clone();
+        spec.engine.args = args.clone();
+        spec.engine.commands = vec![command.clone()];
+        let data = worker(&spec, CloudName::Local);
+        prop_assert_eq!(parse_worker(data.bytes()).unwrap(), spec);
+        let script = content(&data, "/etc/disagg/commands").unwrap();
+        prop_assert_eq!(script, format!("#!/bin/bash\nset -eo pipefail\n{command}\n"));
+        let variables = content(&data, "/etc/disagg/env").unwrap();
+        let variables = environment::decode(&variables).unwrap();
+        prop_assert!(env.iter().all(|(name, value)| variables.get(name) == Some(value)));
+
+        let mut router = sample::router(CloudName::Local);
+        router.args = args.clone();
+        let data = router_user_data(&router, sample::ROUTER_IP).unwrap();
+        prop_assert_eq!(parse_router(data.bytes()).unwrap(), router);
+        let lines = content(&data, "/etc/disagg/frontend.args").unwrap();
+        let lines: Vec<&str> = lines.split_terminator('\n').collect();
+        prop_assert_eq!(&lines[lines.len() - args.len()..], &args[..]);
+    }
 }
