@@ -1,0 +1,110 @@
+//! What is left of machines that are gone: done with whenever somebody looks, so that nothing
+//! depends on the process that asked for the end to have lived to see it.
+
+use crate::LocalCloud;
+use crate::error::StateError;
+use crate::machine_directory::{Desired, Life, MachineDirectory};
+use crate::processes::{self, Handle};
+use crate::store::{self, Change};
+use rustix::process::Signal;
+use std::fs;
+
+/// Removes every machine that is gone for good, and asks those that should go and do not know it.
+pub(crate) async fn collect(cloud: &LocalCloud, change: &Change) -> Result<(), StateError> {
+    for machine in cloud.store.list_machines()? {
+        let Some(record) = machine.record()? else {
+            remove(&machine, change).await?;
+            continue;
+        };
+        match (record.desired, machine.life()?) {
+            (Desired::Up, Life::Dead) | (Desired::Terminated, Life::NotStarted | Life::Dead) => {
+                tracing::debug!(machine = machine.id(), desired = ?record.desired, "removing what is left");
+                remove(&machine, change).await?;
+            }
+            (Desired::Terminated | Desired::Stopped, Life::Alive(_)) => signal(&machine, Signal::TERM)?,
+            // One that is starting reads its record once it has started.
+            (Desired::Terminated | Desired::Stopped, Life::Starting)
+            | (Desired::Stopped, Life::NotStarted | Life::Dead)
+            | (Desired::Up, Life::NotStarted | Life::Starting | Life::Alive(_)) => {}
+        }
+    }
+    remove_unfinished(cloud, change)
+}
+
+/// Like [`collect`], when nobody else is at it.
+pub(crate) async fn collect_if_idle(cloud: &LocalCloud) -> Result<(), StateError> {
+    if needed(cloud)?
+        && let Some(change) = cloud.store.try_change()?
+    {
+        collect(cloud, &change).await?;
+    }
+    Ok(())
+}
+
+/// Ends a dead machine's processes and removes its directory. The name goes first and at once: a
+/// directory half removed is never taken for a machine.
+pub(crate) async fn remove(machine: &MachineDirectory, _: &Change) -> Result<(), StateError> {
+    end_processes(machine).await?;
+    let gone = machine.path().with_file_name(format!(".gone-{}", machine.id()));
+    fs::rename(machine.path(), &gone).map_err(StateError::io("remove", machine.path()))?;
+    store::remove_directory(&machine.memory())?;
+    store::remove_directory(&gone)
+}
+
+/// Kills whatever still runs in a machine whose supervisor is dead.
+pub(crate) async fn end_processes(machine: &MachineDirectory) -> Result<(), StateError> {
+    processes::kill_all(|| members(machine))
+        .await
+        .map_err(StateError::io("end the processes of", machine.path()))
+}
+
+/// The processes of a machine's units; not its supervisor.
+pub(crate) fn members(machine: &MachineDirectory) -> std::io::Result<Vec<Handle>> {
+    processes::with_variable(&format!("{}={}", crate::machine::MACHINE_VARIABLE, machine.id()))
+}
+
+/// Sends a signal to a machine's supervisor; one that is dead does not mind.
+pub(crate) fn signal(machine: &MachineDirectory, signal: Signal) -> Result<(), StateError> {
+    if let Life::Alive(status) = machine.life()? {
+        let failed = StateError::io("signal the supervisor of", machine.path());
+        let signalled = (|| {
+            if status.kernel_boot_id != processes::kernel_boot_id()? {
+                return Ok(());
+            }
+            match Handle::open_started_at(status.pid, status.start_time)? {
+                Some(handle) => handle.signal(signal),
+                None => Ok(()),
+            }
+        })();
+        signalled.map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Whether there is anything for [`collect`] to do, told without a lock.
+fn needed(cloud: &LocalCloud) -> Result<bool, StateError> {
+    for machine in cloud.store.list_machines()? {
+        let Some(record) = machine.record()? else { return Ok(true) };
+        match (record.desired, machine.life()?) {
+            (Desired::Up, Life::Dead)
+            | (Desired::Terminated, Life::NotStarted | Life::Dead) => return Ok(true),
+            // Its supervisor may never have heard of it; a second signal does no harm.
+            (Desired::Terminated | Desired::Stopped, Life::Alive(_)) => return Ok(true),
+            _ => {}
+        }
+    }
+    Ok(false)
+}
+
+/// Directories that a launch or a removal did not get done with. They carry no id that anything
+/// refers to.
+fn remove_unfinished(cloud: &LocalCloud, _: &Change) -> Result<(), StateError> {
+    let machines = cloud.store.machines();
+    for entry in fs::read_dir(&machines).map_err(StateError::io("list", &machines))? {
+        let path = entry.map_err(StateError::io("list", &machines))?.path();
+        if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+            store::remove_directory(&path)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! `local …`: the machines of a local cloud, for people. It is what users break things with.
+
+use crate::{LocalCloud, LocalConfig};
+use cloud::{Instance, InstanceId, tag};
+use serde_json::json;
+use std::{
+    error::Error,
+    ffi::OsString,
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+const HELP: &str = "\
+The machines of the local cloud: look at them, and break them to see what Terraform makes of it.
+
+Usage: terraform-provider-disagg local COMMAND [ID] [OPTION]...
+
+Look:
+  list           every machine: id, state, address, service, group (--json: with all tags)
+  console ID     what the machine wrote to its serial console
+  journal ID     everything its units printed
+
+Break and mend:
+  stop ID        power it off; its disk and its address are kept, the next apply starts it
+  lose ID        kill it at once and remove it, as when its host burns down
+  cut ID         cut it off from the network: its processes are stopped with SIGSTOP, so that
+                 connections stay open and nobody answers; the machine is then `impaired`
+  heal ID        mend what `cut` cut
+
+Options:
+  --state-directory DIRECTORY
+                 the provider's `local.state_directory`; without it $DISAGG_STATE_DIRECTORY, or
+                 disagg/local in the user's state directory ($XDG_STATE_HOME, ~/.local/state)
+  --json         the list as JSON
+  --help         this text
+
+More faults are switched on by a file `faults.json` in the state directory; it is read at every
+launch, and each of its entries may be left out:
+  {
+    \"no_capacity\":  { \"gpu\": \"H200\", \"group\": \"decode\", \"after\": 1 },
+    \"slow_boot\":    \"2s\",
+    \"boot_failure\": { \"group\": \"decode\", \"first\": 1, \"program\": \"/opt/disagg/engine\" }
+  }
+no_capacity: the zone has no more than `after` such machines. slow_boot: so long until a machine
+looks at its user data. boot_failure: the program is broken on the first machines of a launch.
+";
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Arguments {
+    command: Command,
+    state_directory: Option<PathBuf>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    Help,
+    List { json: bool },
+    Console(InstanceId),
+    Journal(InstanceId),
+    Stop(InstanceId),
+    Lose(InstanceId),
+    Cut(InstanceId),
+    Heal(InstanceId),
+}
+
+/// Runs `local` with the arguments after that word.
+pub fn local_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            // Nothing is left to be done about an error output that is closed.
+            let _ = writeln!(io::stderr(), "{usage}; see `local --help`");
+            return ExitCode::from(2);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = runtime
+        .map_err(Box::<dyn Error>::from)
+        .and_then(|runtime| runtime.block_on(run(arguments, &mut io::stdout())));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut text = error.to_string();
+            let mut cause = error.source();
+            while let Some(below) = cause {
+                text = format!("{text}: {below}");
+                cause = below.source();
+            }
+            let _ = writeln!(io::stderr(), "{text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, String> {
+    let mut words = Vec::new();
+    let mut state_directory = None;
+    let (mut json, mut help) = (false, false);
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        match argument.to_str() {
+            Some("--state-directory") => {
+                let directory = arguments.next().ok_or("`--state-directory` needs a directory")?;
+                state_directory = Some(PathBuf::from(directory));
+            }
+            Some("--json") => json = true,
+            Some("--help" | "-h") => help = true,
+            Some(word) if !word.starts_with('-') => words.push(word.to_owned()),
+            _ => return Err(format!("`{}` is no option", argument.display())),
+        }
+    }
+    let command = if help || words.is_empty() { Command::Help } else { command(&words, json)? };
+    Ok(Arguments { command, state_directory })
+}
+
+fn command(words: &[String], json: bool) -> Result<Command, String> {
+    let words = words.iter().map(String::as_str).collect::<Vec<_>>();
+    let id = |id: &str| InstanceId(id.to_owned());
+    match words[..] {
+        ["help"] => Ok(Command::Help),
+        ["list"] => Ok(Command::List { json }),
+        [command, ..] if json => Err(format!("`{command}` has no `--json`")),
+        ["console", machine] => Ok(Command::Console(id(machine))),
+        ["journal", machine] => Ok(Command::Journal(id(machine))),
+        ["stop", machine] => Ok(Command::Stop(id(machine))),
+        ["lose", machine] => Ok(Command::Lose(id(machine))),
+        ["cut", machine] => Ok(Command::Cut(id(machine))),
+        ["heal", machine] => Ok(Command::Heal(id(machine))),
+        [command @ ("console" | "journal" | "stop" | "lose" | "cut" | "heal")] => {
+            Err(format!("`{command}` needs the id of a machine"))
+        }
+        [command, ..] => Err(format!("`{command}` with these arguments is no command")),
+        [] => Ok(Command::Help),
+    }
+}
+
+async fn run(arguments: Arguments, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+    if arguments.command == Command::Help {
+        return Ok(out.write_all(HELP.as_bytes())?);
+    }
+    let cloud = LocalCloud::open(LocalConfig::from_environment(arguments.state_directory, None))?;
+    match arguments.command {
+        Command::Help => {}
+        Command::List { json: true } => {
+            let machines = cloud.machines().await?;
+            let list = machines.iter().map(as_json).collect::<Vec<_>>();
+            writeln!(out, "{:#}", serde_json::Value::Array(list))?;
+        }
+        Command::List { json: false } => write_table(out, &cloud.machines().await?)?,
+        Command::Console(id) => out.write_all(&fs::read(cloud.logs(&id)?.0)?)?,
+        Command::Journal(id) => out.write_all(&fs::read(cloud.logs(&id)?.1)?)?,
+        Command::Stop(id) => cloud.stop(&id).await?,
+        Command::Lose(id) => cloud.lose(&id).await?,
+        Command::Cut(id) => cloud.cut(&id).await?,
+        Command::Heal(id) => cloud.heal(&id).await?,
+    }
+    Ok(())
+}
+
+fn as_json(machine: &Instance) -> serde_json::Value {
+    json!({
+        "id": machine.id,
+        "state": machine.state,
+        "address": machine.ip,
+        "instance_type": machine.instance_type,
+        "launched_at": machine.launched_at,
+        "tags": machine.tags,
+    })
+}
+
+fn write_table(out: &mut impl Write, machines: &[Instance]) -> io::Result<()> {
+    let header = ["ID", "STATE", "ADDRESS", "SERVICE", "GROUP"].map(str::to_owned);
+    let rows = machines.iter().map(|machine| {
+        let tag = |key: &str| machine.tags.get(key).cloned().unwrap_or_else(|| "-".to_owned());
+        let address = machine.ip.map_or_else(|| "-".to_owned(), |ip| ip.to_string());
+        let state = machine.state.to_string();
+        [machine.id.to_string(), state, address, tag(tag::SERVICE), tag(tag::GROUP)]
+    });
+    let rows = std::iter::once(header).chain(rows).collect::<Vec<_>>();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
+    let widths: [usize; 5] = std::array::from_fn(width);
+    for row in &rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cloud::{InstanceState, Tags};
+    use expect_test::expect;
+
+    #[test]
+    fn arguments_are_checked() {
+        let check = |line: &str| parse(line.split_whitespace().map(OsString::from));
+        let m = || InstanceId("m-1".to_owned());
+        for (line, command) in [
+            ("", Command::Help),
+            ("stop --help", Command::Help),
+            ("list", Command::List { json: false }),
+            ("--json list", Command::List { json: true }),
+            ("console m-1", Command::Console(m())),
+            ("lose m-1", Command::Lose(m())),
+        ] {
+            assert_eq!(check(line).unwrap().command, command, "{line}");
+        }
+        assert_eq!(
+            check("cut m-1 --state-directory /d"),
+            Ok(Arguments { command: Command::Cut(m()), state_directory: Some("/d".into()) })
+        );
+        let errors = ["stop", "burn m-1", "stop m-1 m-2", "stop m-1 --json", "list --all", "list --state-directory"]
+            .map(|line| check(line).unwrap_err());
+        expect![[r#"
+            `stop` needs the id of a machine
+            `burn` with these arguments is no command
+            `stop` with these arguments is no command
+            `stop` has no `--json`
+            `--all` is no option
+            `--state-directory` needs a directory"#]]
+        .assert_eq(&errors.join("\n"));
+    }
+
+    #[test]
+    fn the_list_is_a_table() {
+        let machine = |id: &str, group: Option<&str>| Instance {
+            id: InstanceId(id.to_owned()),
+            state: InstanceState::Running,
+            ip: Some(std::net::Ipv4Addr::new(127, 64, 0, 10).into()),
+            instance_type: "cpu".to_owned(),
+            zone: "local-a".to_owned(),
+            launched_at: 0,
+            tags: [Some((tag::SERVICE, "glm@1a2b3c4d")), group.map(|group| (tag::GROUP, group))]
+                .into_iter()
+                .flatten()
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect::<Tags>(),
+        };
+        let mut out = Vec::new();
+        write_table(&mut out, &[machine("m-1", None), machine("m-22", Some("prefill"))]).unwrap();
+        expect![[r#"
+            ID    STATE    ADDRESS      SERVICE       GROUP
+            m-1   running  127.64.0.10  glm@1a2b3c4d  -
+            m-22  running  127.64.0.10  glm@1a2b3c4d  prefill
+        "#]]
+        .assert_eq(&String::from_utf8(out).unwrap());
+    }
+}

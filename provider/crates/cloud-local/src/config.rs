@@ -1,0 +1,76 @@
+//! What the local cloud must be told: directories, the program its machines run, and where
+//! `env://` secrets come from.
+
+use std::{env, fmt, path::PathBuf, sync::Arc};
+
+/// The configuration of one local cloud.
+#[derive(Clone)]
+pub struct LocalConfig {
+    /// Where fleets, addresses and machines live; two clouds with two directories know nothing of
+    /// each other.
+    pub state_directory: PathBuf,
+    /// Where Dynamo, etcd, NATS and models are kept, shared by every machine of the user.
+    pub cache_directory: PathBuf,
+    /// The program a machine runs: it must hand its arguments to [`machine_main`](crate::machine_main)
+    /// when the first is `machine`.
+    pub machine_binary: PathBuf,
+    /// The file by which the clouds of this computer share out loopback addresses.
+    pub address_registry: PathBuf,
+    /// Whether machines take a user and mount namespace, where the kernel lets them, for a hosts
+    /// file of their own.
+    pub namespaces: bool,
+    /// The value of an environment variable that an `env://` secret names.
+    pub secrets: SecretLookup,
+}
+
+/// Looks an environment variable up.
+pub type SecretLookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+impl LocalConfig {
+    /// The usual configuration: the given directories, else those of `DISAGG_STATE_DIRECTORY` and
+    /// `DISAGG_CACHE_DIRECTORY`, else those of the XDG base directories.
+    /// `DISAGG_LOCAL_NAMESPACES=off` turns namespaces off.
+    pub fn from_environment(
+        state_directory: Option<PathBuf>,
+        cache_directory: Option<PathBuf>,
+    ) -> Self {
+        Self {
+            state_directory: state_directory
+                .or_else(|| directory("DISAGG_STATE_DIRECTORY"))
+                .unwrap_or_else(|| of_user("XDG_STATE_HOME", ".local/state").join("disagg/local")),
+            cache_directory: cache_directory
+                .or_else(|| directory("DISAGG_CACHE_DIRECTORY"))
+                .unwrap_or_else(|| of_user("XDG_CACHE_HOME", ".cache").join("disagg")),
+            // Also right when the file was replaced or removed since this process started.
+            machine_binary: PathBuf::from("/proc/self/exe"),
+            address_registry: PathBuf::from("/var/tmp/disagg-local-addresses"),
+            namespaces: env::var_os("DISAGG_LOCAL_NAMESPACES").is_none_or(|value| value != "off"),
+            secrets: Arc::new(|name| env::var(name).ok()),
+        }
+    }
+}
+
+impl fmt::Debug for LocalConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalConfig")
+            .field("state_directory", &self.state_directory)
+            .field("cache_directory", &self.cache_directory)
+            .field("machine_binary", &self.machine_binary)
+            .field("namespaces", &self.namespaces)
+            .finish_non_exhaustive()
+    }
+}
+
+fn directory(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// A base directory of the user; a user without a home gets one that outlives a reboot.
+fn of_user(variable: &str, below_home: &str) -> PathBuf {
+    directory(variable).filter(|path| path.is_absolute()).unwrap_or_else(|| {
+        let user = rustix::process::getuid().as_raw();
+        directory("HOME")
+            .unwrap_or_else(|| PathBuf::from(format!("/var/tmp/disagg-{user}")))
+            .join(below_home)
+    })
+}

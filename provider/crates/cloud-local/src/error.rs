@@ -1,0 +1,78 @@
+//! From what can go wrong on this machine to what the contract calls it.
+
+use cloud::{CloudError, ErrorKind};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// The state directory could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StateError {
+    #[error("cannot {doing} {}", path.display())]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error("{} is not what this version of the provider writes", path.display())]
+    Malformed { path: PathBuf, source: serde_json::Error },
+    #[error(
+        "the state directory {} was written by a newer version of the provider (format {found}; \
+         this one knows {known})",
+        path.display()
+    )]
+    Newer { path: PathBuf, found: u32, known: u32 },
+}
+
+impl StateError {
+    /// For `map_err`: what was being done, to which file.
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { doing, path: path.to_owned(), source }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Io { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    ErrorKind::PermissionDenied
+                }
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    ErrorKind::QuotaExceeded
+                }
+                _ => ErrorKind::Other,
+            },
+            Self::Malformed { .. } | Self::Newer { .. } => ErrorKind::InvalidRequest,
+        }
+    }
+}
+
+/// Names the call of the contract that an error ended.
+pub(crate) trait During<T> {
+    fn during(self, operation: &'static str) -> cloud::Result<T>;
+}
+
+impl<T> During<T> for Result<T, StateError> {
+    fn during(self, operation: &'static str) -> cloud::Result<T> {
+        self.map_err(|error| {
+            let kind = error.kind();
+            let message = error.to_string();
+            let mut cloud_error = CloudError::new(kind, operation, message);
+            // The sentence is the message already; only what is below it is news.
+            cloud_error.source = match error {
+                StateError::Io { source, .. } => Some(Box::new(source)),
+                StateError::Malformed { source, .. } => Some(Box::new(source)),
+                StateError::Newer { .. } => None,
+            };
+            cloud_error
+        })
+    }
+}
+
+/// A request that names something that is not there.
+pub(crate) fn absent(operation: &'static str, what: &str, name: &str) -> CloudError {
+    CloudError::new(ErrorKind::InvalidRequest, operation, format!("there is no such {what}"))
+        .object(name)
+        .code("NotFound")
+}
+
+/// A request that is wrong in itself.
+pub(crate) fn invalid(operation: &'static str, message: impl Into<String>) -> CloudError {
+    CloudError::new(ErrorKind::InvalidRequest, operation, message).code("InvalidRequest")
+}

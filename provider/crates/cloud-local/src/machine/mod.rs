@@ -1,0 +1,103 @@
+//! A machine, from the inside: a process of the provider's own binary that does for its units what
+//! a VM's kernel, cloud-init and systemd would.
+//!
+//! What it deliberately does not do: come back by itself after it was killed, or know what its
+//! units are for.
+
+mod cloud_config;
+mod environment;
+mod logs;
+mod namespace;
+mod root;
+mod service;
+mod supervisor;
+mod unit;
+
+pub(crate) use cloud_config::CloudConfig;
+#[cfg(test)]
+pub(crate) use cloud_config::tests::user_data;
+pub(crate) use logs::log_tail;
+
+use crate::machine_directory::MachineDirectory;
+use std::{
+    ffi::OsString,
+    fs, io,
+    io::Write,
+    os::{
+        fd::{FromRawFd, OwnedFd, RawFd},
+        unix::process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+/// Marks every process of a machine's units, with the machine's id.
+pub(crate) const MACHINE_VARIABLE: &str = "DISAGG_MACHINE";
+const ROOT_VARIABLE: &str = "DISAGG_ROOT";
+const IP_VARIABLE: &str = "DISAGG_IP";
+
+const SUPERVISE: &str = "--supervise";
+
+/// Runs `machine DIRECTORY`, with the arguments after that word: starts the machine's supervisor as
+/// nobody's child and ends. It is the local cloud that calls this; secrets come on the standard
+/// input.
+pub fn machine_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = arguments.into_iter().collect::<Vec<_>>();
+    let result = match &arguments[..] {
+        [directory] => detach(Path::new(directory)).map_err(Into::into),
+        [flag, directory] if flag == SUPERVISE => supervise(PathBuf::from(directory)),
+        _ => Err("this command is the local cloud's own; it takes a machine's directory".into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut text = error.to_string();
+            let mut cause = error.source();
+            while let Some(below) = cause {
+                text = format!("{text}: {below}");
+                cause = below.source();
+            }
+            // The standard error is the machine's own log; there is nowhere else to go.
+            let _ = writeln!(io::stderr(), "{text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The second of the two processes between the launching one and the machine: when this one ends,
+/// its child belongs to nobody.
+fn detach(directory: &Path) -> io::Result<()> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("disagg").arg("machine").arg(SUPERVISE).arg(directory);
+    command.spawn().map(drop)
+}
+
+fn supervise(directory: PathBuf) -> Result<(), Box<dyn std::error::Error>> {
+    close_inherited_descriptors()?;
+    rustix::process::setsid()?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    // One thread: a user namespace can be entered by no other process, and a child whose parent's
+    // thread ends dies with it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(supervisor::run(MachineDirectory::new(directory)))
+}
+
+/// Whatever the launching process had open is not this one's business, and some of it (a lock, a
+/// pipe to Terraform) must not be kept open by it.
+fn close_inherited_descriptors() -> io::Result<()> {
+    let mut descriptors = Vec::<RawFd>::new();
+    for entry in fs::read_dir("/proc/self/fd")? {
+        let name = entry?.file_name();
+        descriptors.extend(name.to_str().and_then(|name| name.parse::<RawFd>().ok()));
+    }
+    for descriptor in descriptors.into_iter().filter(|descriptor| *descriptor > 2) {
+        // The one that the list was read from is closed already.
+        if fs::symlink_metadata(format!("/proc/self/fd/{descriptor}")).is_err() {
+            continue;
+        }
+        #[expect(unsafe_code, reason = "only the kernel knows who opened these")]
+        // SAFETY: nothing has been opened by this process yet, so nothing in it owns them.
+        drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+    }
+    Ok(())
+}

@@ -1,0 +1,327 @@
+//! The process that is a machine: boots it, keeps its units running, stops it, and is the only
+//! parent its processes ever have.
+
+use super::logs::Logs;
+use super::namespace;
+use super::root::{self, BootError};
+use super::service::{Service, Surroundings};
+use super::{IP_VARIABLE, MACHINE_VARIABLE, ROOT_VARIABLE};
+use crate::cleanup;
+use crate::machine_directory::{Desired, MachineDirectory, MachineRecord, Status};
+use crate::processes;
+use crate::secrets::Secrets;
+use crate::simulate;
+use crate::spawn::ALIVE;
+use crate::store;
+use rustix::process::getpid;
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinSet,
+    time::Instant,
+};
+
+/// A machine that is up or about to be.
+#[derive(Debug)]
+struct Supervisor {
+    machine: MachineDirectory,
+    record: MachineRecord,
+    status: Status,
+    secrets: Secrets,
+    logs: Arc<Logs>,
+    signals: Signals,
+    /// Tasks that read the output of units.
+    readers: JoinSet<()>,
+    _alive: File,
+}
+
+#[derive(Debug)]
+struct Signals {
+    terminate: Signal,
+    hangup: Signal,
+    child: Signal,
+    /// What a launching process may have told to be ignored: with a handler of our own, units get
+    /// the default again.
+    _others: Vec<Signal>,
+}
+
+/// How the time of being up ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    PowerOff,
+    Reboot,
+}
+
+/// Runs the machine until it is powered off. Reads its secrets from the standard input.
+pub(super) async fn run(machine: MachineDirectory) -> Result<(), Box<dyn Error>> {
+    // Before anything else: whoever launches waits for no more than this.
+    let mut secrets = Vec::new();
+    io::stdin().read_to_end(&mut secrets)?;
+    let secrets = serde_json::from_slice(&secrets)?;
+
+    let Some(alive) = take_life(&machine).await? else {
+        // Another supervisor was faster: the machine is alive.
+        io::stdout().write_all(ALIVE.as_bytes())?;
+        return Ok(());
+    };
+    let record = machine.record()?.filter(|record| record.desired == Desired::Up);
+    let record = record.ok_or("the machine is not to be up any more")?;
+    let signals = Signals::new()?;
+    rustix::process::set_child_subreaper(Some(getpid()))?;
+    let this = processes::stat(getpid()).ok_or("this process is not in /proc")?;
+    let status = Status {
+        pid: getpid().as_raw_pid(),
+        start_time: this.start_time,
+        kernel_boot_id: processes::kernel_boot_id()?,
+        booted: false,
+    };
+    store::write_json(&machine.status_path(), &status)?;
+    // A launching process that is gone meanwhile does not wait for the word.
+    let _ = io::stdout().write_all(ALIVE.as_bytes());
+    leave_standard_streams()?;
+
+    root::prepare(&machine, &record)?;
+    let logs = Arc::new(Logs::open(&machine.journal(), &machine.console())?);
+    if record.namespaces
+        && let Err(error) = namespace::enter(&machine.root().join("etc/hosts"))
+    {
+        let line = format!("no hosts file of its own: the kernel gives no namespace: {error}");
+        logs.journal("machine", line.as_bytes());
+    }
+    let supervisor = Supervisor {
+        machine,
+        record,
+        status,
+        secrets,
+        logs,
+        signals,
+        readers: JoinSet::new(),
+        _alive: alive,
+    };
+    supervisor.live().await
+}
+
+impl Supervisor {
+    async fn live(mut self) -> Result<(), Box<dyn Error>> {
+        // Whoever asked for the end before the status was there could not signal us.
+        let mut end = if self.desired()? == Some(Desired::Up) { End::Reboot } else { End::PowerOff };
+        while end == End::Reboot {
+            end = self.boot().await?;
+        }
+        self.end_stragglers().await?;
+        match self.desired()? {
+            Some(Desired::Terminated) | None => {
+                store::remove_directory(&self.machine.memory())?;
+                store::remove_directory(&self.machine.root())?;
+            }
+            Some(Desired::Stopped | Desired::Up) => {
+                store::remove_directory(&self.machine.memory())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One boot, from its beginning to its end.
+    async fn boot(&mut self) -> Result<End, Box<dyn Error>> {
+        self.set_booted(false)?;
+        root::prepare(&self.machine, &self.record)?;
+        let boot_id = fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().to_owned();
+        self.logs.journal("machine", format!("boot {boot_id}").as_bytes());
+        if let Some(end) = self.delay(Duration::from_millis(self.record.boot_delay_ms)).await {
+            return Ok(end);
+        }
+        let root = self.machine.root();
+        let units = root::first_boot(&self.machine, &self.record)
+            .and_then(|()| root::enabled_units(&root))
+            .unwrap_or_else(|error| {
+                self.report(&boot_id, &error);
+                Vec::new()
+            });
+        self.set_booted(true)?;
+        let mut services: Vec<_> = units.into_iter().map(Service::new).collect();
+        let (logs, cut) = (Arc::clone(&self.logs), self.machine.cut());
+        let around = Surroundings {
+            root: &root,
+            logs: &logs,
+            environment: self.environment(&boot_id, &root),
+            cut: &cut,
+        };
+        let end = self.serve(&mut services, &around).await?;
+        self.set_booted(false)?;
+        self.stop(&mut services, &around).await?;
+        self.end_stragglers().await?;
+        Ok(end)
+    }
+
+    /// Keeps the units running until the machine is to go down.
+    async fn serve(
+        &mut self,
+        services: &mut [Service],
+        around: &Surroundings<'_>,
+    ) -> io::Result<End> {
+        loop {
+            for service in &mut *services {
+                service.start_if_due(around, &mut self.readers);
+            }
+            let due = services.iter().filter_map(Service::due).min();
+            tokio::select! {
+                biased;
+                _ = self.signals.terminate.recv() => return Ok(End::PowerOff),
+                _ = self.signals.hangup.recv() => return Ok(End::Reboot),
+                _ = self.signals.child.recv() => reap(services, around).await?,
+                Some(_) = self.readers.join_next() => {}
+                () = until(due) => {}
+            }
+        }
+    }
+
+    /// Stops every unit, each in its own time at most.
+    async fn stop(
+        &mut self,
+        services: &mut [Service],
+        around: &Surroundings<'_>,
+    ) -> Result<(), Box<dyn Error>> {
+        store::remove(&self.machine.cut())?;
+        for service in &mut *services {
+            service.stop()?;
+        }
+        // A simulated cut has stopped more than units know.
+        simulate::continue_members(&self.machine)?;
+        while !services.iter().all(Service::is_stopped) {
+            let due = services.iter().filter_map(Service::due).min();
+            tokio::select! {
+                _ = self.signals.child.recv() => reap(services, around).await?,
+                () = until(due) => {
+                    services.iter_mut().try_for_each(|service| service.kill_if_due(around))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Kills whatever is left of this machine, and takes note of its last words.
+    async fn end_stragglers(&mut self) -> io::Result<()> {
+        processes::kill_all(|| {
+            let mut found = cleanup::members(&self.machine)?;
+            found.extend(processes::descendants_or_session(getpid())?);
+            Ok(found)
+        })
+        .await?;
+        while processes::reap()?.is_some() {}
+        // A pipe that nobody writes to any more ends at once; one that went elsewhere may not.
+        let read = async { while self.readers.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(1), read).await;
+        self.readers.abort_all();
+        Ok(())
+    }
+
+    /// Lets time pass, unless the machine is to go down before.
+    async fn delay(&mut self, delay: Duration) -> Option<End> {
+        tokio::select! {
+            biased;
+            _ = self.signals.terminate.recv() => Some(End::PowerOff),
+            _ = self.signals.hangup.recv() => Some(End::Reboot),
+            () = tokio::time::sleep(delay) => None,
+        }
+    }
+
+    /// Tells the console that the user data came to nothing, as a boot script tells a failure.
+    fn report(&self, boot_id: &str, error: &BootError) {
+        let mut lines = vec![format!(
+            "disagg-state boot={boot_id} role=unknown status=failed phase=user-data attempts=1 code=1"
+        )];
+        let mut cause = Some(error as &dyn Error);
+        while let Some(error) = cause {
+            lines.push(format!("disagg-log {}", error.to_string().replace('\n', " ")));
+            cause = error.source();
+        }
+        lines.push("disagg-end".to_owned());
+        for line in lines {
+            self.logs.journal("machine", line.as_bytes());
+            self.logs.console(line.as_bytes());
+        }
+    }
+
+    fn environment(&self, boot_id: &str, root: &Path) -> BTreeMap<String, String> {
+        let mut environment = self.secrets.variables().clone();
+        let root = root.to_string_lossy();
+        environment.extend(
+            [
+                (MACHINE_VARIABLE, self.record.id.clone()),
+                (ROOT_VARIABLE, root.clone().into_owned()),
+                (IP_VARIABLE, self.record.ip.to_string()),
+                ("DISAGG_BOOT_ID", boot_id.to_owned()),
+                ("HOME", format!("{root}/root")),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        environment
+    }
+
+    fn set_booted(&mut self, booted: bool) -> Result<(), crate::error::StateError> {
+        self.status.booted = booted;
+        store::write_json(&self.machine.status_path(), &self.status)
+    }
+
+    /// What the machine should be doing; nothing when its record is gone.
+    fn desired(&self) -> Result<Option<Desired>, crate::error::StateError> {
+        Ok(self.machine.record()?.map(|record| record.desired))
+    }
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let others = [SignalKind::interrupt(), SignalKind::quit(), SignalKind::alarm()];
+        let others = others.into_iter().chain([SignalKind::user_defined1(), SignalKind::user_defined2()]);
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            child: signal(SignalKind::child())?,
+            _others: others.map(signal).collect::<io::Result<_>>()?,
+        })
+    }
+}
+
+/// Takes the lock that means life. Whoever looks whether we live holds it for a moment; another
+/// supervisor keeps it.
+async fn take_life(machine: &MachineDirectory) -> io::Result<Option<File>> {
+    for _ in 0..200 {
+        if let Some(lock) = machine.try_live()? {
+            return Ok(Some(lock));
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Ok(None)
+}
+
+/// Takes note of every child that has ended, and forgets those that were only adopted.
+async fn reap(services: &mut [Service], around: &Surroundings<'_>) -> io::Result<()> {
+    while let Some((pid, code)) = processes::reap()? {
+        for service in &mut *services {
+            service.ended(pid, code, around).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The pipes to the launching process must end for it to go on; errors go on to the log.
+fn leave_standard_streams() -> io::Result<()> {
+    rustix::stdio::dup2_stdin(OpenOptions::new().read(true).open("/dev/null")?)?;
+    rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! The processes of this computer, found by a variable in their environment, and signals that
+//! reach the process that was found and never one that has got its id since.
+
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, wait,
+};
+use std::{fs, io, os::fd::OwnedFd, time::Duration};
+use tokio::time::Instant;
+
+/// A process that cannot become another one.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pid: Pid,
+    pidfd: OwnedFd,
+}
+
+/// What `/proc/PID/stat` says of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) state: u8,
+    pub(crate) parent: i32,
+    pub(crate) session: i32,
+    pub(crate) start_time: u64,
+}
+
+impl Handle {
+    /// The process with this id now; `None` when there is none.
+    pub(crate) fn open(pid: Pid) -> io::Result<Option<Self>> {
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => Ok(Some(Self { pid, pidfd })),
+            // An id that only a session or a group still goes by is answered with one of the others.
+            Err(rustix::io::Errno::SRCH | rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => {
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The process with this id, if it also started then.
+    pub(crate) fn open_started_at(pid: i32, start_time: u64) -> io::Result<Option<Self>> {
+        let Some(handle) = Pid::from_raw(pid).map(Self::open).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        Ok(stat(handle.pid).is_some_and(|stat| stat.start_time == start_time).then_some(handle))
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Sends a signal; a process that has ended meanwhile does not mind.
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        match pidfd_send_signal(&self.pidfd, signal) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Every process with this variable (`NAME=value`) in the environment it was started with, except
+/// this one. Zombies have none.
+pub(crate) fn with_variable(variable: &str) -> io::Result<Vec<Handle>> {
+    matching(|pid| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
+    })
+}
+
+/// Every process below this one, and every one of this session.
+pub(crate) fn descendants_or_session(ancestor: Pid) -> io::Result<Vec<Handle>> {
+    let stats: Vec<(i32, Stat)> =
+        ids()?.into_iter().filter_map(|pid| Some((pid.as_raw_pid(), stat(pid)?))).collect();
+    let mut found = vec![ancestor.as_raw_pid()];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        next += 1;
+        for (pid, stat) in &stats {
+            let belongs = stat.parent == parent || stat.session == ancestor.as_raw_pid();
+            if belongs && stat.state != b'Z' && !found.contains(pid) {
+                found.push(*pid);
+            }
+        }
+    }
+    matching(|pid| pid != ancestor && found.contains(&pid.as_raw_pid()))
+}
+
+/// Kills every process that `find` finds, again and again until it finds none.
+///
+/// # Errors
+/// `TimedOut` when some do not go although they were killed.
+pub(crate) async fn kill_all(find: impl Fn() -> io::Result<Vec<Handle>>) -> io::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let found = find()?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            let ids = found.iter().map(|handle| handle.pid.as_raw_pid()).collect::<Vec<_>>();
+            let message = format!("processes {ids:?} do not end although they were killed");
+            return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+        }
+        for handle in found {
+            handle.signal(Signal::KILL)?;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// The next child of this process that has ended, adopted ones included, with its exit code; a
+/// child killed by a signal has 128 and the signal's number, as in a shell.
+pub(crate) fn reap() -> io::Result<Option<(Pid, i32)>> {
+    match wait(WaitOptions::NOHANG) {
+        Ok(Some((pid, status))) => {
+            let code = status.exit_status().or(status.terminating_signal().map(|signal| 128 + signal));
+            Ok(Some((pid, code.unwrap_or_default())))
+        }
+        Ok(None) | Err(rustix::io::Errno::CHILD) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the kernel says of a process; `None` when it is gone.
+pub(crate) fn stat(pid: Pid) -> Option<Stat> {
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat", pid = pid.as_raw_pid())).ok()?)
+}
+
+/// The kernel's boot: process ids and start times mean nothing beyond it.
+pub(crate) fn kernel_boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+fn parse_stat(text: &str) -> Option<Stat> {
+    // The second field is the command's name in parentheses, and may hold blanks and more of them.
+    let mut fields = text[text.rfind(')')? + 1..].split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    let parent = fields.next()?.parse().ok()?;
+    let session = fields.nth(1)?.parse().ok()?;
+    let start_time = fields.nth(15)?.parse().ok()?;
+    Some(Stat { state, parent, session, start_time })
+}
+
+fn matching(belongs: impl Fn(Pid) -> bool) -> io::Result<Vec<Handle>> {
+    let this = rustix::process::getpid();
+    let mut found = Vec::new();
+    for pid in ids()?.into_iter().filter(|pid| *pid != this) {
+        // Opened before it is looked at, so that what is signalled is what was looked at.
+        if let Some(handle) = belongs(pid).then(|| Handle::open(pid)).transpose()?.flatten()
+            && belongs(pid)
+        {
+            found.push(handle);
+        }
+    }
+    Ok(found)
+}
+
+fn ids() -> io::Result<Vec<Pid>> {
+    let mut ids = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        ids.extend(name.to_str().and_then(|name| Pid::from_raw(name.parse().ok()?)));
+    }
+    Ok(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn the_name_of_a_command_may_hold_anything() {
+        let text = "42 (a) b (c)) S 7 42 43 0 -1 4194304 1 0 0 0 5 6 0 0 20 0 1 0 987654 1 2 3";
+        let expected = Stat { state: b'S', parent: 7, session: 43, start_time: 987_654 };
+        assert_eq!(parse_stat(text), Some(expected));
+        assert_eq!(parse_stat("42 (sh"), None);
+    }
+
+    #[tokio::test]
+    async fn processes_are_found_by_their_environment_and_killed() {
+        let variable = format!("DISAGG_TEST_MARK={}", std::process::id());
+        let (name, value) = variable.split_once('=').unwrap();
+        let mut child = Command::new("sleep")
+            .arg("60")
+            .env(name, value)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let found = with_variable(&variable).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].pid().as_raw_pid(), child.id().cast_signed());
+
+        let start_time = stat(found[0].pid()).unwrap().start_time;
+        let pid = child.id().cast_signed();
+        assert!(Handle::open_started_at(pid, start_time).unwrap().is_some());
+        assert!(Handle::open_started_at(pid, start_time + 1).unwrap().is_none());
+
+        kill_all(|| with_variable(&variable)).await.unwrap();
+        assert_eq!(child.wait().unwrap().code(), None);
+    }
+}

@@ -1,0 +1,130 @@
+//! What happens to machines in real life, on demand: somebody stops one, one is lost, a cable is
+//! cut. For tests, and for people who want to see what Terraform makes of it.
+
+use crate::LocalCloud;
+use crate::cleanup;
+use crate::error::{During, StateError, absent};
+use crate::instance;
+use crate::machine_directory::{Desired, MachineDirectory, MachineRecord};
+use crate::processes;
+use cloud::{Instance, InstanceId};
+use rustix::process::Signal;
+use std::{fs, io, path::PathBuf, time::Duration};
+
+impl LocalCloud {
+    /// Every machine of every fleet.
+    ///
+    /// # Errors
+    /// When the state directory cannot be read.
+    pub async fn machines(&self) -> cloud::Result<Vec<Instance>> {
+        const OPERATION: &str = "ListMachines";
+        cleanup::collect_if_idle(self).await.during(OPERATION)?;
+        let machines = self.store.list_machines().during(OPERATION)?;
+        let described = machines.iter().filter_map(|machine| instance::describe(machine).transpose());
+        described.collect::<Result<_, _>>().during(OPERATION)
+    }
+
+    /// Powers a machine off: its units get SIGTERM, its disk and its address are kept.
+    ///
+    /// # Errors
+    /// When there is no such machine.
+    pub async fn stop(&self, id: &InstanceId) -> cloud::Result<()> {
+        const OPERATION: &str = "StopMachine";
+        let change = self.store.change().await.during(OPERATION)?;
+        let (machine, mut record) = self.machine(OPERATION, id)?;
+        if record.desired == Desired::Up {
+            record.desired = Desired::Stopped;
+            instance::save(&machine, &change, &record).during(OPERATION)?;
+        }
+        cleanup::signal(&machine, Signal::TERM).during(OPERATION)
+    }
+
+    /// Makes a machine disappear at once, with its disk, as when its host burns down.
+    ///
+    /// # Errors
+    /// When there is no such machine.
+    pub async fn lose(&self, id: &InstanceId) -> cloud::Result<()> {
+        const OPERATION: &str = "LoseMachine";
+        let change = self.store.change().await.during(OPERATION)?;
+        let (machine, mut record) = self.machine(OPERATION, id)?;
+        record.desired = Desired::Terminated;
+        instance::save(&machine, &change, &record).during(OPERATION)?;
+        cleanup::signal(&machine, Signal::KILL).during(OPERATION)?;
+        cleanup::remove(&machine, &change).await.during(OPERATION)
+    }
+
+    /// Cuts a machine off from the network. Simulated by SIGSTOP to every process of its units:
+    /// connections stay open and nobody answers, as behind a cut cable.
+    ///
+    /// # Errors
+    /// When there is no such machine.
+    pub async fn cut(&self, id: &InstanceId) -> cloud::Result<()> {
+        const OPERATION: &str = "CutMachine";
+        let _change = self.store.change().await.during(OPERATION)?;
+        let (machine, _) = self.machine(OPERATION, id)?;
+        // The marker first: from then on its supervisor starts nothing.
+        fs::write(machine.cut(), "")
+            .map_err(StateError::io("write", &machine.cut()))
+            .during(OPERATION)?;
+        stop_members(&machine)
+            .await
+            .map_err(StateError::io("stop the processes of", machine.path()))
+            .during(OPERATION)
+    }
+
+    /// Mends what [`LocalCloud::cut`] cut.
+    ///
+    /// # Errors
+    /// When there is no such machine.
+    pub async fn heal(&self, id: &InstanceId) -> cloud::Result<()> {
+        const OPERATION: &str = "HealMachine";
+        let _change = self.store.change().await.during(OPERATION)?;
+        let (machine, _) = self.machine(OPERATION, id)?;
+        crate::store::remove(&machine.cut()).during(OPERATION)?;
+        continue_members(&machine)
+            .map_err(StateError::io("continue the processes of", machine.path()))
+            .during(OPERATION)
+    }
+
+    /// The files with what a machine printed: its serial console, and the journal of its units.
+    ///
+    /// # Errors
+    /// When there is no such machine.
+    pub fn logs(&self, id: &InstanceId) -> cloud::Result<(PathBuf, PathBuf)> {
+        let (machine, _) = self.machine("GetLogs", id)?;
+        Ok((machine.console(), machine.journal()))
+    }
+
+    fn machine(
+        &self,
+        operation: &'static str,
+        id: &InstanceId,
+    ) -> cloud::Result<(MachineDirectory, MachineRecord)> {
+        let machine = self.store.machine(&id.0);
+        let machine = machine.ok_or_else(|| absent(operation, "machine", &id.0))?;
+        let record = machine.record().during(operation)?;
+        let record = record.ok_or_else(|| absent(operation, "machine", &id.0))?;
+        Ok((machine, record))
+    }
+}
+
+/// Lets every process of a machine's units go on.
+pub(crate) fn continue_members(machine: &MachineDirectory) -> io::Result<()> {
+    cleanup::members(machine)?.iter().try_for_each(|member| member.signal(Signal::CONT))
+}
+
+/// Stops every process of a machine's units: again and again until none runs, because one that was
+/// not stopped yet may have started another.
+async fn stop_members(machine: &MachineDirectory) -> io::Result<()> {
+    loop {
+        let running = cleanup::members(machine)?
+            .into_iter()
+            .filter(|member| processes::stat(member.pid()).is_some_and(|stat| stat.state != b'T'))
+            .collect::<Vec<_>>();
+        if running.is_empty() {
+            return Ok(());
+        }
+        running.iter().try_for_each(|member| member.signal(Signal::STOP))?;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}

@@ -1,0 +1,38 @@
+//! Setting tags on what is already there.
+
+use crate::LocalCloud;
+use crate::error::{During, absent};
+use crate::{address, fleet, instance};
+use cloud::{FleetKey, ObjectId, Tags};
+
+pub(crate) async fn set(
+    cloud: &LocalCloud,
+    key: &FleetKey,
+    objects: &[ObjectId],
+    tags: &Tags,
+) -> cloud::Result<()> {
+    const OPERATION: &str = "SetTags";
+    let change = cloud.store.change().await.during(OPERATION)?;
+    let mut fleet = fleet::require(cloud, OPERATION, key)?;
+    for object in objects {
+        match object {
+            ObjectId::Fleet => {
+                fleet.tags.extend(tags.clone());
+                fleet::save(cloud, &change, &fleet).during(OPERATION)?;
+            }
+            ObjectId::Address(id) => {
+                let mut address = address::find(cloud, key, id)
+                    .during(OPERATION)?
+                    .ok_or_else(|| absent(OPERATION, "address", &id.0))?;
+                address.tags.extend(tags.clone());
+                address::write(cloud, &address).during(OPERATION)?;
+            }
+            ObjectId::Instance(id) => {
+                let (machine, mut record) = instance::require(cloud, OPERATION, key, id)?;
+                record.tags.extend(tags.clone());
+                instance::save(&machine, &change, &record).during(OPERATION)?;
+            }
+        }
+    }
+    Ok(())
+}
