@@ -10,18 +10,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Timeouts {
     /// For the creation.
-    #[schemars(extend("x-disagg" = optional(ProviderOnly), "format" = "duration"))]
+    #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
     pub create: Attr<String>,
 
     /// For one look at the cloud.
-    #[schemars(extend("x-disagg" = optional(ProviderOnly), "format" = "duration"))]
+    #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
     pub read: Attr<String>,
 
     /// For a change in place.
-    #[schemars(extend("x-disagg" = optional(ProviderOnly), "format" = "duration"))]
+    #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
     pub update: Attr<String>,
 
     /// For the removal.
-    #[schemars(extend("x-disagg" = optional(ProviderOnly), "format" = "duration"))]
+    #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
     pub delete: Attr<String>,
 }

@@ -76,6 +76,8 @@ fn services() {
         ("port = 80.5", "port", &["whole number"]),
         ("port = 2379", "port", &["2379", "etcd"]),
         ("version = \"0.1.0\"", "version", &["Unsupported Dynamo version", "1.6.1"]),
+        ("version = \"1.2.1\"", "version", &["Unsupported Dynamo version", "1.4.2", "custom"]),
+        ("router = { env = { DISAGG_IP = \"1\" } }", "router", &["Reserved variable", "DISAGG_IP"]),
         ("ingress_cidrs = [\"203.0.113.0\"]", "ingress_cidrs", &["Invalid address block"]),
         ("ingress_cidrs = [\"300.0.0.0/8\"]", "ingress_cidrs", &["Invalid address block"]),
         ("boot = \"both\"", "boot", &["sequential", "overlap"]),
@@ -98,7 +100,7 @@ fn services() {
     assert_refused(
         &format!("{}{literal}", fleet("")),
         "fleet_id",
-        &["Invalid fleet id", "cloud/region/name"],
+        &["Invalid fleet id", "aws/us-east-2/pd"],
     );
 }
 
@@ -185,7 +187,9 @@ fn a_plan_refuses_what_no_machine_has() {
             group("decode", &format!("replicas = 1\n resources = {{ gpu = \"{gpu}\" }}"))
         )
     };
-    workspace.plan_fails(&stack("H200:3")).says(&["No machine fits", "H200"]);
+    workspace.plan_fails(&stack("H200:16")).says(&["No machine fits", "H200", "8"]);
+    let wasteful = workspace.plan(&stack("H200:3"));
+    assert!(wasteful.text.contains("GPUs are wasted"), "{}", wasteful.text);
     let uneven = stack("H200:8").replace("\"mocker\"", "\"mocker\", tensor_parallel = 3");
     workspace.plan_fails(&uneven).says(&["Tensor parallel size does not fit", "3", "8"]);
 }

@@ -35,24 +35,38 @@ pub(crate) fn decode_value(
     Ok(decoded)
 }
 
+/// Terraform finds the line of a root attribute and of an element of it, but for anything deeper in
+/// a nested attribute it falls back to the whole resource. So the path ends where Terraform can
+/// follow, and the text says the rest.
 pub(crate) fn encode_diagnostics(diagnostics: Diagnostics) -> Vec<pb::Diagnostic> {
-    diagnostics
-        .into_iter()
-        .map(|diagnostic| pb::Diagnostic {
+    let encode = |diagnostic: Diagnostic| {
+        let path = diagnostic.attribute.filter(|path| !path.is_empty());
+        let shown = path.as_ref().map(visible);
+        let detail = match (&path, &shown) {
+            (Some(path), Some(shown)) if path != shown => {
+                format!("{}\n\nAttribute: `{path}`", diagnostic.detail)
+            }
+            _ => diagnostic.detail,
+        };
+        pb::Diagnostic {
             severity: match diagnostic.severity {
                 Severity::Error => pb::diagnostic::Severity::Error,
                 Severity::Warning => pb::diagnostic::Severity::Warning,
             }
             .into(),
             summary: diagnostic.summary,
-            detail: diagnostic.detail,
-            attribute: diagnostic
-                .attribute
-                .as_ref()
-                .filter(|path| !path.is_empty())
-                .map(encode_path),
-        })
-        .collect()
+            detail,
+            attribute: shown.as_ref().map(encode_path),
+        }
+    };
+    diagnostics.into_iter().map(encode).collect()
+}
+
+fn visible(path: &AttributePath) -> AttributePath {
+    let is_attribute = |step: &Step| matches!(step, Step::Attribute(_));
+    let deeper = path.steps().iter().skip(1).position(is_attribute);
+    let end = deeper.map_or(path.steps().len().min(2), |_| 1);
+    AttributePath(path.steps()[..end].to_vec())
 }
 
 pub(crate) fn encode_path(path: &AttributePath) -> pb::AttributePath {

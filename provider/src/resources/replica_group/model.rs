@@ -1,8 +1,8 @@
 //! Model ↔ spec: what a group's attributes mean.
 
 use crate::error::{Failure, Result};
-use cloud::{Instance, Offer, tag};
-use domain::catalogue::Resources as Wanted;
+use cloud::{CloudName, Instance, Offer, tag};
+use domain::catalogue::{self, NoOffer, Resources as Wanted};
 use domain::id::GroupId;
 use domain::planner::Count;
 use domain::spec::{EngineSpec, GroupSpec, WorkerRole};
@@ -27,6 +27,16 @@ pub(super) fn resources(group: &ReplicaGroup) -> Option<Wanted> {
         memory_gb: number(&resources.memory_gb)?,
         disk_gb: number(&resources.disk_gb)?,
     })
+}
+
+/// The machines that a group may be made of, cheapest first: all with as many GPUs and the same
+/// fabric as the first, because one user data serves them all.
+pub(super) fn offers(cloud: CloudName, wanted: &Wanted) -> Result<Vec<Offer>, NoOffer> {
+    let mut offers = catalogue::offers(cloud, wanted)?;
+    let shape = |offer: &Offer| (offer.gpu_count, offer.interconnect.clone());
+    let first = offers.first().map(shape);
+    offers.retain(|offer| Some(shape(offer)) == first);
+    Ok(offers)
 }
 
 /// What is baked into each machine of a group that has an id.
@@ -175,7 +185,7 @@ pub(super) fn count_from_tag(group: &mut ReplicaGroup, value: &str) {
 /// Puts what the cloud has into the group.
 pub(super) fn fill_members(
     group: &mut ReplicaGroup,
-    cloud: cloud::CloudName,
+    cloud: CloudName,
     slots: &BTreeMap<u32, Instance>,
 ) {
     let members = slots.iter().map(|(slot, instance)| {
@@ -194,7 +204,7 @@ pub(super) fn fill_members(
         group.instance_type = Attr::Known(instance.instance_type.clone());
     }
     let instance_type = group.instance_type.known().cloned().unwrap_or_default();
-    let offer = domain::catalogue::find(cloud, &instance_type);
+    let offer = catalogue::find(cloud, &instance_type);
     group.interconnect = Attr::Known(offer.as_ref().map(interconnect).unwrap_or_default());
     group.hourly_cost = Attr::Known(offer.map_or(0.0, |offer| hourly_cost(&offer, count)));
     group.instance_type = Attr::Known(instance_type);

@@ -3,7 +3,7 @@
 use super::model;
 use crate::diagnose;
 use cloud::{CloudName, Offer};
-use domain::catalogue::{self, NoOffer};
+use domain::catalogue::NoOffer;
 use domain::engine;
 use domain::guard::ChangeClass;
 use domain::id::{GroupId, ServiceId, ServicePrefix};
@@ -295,7 +295,7 @@ fn cloud_of(service_id: &Attr<String>) -> Option<CloudName> {
 }
 
 fn offers(cloud: CloudName, group: &ReplicaGroup) -> Option<Result<Vec<Offer>, NoOffer>> {
-    Some(catalogue::offers(cloud, &model::resources(group)?))
+    Some(model::offers(cloud, &model::resources(group)?))
 }
 
 /// What will be bought, as far as it is certain: with several types that fit, capacity decides.
@@ -306,11 +306,48 @@ fn fill_offer(group: &mut ReplicaGroup, offers: &[Offer], diagnostics: &mut Diag
     if let Some(count) = group.replicas.known() {
         group.hourly_cost = Attr::Known(model::hourly_cost(offer, *count));
     }
+    let Some(resources) = model::resources(group) else { return };
+    warn_of_waste(group, offer, resources.wasted_gpus(offer), diagnostics);
     let wanted = group.engine.known().and_then(|engine| engine.tensor_parallel.known()).copied();
-    if let Err(error) = engine::check_tensor_parallel(wanted, offer.gpu_count) {
+    if let Err(error) = engine::check_tensor_parallel(wanted, resources.usable_gpus(offer)) {
         diagnostics.push(
             Diagnostic::error("Tensor parallel size does not fit", format!("{error}."))
                 .at(AttributePath::root("engine").attribute("tensor_parallel")),
+        );
+    }
+}
+
+/// What is paid for without being of use.
+fn warn_of_waste(group: &ReplicaGroup, offer: &Offer, wasted: u32, diagnostics: &mut Diagnostics) {
+    let gpu = offer.gpu.as_deref().unwrap_or_default();
+    if wasted > 0 {
+        diagnostics.push(
+            Diagnostic::warning(
+                "GPUs are wasted",
+                format!(
+                    "The smallest machine that fits, `{}`, has {} {gpu}. {wasted} of them are paid \
+                     for and not used.",
+                    offer.instance_type, offer.gpu_count
+                ),
+            )
+            .at(AttributePath::root("resources").attribute("gpu")),
+        );
+    }
+    let kind = group.engine.known().and_then(|engine| engine.kind.as_str()).unwrap_or_default();
+    let hands_over = group.role.as_str().is_some_and(|role| role != "worker");
+    let on_gpu = engine::find(kind).is_some_and(|engine| engine.needs_gpu());
+    if hands_over && on_gpu && offer.interconnect.is_none() {
+        diagnostics.push(
+            Diagnostic::warning(
+                "KV transfer over TCP",
+                format!(
+                    "`{}` has no fast fabric, so prefill hands the KV cache to decode over TCP, which \
+                     upstream measured to cost about 90 s to the first token of long prompts. Choose \
+                     machines with EFA or InfiniBand, or workers of `role = \"worker\"`.",
+                    offer.instance_type
+                ),
+            )
+            .at(AttributePath::root("resources")),
         );
     }
 }

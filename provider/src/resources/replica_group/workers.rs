@@ -9,7 +9,6 @@ use cloud::{
     Address, Cloud, FleetKey, Instance, InstanceId, LaunchRequest, Offer, Phase, TagFilter, Tags,
     launch_over_offers, tag,
 };
-use domain::catalogue;
 use domain::id::GroupId;
 use domain::planner::Member;
 use domain::spec::{GroupSpec, ServiceFacts};
@@ -49,7 +48,7 @@ pub(super) async fn access(
     let cloud = session.cloud(id.service.fleet.cloud).await?;
     let spec = model::spec(group, id)?;
     let offers =
-        catalogue::offers(cloud.name(), &spec.resources).map_err(|error| Failure::Invalid {
+        model::offers(cloud.name(), &spec.resources).map_err(|error| Failure::Invalid {
             summary: "No machine fits".to_owned(),
             detail: format!("On cloud `{}`: {error}.", cloud.name()),
             attribute: AttributePath::root("resources"),

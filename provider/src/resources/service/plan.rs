@@ -17,7 +17,32 @@ pub(super) fn validate(config: &Service) -> Diagnostics {
     if let Some(router) = config.router.known() {
         diagnostics.extend(validate_router(router));
     }
+    validate_version(config, &mut diagnostics);
     diagnostics
+}
+
+/// A Dynamo router is installed from a package lock, and not every version has one.
+fn validate_version(config: &Service, diagnostics: &mut Diagnostics) {
+    let custom = config
+        .router
+        .known()
+        .is_some_and(|router| router.kind.is_unknown() || router.kind.as_str() == Some("custom"));
+    let version = config.version.as_str().and_then(|text| text.parse::<DynamoVersion>().ok());
+    if let Some(version) = version.filter(|version| !custom && version.requirements().is_none()) {
+        let installable = DynamoVersion::all().filter(|version| version.requirements().is_some());
+        let installable: Vec<_> = installable.map(|version| format!("`{version}`")).collect();
+        diagnostics.push(
+            Diagnostic::error(
+                "Unsupported Dynamo version",
+                format!(
+                    "The provider can install a router of {}, not of `{version}`. With a router of \
+                     `type = \"custom\"` your own commands install it.",
+                    installable.join(" and ")
+                ),
+            )
+            .at(AttributePath::root("version")),
+        );
+    }
 }
 
 fn validate_router(router: &Router) -> Diagnostics {
@@ -47,6 +72,14 @@ fn validate_router(router: &Router) -> Diagnostics {
             )
             .at(path("commands")),
         );
+    }
+    for (name, _) in router.env.known().into_iter().flatten() {
+        if let Err(error) = domain::environment::check_reserved(name, custom) {
+            diagnostics.push(
+                Diagnostic::error("Reserved variable", format!("{error}."))
+                    .at(path("env").key(name)),
+            );
+        }
     }
     diagnostics
 }

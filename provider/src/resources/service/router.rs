@@ -5,8 +5,8 @@ use crate::error::{Doing, Failure, Result};
 use crate::readiness::RouterAccess;
 use crate::session::key;
 use cloud::{
-    Address, Cloud, FleetKey, Instance, LaunchRequest, ObjectId, Phase, Tags,
-    launch_over_offers, tag,
+    Address, Cloud, FleetKey, Instance, LaunchRequest, ObjectId, Phase, Tags, launch_over_offers,
+    tag,
 };
 use domain::catalogue;
 use domain::id::{FleetId, ServiceId};
@@ -116,7 +116,11 @@ pub(super) async fn mark(
 }
 
 /// Its workers have registered, so it was healthy, whether or not its own creation waited for that.
-pub(crate) async fn mark_live(cloud: &dyn Cloud, fleet: &FleetKey, address: &Address) -> Result<()> {
+pub(crate) async fn mark_live(
+    cloud: &dyn Cloud,
+    fleet: &FleetKey,
+    address: &Address,
+) -> Result<()> {
     let tags = Tags::from([(tag::READY_AT.to_owned(), now())]);
     cloud
         .tag(fleet, &[ObjectId::Address(address.id.clone())], &tags)
