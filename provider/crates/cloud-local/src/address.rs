@@ -105,7 +105,8 @@ pub(crate) fn holder(
     address: &AddressRecord,
 ) -> Result<Option<String>, StateError> {
     let machines = crate::instance::records(cloud, &address.fleet)?;
-    let holder = machines.into_iter().find(|(_, machine)| machine.address.as_ref() == Some(&address.id));
+    let holder =
+        machines.into_iter().find(|(_, machine)| machine.address.as_ref() == Some(&address.id));
     Ok(holder.map(|(directory, _)| directory.id().to_owned()))
 }
 

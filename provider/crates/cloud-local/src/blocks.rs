@@ -98,7 +98,8 @@ impl Registry {
         }
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(StateError::io("read", path))?;
-        let lines = text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+        let lines =
+            text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
         let claims = lines.map(|Line { block, owner }| (block, owner)).collect();
         Ok(Self { path: path.to_owned(), file, claims })
     }
@@ -111,7 +112,8 @@ impl Registry {
         fleet: &str,
         had: Option<Block>,
     ) -> Result<Option<Block>, StateError> {
-        let owner = Owner { state_directory: store.directory().to_owned(), fleet: fleet.to_owned() };
+        let owner =
+            Owner { state_directory: store.directory().to_owned(), fleet: fleet.to_owned() };
         if let Some(block) = had
             && self.claims.get(&block) == Some(&owner)
         {
@@ -129,9 +131,8 @@ impl Registry {
 
     /// Gives the fleet's block back.
     pub(crate) fn release(&mut self, store: &Store, fleet: &str) -> Result<(), StateError> {
-        self.claims.retain(|_, owner| {
-            owner.fleet != fleet || owner.state_directory != store.directory()
-        });
+        self.claims
+            .retain(|_, owner| owner.fleet != fleet || owner.state_directory != store.directory());
         self.write()
     }
 

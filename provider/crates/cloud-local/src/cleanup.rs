@@ -21,7 +21,9 @@ pub(crate) async fn collect(cloud: &LocalCloud, change: &Change) -> Result<(), S
                 tracing::debug!(machine = machine.id(), desired = ?record.desired, "removing what is left");
                 remove(&machine, change).await?;
             }
-            (Desired::Terminated | Desired::Stopped, Life::Alive(_)) => signal(&machine, Signal::TERM)?,
+            (Desired::Terminated | Desired::Stopped, Life::Alive(_)) => {
+                signal(&machine, Signal::TERM)?
+            }
             // One that is starting reads its record once it has started.
             (Desired::Terminated | Desired::Stopped, Life::Starting)
             | (Desired::Stopped, Life::NotStarted | Life::Dead)
@@ -86,8 +88,9 @@ fn needed(cloud: &LocalCloud) -> Result<bool, StateError> {
     for machine in cloud.store.list_machines()? {
         let Some(record) = machine.record()? else { return Ok(true) };
         match (record.desired, machine.life()?) {
-            (Desired::Up, Life::Dead)
-            | (Desired::Terminated, Life::NotStarted | Life::Dead) => return Ok(true),
+            (Desired::Up, Life::Dead) | (Desired::Terminated, Life::NotStarted | Life::Dead) => {
+                return Ok(true);
+            }
             // Its supervisor may never have heard of it; a second signal does no harm.
             (Desired::Terminated | Desired::Stopped, Life::Alive(_)) => return Ok(true),
             _ => {}

@@ -213,8 +213,15 @@ mod tests {
             check("cut m-1 --state-directory /d"),
             Ok(Arguments { command: Command::Cut(m()), state_directory: Some("/d".into()) })
         );
-        let errors = ["stop", "burn m-1", "stop m-1 m-2", "stop m-1 --json", "list --all", "list --state-directory"]
-            .map(|line| check(line).unwrap_err());
+        let errors = [
+            "stop",
+            "burn m-1",
+            "stop m-1 m-2",
+            "stop m-1 --json",
+            "list --all",
+            "list --state-directory",
+        ]
+        .map(|line| check(line).unwrap_err());
         expect![[r#"
             `stop` needs the id of a machine
             `burn` with these arguments is no command

@@ -81,9 +81,7 @@ impl Faults {
         self.no_capacity.as_ref().is_some_and(|fault| {
             let such = living
                 .iter()
-                .filter(|machine| {
-                    fault.meets(machine.gpu.as_deref(), machine.tags.get(tag::GROUP))
-                })
+                .filter(|machine| fault.meets(machine.gpu.as_deref(), machine.tags.get(tag::GROUP)))
                 .count();
             fault.meets(request.offer.gpu.as_deref(), request.tags.get(tag::GROUP))
                 && more > 0
@@ -137,7 +135,9 @@ mod tests {
         .unwrap();
         assert_eq!(faults.boot_delay(), Duration::from_millis(1500));
         assert_eq!(faults.crash, Some(CrashPoint::BeforeSpawn));
-        for wrong in [r#"{"slow_bot": "1s"}"#, r#"{"slow_boot": "soon"}"#, r#"{"no_capacity": {"n": 1}}"#] {
+        for wrong in
+            [r#"{"slow_bot": "1s"}"#, r#"{"slow_boot": "soon"}"#, r#"{"no_capacity": {"n": 1}}"#]
+        {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

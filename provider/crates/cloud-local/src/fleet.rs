@@ -4,7 +4,9 @@ use crate::LocalCloud;
 use crate::blocks::{Block, Registry};
 use crate::error::{During, StateError, absent, invalid};
 use crate::store::{self, Change, is_file_name};
-use cloud::{CloudError, ErrorKind, Fleet, FleetKey, FleetRequest, Ingress, Phase, PlacementStrategy, Tags};
+use cloud::{
+    CloudError, ErrorKind, Fleet, FleetKey, FleetRequest, Ingress, Phase, PlacementStrategy, Tags,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -60,8 +62,11 @@ pub(crate) async fn create(cloud: &LocalCloud, request: &FleetRequest) -> cloud:
     check_region(OPERATION, &request.key.region)?;
     let name = &request.key.name;
     if !is_file_name(name) {
-        return Err(invalid(OPERATION, "a fleet's name is made of letters, digits, `-`, `_` and `.`")
-            .object(name));
+        return Err(invalid(
+            OPERATION,
+            "a fleet's name is made of letters, digits, `-`, `_` and `.`",
+        )
+        .object(name));
     }
     if request.zone != ZONE {
         return Err(invalid(OPERATION, format!("the local cloud's one zone is `{ZONE}`"))
@@ -90,8 +95,12 @@ pub(crate) async fn create(cloud: &LocalCloud, request: &FleetRequest) -> cloud:
     let mut registry = Registry::open(&cloud.config.address_registry).await.during(OPERATION)?;
     let had = existing.as_ref().map(|fleet| fleet.block);
     let block = registry.claim(&cloud.store, name, had).during(OPERATION)?.ok_or_else(|| {
-        CloudError::new(ErrorKind::QuotaExceeded, OPERATION, "every block of loopback addresses is taken")
-            .code("NoAddresses")
+        CloudError::new(
+            ErrorKind::QuotaExceeded,
+            OPERATION,
+            "every block of loopback addresses is taken",
+        )
+        .code("NoAddresses")
     })?;
     let record = match existing {
         Some(existing) if existing.block == block => existing,
@@ -147,7 +156,11 @@ pub(crate) async fn set_ingress(
     const OPERATION: &str = "SetIngress";
     let change = cloud.store.change().await.during(OPERATION)?;
     let Some(mut fleet) = find(cloud, key).during(OPERATION)? else {
-        return if rule.cidrs.is_empty() { Ok(()) } else { Err(absent(OPERATION, "fleet", &key.name)) };
+        return if rule.cidrs.is_empty() {
+            Ok(())
+        } else {
+            Err(absent(OPERATION, "fleet", &key.name))
+        };
     };
     if rule.cidrs.is_empty() {
         fleet.ingress.remove(&rule.service);
@@ -161,7 +174,8 @@ pub(crate) async fn set_ingress(
 pub(crate) fn list_ingress(cloud: &LocalCloud, key: &FleetKey) -> cloud::Result<Vec<Ingress>> {
     let fleet = find(cloud, key).during("ListIngress")?;
     let rules = fleet.into_iter().flat_map(|fleet| fleet.ingress);
-    let rules = rules.map(|(service, IngressRecord { port, cidrs })| Ingress { service, port, cidrs });
+    let rules =
+        rules.map(|(service, IngressRecord { port, cidrs })| Ingress { service, port, cidrs });
     Ok(rules.collect())
 }
 

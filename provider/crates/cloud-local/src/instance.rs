@@ -302,7 +302,8 @@ fn make_records(
     existing: &BTreeMap<u32, (MachineDirectory, MachineRecord)>,
     faults: &Faults,
 ) -> cloud::Result<BTreeMap<u32, (MachineDirectory, MachineRecord)>> {
-    let missing = (0..request.count).filter(|index| !existing.contains_key(index)).collect::<Vec<_>>();
+    let missing =
+        (0..request.count).filter(|index| !existing.contains_key(index)).collect::<Vec<_>>();
     if missing.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -335,7 +336,8 @@ fn make_records(
         fleet::save(cloud, change, &fleet).during(operation)?;
     }
 
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut made = BTreeMap::new();
     let written = addresses.into_iter().try_for_each(|(index, ip)| {
         let record = MachineRecord {

@@ -14,11 +14,6 @@
 //! computer's own file system, and whoever can log in to the computer can reach them.
 
 #![cfg(target_os = "linux")]
-#![expect(
-    clippy::result_large_err,
-    reason = "CloudError is the contract's, and no call here is hot"
-)]
-
 mod address;
 mod blocks;
 mod cleanup;

@@ -1,9 +1,7 @@
 //! The processes of this computer, found by a variable in their environment, and signals that
 //! reach the process that was found and never one that has got its id since.
 
-use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, wait,
-};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, wait};
 use std::{fs, io, os::fd::OwnedFd, time::Duration};
 use tokio::time::Instant;
 
@@ -112,7 +110,8 @@ pub(crate) async fn kill_all(find: impl Fn() -> io::Result<Vec<Handle>>) -> io::
 pub(crate) fn reap() -> io::Result<Option<(Pid, i32)>> {
     match wait(WaitOptions::NOHANG) {
         Ok(Some((pid, status))) => {
-            let code = status.exit_status().or(status.terminating_signal().map(|signal| 128 + signal));
+            let code =
+                status.exit_status().or(status.terminating_signal().map(|signal| 128 + signal));
             Ok(Some((pid, code.unwrap_or_default())))
         }
         Ok(None) | Err(rustix::io::Errno::CHILD) => Ok(None),
@@ -180,12 +179,8 @@ mod tests {
     async fn processes_are_found_by_their_environment_and_killed() {
         let variable = format!("DISAGG_TEST_MARK={}", std::process::id());
         let (name, value) = variable.split_once('=').unwrap();
-        let mut child = Command::new("sleep")
-            .arg("60")
-            .env(name, value)
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child =
+            Command::new("sleep").arg("60").env(name, value).stdin(Stdio::null()).spawn().unwrap();
         let found = with_variable(&variable).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].pid().as_raw_pid(), child.id().cast_signed());

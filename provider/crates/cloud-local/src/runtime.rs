@@ -90,7 +90,9 @@ mod tests {
         let tokenizer = cache.path().join("models/disagg/tiny/tokenizer.json");
         for _ in 0..2 {
             prepare(cache.path()).unwrap();
-            assert!(serde_json::from_slice::<serde_json::Value>(&fs::read(&tokenizer).unwrap()).is_ok());
+            assert!(
+                serde_json::from_slice::<serde_json::Value>(&fs::read(&tokenizer).unwrap()).is_ok()
+            );
             fs::write(&tokenizer, "damaged").unwrap();
         }
         prepare(cache.path()).unwrap();

@@ -74,7 +74,10 @@ mod tests {
     #[test]
     fn references_are_read_by_the_name_they_give() {
         let secrets = check("HF_TOKEN=env://HF\nOTHER=aws-sm://prod/x\n").unwrap();
-        assert_eq!(secrets.variables(), &BTreeMap::from([("HF".to_owned(), "hf_secret".to_owned())]));
+        assert_eq!(
+            secrets.variables(),
+            &BTreeMap::from([("HF".to_owned(), "hf_secret".to_owned())])
+        );
         assert!(!format!("{secrets:?}").contains("hf_secret"));
         assert_eq!(check(""), Ok(Secrets::default()));
     }

@@ -20,7 +20,8 @@ impl LocalCloud {
         const OPERATION: &str = "ListMachines";
         cleanup::collect_if_idle(self).await.during(OPERATION)?;
         let machines = self.store.list_machines().during(OPERATION)?;
-        let described = machines.iter().filter_map(|machine| instance::describe(machine).transpose());
+        let described =
+            machines.iter().filter_map(|machine| instance::describe(machine).transpose());
         described.collect::<Result<_, _>>().during(OPERATION)
     }
 

@@ -62,11 +62,8 @@ pub(crate) async fn start(
 /// The process that is started here only starts the supervisor, as a process of its own session
 /// that is nobody's child, and ends.
 async fn spawn(program: &Path, machine: &MachineDirectory) -> io::Result<Child> {
-    let log = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(machine.supervisor_log())?;
+    let log =
+        OpenOptions::new().create(true).append(true).mode(0o600).open(machine.supervisor_log())?;
     let mut command = Command::new(program);
     command
         .arg("machine")

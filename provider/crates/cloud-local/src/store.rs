@@ -67,11 +67,9 @@ impl Store {
         }
         let format = store.directory.join("format");
         match read_json::<Format>(&format)? {
-            Some(Format { format: found }) if found > FORMAT => Err(StateError::Newer {
-                path: store.directory,
-                found,
-                known: FORMAT,
-            }),
+            Some(Format { format: found }) if found > FORMAT => {
+                Err(StateError::Newer { path: store.directory, found, known: FORMAT })
+            }
             Some(_) => Ok(store),
             None => write_json(&format, &Format { format: FORMAT }).map(|()| store),
         }
@@ -271,7 +269,8 @@ mod tests {
     #[test]
     fn a_change_excludes_others_until_it_is_dropped() {
         let directory = tempfile::tempdir().unwrap();
-        let (one, two) = (Store::open(directory.path()).unwrap(), Store::open(directory.path()).unwrap());
+        let (one, two) =
+            (Store::open(directory.path()).unwrap(), Store::open(directory.path()).unwrap());
         let change = one.try_change().unwrap();
         assert!(change.is_some());
         assert!(two.try_change().unwrap().is_none());
@@ -295,9 +294,14 @@ mod tests {
 
     #[test]
     fn names_that_lead_elsewhere_are_no_ids() {
-        for (name, good) in
-            [("m-0a", true), ("a.b_c", true), ("", false), ("..", false), ("a/b", false), (".new", false)]
-        {
+        for (name, good) in [
+            ("m-0a", true),
+            ("a.b_c", true),
+            ("", false),
+            ("..", false),
+            ("a/b", false),
+            (".new", false),
+        ] {
             assert_eq!(is_file_name(name), good, "{name}");
         }
     }

@@ -4,6 +4,8 @@
 //! program. This crate knows no Terraform, no engine and no vendor SDK, and it depends on no other
 //! crate of this workspace.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod launch;
 mod retry;

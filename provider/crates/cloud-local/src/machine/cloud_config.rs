@@ -101,7 +101,8 @@ impl CloudConfig {
 
 impl WriteFile {
     fn decode(self) -> Result<FileToWrite, CloudConfigError> {
-        let fail = |why: &str| CloudConfigError::File { path: self.path.clone(), why: why.to_owned() };
+        let fail =
+            |why: &str| CloudConfigError::File { path: self.path.clone(), why: why.to_owned() };
         let path = PathBuf::from(&self.path);
         let mut components = path.components();
         if components.next() != Some(Component::RootDir)
@@ -112,9 +113,9 @@ impl WriteFile {
         }
         let content = match self.encoding.as_deref() {
             None => self.content.clone().into_bytes(),
-            Some("b64") => {
-                BASE64_STANDARD.decode(&self.content).map_err(|_| fail("its content is not base64"))?
-            }
+            Some("b64") => BASE64_STANDARD
+                .decode(&self.content)
+                .map_err(|_| fail("its content is not base64"))?,
             Some(_) => return Err(fail("its encoding is not `b64`")),
         };
         let mode = match &self.permissions {
@@ -190,7 +191,8 @@ pub(crate) mod tests {
 
     #[test]
     fn files_and_units_are_read() {
-        let data = user_data(&[("/etc/disagg/env", "A=1\n"), ("/opt/x", "")], &["a@0", "b.service"]);
+        let data =
+            user_data(&[("/etc/disagg/env", "A=1\n"), ("/opt/x", "")], &["a@0", "b.service"]);
         let config = CloudConfig::parse(&data).unwrap();
         assert_eq!(config.file("/etc/disagg/env"), Some("A=1\n".as_bytes()));
         assert_eq!(config.file("/etc/other"), None);
@@ -210,11 +212,15 @@ pub(crate) mod tests {
         refused("#!/bin/sh\n", expect!["the user data does not begin with `#cloud-config`"]);
         refused(
             "#cloud-config\n{\"packages\": [\"jq\"]}",
-            expect!["the user data is not what the local cloud understands: unknown field `packages`, expected `write_files` or `runcmd` at line 1 column 11"],
+            expect![
+                "the user data is not what the local cloud understands: unknown field `packages`, expected `write_files` or `runcmd` at line 1 column 11"
+            ],
         );
         refused(
             "#cloud-config\n{\"write_files\": [{\"path\": \"/a\", \"owner\": \"x\"}]}",
-            expect!["the user data is not what the local cloud understands: unknown field `owner`, expected one of `path`, `content`, `encoding`, `permissions` at line 1 column 39"],
+            expect![
+                "the user data is not what the local cloud understands: unknown field `owner`, expected one of `path`, `content`, `encoding`, `permissions` at line 1 column 39"
+            ],
         );
         refused(
             "#cloud-config\n{\"write_files\": [{\"path\": \"/a/../b\"}]}",
@@ -230,11 +236,15 @@ pub(crate) mod tests {
         );
         refused(
             "#cloud-config\n{\"runcmd\": [[\"systemctl\", \"enable\", \"--now\"]]}",
-            expect![[r#"the command ["systemctl", "enable", "--now"] is not one that the local cloud understands (`systemctl daemon-reload`, `systemctl enable --now UNIT…`)"#]],
+            expect![[
+                r#"the command ["systemctl", "enable", "--now"] is not one that the local cloud understands (`systemctl daemon-reload`, `systemctl enable --now UNIT…`)"#
+            ]],
         );
         refused(
             "#cloud-config\n{\"runcmd\": [[\"reboot\"]]}",
-            expect![[r#"the command ["reboot"] is not one that the local cloud understands (`systemctl daemon-reload`, `systemctl enable --now UNIT…`)"#]],
+            expect![[
+                r#"the command ["reboot"] is not one that the local cloud understands (`systemctl daemon-reload`, `systemctl enable --now UNIT…`)"#
+            ]],
         );
         assert!(CloudConfig::parse(&[0x1f, 0x8b, 0, 0]).is_err());
     }

@@ -52,7 +52,8 @@ pub(crate) fn parse_assignments(text: &str) -> Result<Vec<(String, String)>, Env
         if rest.next_if(|c| c.is_ascii_whitespace()).is_some() {
             continue;
         }
-        let word = take_word(&mut rest).ok_or_else(|| EnvironmentError::OpenQuote(text.to_owned()))?;
+        let word =
+            take_word(&mut rest).ok_or_else(|| EnvironmentError::OpenQuote(text.to_owned()))?;
         let (name, value) = word.split_once('=').ok_or(EnvironmentError::NotAnAssignment(1))?;
         if !is_name(name) {
             return Err(EnvironmentError::Name(name.to_owned()));

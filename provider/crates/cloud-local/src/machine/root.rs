@@ -17,7 +17,8 @@ const ENABLED: &str = "etc/systemd/system/multi-user.target.wants";
 const BOOT_FINISHED: &str = "var/lib/cloud/instance/boot-finished";
 
 /// What a program that is broken on purpose does.
-const BROKEN_PROGRAM: &str = "#!/bin/sh\necho 'this program is broken on purpose: see faults.json' >&2\nexit 1\n";
+const BROKEN_PROGRAM: &str =
+    "#!/bin/sh\necho 'this program is broken on purpose: see faults.json' >&2\nexit 1\n";
 
 /// Why a machine's user data came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +116,8 @@ fn write_file(path: &Path, file: &FileToWrite) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
-    let mut open = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
+    let mut open =
+        OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
     open.write_all(&file.content)?;
     open.set_permissions(Permissions::from_mode(file.mode))
 }

@@ -8,7 +8,9 @@ use super::logs::Logs;
 use super::root::below;
 use super::unit::{KillMode, Unit};
 use crate::processes::{self, Handle};
-use rustix::process::{Pid, Signal, getpid, getppid, kill_process, set_parent_process_death_signal, setsid};
+use rustix::process::{
+    Pid, Signal, getpid, getppid, kill_process, set_parent_process_death_signal, setsid,
+};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -34,10 +36,17 @@ pub(crate) struct Service {
 
 #[derive(Debug)]
 enum Activity {
-    Running { pid: Pid, invocation: String },
+    Running {
+        pid: Pid,
+        invocation: String,
+    },
     /// Ended, and to be started again then.
     Waiting(Instant),
-    Stopping { pid: Pid, invocation: String, kill_at: Instant },
+    Stopping {
+        pid: Pid,
+        invocation: String,
+        kill_at: Instant,
+    },
     Stopped,
 }
 
@@ -74,7 +83,8 @@ impl Service {
         if !matches!(self.activity, Activity::Waiting(at) if at <= Instant::now()) {
             return;
         }
-        let started = if around.cut.exists() { Ok(None) } else { self.start(around, readers).map(Some) };
+        let started =
+            if around.cut.exists() { Ok(None) } else { self.start(around, readers).map(Some) };
         self.activity = match started {
             Ok(Some((pid, invocation))) => Activity::Running { pid, invocation },
             Ok(None) => self.later(),
@@ -157,7 +167,8 @@ impl Service {
         around: &Surroundings<'_>,
         readers: &mut JoinSet<()>,
     ) -> io::Result<(Pid, String)> {
-        let invocation = fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().replace('-', "");
+        let invocation =
+            fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().replace('-', "");
         let program = below(around.root, &self.unit.program);
         // A program of the image, which is this computer.
         let program = if program.exists() { program } else { self.unit.program.clone() };
@@ -183,14 +194,19 @@ impl Service {
                 setsid()?;
                 set_parent_process_death_signal(Some(Signal::KILL))?;
                 // The supervisor may have died before the signal was set.
-                if getppid() == Some(supervisor) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+                if getppid() == Some(supervisor) {
+                    Ok(())
+                } else {
+                    Err(io::ErrorKind::BrokenPipe.into())
+                }
             });
         }
         let child = command.spawn()?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| io::Error::other("the kernel gave no process id"))?;
         let reader = pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
-        let (logs, name, console) = (Arc::clone(around.logs), self.unit.name.clone(), self.unit.console);
+        let (logs, name, console) =
+            (Arc::clone(around.logs), self.unit.name.clone(), self.unit.console);
         readers.spawn(async move {
             let source = format!("{name}[{}]", pid.as_raw_pid());
             let copied = copy_lines(reader, |line| {

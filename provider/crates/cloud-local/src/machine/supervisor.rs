@@ -112,7 +112,8 @@ pub(super) async fn run(machine: MachineDirectory) -> Result<(), Box<dyn Error>>
 impl Supervisor {
     async fn live(mut self) -> Result<(), Box<dyn Error>> {
         // Whoever asked for the end before the status was there could not signal us.
-        let mut end = if self.desired()? == Some(Desired::Up) { End::Reboot } else { End::PowerOff };
+        let mut end =
+            if self.desired()? == Some(Desired::Up) { End::Reboot } else { End::PowerOff };
         while end == End::Reboot {
             end = self.boot().await?;
         }
@@ -280,7 +281,8 @@ impl Supervisor {
 impl Signals {
     fn new() -> io::Result<Self> {
         let others = [SignalKind::interrupt(), SignalKind::quit(), SignalKind::alarm()];
-        let others = others.into_iter().chain([SignalKind::user_defined1(), SignalKind::user_defined2()]);
+        let others =
+            others.into_iter().chain([SignalKind::user_defined1(), SignalKind::user_defined2()]);
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,

@@ -75,9 +75,13 @@ impl Unit {
             let line = Line { number: index + 1, section: &section, instance };
             if text.is_empty() || text.starts_with(['#', ';']) {
                 continue;
-            } else if let Some(name) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+            } else if let Some(name) =
+                text.strip_prefix('[').and_then(|text| text.strip_suffix(']'))
+            {
                 section = name.to_owned();
-            } else if let Some((key, value)) = text.split_once('=').filter(|_| !text.ends_with('\\')) {
+            } else if let Some((key, value)) =
+                text.split_once('=').filter(|_| !text.ends_with('\\'))
+            {
                 draft.set(&line, key.trim(), value.trim())?;
             } else {
                 return Err(UnitError::Syntax { line: line.number, text: text.to_owned() });
@@ -145,7 +149,8 @@ impl Draft {
                 }
                 let mut words = value.split_ascii_whitespace();
                 let program = line.absolute(key, words.next().unwrap_or_default())?;
-                let arguments = words.map(|word| line.expand(key, word)).collect::<Result<_, _>>()?;
+                let arguments =
+                    words.map(|word| line.expand(key, word)).collect::<Result<_, _>>()?;
                 self.command = Some((program, arguments));
             }
             _ => {
@@ -312,24 +317,58 @@ WantedBy=multi-user.target
             }
             expect.assert_eq(&text);
         }
-        check("User=nobody", expect!["line 5: the local cloud does not understand `User=nobody` in [Service]"]);
-        check("Restart=on-failure", expect!["line 5: the local cloud does not understand `Restart=on-failure` in [Service]"]);
-        check("ExecStart=/opt/y", expect!["line 5: the local cloud does not understand `ExecStart=/opt/y` in [Service]"]);
-        check("[Timer]\nOnCalendar=daily", expect!["line 6: the local cloud does not understand `OnCalendar=daily` in [Timer]"]);
-        check("RestartSec=soon", expect!["line 5: `soon` is not a span of time like `90`, `500ms` or `1min 30s`"]);
+        check(
+            "User=nobody",
+            expect!["line 5: the local cloud does not understand `User=nobody` in [Service]"],
+        );
+        check(
+            "Restart=on-failure",
+            expect![
+                "line 5: the local cloud does not understand `Restart=on-failure` in [Service]"
+            ],
+        );
+        check(
+            "ExecStart=/opt/y",
+            expect!["line 5: the local cloud does not understand `ExecStart=/opt/y` in [Service]"],
+        );
+        check(
+            "[Timer]\nOnCalendar=daily",
+            expect!["line 6: the local cloud does not understand `OnCalendar=daily` in [Timer]"],
+        );
+        check(
+            "RestartSec=soon",
+            expect!["line 5: `soon` is not a span of time like `90`, `500ms` or `1min 30s`"],
+        );
         check("Environment=x", expect!["line 5: line 1 is no assignment"]);
-        check("EnvironmentFile=etc/env", expect!["line 5: `etc/env` is no value of `EnvironmentFile`"]);
+        check(
+            "EnvironmentFile=etc/env",
+            expect!["line 5: `etc/env` is no value of `EnvironmentFile`"],
+        );
         check("WorkingDirectory=~", expect!["line 5: `~` is no value of `WorkingDirectory`"]);
-        check("EnvironmentFile=/etc/%H", expect!["line 5: `/etc/%H` is no value of `EnvironmentFile`"]);
+        check(
+            "EnvironmentFile=/etc/%H",
+            expect!["line 5: `/etc/%H` is no value of `EnvironmentFile`"],
+        );
         check("nonsense", expect!["line 5: `nonsense` is neither a section nor an assignment"]);
-        check("Environment=A=1 \\", expect![[r#"line 5: `Environment=A=1 \` is neither a section nor an assignment"#]]);
-        for start in ["sh", "-/bin/sh", "/bin/sh -c 'x'", "/bin/echo $HOME", "/bin/true ; /bin/false"] {
+        check(
+            "Environment=A=1 \\",
+            expect![[r#"line 5: `Environment=A=1 \` is neither a section nor an assignment"#]],
+        );
+        for start in
+            ["sh", "-/bin/sh", "/bin/sh -c 'x'", "/bin/echo $HOME", "/bin/true ; /bin/false"]
+        {
             let text = MINIMAL.replace("/opt/x", start);
-            assert!(matches!(Unit::parse("x.service", &text), Err(UnitError::Value { .. })), "{start}");
+            assert!(
+                matches!(Unit::parse("x.service", &text), Err(UnitError::Value { .. })),
+                "{start}"
+            );
         }
         for line in ["Type=exec", "Restart=always", "ExecStart=/opt/x"] {
             let text = MINIMAL.replace(&format!("{line}\n"), "");
-            assert!(matches!(Unit::parse("x.service", &text), Err(UnitError::Missing(_))), "{line}");
+            assert!(
+                matches!(Unit::parse("x.service", &text), Err(UnitError::Missing(_))),
+                "{line}"
+            );
         }
     }
 

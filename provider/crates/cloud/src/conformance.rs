@@ -1,0 +1,478 @@
+//! The contract as a program: what every implementation of [`Cloud`] must pass.
+//!
+//! It makes one fleet, works on it, and leaves nothing. What a cloud does by itself (machines that
+//! stop or disappear, zones that are full) is asked for through [`Sabotage`], where the test has
+//! the means; without it those rules are left out.
+
+use crate::wait::{self, Schedule, WaitError};
+use crate::{
+    Address, AddressId, AddressRequest, Cloud, CloudError, ErrorKind, FleetKey, FleetRequest,
+    Ingress, Instance, InstanceId, InstanceState, LaunchRequest, ObjectId, Offer, Phase,
+    PlacementStrategy, TagFilter, Tags, tag,
+};
+use async_trait::async_trait;
+use std::{collections::BTreeSet, fmt::Debug, time::Duration};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A cloud to be examined.
+#[derive(Clone, Debug)]
+pub struct Subject<'a> {
+    /// The cloud.
+    pub cloud: &'a dyn Cloud,
+    /// What it can do to its machines, if anything.
+    pub sabotage: Option<&'a dyn Sabotage>,
+    /// The region to work in.
+    pub region: String,
+    /// A fleet name that nobody else uses.
+    pub fleet: String,
+    /// The cheapest machine there is.
+    pub offer: Offer,
+    /// User data of a machine that prints [`Subject::console_line`] on its console.
+    pub user_data: Vec<u8>,
+    /// A line, without its end.
+    pub console_line: String,
+    /// How often to look while waiting.
+    pub schedule: Schedule,
+    /// How long a machine may take to come up or to go.
+    pub patience: Duration,
+}
+
+/// What happens to machines in real life, on demand.
+#[async_trait]
+pub trait Sabotage: Debug + Send + Sync {
+    /// Powers a machine off behind the provider's back.
+    async fn stop(&self, fleet: &FleetKey, id: &InstanceId) -> crate::Result<()>;
+    /// Makes a machine run without working.
+    async fn impair(&self, fleet: &FleetKey, id: &InstanceId) -> crate::Result<()>;
+    /// Makes a machine disappear.
+    async fn lose(&self, fleet: &FleetKey, id: &InstanceId) -> crate::Result<()>;
+    /// Lets the zone have no more than `machines` of the subject's offer; `None` lifts that.
+    async fn limit(&self, machines: Option<usize>) -> crate::Result<()>;
+}
+
+/// A rule that the cloud does not keep.
+#[derive(Debug, thiserror::Error)]
+#[error("{rule}: {found}")]
+pub struct Violation {
+    /// The rule.
+    pub rule: &'static str,
+    /// What was found instead.
+    pub found: String,
+}
+
+type Outcome<T = ()> = Result<T, Violation>;
+
+/// Examines a cloud.
+///
+/// # Errors
+/// The first rule that is not kept. What was made until then is left for a look.
+pub async fn run(subject: &Subject<'_>) -> Outcome {
+    let examination = Examination { subject, key: subject.key(&subject.fleet) };
+    examination.absence().await?;
+    examination.fleet().await?;
+    let address = examination.address().await?;
+    let router = examination.router(&address).await?;
+    examination.workers(&router).await?;
+    examination.ingress().await?;
+    if let Some(sabotage) = subject.sabotage {
+        examination.accidents(sabotage, &router).await?;
+        examination.full_zone(sabotage).await?;
+    }
+    examination.teardown(&address, &router).await
+}
+
+impl Subject<'_> {
+    fn key(&self, fleet: &str) -> FleetKey {
+        FleetKey { region: self.region.clone(), name: fleet.to_owned() }
+    }
+}
+
+struct Examination<'a> {
+    subject: &'a Subject<'a>,
+    key: FleetKey,
+}
+
+impl Examination<'_> {
+    async fn absence(&self) -> Outcome {
+        const RULE: &str = "absent is not an error";
+        let (cloud, key) = (self.cloud(), self.subject.key("conformance-nothing"));
+        let (instance, address) = (InstanceId("i-0".to_owned()), AddressId("a-0".to_owned()));
+        let all = TagFilter::all();
+        expect(RULE, ok(RULE, cloud.get_fleet(&key).await)?.is_none(), "a fleet")?;
+        ok(RULE, cloud.delete_fleet(&key).await)?;
+        for key in [&key, &self.key] {
+            expect(RULE, ok(RULE, cloud.list_instances(key, &all).await)?.is_empty(), "instances")?;
+            expect(RULE, ok(RULE, cloud.list_addresses(key, &all).await)?.is_empty(), "addresses")?;
+            expect(RULE, ok(RULE, cloud.list_ingress(key).await)?.is_empty(), "rules")?;
+            expect(RULE, ok(RULE, cloud.user_data(key, &instance).await)?.is_none(), "user data")?;
+            ok(RULE, cloud.console(key, &instance).await)?;
+            ok(RULE, cloud.terminate_instances(key, std::slice::from_ref(&instance)).await)?;
+            ok(RULE, cloud.release_address(key, &address).await)?;
+        }
+        Ok(())
+    }
+
+    async fn fleet(&self) -> Outcome {
+        const RULE: &str = "the same request makes the same fleet";
+        let cloud = self.cloud();
+        let types = [self.subject.offer.instance_type.clone()];
+        let zones = ok(RULE, cloud.list_zones(&self.key.region, &types).await)?;
+        let zone = zones.first().ok_or_else(|| violation(RULE, "no zone has the offer"))?;
+        let request = FleetRequest {
+            key: self.key.clone(),
+            zone: zone.clone(),
+            placement: PlacementStrategy::Zone,
+            token: "fleet-1".to_owned(),
+            tags: self.tags("fleet", "fleet-1"),
+        };
+        let fleet = ok(RULE, cloud.create_fleet(&request).await)?;
+        equal(RULE, &fleet.tags, &request.tags)?;
+        equal(RULE, &ok(RULE, cloud.create_fleet(&request).await)?, &fleet)?;
+        equal(RULE, &ok(RULE, cloud.get_fleet(&self.key).await)?, &Some(fleet))?;
+
+        const CLAIM: &str = "a fleet's name is claimed once";
+        let other = FleetRequest { token: "fleet-2".to_owned(), ..request.clone() };
+        fails(CLAIM, ErrorKind::Conflict, cloud.create_fleet(&other).await)?;
+        let ready = Tags::from([(tag::PHASE.to_owned(), Phase::Ready.as_str().to_owned())]);
+        ok(CLAIM, cloud.tag(&self.key, &[ObjectId::Fleet], &ready).await)?;
+        fails(CLAIM, ErrorKind::Conflict, cloud.create_fleet(&request).await)?;
+        let fleet = ok(CLAIM, cloud.get_fleet(&self.key).await)?;
+        let phase = fleet.as_ref().map(|fleet| Phase::of(&fleet.tags));
+        equal(CLAIM, &phase, &Some(Phase::Ready))
+    }
+
+    async fn address(&self) -> Outcome<Address> {
+        const RULE: &str = "same token, same address";
+        let cloud = self.cloud();
+        let request = |token: &str| AddressRequest {
+            fleet: self.key.clone(),
+            token: token.to_owned(),
+            tags: self.tags("address", token),
+        };
+        let first = ok(RULE, cloud.reserve_address(&request("address-1")).await)?;
+        equal(RULE, &ok(RULE, cloud.reserve_address(&request("address-1")).await)?, &first)?;
+        let second = ok(RULE, cloud.reserve_address(&request("address-2")).await)?;
+        expect(RULE, first.id != second.id && first.ip != second.ip, "two that are the same")?;
+
+        const FILTER: &str = "a filter means every tag it names";
+        let none = self.filter("address").and(tag::LAUNCH, "address-3");
+        let one = self.filter("address").and(tag::LAUNCH, "address-2");
+        equal(FILTER, &ok(FILTER, cloud.list_addresses(&self.key, &none).await)?, &Vec::new())?;
+        equal(
+            FILTER,
+            &ok(FILTER, cloud.list_addresses(&self.key, &one).await)?,
+            &vec![second.clone()],
+        )?;
+
+        const TAG: &str = "setting tags leaves the others alone";
+        let more = Tags::from([(tag::PORT.to_owned(), "8000".to_owned())]);
+        ok(TAG, cloud.tag(&self.key, &[ObjectId::Address(first.id.clone())], &more).await)?;
+        let one = self.filter("address").and(tag::PORT, "8000");
+        let tagged = ok(TAG, cloud.list_addresses(&self.key, &one).await)?;
+        let mut expected = first.tags.clone();
+        expected.extend(more);
+        equal(
+            TAG,
+            &tagged.iter().map(|address| &address.tags).collect::<Vec<_>>(),
+            &vec![&expected],
+        )?;
+
+        const RELEASE: &str = "a released address is gone";
+        for _ in 0..2 {
+            ok(RELEASE, cloud.release_address(&self.key, &second.id).await)?;
+        }
+        let left = ok(RELEASE, cloud.list_addresses(&self.key, &self.filter("address")).await)?;
+        equal(
+            RELEASE,
+            &left.iter().map(|address| &address.id).collect::<Vec<_>>(),
+            &vec![&first.id],
+        )?;
+        Ok(Address { tags: expected, ..first })
+    }
+
+    /// One instance at the reserved address.
+    async fn router(&self, address: &Address) -> Outcome<Instance> {
+        const RULE: &str = "same token, same instances";
+        let cloud = self.cloud();
+        let mut request = self.launch("router", "router-1", 1);
+        request.address = Some(address.id.clone());
+        let launched = ok(RULE, cloud.launch(&request).await)?;
+        let [router] = &launched[..] else {
+            return Err(violation(RULE, format!("not one instance: {launched:?}")));
+        };
+        expect(RULE, router.state.is_up(), router.state)?;
+        let again = ok(RULE, cloud.launch(&request).await)?;
+        equal(RULE, &ids(&again), &ids(&launched))?;
+        let mut other = request.clone();
+        other.user_data.push(0);
+        fails(RULE, ErrorKind::Conflict, cloud.launch(&other).await)?;
+
+        const HELD: &str = "what is in use cannot go";
+        fails(HELD, ErrorKind::InUse, cloud.release_address(&self.key, &address.id).await)?;
+        fails(HELD, ErrorKind::InUse, cloud.delete_fleet(&self.key).await)?;
+        let mut second = self.launch("router", "router-2", 1);
+        second.address = Some(address.id.clone());
+        fails(HELD, ErrorKind::InUse, cloud.launch(&second).await)?;
+
+        const UP: &str = "an instance comes up with its address, its tags and its user data";
+        let router = self.reach(UP, &router.id, Some(InstanceState::Running)).await?;
+        let router = router.ok_or_else(|| violation(UP, "it is gone"))?;
+        equal(UP, &router.ip, &Some(address.ip))?;
+        equal(UP, &router.tags, &request.tags)?;
+        equal(UP, &router.instance_type, &self.subject.offer.instance_type)?;
+        let user_data = ok(UP, cloud.user_data(&self.key, &router.id).await)?;
+        expect(UP, user_data.as_ref() == Some(&request.user_data), "other user data")?;
+        self.until("what an instance prints is on its console", async || {
+            let console = cloud.console(&self.key, &router.id).await?;
+            let mut lines = console.text.lines();
+            Ok(lines
+                .any(|line| line == self.subject.console_line)
+                .then_some(())
+                .ok_or(console.text))
+        })
+        .await?;
+        Ok(router)
+    }
+
+    /// Several identical instances beside the router.
+    async fn workers(&self, router: &Instance) -> Outcome {
+        const RULE: &str = "a launch gives as many as were asked for, each with an address";
+        let cloud = self.cloud();
+        let request = self.launch("workers", "workers-1", 2);
+        let launched = ok(RULE, cloud.launch(&request).await)?;
+        equal(RULE, &launched.len(), &2)?;
+        equal(RULE, &ids(&ok(RULE, cloud.launch(&request).await)?), &ids(&launched))?;
+        let mut addresses = BTreeSet::from([router.ip]);
+        for worker in &launched {
+            let up = self.reach(RULE, &worker.id, Some(InstanceState::Running)).await?;
+            addresses.extend(up.map(|worker| worker.ip));
+        }
+        equal(RULE, &addresses.len(), &3)?;
+        fails(
+            RULE,
+            ErrorKind::InvalidRequest,
+            cloud.launch(&self.launch("none", "none-1", 0)).await,
+        )?;
+
+        const FILTER: &str = "a filter means every tag it names";
+        let listed = ok(FILTER, cloud.list_instances(&self.key, &self.filter("workers")).await)?;
+        equal(FILTER, &ids(&listed), &ids(&launched))?;
+        let all = ok(FILTER, cloud.list_instances(&self.key, &TagFilter::all()).await)?;
+        equal(FILTER, &all.len(), &3)?;
+
+        const TAG: &str = "setting tags leaves the others alone";
+        let ready = Tags::from([(tag::PHASE.to_owned(), Phase::Ready.as_str().to_owned())]);
+        let objects = launched.iter().map(|worker| ObjectId::Instance(worker.id.clone()));
+        ok(TAG, cloud.tag(&self.key, &objects.collect::<Vec<_>>(), &ready).await)?;
+        let filter = self.filter("workers").and(tag::PHASE, Phase::Ready.as_str());
+        let tagged = ok(TAG, cloud.list_instances(&self.key, &filter).await)?;
+        equal(TAG, &ids(&tagged), &ids(&launched))?;
+        equal(TAG, &tagged[0].tags.len(), &request.tags.len())?;
+
+        const REBOOT: &str = "a reboot keeps instance and address";
+        let worker = &launched[0];
+        let before = self.reach(REBOOT, &worker.id, Some(InstanceState::Running)).await?;
+        ok(REBOOT, cloud.reboot_instance(&self.key, &worker.id).await)?;
+        let after = self.reach(REBOOT, &worker.id, Some(InstanceState::Running)).await?;
+        let ip = |worker: Option<Instance>| worker.and_then(|worker| worker.ip);
+        equal(REBOOT, &ip(after), &ip(before))?;
+
+        const TERMINATE: &str = "terminated instances go, and no others";
+        for _ in 0..2 {
+            let ids = launched.iter().map(|worker| worker.id.clone()).collect::<Vec<_>>();
+            ok(TERMINATE, cloud.terminate_instances(&self.key, &ids).await)?;
+        }
+        for worker in &launched {
+            self.reach(TERMINATE, &worker.id, None).await?;
+        }
+        let left = ok(TERMINATE, cloud.list_instances(&self.key, &TagFilter::all()).await)?;
+        equal(TERMINATE, &ids(&left), &ids(std::slice::from_ref(router)))
+    }
+
+    async fn ingress(&self) -> Outcome {
+        const RULE: &str = "a service has exactly the rule that was set last";
+        let cloud = self.cloud();
+        let rule = |service: &str, cidrs: &[&str]| Ingress {
+            service: service.to_owned(),
+            port: 8000,
+            cidrs: cidrs.iter().map(|cidr| (*cidr).to_owned()).collect(),
+        };
+        let kept = rule("b@2", &["198.51.100.0/24"]);
+        let wanted = rule("a@1", &["192.0.2.0/24", "203.0.113.0/24"]);
+        for rule in [&rule("a@1", &["192.0.2.0/25"]), &kept, &wanted, &wanted] {
+            ok(RULE, cloud.set_ingress(&self.key, rule).await)?;
+        }
+        let sorted = async || {
+            let mut rules = ok(RULE, cloud.list_ingress(&self.key).await)?;
+            rules.sort_by(|a, b| a.service.cmp(&b.service));
+            Ok(rules)
+        };
+        equal(RULE, &sorted().await?, &vec![wanted, kept.clone()])?;
+        for _ in 0..2 {
+            ok(RULE, cloud.set_ingress(&self.key, &rule("a@1", &[])).await)?;
+        }
+        equal(RULE, &sorted().await?, &vec![kept])?;
+        ok(RULE, cloud.set_ingress(&self.key, &rule("b@2", &[])).await)
+    }
+
+    async fn accidents(&self, sabotage: &dyn Sabotage, router: &Instance) -> Outcome {
+        const STOP: &str = "a stopped instance can be started again";
+        let (cloud, key) = (self.cloud(), &self.key);
+        let ip = |instance: Option<Instance>| instance.and_then(|instance| instance.ip);
+        ok(STOP, sabotage.stop(key, &router.id).await)?;
+        self.reach(STOP, &router.id, Some(InstanceState::Stopped)).await?;
+        for _ in 0..2 {
+            ok(STOP, cloud.start_instance(key, &router.id).await)?;
+        }
+        let started = self.reach(STOP, &router.id, Some(InstanceState::Running)).await?;
+        equal(STOP, &ip(started), &router.ip)?;
+
+        const IMPAIR: &str = "a reboot mends an impaired instance";
+        ok(IMPAIR, sabotage.impair(key, &router.id).await)?;
+        self.reach(IMPAIR, &router.id, Some(InstanceState::Impaired)).await?;
+        ok(IMPAIR, cloud.reboot_instance(key, &router.id).await)?;
+        self.reach(IMPAIR, &router.id, Some(InstanceState::Running)).await?;
+
+        const LOSE: &str = "a lost instance is not listed, and its token launches another";
+        let request = self.launch("lost", "lost-1", 1);
+        let lost = ok(LOSE, cloud.launch(&request).await)?;
+        self.reach(LOSE, &lost[0].id, Some(InstanceState::Running)).await?;
+        ok(LOSE, sabotage.lose(key, &lost[0].id).await)?;
+        self.reach(LOSE, &lost[0].id, None).await?;
+        let again = ok(LOSE, cloud.launch(&request).await)?;
+        expect(LOSE, ids(&again).is_disjoint(&ids(&lost)), "the same instance")?;
+        ok(LOSE, cloud.terminate_instances(key, std::slice::from_ref(&again[0].id)).await)?;
+        self.reach(LOSE, &again[0].id, None).await.map(drop)
+    }
+
+    async fn full_zone(&self, sabotage: &dyn Sabotage) -> Outcome {
+        const RULE: &str = "a launch gives all or none";
+        let cloud = self.cloud();
+        // The router is one of them.
+        ok(RULE, sabotage.limit(Some(2)).await)?;
+        let request = self.launch("full", "full-1", 2);
+        fails(RULE, ErrorKind::InsufficientCapacity, cloud.launch(&request).await)?;
+        self.until("what a failed launch made is removed", async || {
+            let left = cloud.list_instances(&self.key, &self.filter("full")).await?;
+            Ok(left.is_empty().then_some(()).ok_or(left))
+        })
+        .await?;
+        ok(RULE, sabotage.limit(None).await)
+    }
+
+    async fn teardown(&self, address: &Address, router: &Instance) -> Outcome {
+        const RULE: &str = "a deleted fleet leaves nothing";
+        let cloud = self.cloud();
+        ok(RULE, cloud.terminate_instances(&self.key, std::slice::from_ref(&router.id)).await)?;
+        self.reach(RULE, &router.id, None).await?;
+        fails(RULE, ErrorKind::InUse, cloud.delete_fleet(&self.key).await)?;
+        ok(RULE, cloud.release_address(&self.key, &address.id).await)?;
+        for _ in 0..2 {
+            ok(RULE, cloud.delete_fleet(&self.key).await)?;
+        }
+        self.absence().await
+    }
+
+    /// Waits until the instance is in this state; `None` is gone.
+    async fn reach(
+        &self,
+        rule: &'static str,
+        id: &InstanceId,
+        state: Option<InstanceState>,
+    ) -> Outcome<Option<Instance>> {
+        self.until(rule, async || {
+            let all = self.cloud().list_instances(&self.key, &TagFilter::all()).await?;
+            let found = all.into_iter().find(|instance| instance.id == *id);
+            let reached = found.as_ref().map(|instance| instance.state) == state;
+            Ok(if reached { Ok(found) } else { Err(found) })
+        })
+        .await
+    }
+
+    /// Looks until `look` answers `Ok(Ok(_))`; `Ok(Err(_))` is what was seen instead.
+    async fn until<T, S: Debug>(
+        &self,
+        rule: &'static str,
+        mut look: impl AsyncFnMut() -> Result<Result<T, S>, CloudError>,
+    ) -> Outcome<T> {
+        let mut seen = None;
+        let deadline = Instant::now() + self.subject.patience;
+        let never = CancellationToken::new();
+        let waited = wait::until(&never, deadline, self.subject.schedule, async || {
+            Ok::<_, CloudError>(match look().await? {
+                Ok(answer) => Some(answer),
+                Err(instead) => {
+                    seen = Some(instead);
+                    None
+                }
+            })
+        })
+        .await;
+        waited.map_err(|error| match error {
+            WaitError::Failed(error) => violation(rule, error),
+            WaitError::Interrupted(why) => violation(rule, format!("{why}; last seen: {seen:?}")),
+        })
+    }
+
+    fn launch(&self, group: &str, token: &str, count: u32) -> LaunchRequest {
+        LaunchRequest {
+            fleet: self.key.clone(),
+            offer: self.subject.offer.clone(),
+            count,
+            disk_gb: 20,
+            address: None,
+            user_data: self.subject.user_data.clone(),
+            identity: None,
+            token: token.to_owned(),
+            tags: self.tags(group, token),
+        }
+    }
+
+    fn tags(&self, group: &str, token: &str) -> Tags {
+        let pairs = [
+            (tag::MANAGED_BY, tag::MANAGED_BY_US),
+            (tag::FLEET, &self.key.name),
+            (tag::GROUP, group),
+            (tag::LAUNCH, token),
+            (tag::PHASE, Phase::Creating.as_str()),
+        ];
+        pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
+    fn filter(&self, group: &str) -> TagFilter {
+        TagFilter::all().and(tag::FLEET, &self.key.name).and(tag::GROUP, group)
+    }
+
+    fn cloud(&self) -> &dyn Cloud {
+        self.subject.cloud
+    }
+}
+
+fn ids(instances: &[Instance]) -> BTreeSet<&InstanceId> {
+    instances.iter().map(|instance| &instance.id).collect()
+}
+
+fn ok<T>(rule: &'static str, result: crate::Result<T>) -> Outcome<T> {
+    result.map_err(|error| violation(rule, format!("{:?}: {error}", error.kind)))
+}
+
+fn fails<T: Debug>(rule: &'static str, kind: ErrorKind, result: crate::Result<T>) -> Outcome {
+    match result {
+        Err(error) if error.kind == kind => Ok(()),
+        Err(error) => Err(violation(rule, format!("not {kind:?} but {:?}: {error}", error.kind))),
+        Ok(answer) => Err(violation(rule, format!("not {kind:?} but success: {answer:?}"))),
+    }
+}
+
+fn equal<T: PartialEq + Debug>(rule: &'static str, found: &T, expected: &T) -> Outcome {
+    expect(rule, found == expected, format!("{found:?} instead of {expected:?}"))
+}
+
+fn expect(rule: &'static str, kept: bool, found: impl ToString) -> Outcome {
+    if kept { Ok(()) } else { Err(violation(rule, found)) }
+}
+
+fn violation(rule: &'static str, found: impl ToString) -> Violation {
+    Violation { rule, found: found.to_string() }
+}
