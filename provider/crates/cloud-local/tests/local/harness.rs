@@ -20,17 +20,24 @@ use tokio_util::sync::CancellationToken;
 /// A directory that is all the local cloud has to do with.
 #[derive(Debug)]
 pub(crate) struct Computer {
-    directory: tempfile::TempDir,
+    path: PathBuf,
+    /// Whether all of it goes with this value.
+    owned: bool,
 }
 
 impl Computer {
     pub(crate) fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("disagg-local-").tempdir().unwrap();
-        Self { directory }
+        Self { path: directory.keep(), owned: true }
+    }
+
+    /// The computer of another process.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Self { path, owned: false }
     }
 
     pub(crate) fn path(&self, below: &str) -> PathBuf {
-        self.directory.path().join(below)
+        self.path.join(below)
     }
 
     pub(crate) fn config(&self) -> LocalConfig {
@@ -65,7 +72,7 @@ impl Computer {
 
     /// Every process that has to do with this computer's machines.
     pub(crate) fn processes(&self) -> Vec<u32> {
-        let needle = self.directory.path().as_os_str().as_encoded_bytes();
+        let needle = self.path.as_os_str().as_encoded_bytes();
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").unwrap().flatten() {
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
@@ -94,6 +101,9 @@ impl Computer {
 
 impl Drop for Computer {
     fn drop(&mut self) {
+        if !self.owned {
+            return;
+        }
         // A test that failed half-way must not leave processes behind.
         for pid in self.processes() {
             if let Some(pid) = rustix::process::Pid::from_raw(pid.cast_signed()) {
@@ -105,8 +115,9 @@ impl Drop for Computer {
             let _ = fs::remove_dir_all(Path::new("/dev/shm").join(format!("disagg-{name}")));
         }
         if std::thread::panicking() {
-            self.directory.disable_cleanup(true);
-            eprintln!("the computer is kept at {}", self.directory.path().display());
+            eprintln!("the computer is kept at {}", self.path.display());
+        } else {
+            fs::remove_dir_all(&self.path).unwrap();
         }
     }
 }

@@ -2,5 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what failed by panicking")]
 
+mod boot;
 mod conformance;
+mod crashes;
+mod faults;
 mod harness;
+mod neighbours;
+mod processes;

@@ -1,0 +1,108 @@
+//! The launching process dies at the worst moments: nothing may be lost, nothing doubled.
+
+use crate::harness::{Computer, create_fleet, delete_all, key, launch_request, reach};
+use cloud::{Cloud, InstanceState, TagFilter};
+use std::process::{Command, Stdio};
+
+const SCRIPT: &str = "#!/bin/sh\nexec sleep 1000\n";
+const DIRECTORY: &str = "DISAGG_TEST_CRASHING_LAUNCH";
+
+/// Not a test of its own: the process that dies. Run again by the others with a directory.
+#[test]
+fn launching_process() {
+    let Some(directory) = std::env::var_os(DIRECTORY) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let cloud = Computer::at(directory.into()).cloud();
+        cloud.launch(&launch_request("f", "t", 3, SCRIPT)).await.unwrap();
+    });
+}
+
+fn launch_and_die(computer: &Computer) {
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "crashes::launching_process"])
+        .env(DIRECTORY, computer.path(""))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{status}");
+}
+
+#[tokio::test]
+async fn a_repeat_finishes_what_a_dead_process_began() {
+    // How many machines exist after the crash, and whether they run.
+    for (crash, exist, run) in
+        [("among-records", 1, false), ("before-spawn", 3, false), ("after-spawn", 3, true)]
+    {
+        let computer = Computer::new();
+        let cloud = computer.cloud();
+        create_fleet(&cloud, "f").await;
+        computer.faults(&format!(r#"{{"crash": "{crash}"}}"#));
+        launch_and_die(&computer);
+        computer.faults("{}");
+
+        let before = cloud.list_instances(&key("f"), &TagFilter::all()).await.unwrap();
+        assert_eq!(before.len(), exist, "{crash}");
+        if !run {
+            assert!(
+                before.iter().all(|machine| machine.state == InstanceState::Pending),
+                "{crash}"
+            );
+        }
+        let after = cloud.launch(&launch_request("f", "t", 3, SCRIPT)).await.unwrap();
+        assert_eq!(after.len(), 3, "{crash}");
+        for machine in &before {
+            assert!(
+                after.iter().any(|other| other.id == machine.id && other.ip == machine.ip),
+                "{crash}"
+            );
+        }
+        for machine in &after {
+            reach(&cloud, "f", &machine.id, Some(InstanceState::Running)).await;
+        }
+        assert_eq!(supervisors(&computer), 3, "{crash}");
+        delete_all(&cloud, "f").await;
+        computer.assert_nothing_left();
+    }
+}
+
+#[tokio::test]
+async fn what_a_dead_process_began_can_be_terminated() {
+    for crash in ["among-records", "before-spawn", "after-spawn"] {
+        let computer = Computer::new();
+        let cloud = computer.cloud();
+        create_fleet(&cloud, "f").await;
+        computer.faults(&format!(r#"{{"crash": "{crash}"}}"#));
+        launch_and_die(&computer);
+        delete_all(&cloud, "f").await;
+        computer.assert_nothing_left();
+    }
+}
+
+#[tokio::test]
+async fn the_same_launch_by_many_at_once_is_one() {
+    let computer = Computer::new();
+    create_fleet(&computer.cloud(), "f").await;
+    let mut launches = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let cloud = computer.cloud();
+        launches.spawn(async move {
+            let launched = cloud.launch(&launch_request("f", "t", 2, SCRIPT)).await.unwrap();
+            launched.into_iter().map(|machine| machine.id).collect::<Vec<_>>()
+        });
+    }
+    let launched = launches.join_all().await;
+    assert!(launched.iter().all(|ids| *ids == launched[0]), "{launched:?}");
+    assert_eq!(supervisors(&computer), 2);
+    delete_all(&computer.cloud(), "f").await;
+    computer.assert_nothing_left();
+}
+
+fn supervisors(computer: &Computer) -> usize {
+    let is_supervisor = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.windows(11).any(|window| window == b"--supervise")
+    };
+    computer.processes().iter().filter(|pid| is_supervisor(pid)).count()
+}

@@ -1,0 +1,156 @@
+//! Faults on demand: by `faults.json`, and by the `local` command.
+
+use crate::harness::{
+    Computer, console_with, create_fleet, delete_all, eventually, key, launch_request, offer,
+    reach, unit, user_data,
+};
+use cloud::{Cloud, ErrorKind, InstanceState, TagFilter, tag};
+use std::process::{Command, Output};
+
+const SCRIPT: &str = "#!/bin/sh\nwhile :; do echo tick; sleep 0.02; done\n";
+
+fn local(computer: &Computer, arguments: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_disagg-machine"))
+        .arg("local")
+        .args(arguments)
+        .args(["--state-directory".as_ref(), computer.path("state").as_os_str()])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+#[tokio::test]
+async fn a_zone_can_be_full_for_one_gpu_or_one_group() {
+    let computer = Computer::new();
+    let cloud = computer.cloud();
+    create_fleet(&cloud, "f").await;
+    computer.faults(r#"{"no_capacity": {"gpu": "H200", "group": "decode", "after": 1}}"#);
+    let request = |token: &str, gpu, group: &str, count| {
+        let mut request = launch_request("f", token, count, SCRIPT);
+        request.offer = offer(gpu);
+        request.tags.insert(tag::GROUP.to_owned(), group.to_owned());
+        request
+    };
+    for (token, gpu, group, count, works) in [
+        ("1", Some("H200"), "decode", 2, false),
+        ("2", Some("H200"), "prefill", 2, true),
+        ("3", Some("A100"), "decode", 2, true),
+        ("4", Some("H200"), "decode", 1, true),
+        ("5", Some("H200"), "decode", 1, false),
+        ("4", Some("H200"), "decode", 1, true),
+    ] {
+        let launched = cloud.launch(&request(token, gpu, group, count)).await;
+        let kind = launched.as_ref().err().map(|error| error.kind);
+        assert_eq!(kind, (!works).then_some(ErrorKind::InsufficientCapacity), "{token}");
+    }
+    let all = cloud.list_instances(&key("f"), &TagFilter::all()).await.unwrap();
+    assert_eq!(all.len(), 5);
+    delete_all(&cloud, "f").await;
+    computer.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn a_slow_boot_is_pending_and_can_be_terminated() {
+    let computer = Computer::new();
+    let cloud = computer.cloud();
+    create_fleet(&cloud, "f").await;
+    computer.faults(r#"{"slow_boot": "1h"}"#);
+    let machine = cloud.launch(&launch_request("f", "t", 1, SCRIPT)).await.unwrap().remove(0);
+    assert_eq!(machine.state, InstanceState::Pending);
+    reach(&cloud, "f", &machine.id, Some(InstanceState::Pending)).await;
+    delete_all(&cloud, "f").await;
+
+    computer.faults(r#"{"slow_boot": "100ms"}"#);
+    create_fleet(&cloud, "f").await;
+    let machine = cloud.launch(&launch_request("f", "t", 1, SCRIPT)).await.unwrap().remove(0);
+    reach(&cloud, "f", &machine.id, Some(InstanceState::Running)).await;
+    delete_all(&cloud, "f").await;
+    computer.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn a_boot_can_fail_on_the_first_machines_of_a_launch() {
+    let computer = Computer::new();
+    let cloud = computer.cloud();
+    create_fleet(&cloud, "f").await;
+    computer.faults(r#"{"boot_failure": {"first": 1}}"#);
+    let service = unit("/opt/disagg/engine");
+    let files = [
+        ("/opt/disagg/engine", "#!/bin/sh\necho engine works\nexec sleep 1000\n"),
+        ("/etc/systemd/system/engine.service", service.as_str()),
+    ];
+    let mut request = launch_request("f", "t", 2, "");
+    request.user_data = user_data(&files, &["engine"]);
+    let launched = cloud.launch(&request).await.unwrap();
+    console_with(&cloud, "f", &launched[0].id, "broken on purpose").await;
+    console_with(&cloud, "f", &launched[1].id, "engine works").await;
+    // What was asked for is what is shown.
+    let shown = cloud.user_data(&key("f"), &launched[0].id).await.unwrap();
+    assert_eq!(shown, Some(request.user_data));
+    delete_all(&cloud, "f").await;
+    computer.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn a_cut_stops_a_machine_in_its_tracks_until_it_is_healed() {
+    let computer = Computer::new();
+    let cloud = computer.cloud();
+    create_fleet(&cloud, "f").await;
+    let machine = cloud.launch(&launch_request("f", "t", 1, SCRIPT)).await.unwrap().remove(0);
+    console_with(&cloud, "f", &machine.id, "tick").await;
+    let ticks = async || cloud.console(&key("f"), &machine.id).await.unwrap().text.len();
+
+    local(&computer, &["cut", &machine.id.0]);
+    reach(&cloud, "f", &machine.id, Some(InstanceState::Impaired)).await;
+    // The supervisor may still be writing down what was said before.
+    let mut before = ticks().await;
+    eventually("the ticks end", async || {
+        let again = ticks().await;
+        let ended = again == std::mem::replace(&mut before, again);
+        ended.then_some(())
+    })
+    .await;
+    local(&computer, &["heal", &machine.id.0]);
+    reach(&cloud, "f", &machine.id, Some(InstanceState::Running)).await;
+    let silent = before;
+    eventually("it ticks again", async || (ticks().await > silent).then_some(())).await;
+
+    // Also a cut machine goes when it is told to.
+    local(&computer, &["cut", &machine.id.0]);
+    delete_all(&cloud, "f").await;
+    computer.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn the_local_command_shows_and_breaks() {
+    let computer = Computer::new();
+    let cloud = computer.cloud();
+    create_fleet(&cloud, "f").await;
+    let mut request = launch_request("f", "t", 2, "#!/bin/sh\necho hello\nexec sleep 1000\n");
+    request.tags.insert(tag::GROUP.to_owned(), "prefill".to_owned());
+    let launched = cloud.launch(&request).await.unwrap();
+    let (one, two) = (&launched[0].id, &launched[1].id);
+    for machine in [one, two] {
+        console_with(&cloud, "f", machine, "hello").await;
+        reach(&cloud, "f", machine, Some(InstanceState::Running)).await;
+    }
+    let list = local(&computer, &["list", "--json"]).stdout;
+    let list: serde_json::Value = serde_json::from_slice(&list).unwrap();
+    assert_eq!(list.as_array().unwrap().len(), 2);
+    let found = list.as_array().unwrap().iter().find(|machine| machine["id"] == one.0).unwrap();
+    assert_eq!(found["state"], "running");
+    assert_eq!(found["address"], "127.64.0.10");
+    assert_eq!(found["tags"][tag::GROUP], "prefill");
+    assert_eq!(local(&computer, &["console", &one.0]).stdout, b"hello\n");
+    let journal = String::from_utf8(local(&computer, &["journal", &one.0]).stdout).unwrap();
+    assert!(journal.lines().any(|line| line.ends_with("]: hello")), "{journal}");
+
+    local(&computer, &["stop", &one.0]);
+    reach(&cloud, "f", one, Some(InstanceState::Stopped)).await;
+    local(&computer, &["lose", &two.0]);
+    let left = cloud.list_instances(&key("f"), &TagFilter::all()).await.unwrap();
+    assert_eq!(left.iter().map(|machine| &machine.id).collect::<Vec<_>>(), [one]);
+    delete_all(&cloud, "f").await;
+    computer.assert_nothing_left();
+}
