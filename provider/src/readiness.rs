@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// A service's router, as its watchers need it.
 #[derive(Debug)]
@@ -235,6 +236,12 @@ pub(crate) async fn gone(
             kept: true,
         })?;
     }
+}
+
+/// The frame of a clean-up after a failure: the operation's own time may be over, and what it
+/// launched must go all the same.
+pub(crate) fn grace() -> Ctx {
+    Ctx::new(Duration::from_secs(10 * 60), CancellationToken::new())
 }
 
 /// The client that all looks share; made when the first of them is taken.

@@ -202,7 +202,6 @@ impl Run {
     }
 
     /// Asserts that it succeeded.
-    #[must_use]
     pub fn success(self) -> Self {
         assert_eq!(
             self.code,
@@ -216,7 +215,6 @@ impl Run {
     }
 
     /// Asserts that it failed.
-    #[must_use]
     pub fn failure(self) -> Self {
         assert_ne!(self.code, Some(0), "`{}` did not fail:\n{}", self.command, self.stdout);
         self
@@ -247,7 +245,7 @@ impl Run {
 }
 
 /// The built provider. Cargo builds it when it is not up to date.
-pub fn binary() -> &'static Path {
+pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace's root");

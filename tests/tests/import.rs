@@ -59,7 +59,7 @@ fn what_does_not_exist_cannot_be_imported() {
     workspace.write(&Stack::default().hcl());
     for (address, id, said) in [
         ("disagg_fleet.pd", "local/local/pd", "Fleet local/local/pd not found"),
-        ("disagg_fleet.pd", "pd", "cloud/region/name"),
+        ("disagg_fleet.pd", "pd", "aws/us-east-2/pd"),
         ("disagg_service.tiny", "local/local/pd", "cloud/region/fleet/service"),
     ] {
         workspace.terraform(&["import", address, id]).failure().says(&[said]);

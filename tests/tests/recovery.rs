@@ -134,7 +134,7 @@ fn one_worker_that_does_not_boot_never_takes_the_group_down() {
     workspace.apply(&format!("{}{}", fleet(""), service("")));
     std::fs::write(
         workspace.state_directory().join("faults.json"),
-        r#"{ "boot_failure": { "group": "decode", "machines": 1 } }"#,
+        r#"{ "boot_failure": { "group": "decode", "first": 1 } }"#,
     )
     .expect("faults");
     let stack = Stack { endpoint: false, decode: "replicas = 2".to_owned(), ..Stack::default() };

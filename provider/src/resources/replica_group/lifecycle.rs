@@ -9,7 +9,7 @@ use crate::diagnose;
 use crate::error::{Doing, FailedMachine, Failure, Result};
 use crate::readiness;
 use crate::resources::service::{FoundService, find_by_id};
-use crate::session::{FleetView, Session, key};
+use crate::session::{Session, key};
 use cloud::{Instance, InstanceState, ObjectId, Phase, Tags, tag};
 use domain::id::{GroupId, ImportPath};
 use domain::planner::{self, Count, Step};
@@ -20,18 +20,16 @@ use std::collections::BTreeMap;
 pub(super) async fn create(
     session: &Session,
     ctx: &Ctx,
-    mut planned: ReplicaGroup,
+    planned: ReplicaGroup,
     state: &mut State<ReplicaGroup>,
 ) -> Result<()> {
     let id = model::configured_id(&planned)?;
     session.forget(&id.service.fleet);
     let view = session.view(&id.service.fleet).await?;
     let service = find_by_id(&view, &id.service);
-    let adopted = adoptable(&view, &id, &service)?;
+    let adopted = adoptable(&id, &service)?;
     let group = workers::access(session, &planned, &id, &service).await?;
 
-    planned.id = Attr::Known(id.to_string());
-    planned.drift = Attr::Known(BTreeMap::new());
     let wanted = match model::count(&planned) {
         Count::Fixed(count) => count,
         Count::Within { min, .. } => min,
@@ -48,14 +46,16 @@ pub(super) async fn create(
     machines.extend(group.launch(missing, model::count_tags(&planned)).await?);
     session.forget(&id.service.fleet);
     let mut slots = number(&machines, &BTreeMap::new());
-    model::fill_members(&mut planned, group.router.cloud.name(), &slots);
-    state.save(&planned);
+    let mut so_far = planned.clone();
+    so_far.id = Attr::Known(id.to_string());
+    model::fill_members(&mut so_far, group.router.cloud.name(), &slots);
+    state.save(&so_far);
 
     let failed = match group.wait(ctx, &planned, &machines, &before).await {
         Ok(failed) => failed,
         // Without a router no worker can ever register: what was launched for it goes.
         Err(Failure::Boot { what, machines: routers, .. }) => {
-            group.remove(ctx, &machines).await?;
+            group.remove(&readiness::grace(), &machines).await?;
             state.remove();
             return Err(Failure::Boot { what, machines: routers, kept: false });
         }
@@ -64,7 +64,7 @@ pub(super) async fn create(
     let keep = keeps_failed(&planned);
     if !failed.is_empty() && !keep {
         let dead = chosen(&machines, &failed);
-        group.remove(ctx, &dead).await?;
+        group.remove(&readiness::grace(), &dead).await?;
         slots.retain(|_, instance| !dead.iter().any(|dead| dead.id == instance.id));
     }
     if !failed.is_empty() && failed.len() == machines.len() {
@@ -80,7 +80,7 @@ pub(super) async fn create(
     if !failed.is_empty() {
         state.warn(diagnose::workers_failed(&id.to_string(), &failed, keep));
     }
-    finish(session, &group, &id, &mut planned, &slots, state).await
+    finish(session, &group, &id, &planned, &slots, state).await
 }
 
 pub(super) async fn read(session: &Session, state: &mut State<ReplicaGroup>) -> Result<()> {
@@ -108,7 +108,7 @@ pub(super) async fn update(
     session: &Session,
     ctx: &Ctx,
     prior: &ReplicaGroup,
-    mut planned: ReplicaGroup,
+    planned: ReplicaGroup,
     state: &mut State<ReplicaGroup>,
 ) -> Result<()> {
     let id = model::id(prior)?;
@@ -158,7 +158,7 @@ pub(super) async fn update(
     if !failed.is_empty() {
         if !keep {
             let dead = chosen(&woken, &failed);
-            group.remove(ctx, &dead).await?;
+            group.remove(&readiness::grace(), &dead).await?;
             slots.retain(|_, instance| !dead.iter().any(|dead| dead.id == instance.id));
             session.forget(&id.service.fleet);
             model::fill_members(&mut so_far, group.router.cloud.name(), &slots);
@@ -173,7 +173,7 @@ pub(super) async fn update(
             kept: keep,
         });
     }
-    finish(session, &group, &id, &mut planned, &slots, state).await
+    finish(session, &group, &id, &planned, &slots, state).await
 }
 
 pub(super) async fn delete(
@@ -246,7 +246,7 @@ async fn finish(
     session: &Session,
     group: &GroupAccess,
     id: &GroupId,
-    planned: &mut ReplicaGroup,
+    planned: &ReplicaGroup,
     slots: &BTreeMap<u32, Instance>,
     state: &mut State<ReplicaGroup>,
 ) -> Result<()> {
@@ -265,21 +265,25 @@ async fn finish(
     // The machines as they are now: they have run since they were launched.
     let service = find_by_id(&*session.view(&id.service.fleet).await?, &id.service);
     let ids = slots.iter().map(|(slot, instance)| (*slot, instance.id.to_string())).collect();
-    let now = number(&of_group(&service, id), &ids);
-    let planned_count = planned.instance_count.known().copied();
-    model::fill_members(planned, cloud.name(), &now);
-    if let Some(count) = planned_count.filter(|_| planned.scaling.is_null()) {
-        planned.instance_count = Attr::Known(count);
+    let mut done = planned.clone();
+    done.id = Attr::Known(id.to_string());
+    done.drift = Attr::Known(BTreeMap::new());
+    model::fill_members(&mut done, cloud.name(), &number(&of_group(&service, id), &ids));
+    // What was promised as known is kept, also when a machine less came up: Terraform insists on
+    // it, and the next look says what there is.
+    if !planned.instance_count.is_unknown() {
+        done.instance_count = planned.instance_count.clone();
     }
-    planned.drift = Attr::Known(BTreeMap::new());
-    state.save(planned);
+    if !planned.hourly_cost.is_unknown() {
+        done.hourly_cost = planned.hourly_cost.clone();
+    }
+    state.save(&done);
     Ok(())
 }
 
 /// Machines that a creation that died has left, unless the group is somebody's.
-fn adoptable(view: &FleetView, id: &GroupId, service: &FoundService) -> Result<Vec<Instance>> {
+fn adoptable(id: &GroupId, service: &FoundService) -> Result<Vec<Instance>> {
     let machines = of_group(service, id);
-    let _ = view;
     if machines.iter().any(|machine| Phase::of(&machine.tags) == Phase::Ready) {
         return Err(Failure::AlreadyExists {
             what: format!("replica group {id}"),

@@ -56,7 +56,7 @@ pub(super) async fn create(
     let healthy = waits_until_ready(&planned);
     let access = router::access(Arc::clone(&cloud), &fleet, spec.port, &address, &instance);
     if healthy && let Err(failure) = readiness::router(ctx, &access).await {
-        return Err(give_up(session, ctx, &planned, state, failure).await);
+        return Err(give_up(session, &planned, state, failure).await);
     }
     router::mark(&*cloud, &fleet, &id, &address, &instance, healthy).await?;
     remember(state, healthy, &address, 0);
@@ -217,11 +217,15 @@ async fn claim(session: &Session, fleet: &FleetId, name: &str) -> Result<Service
             ),
         });
     }
-    for id in find_by_name(&view, fleet, name) {
-        let found = find_by_id(&view, &id);
-        if found.address.is_some() && found.phase() == Phase::Creating {
-            return Ok(id);
-        }
+    let existing = find_by_name(&view, fleet, name);
+    let is_unfinished = |id: &&ServiceId| {
+        let found = find_by_id(&view, id);
+        found.address.is_some() && found.phase() == Phase::Creating
+    };
+    if let Some(id) = existing.iter().find(is_unfinished) {
+        return Ok(id.clone());
+    }
+    if let Some(id) = existing.first() {
         return Err(Failure::AlreadyExists {
             what: format!("service {id}"),
             address: "disagg_service.NAME",
@@ -279,7 +283,6 @@ fn drift(found: &FoundService) -> BTreeMap<String, String> {
 /// After a failed creation: removes what was made, unless it is to be kept, and says which.
 async fn give_up(
     session: &Session,
-    ctx: &Ctx,
     service: &Service,
     state: &mut State<Service>,
     failure: Failure,
@@ -288,7 +291,7 @@ async fn give_up(
     let Failure::Boot { what, machines, .. } = failure else { return failure };
     if !keep {
         let removed = match model::id(service) {
-            Ok(id) => remove(session, ctx, &id).await,
+            Ok(id) => remove(session, &readiness::grace(), &id).await,
             Err(failure) => Err(failure),
         };
         match removed {
