@@ -32,6 +32,11 @@ impl Harness {
         }
     }
 
+    /// An object with this state and these private data.
+    pub fn holding(resource: Box<dyn DynResource>, state: Value, private: Private) -> Self {
+        Self { state, private, ..Self::new(resource) }
+    }
+
     /// What is wrong with a configuration. What is left out of the JSON is null.
     pub fn validate(&self, config: &serde_json::Value) -> Diagnostics {
         self.resource.validate(&self.config(config), true)

@@ -369,3 +369,7 @@ fn refuse_foreign_secrets(cloud: CloudName, group: &ReplicaGroup, diagnostics: &
         }
     }
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -181,3 +181,7 @@ fn plan_update(
     planned.script_version = prior.script_version;
     (planned, diagnostics)
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -1,0 +1,175 @@
+//! What a change of each attribute of a group does.
+
+use super::super::ReplicaGroupResource;
+use plugin::testing::Harness;
+use plugin::{Attr, Unknown, Value as TerraformValue, resource, to_value};
+use schemas::table::{self, ChangeClass};
+use schemas::{Engine, Member, ReplicaGroup};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+fn config(change: &Value) -> Value {
+    let mut config = json!({
+        "name": "decode",
+        "service_id": "local/local/pd/tiny@abcd1234",
+        "role": "decode",
+        "replicas": 1,
+        "engine": { "type": "mocker" },
+    });
+    let members = config.as_object_mut().expect("an object");
+    members.extend(change.as_object().expect("an object").clone());
+    config
+}
+
+fn deployed() -> Harness {
+    let word = |text: &str| Attr::Known(text.to_owned());
+    let member = Member {
+        id: "m-1".to_owned(),
+        address: "127.64.0.11".to_owned(),
+        state: "running".to_owned(),
+        digest: "0".to_owned(),
+    };
+    let group = ReplicaGroup {
+        id: word("local/local/pd/tiny@abcd1234/decode"),
+        name: word("decode"),
+        service_id: word("local/local/pd/tiny@abcd1234"),
+        role: word("decode"),
+        replicas: Attr::Known(1),
+        engine: Attr::Known(Engine { kind: word("mocker"), ..Engine::default() }),
+        boot_revision: Attr::Known(0),
+        wait_for: word("ready"),
+        on_boot_failure: word("remove"),
+        instance_count: Attr::Known(1),
+        members: Attr::Known(BTreeMap::from([("0".to_owned(), member)])),
+        instance_type: word("cpu-2-4"),
+        interconnect: word("tcp"),
+        hourly_cost: Attr::Known(0.0),
+        script_version: Attr::Known(1),
+        drift: Attr::Known(BTreeMap::new()),
+        ..ReplicaGroup::default()
+    };
+    let resource = resource(ReplicaGroupResource::new(Default::default()));
+    Harness::holding(resource, to_value(&group).expect("a value"), Default::default())
+}
+
+/// For each attribute that is baked into the machines a configuration that differs in it alone.
+fn baked() -> Vec<(&'static str, Value)> {
+    let engine = |more: Value| {
+        let mut engine = json!({ "type": "mocker" });
+        engine
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
+        json!({ "engine": engine })
+    };
+    vec![
+        ("name", json!({ "name": "other" })),
+        ("service_id", json!({ "service_id": "local/local/pd/tiny@abcd9999" })),
+        ("role", json!({ "role": "prefill" })),
+        ("resources.gpu", json!({ "resources": { "gpu": "H200:8" } })),
+        ("resources.cpu", json!({ "resources": { "cpu": 8 } })),
+        ("resources.memory_gb", json!({ "resources": { "memory_gb": 8 } })),
+        ("resources.disk_gb", json!({ "resources": { "disk_gb": 80 } })),
+        ("engine.type", json!({ "engine": { "type": "custom" } })),
+        ("engine.tensor_parallel", engine(json!({ "tensor_parallel": 1 }))),
+        ("engine.args", engine(json!({ "args": ["--x"] }))),
+        ("engine.model", engine(json!({ "model": "a/b" }))),
+        ("engine.image", engine(json!({ "image": "a:b" }))),
+        ("engine.runtime", engine(json!({ "runtime": "venv" }))),
+        ("engine.commands", engine(json!({ "commands": ["true"] }))),
+        ("env", json!({ "env": { "A": "b" } })),
+        ("secret_env", json!({ "secret_env": { "A": "env://A" } })),
+        ("identity", json!({ "identity": "me" })),
+        ("boot_revision", json!({ "boot_revision": 1 })),
+    ]
+}
+
+#[test]
+fn every_baked_attribute_is_in_the_list_above() {
+    let definition = table::entries::<ReplicaGroup>();
+    let is_leaf = |path: &[String]| {
+        !definition
+            .iter()
+            .any(|other| other.path.len() > path.len() && other.path.starts_with(path))
+    };
+    let classes = [Some(ChangeClass::Rolling), Some(ChangeClass::Replace)];
+    let found: BTreeSet<String> = definition
+        .iter()
+        .filter(|entry| classes.contains(&entry.row.change) && is_leaf(&entry.path))
+        .map(|entry| entry.path.join("."))
+        .collect();
+    assert_eq!(found, baked().into_iter().map(|(path, _)| path.to_owned()).collect());
+}
+
+#[test]
+fn an_unchanged_group_plans_nothing() {
+    let harness = deployed();
+    assert_eq!(harness.plan(&config(&json!({}))).planned, harness.state);
+    for same in [json!({ "env": {} }), json!({ "resources": {} }), json!({ "boot_revision": 0 })] {
+        let plan = harness.plan(&config(&same));
+        assert!(plan.diagnostics.is_empty() && plan.requires_replace.is_empty(), "{same}");
+    }
+}
+
+#[test]
+fn what_is_baked_in_replaces_the_group_and_says_so() {
+    for (path, change) in baked() {
+        let plan = deployed().plan(&config(&change));
+        assert!(!plan.diagnostics.has_error(), "{path}: {:?}", plan.diagnostics);
+        let warning = plan.diagnostics.iter().next().expect("a warning");
+        let said = if path == "service_id" {
+            "Workers go with their router"
+        } else {
+            "Replica group is replaced"
+        };
+        assert_eq!(warning.summary, said, "{path}");
+        let paths: Vec<_> = plan.requires_replace.iter().map(ToString::to_string).collect();
+        assert!(paths.contains(&path.to_owned()), "{path}: {paths:?}");
+    }
+}
+
+#[test]
+fn counts_change_in_place() {
+    let scaling = json!({ "min": 1, "max": 3, "target": 2 });
+    for change in [json!({ "replicas": 3 }), json!({ "replicas": null, "scaling": scaling })] {
+        let harness = deployed();
+        let plan = harness.plan(&config(&change));
+        assert!(plan.diagnostics.is_empty(), "{change}: {:?}", plan.diagnostics);
+        assert!(plan.requires_replace.is_empty(), "{change}");
+        assert!(plan.planned.member("members").has_unknown());
+        assert_eq!(plan.planned.member("id"), harness.state.member("id"));
+    }
+}
+
+#[test]
+fn the_clouds_catalogue_is_asked_as_soon_as_the_cloud_is_known() {
+    let resource = || resource(ReplicaGroupResource::new(Default::default()));
+    let plan_with = |service_id: TerraformValue| {
+        let mut request = plugin::PlanRequest::default();
+        let harness = Harness::new(resource());
+        let known = harness.plan(&config(&json!({ "resources": { "gpu": "H200:8" } })));
+        let TerraformValue::Map(mut members) = known.planned else { panic!("no object") };
+        members.insert("service_id".to_owned(), service_id);
+        for computed in [
+            "id",
+            "members",
+            "instance_count",
+            "instance_type",
+            "interconnect",
+            "hourly_cost",
+            "drift",
+            "script_version",
+        ] {
+            members.insert(computed.to_owned(), TerraformValue::Null);
+        }
+        request.config = TerraformValue::Map(members);
+        request.proposed = request.config.clone();
+        resource().plan(request).planned.member("instance_type").clone()
+    };
+    let prefixed = Unknown::with_prefix("local/local/pd/tiny@");
+    assert_eq!(
+        plan_with(TerraformValue::Unknown(prefixed)),
+        TerraformValue::String("h200-8".to_owned())
+    );
+    assert!(plan_with(TerraformValue::Unknown(Unknown::default())).has_unknown());
+}
