@@ -1,0 +1,359 @@
+//! The plan pipeline as tables: what is configured, what was before, what is planned.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use async_trait::async_trait;
+use expect_test::{Expect, expect};
+use plugin::testing::Harness;
+use plugin::{
+    Attr, Attribute, AttributeKind, AttributePath, Change, Ctx, Diagnostics, DynResource, Mode,
+    Nesting, PlanModifier, PlanRequest, PlanResponse, Private, Resource, Schema, State, Type,
+    Value, resource,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Model {
+    id: Attr<String>,
+    revision: Attr<String>,
+    name: Attr<String>,
+    zone: Attr<String>,
+    size: Attr<i64>,
+    secret: Attr<String>,
+    disk: Attr<Part>,
+    parts: Attr<BTreeMap<String, Attr<Part>>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Part {
+    size: Attr<i64>,
+    serial: Attr<String>,
+}
+
+type Shape = fn(&mut Change<Model>);
+
+/// A resource whose own part of the plan is the test's.
+#[derive(Debug)]
+struct Probe {
+    shape: Shape,
+}
+
+#[async_trait]
+impl Resource for Probe {
+    type Model = Model;
+
+    fn type_name(&self) -> &'static str {
+        "probe"
+    }
+
+    fn schema(&self) -> Schema {
+        let number = || AttributeKind::Type(Type::Number);
+        let of = |mode, modifiers: &[PlanModifier]| Attribute {
+            mode,
+            modifiers: modifiers.to_vec(),
+            description: "It.".to_owned(),
+            ..Attribute::default()
+        };
+        let sized = |default: i64| Attribute {
+            kind: number(),
+            default: Some(Value::Number(default.into())),
+            ..of(Mode::OptionalComputed, &[])
+        };
+        let part = BTreeMap::from([
+            ("size".to_owned(), sized(1)),
+            ("serial".to_owned(), of(Mode::Computed, &[])),
+        ]);
+        let nested = |nesting| Attribute {
+            kind: AttributeKind::Nested { nesting, attributes: part.clone() },
+            ..of(Mode::Optional, &[])
+        };
+        let attributes = [
+            ("id", of(Mode::Computed, &[PlanModifier::UseStateForUnknown])),
+            ("revision", of(Mode::Computed, &[])),
+            ("name", of(Mode::Required, &[PlanModifier::RequiresReplace])),
+            ("zone", of(Mode::OptionalComputed, &[PlanModifier::RequiresReplace])),
+            ("size", sized(10)),
+            ("secret", Attribute { write_only: true, ..of(Mode::Optional, &[]) }),
+            ("disk", nested(Nesting::Single)),
+            ("parts", nested(Nesting::Map)),
+        ];
+        Schema {
+            attributes: attributes.map(|(name, attribute)| (name.to_owned(), attribute)).into(),
+            ..Schema::default()
+        }
+    }
+
+    fn plan(&self, change: &mut Change<Model>) -> Diagnostics {
+        (self.shape)(change);
+        Diagnostics::default()
+    }
+
+    async fn create(
+        &self,
+        _: &Ctx,
+        planned: Model,
+        state: &mut State<Model>,
+    ) -> Result<(), Diagnostics> {
+        state.save(&planned);
+        Ok(())
+    }
+
+    async fn read(&self, _: &Ctx, _: &mut State<Model>) -> Result<(), Diagnostics> {
+        Ok(())
+    }
+
+    async fn update(
+        &self,
+        _: &Ctx,
+        _: Model,
+        planned: Model,
+        state: &mut State<Model>,
+    ) -> Result<(), Diagnostics> {
+        state.save(&planned);
+        Ok(())
+    }
+
+    async fn delete(&self, _: &Ctx, _: &mut State<Model>) -> Result<(), Diagnostics> {
+        Ok(())
+    }
+}
+
+fn probe(shape: Shape) -> Box<dyn DynResource> {
+    resource(Probe { shape })
+}
+
+/// An object that is there: what a row does not say is what an apply would have left.
+fn existing(changes: serde_json::Value) -> Value {
+    let mut object = json!({
+        "id": "i-1", "revision": "r-1", "name": "a", "zone": "z-1", "size": 10, "secret": null,
+        "disk": null, "parts": null,
+    });
+    object.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    Value::from_json(&object)
+}
+
+fn planned(shape: Shape, prior: Option<Value>, config: &serde_json::Value) -> PlanResponse {
+    let mut harness = Harness::new(probe(shape));
+    harness.state = prior.unwrap_or_default();
+    harness.plan(config)
+}
+
+/// The planned state on one line: `?` is unknown, what is null is left out.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Unknown(unknown) => format!("?{}", unknown.prefix.as_deref().unwrap_or_default()),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        Value::List(elements) => {
+            format!("[{}]", elements.iter().map(text).collect::<Vec<_>>().join(" "))
+        }
+        Value::Map(members) => {
+            let members = members.iter().filter(|(_, value)| !value.is_null());
+            let members: Vec<_> =
+                members.map(|(name, value)| format!("{name}={}", text(value))).collect();
+            format!("{{{}}}", members.join(" "))
+        }
+    }
+}
+
+fn summary(response: &PlanResponse) -> String {
+    let mut line = text(&response.planned);
+    for path in &response.requires_replace {
+        line.push_str(&format!(" replace:{path}"));
+    }
+    for diagnostic in &response.diagnostics {
+        line.push_str(&format!(" {}: {}", diagnostic.summary, diagnostic.detail));
+    }
+    line
+}
+
+fn check(shape: Shape, prior: Option<Value>, config: serde_json::Value, expected: Expect) {
+    expected.assert_eq(&summary(&planned(shape, prior, &config)));
+}
+
+const NOTHING: Shape = |_| {};
+
+#[test]
+fn a_creation_has_its_defaults_and_waits_for_the_rest() {
+    for (config, expected) in [
+        (json!({ "name": "a" }), expect!["{id=? name=a revision=? size=10 zone=?}"]),
+        (
+            json!({ "name": "a", "zone": "z", "size": 3 }),
+            expect!["{id=? name=a revision=? size=3 zone=z}"],
+        ),
+        // A secret is in the configuration alone.
+        (json!({ "name": "a", "secret": "s" }), expect!["{id=? name=a revision=? size=10 zone=?}"]),
+        (
+            json!({ "name": "a", "disk": {}, "parts": { "x": {}, "y": { "size": 2 } } }),
+            expect![
+                "{disk={serial=? size=1} id=? name=a parts={x={serial=? size=1} y={serial=? size=2}} revision=? size=10 zone=?}"
+            ],
+        ),
+    ] {
+        check(NOTHING, None, config, expected);
+    }
+}
+
+#[test]
+fn what_is_as_before_is_planned_as_before() {
+    for (prior, config) in [
+        (json!({}), json!({ "name": "a" })),
+        (json!({}), json!({ "name": "a", "secret": "another each time" })),
+        (json!({ "zone": "z-2" }), json!({ "name": "a", "zone": "z-2" })),
+        (json!({ "disk": { "size": 1, "serial": "s" } }), json!({ "name": "a", "disk": {} })),
+    ] {
+        let prior = existing(prior);
+        let response = planned(NOTHING, Some(prior.clone()), &config);
+        assert_eq!(response.planned, prior, "{config}");
+        assert!(response.requires_replace.is_empty() && response.diagnostics.is_empty());
+    }
+}
+
+#[test]
+fn a_change_makes_unknown_what_may_change_with_it() {
+    check(
+        NOTHING,
+        Some(existing(json!({}))),
+        json!({ "name": "a", "size": 11 }),
+        expect!["{id=i-1 name=a revision=? size=11 zone=?}"],
+    );
+    // Back to the default.
+    check(
+        NOTHING,
+        Some(existing(json!({ "size": 11 }))),
+        json!({ "name": "a" }),
+        expect!["{id=i-1 name=a revision=? size=10 zone=?}"],
+    );
+    check(
+        NOTHING,
+        Some(existing(json!({ "disk": { "size": 1, "serial": "s" } }))),
+        json!({ "name": "a", "disk": { "size": 2 } }),
+        expect!["{disk={serial=? size=2} id=i-1 name=a revision=? size=10 zone=?}"],
+    );
+}
+
+#[test]
+fn a_replacement_says_because_of_what() {
+    check(
+        NOTHING,
+        Some(existing(json!({}))),
+        json!({ "name": "b", "zone": "z-2" }),
+        expect!["{id=i-1 name=b revision=? size=10 zone=z-2} replace:name replace:zone"],
+    );
+    // A resource's own reasons come in order, each once; a creation has none.
+    let twice: Shape = |change| {
+        for name in ["size", "disk", "size"] {
+            change.requires_replace(AttributePath::root(name));
+        }
+    };
+    check(
+        twice,
+        Some(existing(json!({}))),
+        json!({ "name": "a", "size": 11 }),
+        expect!["{id=i-1 name=a revision=? size=11 zone=?} replace:disk replace:size"],
+    );
+    check(twice, None, json!({ "name": "a" }), expect!["{id=? name=a revision=? size=10 zone=?}"]);
+}
+
+#[test]
+fn a_resource_may_find_a_difference_that_the_configuration_has_not() {
+    let drifted: Shape = |change| {
+        if let Some(planned) = &mut change.planned {
+            planned.revision = Attr::unknown_with_prefix("r-");
+        }
+    };
+    check(
+        drifted,
+        Some(existing(json!({}))),
+        json!({ "name": "a" }),
+        expect!["{id=i-1 name=a revision=?r- size=10 zone=z-1}"],
+    );
+}
+
+#[test]
+fn a_removal_is_planned_too() {
+    let noted: Shape = |change| {
+        assert!(change.is_destroy() && !change.is_create() && change.config.is_none());
+        change.planned_private.set("asked", json!(true));
+    };
+    let response = planned(noted, Some(existing(json!({}))), &json!(null));
+    assert_eq!(summary(&response), "null");
+    assert_eq!(response.planned_private.get("asked"), Some(&json!(true)));
+
+    let never: Shape = |change| change.planned = change.prior.clone();
+    check(
+        never,
+        Some(existing(json!({}))),
+        json!(null),
+        expect![[r#"
+            null Provider bug: a plan made a removal of a change, or the reverse
+
+            This is a bug in the provider, please report it with this text."#]],
+    );
+}
+
+/// The second half of a replacement has no prior state, and is told so by what the first half left.
+#[test]
+fn what_a_plan_remembers_goes_through_both_halves_of_a_replacement() {
+    let marked: Shape = |change| {
+        if change.prior.is_some() {
+            change.planned_private.set("was", json!("a"));
+        }
+    };
+    let mut harness = Harness::new(probe(marked));
+    harness.state = existing(json!({}));
+    let first = harness.plan(&json!({ "name": "b" }));
+    let config = existing(json!({
+        "id": null, "revision": null, "name": "b", "zone": null, "size": null,
+    }));
+    let second = probe(marked).plan(PlanRequest {
+        prior: Value::Null,
+        config: config.clone(),
+        proposed: config.clone(),
+        prior_private: first.planned_private,
+    });
+    assert_eq!(second.planned_private.get("was"), Some(&json!("a")));
+
+    // At apply the new object is planned once more, with nothing to remember; the same comes out.
+    let last = probe(marked).plan(PlanRequest {
+        prior: Value::Null,
+        config: config.clone(),
+        proposed: config,
+        prior_private: Private::default(),
+    });
+    assert_eq!(last.planned, second.planned);
+    assert_eq!(last.planned_private, Private::default());
+}
+
+#[test]
+fn a_plan_that_terraform_would_reject_is_said_to_be_ours() {
+    let rows: [(Shape, &str); 4] = [
+        (
+            |change| change.planned.as_mut().unwrap().name = "other".to_owned().into(),
+            "`name` is planned neither as configured nor as before",
+        ),
+        (
+            |change| change.planned.as_mut().unwrap().secret = "s".to_owned().into(),
+            "`secret` is write-only and planned",
+        ),
+        (
+            |change| change.planned.as_mut().unwrap().disk = Part::default().into(),
+            "`disk` is null in the configuration and planned to be something",
+        ),
+        (
+            |change| change.planned.as_mut().unwrap().parts = BTreeMap::new().into(),
+            "`parts` is planned with other elements than configured",
+        ),
+    ];
+    let config = json!({ "name": "a", "secret": "s", "parts": { "x": {} } });
+    for (shape, text) in rows {
+        let response = planned(shape, None, &config);
+        let diagnostic = response.diagnostics.iter().next().expect("a diagnostic");
+        assert_eq!(diagnostic.summary, "Provider bug");
+        assert!(diagnostic.detail.starts_with(text), "{}", diagnostic.detail);
+    }
+}
