@@ -133,9 +133,12 @@ async fn user_data_that_is_not_understood_is_reported_on_the_console() {
 async fn user_data_runs_once_and_units_at_every_boot() {
     let computer = Computer::new();
     let cloud = computer.cloud();
-    let script = "#!/bin/sh\necho \"boot $(wc -l < \"$DISAGG_ROOT/var/boots\" 2>/dev/null) run $(ls \"$DISAGG_ROOT/run\" | wc -l)\"\n\
-                  echo \"$DISAGG_BOOT_ID\" >> \"$DISAGG_ROOT/var/boots\"\necho changed > \"$DISAGG_ROOT/etc/mine\"\n\
-                  touch \"$DISAGG_ROOT/run/volatile\"\nexec sleep 1000\n";
+    let script = "#!/bin/sh\n\
+                  line=\"boot $(wc -l < \"$DISAGG_ROOT/var/boots\" 2>/dev/null) run $(ls \"$DISAGG_ROOT/run\" | wc -l)\"\n\
+                  echo \"$DISAGG_BOOT_ID\" >> \"$DISAGG_ROOT/var/boots\"\n\
+                  echo changed > \"$DISAGG_ROOT/etc/mine\"\n\
+                  touch \"$DISAGG_ROOT/run/volatile\"\n\
+                  echo \"$line\"\nexec sleep 1000\n";
     let service = unit("/opt/script");
     let files = [
         ("/opt/script", script),
