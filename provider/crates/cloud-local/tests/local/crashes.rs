@@ -1,8 +1,6 @@
 //! The launching process dies at the worst moments: nothing may be lost, nothing doubled.
 
-use crate::harness::{
-    Computer, create_fleet, delete_all, eventually, key, launch_request, reach,
-};
+use crate::harness::{Computer, create_fleet, delete_all, eventually, key, launch_request, reach};
 use cloud::{Cloud, InstanceState, TagFilter};
 use std::process::{Command, Stdio};
 

@@ -130,6 +130,23 @@ async fn a_killed_supervisor_takes_everything_with_it() {
 }
 
 #[tokio::test]
+async fn machines_end_with_their_state_directory() {
+    let computer = Computer::new();
+    let cloud = computer.cloud();
+    create_fleet(&cloud, "f").await;
+    let machine = cloud.launch(&launch_request("f", "t", 1, SCATTER)).await.unwrap().remove(0);
+    console_with(&cloud, "f", &machine.id, "scattered").await;
+    let below = descendants(supervisor(&computer.machine(&machine.id)));
+    assert!(!below.is_empty());
+    fs::remove_dir_all(computer.path("state")).unwrap();
+    eventually("its processes are gone", async || {
+        let gone = |pid: &u32| !Path::new(&format!("/proc/{pid}")).exists();
+        (below.iter().all(gone) && computer.processes().is_empty()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_supervisor_has_nothing_of_the_process_that_launched_it() {
     let computer = Computer::new();
     let cloud = computer.cloud();
