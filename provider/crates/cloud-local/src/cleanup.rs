@@ -17,8 +17,13 @@ pub(crate) async fn collect(cloud: &LocalCloud, change: &Change) -> Result<(), S
             continue;
         };
         match (record.desired, machine.life()?) {
-            (Desired::Up, Life::Dead) | (Desired::Terminated, Life::NotStarted | Life::Dead) => {
-                tracing::debug!(machine = machine.id(), desired = ?record.desired, "removing what is left");
+            (Desired::Up, Life::Dead) => {
+                let log = fs::read_to_string(machine.supervisor_log()).unwrap_or_default();
+                tracing::warn!(machine = machine.id(), log = log.trim(), "the machine was lost");
+                remove(&machine, change).await?;
+            }
+            (Desired::Terminated, Life::NotStarted | Life::Dead) => {
+                tracing::debug!(machine = machine.id(), "the machine is terminated");
                 remove(&machine, change).await?;
             }
             (Desired::Terminated | Desired::Stopped, Life::Alive(_)) => {

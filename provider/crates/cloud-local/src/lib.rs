@@ -23,6 +23,7 @@ mod error;
 mod faults;
 mod fleet;
 mod instance;
+mod launch;
 mod machine;
 mod machine_directory;
 mod processes;
@@ -106,7 +107,7 @@ impl Cloud for LocalCloud {
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>> {
-        instance::launch(self, request).await
+        launch::launch(self, request).await
     }
 
     async fn list_instances(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>> {

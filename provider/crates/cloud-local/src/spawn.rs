@@ -1,7 +1,12 @@
-//! Starting a machine's supervisor so that it outlives this process.
+//! Starting machines: each one's supervisor, so that it outlives this process.
 
-use crate::machine_directory::MachineDirectory;
+use crate::LocalCloud;
+use crate::error::{During, StateError};
+use crate::machine_directory::{Desired, Life, MachineDirectory, MachineRecord};
+use crate::program;
 use crate::secrets::Secrets;
+use crate::store::Change;
+use cloud::{CloudError, ErrorKind};
 use std::{
     env,
     fs::OpenOptions,
@@ -14,6 +19,7 @@ use std::{
 use tokio::{
     io::AsyncWriteExt,
     process::{Child, Command},
+    task::JoinSet,
 };
 
 /// What the supervisor says once it has the lock that means life.
@@ -33,8 +39,57 @@ pub(crate) enum SpawnError {
     Ended(String),
 }
 
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+}
+
+/// Starts those that should be up and never were, all at once.
+pub(crate) async fn start_all<'a>(
+    cloud: &LocalCloud,
+    change: &Change,
+    secrets: &Secrets,
+    machines: impl IntoIterator<Item = &'a (MachineDirectory, MachineRecord)>,
+) -> Result<(), StartError> {
+    let program = program::place(&cloud.store, change, &cloud.config.machine_binary)?;
+    let mut starting = JoinSet::new();
+    for (machine, record) in machines {
+        if record.desired == Desired::Up && machine.life()? == Life::NotStarted {
+            let (program, machine, secrets) = (program.clone(), machine.clone(), secrets.clone());
+            starting.spawn(async move { start(&program, &machine, &secrets).await });
+        }
+    }
+    let mut result = Ok(());
+    while let Some(started) = starting.join_next().await {
+        let started = started.map_err(std::io::Error::from).map_err(SpawnError::Io);
+        result = result.and(started.and_then(|started| started));
+    }
+    Ok(result?)
+}
+
+/// As the contract tells it.
+pub(crate) fn not_started(operation: &'static str, error: StartError) -> CloudError {
+    match error {
+        StartError::State(error) => Err::<(), _>(error).during(operation).expect_err("it is one"),
+        StartError::Spawn(error) => {
+            let kind = match error {
+                SpawnError::Late => ErrorKind::Unavailable,
+                SpawnError::Io(_) | SpawnError::Ended(_) => ErrorKind::Other,
+            };
+            let cloud_error = CloudError::new(kind, operation, error.to_string());
+            match error {
+                SpawnError::Io(source) => cloud_error.source(source),
+                SpawnError::Late | SpawnError::Ended(_) => cloud_error,
+            }
+        }
+    }
+}
+
 /// Starts a supervisor and returns as soon as it lives. When one lives already, that is as good.
-pub(crate) async fn start(
+async fn start(
     program: &Path,
     machine: &MachineDirectory,
     secrets: &Secrets,

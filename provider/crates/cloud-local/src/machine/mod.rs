@@ -75,6 +75,7 @@ fn detach(directory: &Path) -> io::Result<()> {
 fn supervise(directory: PathBuf) -> Result<(), Box<dyn std::error::Error>> {
     close_inherited_descriptors()?;
     rustix::process::setsid()?;
+    rustix::thread::set_name(c"disagg-machine")?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     // One thread: a user namespace can be entered by no other process, and a child whose parent's
     // thread ends dies with it.

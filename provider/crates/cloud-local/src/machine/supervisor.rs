@@ -29,6 +29,10 @@ use tokio::{
     time::Instant,
 };
 
+/// How often a machine looks whether it still exists: somebody may remove the whole state directory
+/// without a word, and nobody could ever find what ran on.
+const RECORD_INTERVAL: Duration = Duration::from_secs(2);
+
 /// A machine that is up or about to be.
 #[derive(Debug)]
 struct Supervisor {
@@ -114,10 +118,18 @@ impl Supervisor {
         // Whoever asked for the end before the status was there could not signal us.
         let mut end =
             if self.desired()? == Some(Desired::Up) { End::Reboot } else { End::PowerOff };
+        let mut failed = None;
         while end == End::Reboot {
-            end = self.boot().await?;
+            end = self.boot().await.unwrap_or_else(|error| {
+                failed = Some(error);
+                End::PowerOff
+            });
         }
+        // However it ends: nothing may go on without a supervisor.
         self.end_stragglers().await?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
         match self.desired()? {
             Some(Desired::Terminated) | None => {
                 store::remove_directory(&self.machine.memory())?;
@@ -156,7 +168,6 @@ impl Supervisor {
             cut: &cut,
         };
         let end = self.serve(&mut services, &around).await?;
-        self.set_booted(false)?;
         self.stop(&mut services, &around).await?;
         self.end_stragglers().await?;
         Ok(end)
@@ -168,6 +179,7 @@ impl Supervisor {
         services: &mut [Service],
         around: &Surroundings<'_>,
     ) -> io::Result<End> {
+        let mut look = tokio::time::interval(RECORD_INTERVAL);
         loop {
             for service in &mut *services {
                 service.start_if_due(around, &mut self.readers);
@@ -179,6 +191,11 @@ impl Supervisor {
                 _ = self.signals.hangup.recv() => return Ok(End::Reboot),
                 _ = self.signals.child.recv() => reap(services, around).await?,
                 Some(_) = self.readers.join_next() => {}
+                _ = look.tick() => {
+                    if !self.machine.record_path().exists() {
+                        return Ok(End::PowerOff);
+                    }
+                }
                 () = until(due) => {}
             }
         }

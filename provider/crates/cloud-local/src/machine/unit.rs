@@ -298,6 +298,22 @@ WantedBy=multi-user.target
         .assert_debug_eq(&Unit::parse("disagg-engine@3.service", text).unwrap());
     }
 
+    /// The units that machines of the local cloud are really given.
+    #[test]
+    fn the_units_of_the_boot_contract_are_understood() {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/boot/units");
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let text = std::fs::read_to_string(format!("{directory}/{name}")).unwrap();
+            if let Err(error) = Unit::parse(&name.replace("@.", "@0."), &text) {
+                panic!("{name}: {error}");
+            }
+            names.push(name);
+        }
+        assert!(names.len() >= 6, "{names:?}");
+    }
+
     #[test]
     fn what_is_left_out_is_as_systemd_has_it() {
         let unit = Unit::parse("x.service", MINIMAL).unwrap();

@@ -1,0 +1,208 @@
+//! Launching machines: records first, processes after, so that a launch that dies at any instant is
+//! finished by its repeat.
+
+use crate::LocalCloud;
+use crate::address;
+use crate::cleanup;
+use crate::error::{During, StateError, invalid};
+use crate::faults::{CrashPoint, Faults};
+use crate::fleet;
+use crate::instance::{describe_all, records, save, secrets};
+use crate::machine_directory::{Desired, MachineDirectory, MachineRecord};
+use crate::runtime;
+use crate::spawn::{not_started, start_all};
+use crate::store::{self, Change};
+use cloud::{CloudError, ErrorKind, Instance, LaunchRequest};
+use rustix::process::Signal;
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeMap, fs, time::SystemTime};
+
+/// The machines of a launch, by their place in it.
+type Launched = BTreeMap<u32, (MachineDirectory, MachineRecord)>;
+
+pub(crate) async fn launch(
+    cloud: &LocalCloud,
+    request: &LaunchRequest,
+) -> cloud::Result<Vec<Instance>> {
+    const OPERATION: &str = "LaunchMachines";
+    check(cloud, OPERATION, request)?;
+    let secrets = secrets(cloud, OPERATION, &request.user_data)?;
+    let change = cloud.store.change().await.during(OPERATION)?;
+    fleet::require(cloud, OPERATION, &request.fleet)?;
+    cleanup::collect(cloud, &change).await.during(OPERATION)?;
+
+    let mut launched = of_token(cloud, request).during(OPERATION)?;
+    let digest = digest(request);
+    if launched.values().any(|(_, record)| record.request != digest) {
+        return Err(CloudError::new(
+            ErrorKind::Conflict,
+            OPERATION,
+            "the token belongs to a launch with another request",
+        )
+        .object(&request.token)
+        .code("TokenConflict"));
+    }
+    let faults = Faults::read(&cloud.store).during(OPERATION)?;
+    let made = make_records(cloud, &change, OPERATION, request, &digest, &launched, &faults)?;
+    faults.crash(CrashPoint::BeforeSpawn);
+    let new = made.clone();
+    launched.extend(made);
+    // Those of an earlier call that did not live to start them, too.
+    let started = start_all(cloud, &change, &secrets, launched.values()).await;
+    faults.crash(CrashPoint::AfterSpawn);
+    if let Err(error) = started {
+        remove_all(&change, new.values()).await.during(OPERATION)?;
+        return Err(not_started(OPERATION, error));
+    }
+    describe_all(launched.into_values().map(|(directory, _)| directory)).during(OPERATION)
+}
+
+fn check(
+    cloud: &LocalCloud,
+    operation: &'static str,
+    request: &LaunchRequest,
+) -> cloud::Result<()> {
+    let limit = cloud::Cloud::limits(cloud).user_data_bytes;
+    let wrong = if request.count == 0 {
+        "a launch is of one machine at least".to_owned()
+    } else if request.count > 1 && request.address.is_some() {
+        "one address is for one machine".to_owned()
+    } else if request.identity.is_some() {
+        "machines of the local cloud have no identity".to_owned()
+    } else if request.user_data.len() > limit {
+        format!("user data of {} bytes is over the limit of {limit}", request.user_data.len())
+    } else {
+        return Ok(());
+    };
+    Err(invalid(operation, wrong).object(&request.token))
+}
+
+/// The machines of this launch that exist, by their place in it.
+fn of_token(cloud: &LocalCloud, request: &LaunchRequest) -> Result<Launched, StateError> {
+    let machines = records(cloud, &request.fleet.name)?.into_iter();
+    let machines = machines.filter(|(_, record)| record.token == request.token);
+    Ok(machines.map(|(directory, record)| (record.index, (directory, record))).collect())
+}
+
+/// What a token stands for: everything that makes the machines what they are.
+fn digest(request: &LaunchRequest) -> String {
+    let inputs = serde_json::json!([
+        request.offer.instance_type,
+        request.count,
+        request.disk_gb,
+        request.address,
+        request.tags,
+        Sha256::digest(&request.user_data).as_slice(),
+    ]);
+    let digest = Sha256::digest(inputs.to_string().as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes the records of the launch's machines that have none, all or none.
+fn make_records(
+    cloud: &LocalCloud,
+    change: &Change,
+    operation: &'static str,
+    request: &LaunchRequest,
+    digest: &str,
+    existing: &Launched,
+    faults: &Faults,
+) -> cloud::Result<Launched> {
+    let missing =
+        (0..request.count).filter(|index| !existing.contains_key(index)).collect::<Vec<_>>();
+    if missing.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let fleet_name = &request.fleet.name;
+    let living = records(cloud, fleet_name).during(operation)?;
+    let living = living.into_iter().map(|(_, record)| record).collect::<Vec<_>>();
+    if faults.lacks_capacity(request, missing.len(), &living) {
+        return Err(CloudError::new(
+            ErrorKind::InsufficientCapacity,
+            operation,
+            format!("zone {} has no {} machines of this type now", fleet::ZONE, missing.len()),
+        )
+        .object(&request.offer.instance_type)
+        .code("InsufficientCapacity"));
+    }
+    runtime::prepare(&cloud.config.cache_directory).during(operation)?;
+
+    let mut addresses = BTreeMap::new();
+    if let Some(id) = &request.address {
+        let address = address::require_free(cloud, operation, &request.fleet, id)?;
+        addresses.insert(0, address.ip);
+    } else {
+        let mut fleet = fleet::require(cloud, operation, &request.fleet)?;
+        let mut used = address::used(cloud, fleet_name).during(operation)?;
+        for index in &missing {
+            let ip = fleet.take_address(&used).ok_or_else(|| address::exhausted(operation))?;
+            used.insert(ip);
+            addresses.insert(*index, ip);
+        }
+        fleet::save(cloud, change, &fleet).during(operation)?;
+    }
+
+    let now =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut made = BTreeMap::new();
+    let written = addresses.into_iter().try_for_each(|(index, ip)| {
+        let record = MachineRecord {
+            id: crate::new_id("m")?,
+            fleet: fleet_name.clone(),
+            ip,
+            address: request.address.clone(),
+            instance_type: request.offer.instance_type.clone(),
+            gpu: request.offer.gpu.clone(),
+            token: request.token.clone(),
+            index,
+            request: digest.to_owned(),
+            launched_at: now,
+            tags: request.tags.clone(),
+            desired: Desired::Up,
+            cache_directory: cloud.config.cache_directory.clone(),
+            namespaces: cloud.config.namespaces,
+            boot_delay_ms: faults.boot_delay().as_millis().try_into().unwrap_or(u64::MAX),
+            broken_program: faults.broken_program(request, index),
+        };
+        let machine = make_record(cloud, change, &record, &request.user_data)?;
+        made.insert(index, (machine, record));
+        faults.crash(CrashPoint::AmongRecords);
+        Ok(())
+    });
+    if written.is_err() {
+        for (machine, _) in made.values() {
+            store::remove_directory(machine.path()).during(operation)?;
+        }
+    }
+    written.during(operation).map(|()| made)
+}
+
+/// A machine appears whole: record and user data, or not at all.
+fn make_record(
+    cloud: &LocalCloud,
+    change: &Change,
+    record: &MachineRecord,
+    user_data: &[u8],
+) -> Result<MachineDirectory, StateError> {
+    let path = cloud.store.machines().join(&record.id);
+    let new = MachineDirectory::new(cloud.store.machines().join(format!(".new-{}", record.id)));
+    store::make_private_directory(new.path()).map_err(StateError::io("make", new.path()))?;
+    store::write(&new.user_data(), user_data)?;
+    save(&new, change, record)?;
+    fs::rename(new.path(), &path).map_err(StateError::io("make", &path))?;
+    Ok(MachineDirectory::new(path))
+}
+
+/// Takes back what a failed launch made. Nothing of it has done any work yet: no drain.
+async fn remove_all(
+    change: &Change,
+    machines: impl IntoIterator<Item = &(MachineDirectory, MachineRecord)>,
+) -> Result<(), StateError> {
+    for (machine, record) in machines {
+        let record = MachineRecord { desired: Desired::Terminated, ..record.clone() };
+        save(machine, change, &record)?;
+        cleanup::signal(machine, Signal::KILL)?;
+        cleanup::remove(machine, change).await?;
+    }
+    Ok(())
+}
