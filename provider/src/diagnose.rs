@@ -161,8 +161,7 @@ fn launch(cloud: CloudName, doing: &str, error: &LaunchError) -> Diagnostic {
 
 fn boot(what: &str, machines: &[FailedMachine], kept: bool) -> Diagnostic {
     let fate = if kept {
-        "It was kept for a look (`on_boot_failure = \"keep\"`) and is tainted: the next apply \
-         replaces it."
+        "It is left as it is, for a look. Mend the cause and apply again."
     } else {
         "What was launched for it was removed. Mend the cause and apply again; with \
          `on_boot_failure = \"keep\"` it stays for a look."

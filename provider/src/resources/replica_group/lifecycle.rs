@@ -111,6 +111,11 @@ pub(super) async fn update(
     planned: ReplicaGroup,
     state: &mut State<ReplicaGroup>,
 ) -> Result<()> {
+    if !planned.members.is_unknown() {
+        // No machine changes: what does is the provider's own behaviour.
+        state.save(&planned);
+        return Ok(());
+    }
     let id = model::id(prior)?;
     session.forget(&id.service.fleet);
     let service = find_by_id(&*session.view(&id.service.fleet).await?, &id.service);

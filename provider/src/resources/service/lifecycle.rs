@@ -103,30 +103,37 @@ pub(super) async fn update(
     state: &mut State<Service>,
 ) -> Result<()> {
     let id = model::id(prior)?;
-    session.forget(&id.fleet);
-    let cloud = session.cloud(id.fleet.cloud).await?;
-    let mut done = prior.clone();
     if model::ingress(prior) != model::ingress(&planned) {
+        session.forget(&id.fleet);
+        let cloud = session.cloud(id.fleet.cloud).await?;
         set_ingress(&*cloud, &id.fleet, &id, &planned).await?;
+        let mut done = prior.clone();
         done.ingress_cidrs = planned.ingress_cidrs.clone();
         state.save(&done);
     }
-    let found = find_by_id(&*session.view(&id.fleet).await?, &id);
-    if !drift(&found).is_empty() {
-        let spec = model::spec(&planned, &id)?;
-        let (_, address) = found.facts(&id)?;
-        let instance = router::ensure(&*cloud, &spec, &address, &found).await?;
-        session.forget(&id.fleet);
-        let healthy = waits_until_ready(&planned);
-        if healthy {
-            let access =
-                router::access(Arc::clone(&cloud), &id.fleet, spec.port, &address, &instance);
-            readiness::router(ctx, &access).await?;
-        }
-        router::mark(&*cloud, &id.fleet, &id, &address, &instance, healthy).await?;
+    if prior.drift.known().is_some_and(|drift| !drift.is_empty()) {
+        recover(session, ctx, &id, &planned).await?;
     }
     planned.drift = Attr::Known(BTreeMap::new());
     state.save(&planned);
+    Ok(())
+}
+
+/// Brings the router back at its address, under its name.
+async fn recover(session: &Session, ctx: &Ctx, id: &ServiceId, planned: &Service) -> Result<()> {
+    session.forget(&id.fleet);
+    let cloud = session.cloud(id.fleet.cloud).await?;
+    let found = find_by_id(&*session.view(&id.fleet).await?, id);
+    let spec = model::spec(planned, id)?;
+    let (_, address) = found.facts(id)?;
+    let instance = router::ensure(&*cloud, &spec, &address, &found).await?;
+    session.forget(&id.fleet);
+    let healthy = waits_until_ready(planned);
+    if healthy {
+        let access = router::access(Arc::clone(&cloud), &id.fleet, spec.port, &address, &instance);
+        readiness::router(ctx, &access).await?;
+    }
+    router::mark(&*cloud, &id.fleet, id, &address, &instance, healthy).await?;
     session.forget(&id.fleet);
     Ok(())
 }
