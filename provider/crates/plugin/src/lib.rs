@@ -42,6 +42,7 @@ mod host;
 mod listener;
 mod log;
 mod msgpack;
+mod parent;
 mod path;
 mod plan;
 mod private;

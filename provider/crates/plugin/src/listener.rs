@@ -3,6 +3,7 @@
 use rustls::ServerConfig;
 use std::env;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -43,7 +44,9 @@ impl Listener {
     pub(crate) fn bind(tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
         let above = env::var_os("PLUGIN_UNIX_SOCKET_DIR").filter(|directory| !directory.is_empty());
         let above = above.map_or_else(env::temp_dir, PathBuf::from);
-        let directory = tempfile::Builder::new().prefix("plugin").tempdir_in(above)?;
+        let only_us = std::fs::Permissions::from_mode(0o700);
+        let directory =
+            tempfile::Builder::new().prefix("plugin").permissions(only_us).tempdir_in(above)?;
         let path = directory.path().join("socket");
         let listener = UnixListener::bind(&path)?;
         if let Some(group) =
@@ -81,8 +84,8 @@ impl Listener {
                         continue;
                     }
                 };
-                let counted = Counted::new(self.connections.clone());
                 let (tls, sender) = (self.tls.clone(), sender.clone());
+                let connections = self.connections.clone();
                 tokio::spawn(async move {
                     let transport = match tls {
                         None => Transport::Plain(stream),
@@ -94,7 +97,9 @@ impl Listener {
                             }
                         },
                     };
-                    let _ = sender.send(Ok(Connection { transport, _counted: counted })).await;
+                    // Whoever was refused was never connected: the process outlives a stranger.
+                    let _counted = Counted::new(connections);
+                    let _ = sender.send(Ok(Connection { transport, _counted })).await;
                 });
             }
         });
@@ -103,7 +108,6 @@ impl Listener {
 }
 
 fn open_to_group(socket: &Path, directory: &Path, group: &str) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
     let id = match group.parse() {
         Ok(id) => id,
         Err(_) => group_id(group)?,

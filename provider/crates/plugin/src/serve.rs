@@ -4,6 +4,7 @@ use crate::handshake::{self, HandshakeError};
 use crate::host::HostServices;
 use crate::listener::Listener;
 use crate::log;
+use crate::parent;
 use crate::proto::health::health_server::HealthServer;
 use crate::proto::plugin::{
     grpc_broker_server::GrpcBrokerServer, grpc_controller_server::GrpcControllerServer,
@@ -55,9 +56,18 @@ pub fn serve<P: Provider>(provider: P, options: Serve) -> ExitCode {
     // Terraform sends ten requests at a time, and each of them waits more than it computes.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let served = match runtime {
-        Ok(runtime) => runtime.block_on(async {
-            if debug { serve_debug(provider, options).await } else { serve_plugin(provider).await }
-        }),
+        Ok(runtime) => {
+            let served = runtime.block_on(async {
+                if debug {
+                    serve_debug(provider, options).await
+                } else {
+                    serve_plugin(provider).await
+                }
+            });
+            // A name that is still being looked up, say, holds up nobody.
+            runtime.shutdown_background();
+            served
+        }
         Err(error) => Err(ServeError::Io(error)),
     };
     match served {
@@ -96,6 +106,8 @@ async fn serve_plugin<P: Provider>(provider: P) -> Result<(), ServeError> {
     let (mut connections, mut hanging_up) = (listener.connections(), listener.connections());
     let host = HostServices { shutdown: CancellationToken::new() };
     let orphaned = CancellationToken::new();
+    // Terraform may also be gone before it has ever connected.
+    let parent = parent::end();
     let line = handshake::line(listener.path(), certificate.as_deref())?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{line}")?;
@@ -114,6 +126,7 @@ async fn serve_plugin<P: Provider>(provider: P) -> Result<(), ServeError> {
             // Terraform is gone. What is under way is found again by the next apply.
             orphaned.cancel();
         }
+        () = parent => orphaned.cancel(),
     }
     drop(socket);
     Ok(())

@@ -33,6 +33,24 @@ async fn it_ends_when_terraform_is_gone() {
 }
 
 #[tokio::test]
+#[cfg(target_os = "linux")]
+async fn it_ends_when_terraform_is_gone_before_it_has_connected() {
+    use crate::start::{COOKIE, command, within};
+
+    let sockets = tempfile::tempdir().unwrap();
+    let provider = command(sockets.path());
+    // A parent that starts the provider, waits for its line and ends.
+    let mut parent = tokio::process::Command::new("/bin/bash");
+    parent.args(["-c", r#"coproc "$0"; read -r line <&"${COPROC[0]}"; echo "$line""#]);
+    parent.arg(provider.as_std().get_program()).env("PLUGIN_UNIX_SOCKET_DIR", sockets.path());
+    parent.env("TF_PLUGIN_MAGIC_COOKIE", COOKIE).env_remove("PLUGIN_CLIENT_CERT");
+    // Its standard error is the provider's as well: all of it is there when both have ended.
+    let output = within(parent.output()).await.unwrap();
+    assert!(output.stdout.starts_with(b"1|6|unix|"), "{output:?}");
+    assert!(std::fs::read_dir(sockets.path()).unwrap().next().is_none());
+}
+
+#[tokio::test]
 async fn ctrl_c_is_terraforms_affair() {
     let mut toy = Toy::start().await;
     let mut provider = toy.provider().await;

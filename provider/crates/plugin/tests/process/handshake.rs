@@ -39,6 +39,8 @@ async fn the_line_names_a_socket_that_listens_already() {
     assert_eq!(toy.fields[..3], ["1", "6", "unix"]);
     assert_eq!(toy.fields[4..], ["grpc", ""]);
     assert!(toy.socket().starts_with(toy.sockets.path()), "{:?}", toy.socket());
+    let directory = toy.socket().parent().unwrap().metadata().unwrap().permissions();
+    assert_eq!(directory.mode() & 0o777, 0o700, "nobody else gets to the socket");
     toy.connect().await;
 }
 

@@ -128,6 +128,16 @@ async fn the_host_is_served_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_stranger_who_comes_first_does_not_end_the_process() {
+    let host = Identity::new();
+    let toy = start(&host).await;
+    Client::new(&toy, None, None).first_byte(toy.socket()).await.unwrap_err();
+    let client = Client::new(&toy, Some(&host.certificate), Some(&host.key));
+    let mut provider = ProviderClient::new(connect_with_tls(toy.socket(), &client).await);
+    provider.get_metadata(get_metadata::Request {}).await.unwrap();
+}
+
+#[tokio::test]
 async fn each_process_has_a_certificate_of_its_own() {
     let host = Identity::new();
     let (first, second) = (start(&host).await, start(&host).await);

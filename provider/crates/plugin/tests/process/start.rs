@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
-const COOKIE: &str = "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2";
+pub(crate) const COOKIE: &str = "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2";
 
 /// Long enough for a loaded machine; whatever is waited for comes at once or never.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
