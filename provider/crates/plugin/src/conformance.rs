@@ -3,7 +3,7 @@
 
 use crate::plan::PlanRequest;
 use crate::schema::{Attribute, AttributeKind, Nesting, Schema, Type};
-use crate::value::Value;
+use crate::value::{Unknown, Value};
 use std::collections::BTreeMap;
 
 /// What is wrong with a planned state.
@@ -36,12 +36,7 @@ pub(crate) fn applied(schema: &Schema, planned: &Value, result: &Value) -> Vec<S
         return problems;
     }
     check_types(&schema.attributes, result, "", &mut problems);
-    for (name, attribute) in &schema.attributes {
-        let kept = is_kept(planned.member(name), result.member(name), is_set(&attribute.kind));
-        if !kept {
-            problems.push(format!("`{name}` was planned otherwise than it came out"));
-        }
-    }
+    check_kept(&schema.attributes, planned, result, "", &mut problems);
     check_known(result, &mut problems);
     problems
 }
@@ -100,12 +95,50 @@ fn check_planned(
                         .push(format!("`{path}` is planned neither as configured nor as before"));
                 }
             }
-            // Collections of objects: their sizes.
-            (_, Value::Map(given), Value::Map(value)) if given.len() == value.len() => {}
+            (AttributeKind::Nested { attributes, .. }, Value::Map(given), Value::Map(value))
+                if given.keys().eq(value.keys()) =>
+            {
+                for (key, given) in given {
+                    let path = format!("{path}[{key:?}].");
+                    let before = before.member(key);
+                    check_element(attributes, given, before, &value[key], &path, problems);
+                }
+            }
+            (
+                AttributeKind::Nested { attributes, nesting: Nesting::List },
+                Value::List(given),
+                Value::List(value),
+            ) if given.len() == value.len() => {
+                for (index, (given, value)) in given.iter().zip(value).enumerate() {
+                    let before = match before {
+                        Value::List(before) => before.get(index).unwrap_or(&Value::Null),
+                        _ => &Value::Null,
+                    };
+                    let path = format!("{path}[{index}].");
+                    check_element(attributes, given, before, value, &path, problems);
+                }
+            }
+            // Elements of sets are only counted.
             (_, Value::List(given), Value::List(value)) if given.len() == value.len() => {}
             (_, Value::Unknown(_), _) => {}
             _ => problems.push(format!("`{path}` is planned with other elements than configured")),
         }
+    }
+}
+
+fn check_element(
+    attributes: &BTreeMap<String, Attribute>,
+    given: &Value,
+    before: &Value,
+    planned: &Value,
+    path: &str,
+    problems: &mut Vec<String>,
+) {
+    if let (Value::Map(_), Value::Map(_)) = (given, planned) {
+        check_planned(attributes, given, before, planned, path, problems);
+    } else if !matches!(given, Value::Unknown(_)) && given != planned {
+        let path = path.trim_end_matches('.');
+        problems.push(format!("`{path}` is planned neither as configured nor as before"));
     }
 }
 
@@ -116,30 +149,135 @@ fn is_set(kind: &AttributeKind) -> bool {
     )
 }
 
-/// Whether what was planned came true.
-fn is_kept(planned: &Value, result: &Value, is_set: bool) -> bool {
-    match (planned, result) {
-        (Value::Unknown(unknown), result) => {
-            let null_ok = !(unknown.not_null && result.is_null());
-            let prefix_ok = match (&unknown.prefix, result) {
-                (Some(prefix), Value::String(text)) => text.starts_with(prefix),
-                _ => true,
-            };
-            null_ok && prefix_ok
+/// Whether what was planned came true, attribute by attribute.
+fn check_kept(
+    attributes: &BTreeMap<String, Attribute>,
+    planned: &Value,
+    result: &Value,
+    above: &str,
+    problems: &mut Vec<String>,
+) {
+    for (name, attribute) in attributes {
+        let path = format!("{above}{name}");
+        let (planned, result) = (planned.member(name), result.member(name));
+        match (&attribute.kind, planned, result) {
+            (AttributeKind::Type(kind), ..) => {
+                if !is_kept(kind, planned, result) {
+                    problems.push(format!("`{path}` was planned otherwise than it came out"));
+                }
+            }
+            (
+                AttributeKind::Nested { attributes, nesting: Nesting::Single },
+                Value::Map(_),
+                Value::Map(_),
+            ) => check_kept(attributes, planned, result, &format!("{path}."), problems),
+            (
+                AttributeKind::Nested { attributes, nesting: Nesting::Map },
+                Value::Map(planned),
+                Value::Map(result),
+            ) if planned.keys().eq(result.keys()) => {
+                for (key, planned) in planned {
+                    let path = format!("{path}[{key:?}].");
+                    check_kept(attributes, planned, &result[key], &path, problems);
+                }
+            }
+            (
+                AttributeKind::Nested { attributes, nesting: Nesting::List },
+                Value::List(planned),
+                Value::List(result),
+            ) if planned.len() == result.len() => {
+                for (index, (planned, result)) in planned.iter().zip(result).enumerate() {
+                    check_kept(attributes, planned, result, &format!("{path}[{index}]."), problems);
+                }
+            }
+            // Elements of a set have no place, and may turn out to be the same.
+            (
+                AttributeKind::Nested { nesting: Nesting::Set, .. },
+                Value::List(planned),
+                Value::List(result),
+            ) if planned.len() >= result.len() => {}
+            (_, Value::Unknown(unknown), result) if keeps_promise(unknown, result) => {}
+            (_, Value::Null, Value::Null) => {}
+            _ => problems.push(format!("`{path}` was planned otherwise than it came out")),
         }
-        (Value::List(planned), Value::List(result)) if is_set => planned.len() >= result.len(),
-        (Value::List(planned), Value::List(result)) => {
+    }
+}
+
+fn is_kept(kind: &Type, planned: &Value, result: &Value) -> bool {
+    match (kind, planned, result) {
+        (_, Value::Unknown(unknown), result) => keeps_promise(unknown, result),
+        (Type::Set(_), Value::List(planned), Value::List(result)) => planned.len() >= result.len(),
+        (Type::List(kind), Value::List(planned), Value::List(result)) => {
             planned.len() == result.len()
                 && planned
                     .iter()
                     .zip(result)
-                    .all(|(planned, result)| is_kept(planned, result, false))
+                    .all(|(planned, result)| is_kept(kind, planned, result))
         }
-        (Value::Map(planned), Value::Map(result)) => {
+        (Type::Tuple(kinds), Value::List(planned), Value::List(result)) => {
+            let pairs = || planned.iter().zip(result);
+            planned.len() == result.len()
+                && kinds
+                    .iter()
+                    .zip(pairs())
+                    .all(|(kind, (planned, result))| is_kept(kind, planned, result))
+        }
+        (Type::Map(kind), Value::Map(planned), Value::Map(result)) => {
             planned.keys().eq(result.keys())
-                && planned.iter().all(|(key, planned)| is_kept(planned, &result[key], false))
+                && planned.iter().all(|(key, planned)| is_kept(kind, planned, &result[key]))
         }
-        (planned, result) => planned == result,
+        (Type::Object(kinds), Value::Map(planned), Value::Map(result)) => {
+            planned.keys().eq(result.keys())
+                && planned.iter().all(|(name, planned)| {
+                    let result = &result[name];
+                    kinds.get(name).is_some_and(|kind| is_kept(kind, planned, result))
+                })
+        }
+        // What its type is, only the value says.
+        (Type::Dynamic, planned, result) => planned.has_unknown() || planned == result,
+        (_, planned, result) => planned == result,
+    }
+}
+
+/// Whether a value is one that was possible by what had been said of it.
+fn keeps_promise(unknown: &Unknown, result: &Value) -> bool {
+    let within = |length: usize| {
+        let length = i64::try_from(length).unwrap_or(i64::MAX);
+        unknown.minimum_length.is_none_or(|least| length >= least)
+            && unknown.maximum_length.is_none_or(|most| length <= most)
+    };
+    match result {
+        Value::Null => !unknown.not_null,
+        Value::String(text) => {
+            unknown.prefix.as_ref().is_none_or(|prefix| text.starts_with(prefix))
+        }
+        Value::Number(number) => {
+            let least = unknown.minimum.as_ref();
+            let most = unknown.maximum.as_ref();
+            least.is_none_or(|(least, inclusive)| number > least || *inclusive && number == least)
+                && most
+                    .is_none_or(|(most, inclusive)| number < most || *inclusive && number == most)
+        }
+        Value::List(elements) => within(elements.len()),
+        Value::Map(elements) => within(elements.len()),
+        Value::Bool(_) | Value::Unknown(_) => true,
+    }
+}
+
+/// Makes a result that breaks its schema one that Terraform can read, so that the object is not
+/// forgotten: what is unknown, missing or of another type becomes null.
+pub(crate) fn repair(schema: &Schema, result: &mut Value) {
+    let Value::Map(members) = result else { return };
+    members.retain(|name, _| schema.attributes.contains_key(name));
+    for (name, attribute) in &schema.attributes {
+        let value = members.entry(name.clone()).or_default();
+        let one = BTreeMap::from([(name.clone(), attribute.clone())]);
+        let object = Value::Map(BTreeMap::from([(name.clone(), value.clone())]));
+        let mut problems = Vec::new();
+        check_types(&one, &object, "", &mut problems);
+        if value.has_unknown() || !problems.is_empty() {
+            *value = Value::Null;
+        }
     }
 }
 
@@ -217,5 +355,54 @@ fn fits(kind: &Type, value: &Value) -> bool {
                 && types.iter().zip(elements).all(|(kind, value)| fits(kind, value))
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Number;
+
+    #[test]
+    fn what_is_said_of_an_unknown_value_is_a_promise() {
+        let bound = |number: i64, inclusive| Some((Number::from(number), inclusive));
+        let number = |number: i64| Value::Number(number.into());
+        let nothing = Unknown::default();
+        let pair = Value::List(vec![Value::Null, Value::Null]);
+        for (promise, result, kept) in [
+            (nothing.clone(), Value::Null, true),
+            (Unknown { not_null: true, ..nothing.clone() }, Value::Null, false),
+            (Unknown::with_prefix("a/"), Value::String("a/b".to_owned()), true),
+            (Unknown::with_prefix("a/"), Value::String("b".to_owned()), false),
+            (Unknown { minimum: bound(5, true), ..nothing.clone() }, number(5), true),
+            (Unknown { minimum: bound(5, false), ..nothing.clone() }, number(5), false),
+            (Unknown { maximum: bound(5, true), ..nothing.clone() }, number(5), true),
+            (Unknown { maximum: bound(5, true), ..nothing.clone() }, number(6), false),
+            (Unknown { minimum_length: Some(2), ..nothing.clone() }, pair.clone(), true),
+            (Unknown { minimum_length: Some(3), ..nothing.clone() }, pair.clone(), false),
+            (Unknown { maximum_length: Some(1), ..nothing }, pair, false),
+        ] {
+            assert_eq!(keeps_promise(&promise, &result), kept, "{promise:?} {result:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_result_is_one_that_can_be_read() {
+        let schema = Schema {
+            attributes: ["a", "b", "c"].map(|name| (name.to_owned(), Attribute::default())).into(),
+            ..Schema::default()
+        };
+        let text = Value::String("kept".to_owned());
+        let mut result = Value::Map(BTreeMap::from([
+            ("a".to_owned(), text.clone()),
+            ("b".to_owned(), Value::Bool(true)),
+            ("stray".to_owned(), text.clone()),
+        ]));
+        repair(&schema, &mut result);
+        let repaired = [("a", text), ("b", Value::Null), ("c", Value::Null)];
+        assert_eq!(
+            result,
+            Value::Map(repaired.map(|(name, value)| (name.to_owned(), value)).into())
+        );
     }
 }

@@ -122,7 +122,9 @@ impl<R: Resource> DynResource for Erased<R> {
         };
         let limits = if request.planned.is_null() { &request.prior } else { &request.planned };
         let timeouts = timeouts::of(limits, self.resource.timeouts());
-        let mut state = State::new(prior.clone(), request.private);
+        let mut private = request.private;
+        private.forget_import();
+        let mut state = State::new(prior.clone(), private);
         let result = match (prior, planned) {
             (None, None) => Ok(()),
             (None, Some(planned)) => {
@@ -147,12 +149,13 @@ impl<R: Resource> DynResource for Erased<R> {
         })
     }
 
-    async fn read(&self, state: Value, private: Private, cancel: CancellationToken) -> Outcome {
+    async fn read(&self, state: Value, mut private: Private, cancel: CancellationToken) -> Outcome {
         let model = match model::<R>(&state) {
             Ok(model) => model,
             Err(diagnostic) => return Outcome { state, private, diagnostics: diagnostic.into() },
         };
         let timeouts = timeouts::of(&state, self.resource.timeouts());
+        private.count_read();
         let mut kept = State::new(model, private);
         let result = self.resource.read(&Ctx::new(timeouts.read, cancel), &mut kept).await;
         let mut outcome =
@@ -165,7 +168,9 @@ impl<R: Resource> DynResource for Erased<R> {
     }
 
     async fn import(&self, id: &str, cancel: CancellationToken) -> Outcome {
-        let mut state = State::new(None, Private::default());
+        let mut private = Private::default();
+        private.mark_imported();
+        let mut state = State::new(None, private);
         let ctx = Ctx::new(self.resource.timeouts().read, cancel);
         let result = self.resource.import(&ctx, id, &mut state).await;
         self.outcome(state, result, |state| match state {
@@ -182,12 +187,8 @@ impl<R: Resource> DynResource for Erased<R> {
         };
         let mut value = Value::from_json(&state);
         self.schema.conform(&mut value);
-        if let Value::Map(members) = &mut value {
-            // Terraform has taken out what this schema does not have; what is new in it is null.
-            for name in self.schema.attributes.keys() {
-                members.entry(name.clone()).or_default();
-            }
-        }
+        // Terraform has taken out what this schema does not have; what is new in it is null.
+        self.schema.complete(&mut value);
         Ok(value)
     }
 }
@@ -209,7 +210,14 @@ impl<R: Resource> Erased<R> {
         };
         clear_write_only(&self.schema.attributes, &mut value);
         match result {
-            Ok(()) => diagnostics.extend(check(&value).into_iter().map(Diagnostic::bug)),
+            Ok(()) => {
+                let problems = check(&value);
+                if !problems.is_empty() && !value.is_null() {
+                    // Terraform would not even read it, and so forget the object.
+                    conformance::repair(&self.schema, &mut value);
+                }
+                diagnostics.extend(problems.into_iter().map(Diagnostic::bug));
+            }
             Err(errors) => {
                 diagnostics.extend(errors);
                 if !diagnostics.has_error() {

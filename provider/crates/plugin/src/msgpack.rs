@@ -8,6 +8,9 @@ use rmpv::Value as Pack;
 
 const REFINED: i8 = 12;
 
+/// Terraform refuses a longer one. In bytes.
+const LONGEST_PREFIX: usize = 256;
+
 /// Bytes → value.
 ///
 /// # Errors
@@ -127,7 +130,8 @@ fn unknown_to_pack(unknown: &Unknown) -> Pack {
         entry(1, Pack::Boolean(false));
     }
     if let Some(prefix) = &unknown.prefix {
-        entry(2, Pack::from(prefix.as_str()));
+        // A part of what is promised is promised as well.
+        entry(2, Pack::from(&prefix[..prefix.floor_char_boundary(LONGEST_PREFIX)]));
     }
     for (key, bound) in [(3, &unknown.minimum), (4, &unknown.maximum)] {
         if let Some((number, inclusive)) = bound {

@@ -54,7 +54,7 @@ pub(crate) fn plan<R: Resource>(
         if planned != request.prior {
             mark_unknown(&schema.attributes, &request.config, &request.prior, &mut planned);
         }
-        modify(schema, &request, &mut planned, &mut requires_replace);
+        modify(schema, &request, &planned, &mut requires_replace);
     }
     match shape(resource, &request, planned, requires_replace) {
         Ok(mut response) => {
@@ -188,18 +188,70 @@ fn mark_unknown(
 fn modify(
     schema: &Schema,
     request: &PlanRequest,
-    planned: &mut Value,
+    planned: &Value,
     requires_replace: &mut Vec<AttributePath>,
 ) {
     if request.prior.is_null() {
         return;
     }
-    for (name, attribute) in &schema.attributes {
-        let differs = planned.member(name) != request.prior.member(name);
+    let mut paths = Vec::new();
+    let (config, prior) = (&request.config, &request.prior);
+    replacements(&schema.attributes, config, prior, planned, &AttributePath::default(), &mut paths);
+    let is_imported = request.prior_private.is_imported();
+    for (path, before) in paths {
+        // An import may not have found out what it was; that is no reason to destroy the object.
+        if !(is_imported && before.is_null()) {
+            requires_replace.push(path);
+        }
+    }
+}
+
+/// The attributes whose change replaces the object, with their values of before.
+fn replacements<'a>(
+    attributes: &BTreeMap<String, Attribute>,
+    config: &Value,
+    prior: &'a Value,
+    planned: &Value,
+    above: &AttributePath,
+    found: &mut Vec<(AttributePath, &'a Value)>,
+) {
+    for (name, attribute) in attributes {
+        let (given, before) = (config.member(name), prior.member(name));
+        let value = planned.member(name);
+        if value == before {
+            continue;
+        }
+        let path = above.clone().attribute(name);
         // What the provider itself found, in an attribute that nobody gives, is no wish for change.
-        let is_given = !request.config.member(name).is_null() || attribute.mode == Mode::Optional;
-        if differs && is_given && attribute.modifiers.contains(&PlanModifier::RequiresReplace) {
-            requires_replace.push(AttributePath::root(name));
+        let is_given =
+            !given.is_null() || attribute.default.is_some() || attribute.mode == Mode::Optional;
+        if is_given && attribute.modifiers.contains(&PlanModifier::RequiresReplace) {
+            found.push((path, before));
+            continue;
+        }
+        let AttributeKind::Nested { nesting, attributes } = &attribute.kind else { continue };
+        match (nesting, before, value) {
+            (Nesting::Single, before, Value::Map(_)) => {
+                replacements(attributes, given, before, value, &path, found);
+            }
+            (Nesting::Map, Value::Map(before), Value::Map(value)) => {
+                for (key, value) in value {
+                    let Some(before) = before.get(key) else { continue };
+                    let path = path.clone().key(key);
+                    replacements(attributes, given.member(key), before, value, &path, found);
+                }
+            }
+            (Nesting::List, Value::List(before), Value::List(value)) => {
+                for (index, (before, value)) in before.iter().zip(value).enumerate() {
+                    let given = match given {
+                        Value::List(given) => given.get(index).unwrap_or(&Value::Null),
+                        _ => &Value::Null,
+                    };
+                    let path = path.clone().index(index);
+                    replacements(attributes, given, before, value, &path, found);
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -159,7 +159,8 @@ impl fmt::Debug for Validator {
 /// What a plan makes of an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanModifier {
-    /// A change of it replaces the object.
+    /// A change of it replaces the object. In an element of a list or a map it counts where there
+    /// was such an element before; in a set there is no telling, and [`Schema::problems`] says so.
     RequiresReplace,
     /// An update leaves it as it is, where the configuration does not give it.
     UseStateForUnknown,
@@ -176,6 +177,11 @@ impl Schema {
     /// Gives a value that came over the wire the forms of its types: a number may travel as text.
     pub fn conform(&self, value: &mut Value) {
         conform_object(&self.attributes, value);
+    }
+
+    /// Adds what an object leaves out, at every depth, as null.
+    pub(crate) fn complete(&self, object: &mut Value) {
+        complete(&self.attributes, object);
     }
 
     /// An object of this schema with nothing in it.
@@ -227,6 +233,25 @@ pub(crate) fn objects<'a>(
             elements.iter().map(|(key, element)| (path.clone().key(key), element)).collect()
         }
         _ => Vec::new(),
+    }
+}
+
+fn complete(attributes: &BTreeMap<String, Attribute>, object: &mut Value) {
+    let Value::Map(members) = object else { return };
+    for (name, attribute) in attributes {
+        let value = members.entry(name.clone()).or_default();
+        match (&attribute.kind, value) {
+            (AttributeKind::Nested { nesting: Nesting::Single, attributes }, value) => {
+                complete(attributes, value);
+            }
+            (AttributeKind::Nested { attributes, .. }, Value::Map(elements)) => {
+                elements.values_mut().for_each(|element| complete(attributes, element));
+            }
+            (AttributeKind::Nested { attributes, .. }, Value::List(elements)) => {
+                elements.iter_mut().for_each(|element| complete(attributes, element));
+            }
+            _ => {}
+        }
     }
 }
 

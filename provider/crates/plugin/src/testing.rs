@@ -132,28 +132,8 @@ impl Harness {
 
     fn config(&self, config: &serde_json::Value) -> Value {
         let mut value = Value::from_json(config);
-        complete(&self.resource.schema().attributes, &mut value);
+        self.resource.schema().complete(&mut value);
         value
-    }
-}
-
-/// Adds what a configuration leaves out, as null.
-fn complete(attributes: &BTreeMap<String, Attribute>, object: &mut Value) {
-    let Value::Map(members) = object else { return };
-    for (name, attribute) in attributes {
-        let value = members.entry(name.clone()).or_default();
-        match (&attribute.kind, value) {
-            (AttributeKind::Nested { nesting: Nesting::Single, attributes }, value) => {
-                complete(attributes, value)
-            }
-            (AttributeKind::Nested { attributes, .. }, Value::Map(elements)) => {
-                elements.values_mut().for_each(|element| complete(attributes, element));
-            }
-            (AttributeKind::Nested { attributes, .. }, Value::List(elements)) => {
-                elements.iter_mut().for_each(|element| complete(attributes, element));
-            }
-            _ => {}
-        }
     }
 }
 

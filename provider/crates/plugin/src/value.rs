@@ -134,6 +134,11 @@ impl Number {
         self.0.parse().ok()
     }
 
+    /// It as an unsigned integer, if it is one of this size.
+    pub fn as_u64(&self) -> Option<u64> {
+        self.0.parse().ok()
+    }
+
     /// It as the nearest floating-point number.
     pub fn as_f64(&self) -> f64 {
         self.0.parse().unwrap_or(f64::NAN)

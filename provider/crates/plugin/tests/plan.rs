@@ -20,6 +20,7 @@ struct Model {
     revision: Attr<String>,
     name: Attr<String>,
     zone: Attr<String>,
+    kind: Attr<String>,
     size: Attr<i64>,
     secret: Attr<String>,
     disk: Attr<Part>,
@@ -30,6 +31,7 @@ struct Model {
 struct Part {
     size: Attr<i64>,
     serial: Attr<String>,
+    media: Attr<String>,
 }
 
 type Shape = fn(&mut Change<Model>);
@@ -64,6 +66,7 @@ impl Resource for Probe {
         let part = BTreeMap::from([
             ("size".to_owned(), sized(1)),
             ("serial".to_owned(), of(Mode::Computed, &[])),
+            ("media".to_owned(), of(Mode::Optional, &[PlanModifier::RequiresReplace])),
         ]);
         let nested = |nesting| Attribute {
             kind: AttributeKind::Nested { nesting, attributes: part.clone() },
@@ -74,6 +77,13 @@ impl Resource for Probe {
             ("revision", of(Mode::Computed, &[])),
             ("name", of(Mode::Required, &[PlanModifier::RequiresReplace])),
             ("zone", of(Mode::OptionalComputed, &[PlanModifier::RequiresReplace])),
+            (
+                "kind",
+                Attribute {
+                    default: Some(Value::String("plain".to_owned())),
+                    ..of(Mode::OptionalComputed, &[PlanModifier::RequiresReplace])
+                },
+            ),
             ("size", sized(10)),
             ("secret", Attribute { write_only: true, ..of(Mode::Optional, &[]) }),
             ("disk", nested(Nesting::Single)),
@@ -118,6 +128,13 @@ impl Resource for Probe {
     async fn delete(&self, _: &Ctx, _: &mut State<Model>) -> Result<(), Diagnostics> {
         Ok(())
     }
+
+    async fn import(&self, _: &Ctx, id: &str, state: &mut State<Model>) -> Result<(), Diagnostics> {
+        let known = |text: &str| Attr::Known(text.to_owned());
+        let (name, kind) = (known("found"), known("plain"));
+        state.save(&Model { id: known(id), name, kind, ..Model::default() });
+        Ok(())
+    }
 }
 
 fn probe(shape: Shape) -> Box<dyn DynResource> {
@@ -127,7 +144,7 @@ fn probe(shape: Shape) -> Box<dyn DynResource> {
 /// An object that is there: what a row does not say is what an apply would have left.
 fn existing(changes: serde_json::Value) -> Value {
     let mut object = json!({
-        "id": "i-1", "revision": "r-1", "name": "a", "zone": "z-1", "size": 10, "secret": null,
+        "id": "i-1", "revision": "r-1", "name": "a", "zone": "z-1", "kind": "plain", "size": 10, "secret": null,
         "disk": null, "parts": null,
     });
     object.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
@@ -180,17 +197,20 @@ const NOTHING: Shape = |_| {};
 #[test]
 fn a_creation_has_its_defaults_and_waits_for_the_rest() {
     for (config, expected) in [
-        (json!({ "name": "a" }), expect!["{id=? name=a revision=? size=10 zone=?}"]),
+        (json!({ "name": "a" }), expect!["{id=? kind=plain name=a revision=? size=10 zone=?}"]),
         (
             json!({ "name": "a", "zone": "z", "size": 3 }),
-            expect!["{id=? name=a revision=? size=3 zone=z}"],
+            expect!["{id=? kind=plain name=a revision=? size=3 zone=z}"],
         ),
         // A secret is in the configuration alone.
-        (json!({ "name": "a", "secret": "s" }), expect!["{id=? name=a revision=? size=10 zone=?}"]),
+        (
+            json!({ "name": "a", "secret": "s" }),
+            expect!["{id=? kind=plain name=a revision=? size=10 zone=?}"],
+        ),
         (
             json!({ "name": "a", "disk": {}, "parts": { "x": {}, "y": { "size": 2 } } }),
             expect![
-                "{disk={serial=? size=1} id=? name=a parts={x={serial=? size=1} y={serial=? size=2}} revision=? size=10 zone=?}"
+                "{disk={serial=? size=1} id=? kind=plain name=a parts={x={serial=? size=1} y={serial=? size=2}} revision=? size=10 zone=?}"
             ],
         ),
     ] {
@@ -204,7 +224,10 @@ fn what_is_as_before_is_planned_as_before() {
         (json!({}), json!({ "name": "a" })),
         (json!({}), json!({ "name": "a", "secret": "another each time" })),
         (json!({ "zone": "z-2" }), json!({ "name": "a", "zone": "z-2" })),
-        (json!({ "disk": { "size": 1, "serial": "s" } }), json!({ "name": "a", "disk": {} })),
+        (
+            json!({ "disk": { "size": 1, "serial": "s", "media": null } }),
+            json!({ "name": "a", "disk": {} }),
+        ),
     ] {
         let prior = existing(prior);
         let response = planned(NOTHING, Some(prior.clone()), &config);
@@ -219,20 +242,20 @@ fn a_change_makes_unknown_what_may_change_with_it() {
         NOTHING,
         Some(existing(json!({}))),
         json!({ "name": "a", "size": 11 }),
-        expect!["{id=i-1 name=a revision=? size=11 zone=?}"],
+        expect!["{id=i-1 kind=plain name=a revision=? size=11 zone=?}"],
     );
     // Back to the default.
     check(
         NOTHING,
         Some(existing(json!({ "size": 11 }))),
         json!({ "name": "a" }),
-        expect!["{id=i-1 name=a revision=? size=10 zone=?}"],
+        expect!["{id=i-1 kind=plain name=a revision=? size=10 zone=?}"],
     );
     check(
         NOTHING,
-        Some(existing(json!({ "disk": { "size": 1, "serial": "s" } }))),
+        Some(existing(json!({ "disk": { "size": 1, "serial": "s", "media": null } }))),
         json!({ "name": "a", "disk": { "size": 2 } }),
-        expect!["{disk={serial=? size=2} id=i-1 name=a revision=? size=10 zone=?}"],
+        expect!["{disk={serial=? size=2} id=i-1 kind=plain name=a revision=? size=10 zone=?}"],
     );
 }
 
@@ -242,7 +265,7 @@ fn a_replacement_says_because_of_what() {
         NOTHING,
         Some(existing(json!({}))),
         json!({ "name": "b", "zone": "z-2" }),
-        expect!["{id=i-1 name=b revision=? size=10 zone=z-2} replace:name replace:zone"],
+        expect!["{id=i-1 kind=plain name=b revision=? size=10 zone=z-2} replace:name replace:zone"],
     );
     // A resource's own reasons come in order, each once; a creation has none.
     let twice: Shape = |change| {
@@ -254,9 +277,58 @@ fn a_replacement_says_because_of_what() {
         twice,
         Some(existing(json!({}))),
         json!({ "name": "a", "size": 11 }),
-        expect!["{id=i-1 name=a revision=? size=11 zone=?} replace:disk replace:size"],
+        expect!["{id=i-1 kind=plain name=a revision=? size=11 zone=?} replace:disk replace:size"],
     );
-    check(twice, None, json!({ "name": "a" }), expect!["{id=? name=a revision=? size=10 zone=?}"]);
+    check(
+        twice,
+        None,
+        json!({ "name": "a" }),
+        expect!["{id=? kind=plain name=a revision=? size=10 zone=?}"],
+    );
+}
+
+#[test]
+fn a_replacement_may_come_from_a_default_or_from_below() {
+    for (prior, config, paths) in [
+        // Taken out of the configuration, it falls back to its default.
+        (json!({ "kind": "fancy" }), json!({ "name": "a" }), vec!["kind"]),
+        (
+            json!({ "disk": { "size": 1, "media": "tape" } }),
+            json!({ "name": "a", "disk": { "media": "disc" } }),
+            vec!["disk.media"],
+        ),
+        (
+            json!({ "parts": { "x": { "size": 1, "media": "tape" }, "y": { "size": 1 } } }),
+            json!({ "name": "a", "parts": { "x": { "media": "disc" }, "y": { "size": 2 } } }),
+            vec![r#"parts["x"].media"#],
+        ),
+        // A new element is no change of an old one.
+        (
+            json!({ "parts": {} }),
+            json!({ "name": "a", "parts": { "x": { "media": "disc" } } }),
+            vec![],
+        ),
+    ] {
+        let response = planned(NOTHING, Some(existing(prior)), &config);
+        let found: Vec<_> = response.requires_replace.iter().map(ToString::to_string).collect();
+        assert_eq!(found, paths, "{config}");
+    }
+}
+
+/// Otherwise an import block and the apply that follows would destroy what was imported.
+#[tokio::test]
+async fn what_an_import_did_not_find_is_no_reason_to_replace() {
+    let mut harness = Harness::new(probe(NOTHING));
+    harness.import("i-1").await;
+    assert!(harness.state.member("zone").is_null());
+    let config = json!({ "name": "a", "zone": "z-9" });
+    let plan = harness.plan(&config);
+    assert_eq!(plan.requires_replace, [AttributePath::root("name")], "what it found counts");
+
+    // In the next run it is an object like any other.
+    harness.refresh().await;
+    let later = harness.plan(&config).requires_replace;
+    assert_eq!(later, ["name", "zone"].map(AttributePath::root));
 }
 
 #[test]
@@ -270,7 +342,7 @@ fn a_resource_may_find_a_difference_that_the_configuration_has_not() {
         drifted,
         Some(existing(json!({}))),
         json!({ "name": "a" }),
-        expect!["{id=i-1 name=a revision=?r- size=10 zone=z-1}"],
+        expect!["{id=i-1 kind=plain name=a revision=?r- size=10 zone=z-1}"],
     );
 }
 
@@ -331,7 +403,16 @@ fn what_a_plan_remembers_goes_through_both_halves_of_a_replacement() {
 
 #[test]
 fn a_plan_that_terraform_would_reject_is_said_to_be_ours() {
-    let rows: [(Shape, &str); 4] = [
+    let rows: [(Shape, &str); 5] = [
+        (
+            |change| {
+                let media = "tape".to_owned().into();
+                let part = Part { media, size: 1.into(), serial: Attr::unknown() };
+                let parts = BTreeMap::from([("x".to_owned(), part.into())]);
+                change.planned.as_mut().unwrap().parts = parts.into();
+            },
+            r#"`parts["x"].media` is null in the configuration and planned to be something"#,
+        ),
         (
             |change| change.planned.as_mut().unwrap().name = "other".to_owned().into(),
             "`name` is planned neither as configured nor as before",

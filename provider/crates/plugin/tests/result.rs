@@ -6,7 +6,8 @@
 use async_trait::async_trait;
 use plugin::{
     ApplyRequest, Attr, Attribute, AttributeKind, AttributePath, Ctx, Diagnostic, Diagnostics,
-    DynResource, Mode, Outcome, Private, Resource, Schema, Severity, State, Type, Value, resource,
+    DynResource, Mode, Nesting, Outcome, Private, Resource, Schema, Severity, State, Type, Value,
+    resource,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,6 +19,13 @@ struct Model {
     id: Attr<String>,
     size: Attr<i64>,
     tags: Attr<Vec<String>>,
+    disk: Attr<Disk>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Disk {
+    labels: Attr<Vec<String>>,
+    bytes: Attr<u64>,
 }
 
 type Handler = fn(Option<Model>, &mut State<Model>) -> Result<(), Diagnostics>;
@@ -43,11 +51,17 @@ impl Resource for Probe {
             description: "It.".to_owned(),
             ..Attribute::default()
         };
-        let tags = Type::Set(Box::new(Type::String));
+        let set = || Type::Set(Box::new(Type::String));
+        let disk = BTreeMap::from([
+            ("labels".to_owned(), of(Mode::Optional, set())),
+            ("bytes".to_owned(), of(Mode::OptionalComputed, Type::Number)),
+        ]);
+        let disk = AttributeKind::Nested { nesting: Nesting::Single, attributes: disk };
         let attributes = [
             ("id", of(Mode::Computed, Type::String)),
             ("size", of(Mode::Optional, Type::Number)),
-            ("tags", of(Mode::Optional, tags)),
+            ("tags", of(Mode::Optional, set())),
+            ("disk", Attribute { kind: disk, ..of(Mode::Optional, Type::String) }),
         ];
         Schema {
             version: 2,
@@ -105,7 +119,8 @@ fn probe(handler: Handler) -> Box<dyn DynResource> {
 }
 
 fn object(id: Value, size: i64) -> Value {
-    let members = [("id", id), ("size", Value::Number(size.into())), ("tags", Value::Null)];
+    let size = Value::Number(size.into());
+    let members = [("id", id), ("size", size), ("tags", Value::Null), ("disk", Value::Null)];
     Value::Map(members.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
@@ -237,6 +252,7 @@ async fn a_broken_promise_is_said_to_be_ours() {
         let outcome = apply(handler, Value::Null, unknown(5)).await;
         assert_eq!(said(&outcome), [text]);
         assert!(outcome.diagnostics.has_error());
+        assert!(!outcome.state.has_unknown(), "Terraform must be able to read it");
     }
 }
 
@@ -245,15 +261,22 @@ async fn the_elements_of_a_set_have_no_order() {
     let turned: Handler = |planned, state| {
         let mut model = planned.unwrap();
         model.id = "i-1".to_owned().into();
-        if let Attr::Known(tags) = &mut model.tags {
-            tags.reverse();
+        let Attr::Known(disk) = &mut model.disk else { panic!("a disk") };
+        for set in [&mut model.tags, &mut disk.labels] {
+            let Attr::Known(elements) = set else { panic!("a set") };
+            elements.reverse();
         }
         state.save(&model);
         Ok(())
     };
     let Value::Map(mut planned) = unknown(5) else { panic!("an object") };
     let tags = ["a", "b"].map(|tag| Value::String(tag.to_owned()));
-    planned.insert("tags".to_owned(), Value::List(tags.to_vec()));
+    let tags = Value::List(tags.to_vec());
+    // Larger than any signed number of this size.
+    let bytes = Value::Number(u64::MAX.into());
+    let disk = [("labels", tags.clone()), ("bytes", bytes)];
+    let disk = Value::Map(disk.map(|(name, value)| (name.to_owned(), value)).into());
+    planned.extend([("tags".to_owned(), tags), ("disk".to_owned(), disk)]);
     let outcome = apply(turned, Value::Null, Value::Map(planned)).await;
     assert!(said(&outcome).is_empty(), "{outcome:?}");
 }
@@ -283,7 +306,7 @@ async fn an_import_must_find_something() {
     };
     let outcome = probe(found).import("i-1", CancellationToken::new()).await;
     assert_eq!(outcome.state.member("size"), &Value::Null);
-    assert!(matches!(&outcome.state, Value::Map(members) if members.len() == 3), "all attributes");
+    assert!(matches!(&outcome.state, Value::Map(members) if members.len() == 4), "all attributes");
     let nothing = probe(|_, _| Ok(())).import("i-1", CancellationToken::new()).await;
     assert_eq!(said(&nothing), ["an import succeeded and saved no state"]);
 }
@@ -303,6 +326,11 @@ fn a_state_of_any_version_comes_in_the_form_of_this_one() {
         ("id".to_owned(), Value::String("i-1".to_owned())),
         ("size".to_owned(), same.member("size").clone()),
         ("tags".to_owned(), Value::Null),
+        ("disk".to_owned(), Value::Null),
     ]);
     assert_eq!(same, Value::Map(members), "an attribute that is new is null");
+    // At every depth: Terraform reads no object that lacks one.
+    let nested = probe.upgrade(2, json(r#"{"id":"i-1","disk":{"bytes":1}}"#)).unwrap();
+    let disk = nested.member("disk");
+    assert!(matches!(disk, Value::Map(members) if members.contains_key("labels")), "{disk:?}");
 }

@@ -18,9 +18,10 @@ impl<'de> Deserializer<'de> for ValueDeserializer {
             Value::Null => visitor.visit_unit(),
             Value::Unknown(_) => Err(ConvertError::custom("the value is not known yet")),
             Value::Bool(value) => visitor.visit_bool(value),
-            Value::Number(number) => match number.as_i64() {
-                Some(integer) => visitor.visit_i64(integer),
-                None => visitor.visit_f64(number.as_f64()),
+            Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(integer), _) => visitor.visit_i64(integer),
+                (None, Some(integer)) => visitor.visit_u64(integer),
+                (None, None) => visitor.visit_f64(number.as_f64()),
             },
             Value::String(text) => visitor.visit_string(text),
             Value::List(elements) => {

@@ -1,7 +1,7 @@
 //! The rules that Terraform has for schemas themselves: breaking one makes the whole provider
 //! unusable, so a unit test of every provider asks here.
 
-use super::{Attribute, AttributeKind, Mode, Schema, Type};
+use super::{Attribute, AttributeKind, Mode, PlanModifier, Schema, Type};
 use std::collections::BTreeMap;
 
 /// Names that Terraform keeps for itself at the root of a resource.
@@ -44,6 +44,9 @@ fn check(
         }
         if attribute.write_only && (attribute.mode.is_computed() || in_set) {
             problems.push(format!("`{path}` is write-only, and computed or in a set"));
+        }
+        if in_set && attribute.modifiers.contains(&PlanModifier::RequiresReplace) {
+            problems.push(format!("`{path}` replaces the object, and is in a set"));
         }
         match &attribute.kind {
             AttributeKind::Type(Type::Dynamic) if in_set => {
