@@ -244,10 +244,13 @@ impl Run {
     }
 }
 
-/// The built provider. Cargo builds it when it is not up to date.
+/// The provider under test: the one that `DISAGG_PROVIDER` names, else a fresh build.
 pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(binary) = std::env::var_os("DISAGG_PROVIDER") {
+            return PathBuf::from(binary);
+        }
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace's root");
         let built = Command::new(env!("CARGO"))
             .args(["build", "--release", "--quiet", "-p", "terraform-provider-disagg"])
