@@ -123,6 +123,11 @@ impl<M> Change<M> {
         self.prior.is_none() && self.planned.is_some()
     }
 
+    /// Whether it is a change in place, or the first half of a replacement.
+    pub fn is_update(&self) -> bool {
+        self.prior.is_some() && self.planned.is_some()
+    }
+
     /// Whether it is a removal.
     pub fn is_destroy(&self) -> bool {
         self.planned.is_none()

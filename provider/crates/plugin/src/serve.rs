@@ -96,6 +96,7 @@ async fn serve_plugin<P: Provider>(provider: P) -> Result<(), ServeError> {
     // Ctrl-C reaches the whole process group; Terraform tells us in its own way (StopProvider).
     let mut interrupts = signal(SignalKind::interrupt())?;
     tokio::spawn(async move { while interrupts.recv().await.is_some() {} });
+    let mut terminations = signal(SignalKind::terminate())?;
 
     let tls = match std::env::var("PLUGIN_CLIENT_CERT") {
         Ok(pem) if !pem.is_empty() => Some(tls::server(&pem)?),
@@ -127,6 +128,7 @@ async fn serve_plugin<P: Provider>(provider: P) -> Result<(), ServeError> {
             orphaned.cancel();
         }
         () = parent => orphaned.cancel(),
+        _ = terminations.recv() => orphaned.cancel(),
     }
     drop(socket);
     Ok(())

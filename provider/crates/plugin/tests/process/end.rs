@@ -8,8 +8,12 @@ use tokio::process::Child;
 
 /// What Ctrl-C does to every process of the terminal.
 pub(crate) fn interrupt(process: &Child) {
+    send(process, Signal::INT);
+}
+
+fn send(process: &Child, signal: Signal) {
     let pid = i32::try_from(process.id().expect("it runs")).unwrap();
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::INT).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
 }
 
 #[tokio::test]
@@ -48,6 +52,14 @@ async fn it_ends_when_terraform_is_gone_before_it_has_connected() {
     let output = within(parent.output()).await.unwrap();
     assert!(output.stdout.starts_with(b"1|6|unix|"), "{output:?}");
     assert!(std::fs::read_dir(sockets.path()).unwrap().next().is_none());
+}
+
+#[tokio::test]
+async fn it_ends_in_order_when_it_is_terminated() {
+    let mut toy = Toy::start().await;
+    send(&toy.process, Signal::TERM);
+    assert!(toy.end().await.success());
+    assert!(toy.has_cleaned_up());
 }
 
 #[tokio::test]
