@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 #[derive(Debug)]
 pub struct Workspace {
     directory: tempfile::TempDir,
+    environment: Vec<(String, String)>,
 }
 
 impl Default for Workspace {
@@ -28,7 +29,14 @@ impl Workspace {
             binary().parent().expect("a binary is in a directory").display()
         );
         std::fs::write(directory.path().join("terraform.rc"), cli_config).expect("CLI config");
-        Self { directory }
+        Self { directory, environment: Vec::new() }
+    }
+
+    /// The same, with a variable in the environment of Terraform.
+    #[must_use]
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// Where the configuration is.
@@ -159,6 +167,7 @@ impl Workspace {
             .env("TF_INPUT", "0")
             .env("CHECKPOINT_DISABLE", "1")
             .env("DISAGG_STATE_DIRECTORY", self.state_directory())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
     }

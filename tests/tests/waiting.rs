@@ -1,0 +1,113 @@
+//! What an apply waits for, and what becomes of what did not come up in time.
+
+use acceptance::config::{ENDPOINT, Stack, fleet, group, service};
+use acceptance::{Workspace, wait_until};
+use serde_json::Value;
+
+#[test]
+fn an_endpoint_that_is_never_answered_is_an_error_and_taints_nothing() {
+    let workspace = Workspace::new();
+    // Decode without prefill answers nothing.
+    let lonely = ENDPOINT
+        .replace("disagg_replica_group.prefill.id, ", "")
+        .replace("  group_ids", "  timeouts = { create = \"4s\" }\n  group_ids");
+    let configuration =
+        format!("{}{}{}{lonely}", fleet(""), service(""), group("decode", "replicas = 1"));
+    let run = workspace.apply_fails(&configuration);
+    run.says(&["Timeout while waiting for a chat completion", "disagg/tiny", "timeouts"]);
+    assert_eq!(workspace.resource("disagg_endpoint.tiny"), Value::Null);
+    assert_eq!(workspace.machines().len(), 2, "the machines are healthy, and stay");
+    let all = format!(
+        "{}{}{}{}{ENDPOINT}",
+        fleet(""),
+        service(""),
+        group("prefill", "replicas = 1"),
+        group("decode", "replicas = 1")
+    );
+    workspace.apply(&all);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_failed_boot_can_be_kept_for_a_look() {
+    let workspace = Workspace::new();
+    let broken = format!(
+        "{}{}{}",
+        fleet(""),
+        service(""),
+        group("decode", "replicas = 1\n  on_boot_failure = \"keep\"")
+            .replace("\"mocker\"", "\"mocker\", args = [\"--no-such-flag\"]")
+    );
+    workspace.apply_fails(&broken).says(&["failed", "for a look"]);
+    let kept = workspace.group("decode");
+    assert_eq!(kept.len(), 1);
+    let console = workspace.disagg(&["local", "console", &kept[0].id]).success();
+    assert!(console.stdout.contains("status=failed"), "{}", console.stdout);
+    // It is tainted: mended, it is replaced.
+    workspace.apply(&format!("{}{}{}", fleet(""), service(""), group("decode", "replicas = 1")));
+    assert_ne!(workspace.group("decode")[0].id, kept[0].id);
+    workspace.destroy();
+}
+
+#[test]
+fn running_machines_can_be_enough() {
+    let workspace = Workspace::new();
+    let custom = r#"
+resource "disagg_replica_group" "idle" {
+  name       = "idle"
+  service_id = disagg_service.tiny.id
+  role       = "worker"
+  replicas   = 1
+  wait_for   = "running"
+  engine     = { type = "custom", commands = ["echo \"I am $DISAGG_GROUP of $DISAGG_ROUTER_INTERNAL_IP\"", "exec tail -f /dev/null"] }
+}
+"#;
+    workspace.apply(&format!("{}{}{custom}", fleet(""), service("")));
+    let idle = workspace.group("idle").remove(0);
+    let said = format!("I am idle of {}", workspace.router().address);
+    wait_until("the commands have run", || {
+        workspace.disagg(&["local", "journal", &idle.id]).success().stdout.contains(&said)
+    });
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_secret_reaches_the_engine_and_nothing_else() {
+    let value = "hf_this_is_the_value";
+    let workspace = Workspace::new().with_env("DISAGG_TEST_TOKEN", value);
+    let stack = Stack {
+        groups: "secret_env = { HF_TOKEN = \"env://DISAGG_TEST_TOKEN\" }".to_owned(),
+        ..Stack::default()
+    };
+    workspace.apply(&stack.hcl());
+    workspace.assert_no_changes();
+    let engines = processes_with(&format!("HF_TOKEN={value}"));
+    assert!(engines >= 2, "{engines} engines have it");
+    let mut directories = vec![workspace.path().to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
+            let kind = entry.file_type().expect("a file type");
+            if kind.is_dir() {
+                directories.push(entry.path());
+            } else if kind.is_file() {
+                let bytes = std::fs::read(entry.path()).unwrap_or_default();
+                let found = bytes.windows(value.len()).any(|window| window == value.as_bytes());
+                assert!(!found, "{} has the secret", entry.path().display());
+            }
+        }
+    }
+    workspace.destroy();
+}
+
+fn processes_with(variable: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let environments =
+        processes.map(|entry| std::fs::read(entry.path().join("environ")).unwrap_or_default());
+    environments
+        .filter(|environment| {
+            environment.split(|byte| *byte == 0).any(|found| found == variable.as_bytes())
+        })
+        .count()
+}
