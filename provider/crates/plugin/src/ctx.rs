@@ -1,5 +1,6 @@
 //! The frame of one operation: its end in time, and the user's wish to stop.
 
+use crate::value::Value;
 use std::{future::Future, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,9 @@ pub struct Ctx {
     pub deadline: Instant,
     /// Fires when the user stops the run.
     pub cancel: CancellationToken,
+    /// What the user wrote: the only place where a write-only value is. Null in a removal, a look
+    /// and an import.
+    pub config: Value,
 }
 
 /// Why a wait ended before its time.
@@ -48,7 +52,13 @@ pub enum Interrupted {
 impl Ctx {
     /// A frame that ends after `timeout`.
     pub fn new(timeout: Duration, cancel: CancellationToken) -> Self {
-        Self { deadline: Instant::now() + timeout, cancel }
+        Self { deadline: Instant::now() + timeout, cancel, config: Value::Null }
+    }
+
+    /// The same, with what the user wrote.
+    #[must_use]
+    pub(crate) fn with_config(self, config: Value) -> Self {
+        Self { config, ..self }
     }
 
     /// The time that is left.

@@ -47,6 +47,8 @@ pub struct ApplyRequest {
     pub prior: Value,
     /// What was planned; null for a removal.
     pub planned: Value,
+    /// What the user wrote, with its write-only values; null for a removal.
+    pub config: Value,
     /// What the resource remembers.
     pub private: Private,
 }
@@ -128,11 +130,11 @@ impl<R: Resource> DynResource for Erased<R> {
         let result = match (prior, planned) {
             (None, None) => Ok(()),
             (None, Some(planned)) => {
-                let ctx = Ctx::new(timeouts.create, cancel);
+                let ctx = Ctx::new(timeouts.create, cancel).with_config(request.config);
                 self.resource.create(&ctx, planned, &mut state).await
             }
             (Some(prior), Some(planned)) => {
-                let ctx = Ctx::new(timeouts.update, cancel);
+                let ctx = Ctx::new(timeouts.update, cancel).with_config(request.config);
                 self.resource.update(&ctx, prior, planned, &mut state).await
             }
             (Some(_), None) => {

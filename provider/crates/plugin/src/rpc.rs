@@ -273,6 +273,7 @@ impl<P: Provider> Service for ProviderService<P> {
             let apply = ApplyRequest {
                 prior: decode_value(request.prior_state.clone(), schema)?,
                 planned: decode_value(request.planned_state.clone(), schema)?,
+                config: decode_value(request.config.clone(), schema)?,
                 private: Private::decode(&request.planned_private),
             };
             Ok((resource, apply))

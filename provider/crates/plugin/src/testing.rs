@@ -78,17 +78,19 @@ impl Harness {
             changed(&plan.planned) != changed(&self.state)
         });
         if replaced {
-            diagnostics.extend(self.run(Value::Null, plan.planned_private).await);
+            diagnostics.extend(self.run(Value::Null, Value::Null, plan.planned_private).await);
             if diagnostics.has_error() {
                 return diagnostics;
             }
             let plan = self.plan(config);
             diagnostics.extend(plan.diagnostics.clone());
-            diagnostics.extend(self.run(plan.planned, plan.planned_private).await);
+            diagnostics
+                .extend(self.run(plan.planned, self.config(config), plan.planned_private).await);
             return diagnostics;
         }
         if plan.planned != self.state || config.is_null() {
-            diagnostics.extend(self.run(plan.planned, plan.planned_private).await);
+            diagnostics
+                .extend(self.run(plan.planned, self.config(config), plan.planned_private).await);
         }
         diagnostics
     }
@@ -118,9 +120,9 @@ impl Harness {
         self.refresh().await
     }
 
-    async fn run(&mut self, planned: Value, private: Private) -> Diagnostics {
+    async fn run(&mut self, planned: Value, config: Value, private: Private) -> Diagnostics {
         let creates = self.state.is_null();
-        let request = ApplyRequest { prior: self.state.clone(), planned, private };
+        let request = ApplyRequest { prior: self.state.clone(), planned, config, private };
         let outcome = self.resource.apply(request, self.cancel.clone()).await;
         let keeps_prior = outcome.diagnostics.has_error() && outcome.state.is_null() && !creates;
         if !keeps_prior {

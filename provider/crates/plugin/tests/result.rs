@@ -139,7 +139,8 @@ fn remembered() -> Private {
 }
 
 async fn apply(handler: Handler, prior: Value, planned: Value) -> Outcome {
-    let request = ApplyRequest { prior, planned, private: remembered() };
+    let config = planned.clone();
+    let request = ApplyRequest { prior, planned, config, private: remembered() };
     probe(handler).apply(request, CancellationToken::new()).await
 }
 
