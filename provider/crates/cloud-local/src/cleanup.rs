@@ -22,6 +22,12 @@ pub(crate) async fn collect(cloud: &LocalCloud, change: &Change) -> Result<(), S
                 tracing::warn!(machine = machine.id(), log = log.trim(), "the machine was lost");
                 remove(&machine, change).await?;
             }
+            // The launch that made its record died before it started it, and nobody was told of it:
+            // had it lived, it would hold the lock that we hold. A repeat makes it anew.
+            (Desired::Up, Life::NotStarted) => {
+                tracing::warn!(machine = machine.id(), "its launch died before it was started");
+                remove(&machine, change).await?;
+            }
             (Desired::Terminated, Life::NotStarted | Life::Dead) => {
                 tracing::debug!(machine = machine.id(), "the machine is terminated");
                 remove(&machine, change).await?;
@@ -32,7 +38,7 @@ pub(crate) async fn collect(cloud: &LocalCloud, change: &Change) -> Result<(), S
             // One that is starting reads its record once it has started.
             (Desired::Terminated | Desired::Stopped, Life::Starting)
             | (Desired::Stopped, Life::NotStarted | Life::Dead)
-            | (Desired::Up, Life::NotStarted | Life::Starting | Life::Alive(_)) => {}
+            | (Desired::Up, Life::Starting | Life::Alive(_)) => {}
         }
     }
     remove_unfinished(cloud, change)
@@ -93,9 +99,7 @@ fn needed(cloud: &LocalCloud) -> Result<bool, StateError> {
     for machine in cloud.store.list_machines()? {
         let Some(record) = machine.record()? else { return Ok(true) };
         match (record.desired, machine.life()?) {
-            (Desired::Up, Life::Dead) | (Desired::Terminated, Life::NotStarted | Life::Dead) => {
-                return Ok(true);
-            }
+            (Desired::Up | Desired::Terminated, Life::NotStarted | Life::Dead) => return Ok(true),
             // Its supervisor may never have heard of it; a second signal does no harm.
             (Desired::Terminated | Desired::Stopped, Life::Alive(_)) => return Ok(true),
             _ => {}

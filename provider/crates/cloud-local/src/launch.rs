@@ -1,5 +1,6 @@
-//! Launching machines: records first, processes after, so that a launch that dies at any instant is
-//! finished by its repeat.
+//! Launching machines: records first, processes after. Of a launch that dies at any instant there are
+//! the machines that it has started, found again by their token; records that it did not live to start
+//! are removed by the next look, and made anew by its repeat.
 
 use crate::LocalCloud;
 use crate::address;
@@ -47,7 +48,6 @@ pub(crate) async fn launch(
     faults.crash(CrashPoint::BeforeSpawn);
     let new = made.clone();
     launched.extend(made);
-    // Those of an earlier call that did not live to start them, too.
     let started = start_all(cloud, &change, &secrets, launched.values()).await;
     faults.crash(CrashPoint::AfterSpawn);
     if let Err(error) = started {
