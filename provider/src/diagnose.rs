@@ -210,9 +210,11 @@ fn interrupted(waiting_for: &str, seen: &str, why: Interrupted, kept: bool) -> D
             "Nothing was left behind. Raise the operation's `timeouts` if it only needs longer, \
              and apply again."
         }
-        (Interrupted::Cancelled, _) => {
-            "What exists is recorded in the state; apply again to go on."
+        (Interrupted::Cancelled, true) => {
+            "What exists is recorded in the state. What was being created is tainted: the next apply \
+             replaces it, unless `terraform untaint ADDRESS` is run first, which keeps it."
         }
+        (Interrupted::Cancelled, false) => "Nothing was made. Apply again to go on.",
     };
     Diagnostic::error(summary, format!("Last seen: {seen}.\n\n{next}"))
 }

@@ -23,6 +23,8 @@ pub(crate) struct RouterAccess {
     pub(crate) ip: IpAddr,
     /// `http://address:port`.
     pub(crate) endpoint: String,
+    /// The boot of before it was started or rebooted: what its console says of that one is past.
+    pub(crate) past_boot: Option<String>,
 }
 
 /// A worker that is to register.
@@ -32,6 +34,9 @@ pub(crate) struct Worker {
     pub(crate) ip: IpAddr,
     /// Engine processes on it; it is registered when all of them are.
     pub(crate) engines: usize,
+    /// Launched or woken by this very operation: an engine that was registered before it is not its
+    /// own. One that is adopted from an operation that died may have registered already.
+    pub(crate) is_fresh: bool,
 }
 
 /// What became of a launch.
@@ -78,6 +83,16 @@ pub(crate) enum RouterLook {
     Failed(MachineFailure),
 }
 
+/// The boot that a machine's console tells of last.
+pub(crate) async fn latest_boot(
+    cloud: &dyn Cloud,
+    fleet: &FleetKey,
+    id: &InstanceId,
+) -> Result<Option<String>> {
+    let console = console_of(cloud, fleet, id).await?;
+    Ok(console::latest_state(&console).map(|state| state.boot))
+}
+
 /// One look at the router.
 pub(crate) async fn look_at_router(
     http: &reqwest::Client,
@@ -90,10 +105,14 @@ pub(crate) async fn look_at_router(
         return Ok(RouterLook::Failed(MachineFailure::Gone));
     };
     let console = console_of(&*router.cloud, &router.fleet, &router.instance).await?;
+    let state = console::latest_state(&console);
+    if state.is_some() && state.as_ref().map(|state| &state.boot) == router.past_boot.as_ref() {
+        return Ok(RouterLook::NotYet(format!("machine {}, not booted again yet", instance.state)));
+    }
     if let Some(failure) = console::failure(&console) {
         return Ok(RouterLook::Failed(MachineFailure::Reported(failure)));
     }
-    match console::latest_state(&console) {
+    match state {
         Some(state) if state.is_ready() => Ok(RouterLook::Ready),
         Some(state) => Ok(RouterLook::NotYet(format!("machine {}, {state}", instance.state))),
         None => Ok(RouterLook::NotYet(format!(
@@ -131,8 +150,10 @@ pub(crate) async fn workers(
         workers.iter().map(|worker| (worker.id.clone(), worker)).collect();
     let mut pauses = Pauses::new(&*router.cloud);
     while !waiting.is_empty() {
-        let registered = registered_per_address(&http, router, before).await?;
+        let registered = registered_per_address(&http, router, &BTreeSet::new()).await?;
+        let fresh = registered_per_address(&http, router, before).await?;
         waiting.retain(|id, worker| {
+            let registered = if worker.is_fresh { &fresh } else { &registered };
             let done = registered.get(&worker.ip).is_some_and(|count| *count >= worker.engines);
             if done {
                 outcome.registered.push(id.clone());

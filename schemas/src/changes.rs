@@ -45,9 +45,10 @@ fn compare(
                 path: path.join("."),
                 class,
                 old: shown(&meaning(old, &row)),
-                new: match new {
-                    Value::Unknown(_) => NewValue::Unknown,
-                    known => NewValue::Known(shown(&meaning(known, &row))),
+                new: if new.has_unknown() {
+                    NewValue::Unknown
+                } else {
+                    NewValue::Known(shown(&meaning(new, &row)))
                 },
             });
         }

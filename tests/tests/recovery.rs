@@ -73,6 +73,11 @@ fn a_stopped_router_is_started_and_serves() {
     workspace.disagg(&["local", "stop", &router.id]).success();
     wait_until("the router is stopped", || workspace.router().state == "stopped");
     workspace.apply(&stack.hcl());
+    // Ready means now, and not that it was so in the boot before.
+    let health = format!("http://{}:8000/health", router.address);
+    let curl =
+        std::process::Command::new("curl").args(["-sSf", "--noproxy", "*", &health]).status();
+    assert!(curl.expect("curl is on the PATH").success(), "the router does not answer");
     assert_eq!(workspace.router(), router);
     workspace.assert_no_changes();
     workspace.destroy();
@@ -101,6 +106,32 @@ fn a_provider_that_dies_in_a_creation_leaves_nothing_double() {
     assert_eq!(workspace.machines().len(), 4, "{:?}", workspace.machines());
     assert_eq!(workspace.group("decode").len(), 2);
     workspace.router();
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn workers_that_registered_before_they_are_adopted_count() {
+    let workspace = Workspace::new();
+    let stack = Stack { endpoint: false, ..Stack::default() };
+    workspace.write(&stack.hcl());
+    let mut apply = workspace.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
+    wait_until("all machines are there", || {
+        workspace.machines().len() == 3 || apply.try_wait().expect("wait").is_some()
+    });
+    let group = rustix::process::Pid::from_raw(i32::try_from(apply.id()).expect("a pid"));
+    let kill = rustix::process::Signal::KILL;
+    rustix::process::kill_process_group(group.expect("a pid"), kill).expect("it runs");
+    apply.wait().expect("it is dead");
+    wait_until("the workers have registered by themselves", || {
+        workspace.machines().iter().filter(|machine| machine.group.is_some()).all(|worker| {
+            let console = workspace.disagg(&["local", "console", &worker.id]).success();
+            console.stdout.contains("status=registered")
+        })
+    });
+    let machines = workspace.machines();
+    workspace.apply(&stack.hcl());
+    assert_eq!(workspace.machines().len(), machines.len());
     workspace.assert_no_changes();
     workspace.destroy();
 }

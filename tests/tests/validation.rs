@@ -71,6 +71,8 @@ fn fleets() {
 #[test]
 fn services() {
     for (attributes, at, said) in [
+        ("hourly_cost = 1", "hourly_cost", &["Read-only attribute"][..]),
+        ("ingress_cidrs = [null]", "ingress_cidrs", &["Null element"]),
         ("port = 0", "port", &["0", "between 1 and 65535"][..]),
         ("port = 65536", "port", &["65536"]),
         ("port = 80.5", "port", &["whole number"]),
@@ -94,6 +96,8 @@ fn services() {
     ] {
         assert_refused(&format!("{}{}", fleet(""), service(attributes)), at, said);
     }
+    let null = service("").replace("\"disagg/tiny\"", "null");
+    assert_refused(&format!("{}{null}", fleet("")), "model", &["Missing value"]);
     let spaced = service("").replace("disagg/tiny", "two words");
     assert_refused(&format!("{}{spaced}", fleet("")), "model", &["Invalid model name"]);
     let literal = service("").replace("disagg_fleet.pd.id", "\"pd\"");

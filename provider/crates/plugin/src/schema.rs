@@ -198,6 +198,10 @@ fn validate(
 ) {
     for (name, attribute) in attributes {
         let (value, path) = (object.member(name), path.clone().attribute(name));
+        if let Some(problem) = misgiven(name, attribute, value) {
+            diagnostics.push(problem.at(path));
+            continue;
+        }
         if matches!(value, Value::Null | Value::Unknown(_)) {
             continue;
         }
@@ -212,6 +216,25 @@ fn validate(
                 validate(attributes, object, &path, diagnostics);
             }
         }
+    }
+}
+
+/// What Terraform itself lets through: an explicit null where a value must be, a value where only the
+/// provider gives one, a null among the elements of a list.
+fn misgiven(name: &str, attribute: &Attribute, value: &Value) -> Option<Diagnostic> {
+    let problem = |summary, detail| Some(Diagnostic::error(summary, detail));
+    match (attribute.mode, value) {
+        (Mode::Required, Value::Null) => {
+            problem("Missing value", format!("`{name}` must be given, and is null."))
+        }
+        (Mode::Computed, value) if !value.is_null() => problem(
+            "Read-only attribute",
+            format!("`{name}` is given by the provider alone. Leave it out."),
+        ),
+        (_, Value::List(elements)) if elements.contains(&Value::Null) => {
+            problem("Null element", format!("An element of `{name}` is null. Leave it out."))
+        }
+        _ => None,
     }
 }
 

@@ -42,7 +42,8 @@ pub(super) async fn create(
     let missing = wanted.saturating_sub(u32::try_from(kept.len()).unwrap_or(u32::MAX));
     let surplus = kept.len().saturating_sub(wanted as usize);
     group.remove(ctx, &kept[..surplus]).await?;
-    let mut machines: Vec<Instance> = kept[surplus..].to_vec();
+    let kept = &kept[surplus..];
+    let mut machines: Vec<Instance> = kept.to_vec();
     machines.extend(group.launch(missing, model::count_tags(&planned)).await?);
     session.forget(&id.service.fleet);
     let mut slots = number(&machines, &BTreeMap::new());
@@ -51,7 +52,7 @@ pub(super) async fn create(
     model::fill_members(&mut so_far, group.router.cloud.name(), &slots);
     state.save(&so_far);
 
-    let failed = match group.wait(ctx, &planned, &machines, &before).await {
+    let failed = match group.wait(ctx, &planned, &machines, kept, &before).await {
         Ok(failed) => failed,
         // Without a router no worker can ever register: what was launched for it goes.
         Err(Failure::Boot { what, machines: routers, .. }) => {
@@ -127,7 +128,14 @@ pub(super) async fn update(
 
     // What is true so far goes into the state at each step, under the attributes of before.
     let mut so_far = prior.clone();
-    let mut woken = Vec::new();
+    // Those that an apply which did not end has launched are waited for now.
+    let unfinished: Vec<Instance> = slots
+        .values()
+        .filter(|instance| instance.state.is_up() && Phase::of(&instance.tags) == Phase::Creating)
+        .cloned()
+        .collect();
+    let mut woken = unfinished.clone();
+    let mut launched_now = Vec::new();
     for step in plan.steps {
         match step {
             Step::Start(instance) => {
@@ -148,6 +156,7 @@ pub(super) async fn update(
                 let count = u32::try_from(free.len()).unwrap_or(u32::MAX);
                 let launched = group.launch(count, model::count_tags(&planned)).await?;
                 slots.extend(free.into_iter().zip(launched.iter().cloned()));
+                launched_now.extend(launched.iter().cloned());
                 woken.extend(launched);
             }
         }
@@ -158,27 +167,33 @@ pub(super) async fn update(
         }
         state.save(&so_far);
     }
-    let failed = group.wait(ctx, &planned, &woken, &before).await?;
+    woken.retain(|woken| slots.values().any(|instance| instance.id == woken.id));
     let keep = keeps_failed(&planned);
-    if !failed.is_empty() {
-        if !keep {
-            let dead = chosen(&woken, &failed);
-            group.remove(&readiness::grace(), &dead).await?;
-            slots.retain(|_, instance| !dead.iter().any(|dead| dead.id == instance.id));
-            session.forget(&id.service.fleet);
-            model::fill_members(&mut so_far, group.router.cloud.name(), &slots);
-            if so_far.scaling.is_null() {
-                so_far.replicas = so_far.instance_count.clone();
-            }
-            state.save(&so_far);
+    let (failure, dead) = match group.wait(ctx, &planned, &woken, &unfinished, &before).await {
+        Ok(failed) if failed.is_empty() => {
+            return finish(session, &group, &id, &planned, &slots, state).await;
         }
-        return Err(Failure::Boot {
-            what: format!("{} of the workers of replica group {id}", failed.len()),
-            machines: failed,
-            kept: keep,
-        });
+        Ok(failed) => {
+            let what = format!("{} of the workers of replica group {id}", failed.len());
+            let dead = if keep { Vec::new() } else { chosen(&woken, &failed) };
+            (Failure::Boot { what, machines: failed, kept: keep }, dead)
+        }
+        // Without a router no new worker can ever register: what was launched for it goes.
+        Err(failure @ Failure::Boot { .. }) => (failure, launched_now),
+        Err(failure) => return Err(failure),
+    };
+    match group.remove(&readiness::grace(), &dead).await {
+        Ok(()) => slots.retain(|_, instance| dead.iter().all(|dead| dead.id != instance.id)),
+        // What could not be removed stays in the state, and the cause is still told.
+        Err(error) => state.warn_all(diagnose::failure(error)),
     }
-    finish(session, &group, &id, &planned, &slots, state).await
+    session.forget(&id.service.fleet);
+    model::fill_members(&mut so_far, group.router.cloud.name(), &slots);
+    if so_far.scaling.is_null() {
+        so_far.replicas = so_far.instance_count.clone();
+    }
+    state.save(&so_far);
+    Err(failure)
 }
 
 pub(super) async fn delete(

@@ -127,12 +127,14 @@ impl GroupAccess {
             .doing(cloud.name(), || format!("reboot machine {instance} of {}", self.id))
     }
 
-    /// Waits for the machines as the configuration says; answers those that failed.
+    /// Waits for the machines as the configuration says; answers those that failed. `adopted` are
+    /// those among them that this operation neither launched nor woke.
     pub(super) async fn wait(
         &self,
         ctx: &Ctx,
         group: &ReplicaGroup,
         machines: &[Instance],
+        adopted: &[Instance],
         before: &BTreeSet<String>,
     ) -> Result<Vec<FailedMachine>> {
         if machines.is_empty() || group.wait_for.known().is_some_and(|word| word == "running") {
@@ -146,8 +148,14 @@ impl GroupAccess {
             let offer =
                 self.offers.iter().find(|offer| offer.instance_type == machine.instance_type);
             let engines = offer.map_or(Ok(1), |offer| self.spec.engine_count(offer));
+            let is_fresh = adopted.iter().all(|adopted| adopted.id != machine.id);
             let engines = engines.map_err(|error| Failure::Bug(error.to_string()))?;
-            workers.push(Worker { id: machine.id.clone(), ip, engines: engines as usize });
+            workers.push(Worker {
+                id: machine.id.clone(),
+                ip,
+                engines: engines as usize,
+                is_fresh,
+            });
         }
         let what = format!("replica group {}", self.id);
         let outcome = readiness::workers(ctx, &self.router, &what, &workers, before).await?;

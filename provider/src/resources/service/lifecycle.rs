@@ -89,7 +89,8 @@ pub(super) async fn read(session: &Session, state: &mut State<Service>) -> Resul
     state.save(&service);
     if let Some(address) = &found.address {
         let workers = u32::try_from(found.workers.len()).unwrap_or(u32::MAX);
-        let live = found.was_ready() || says_ready(session, &id, &found).await?;
+        let was_live = RouterRecord::load(state.private()).is_some_and(|record| record.live);
+        let live = was_live || found.was_ready() || says_ready(session, &id, &found).await?;
         remember(state, live, address, workers);
     }
     Ok(())
@@ -126,11 +127,18 @@ async fn recover(session: &Session, ctx: &Ctx, id: &ServiceId, planned: &Service
     let found = find_by_id(&*session.view(&id.fleet).await?, id);
     let spec = model::spec(planned, id)?;
     let (_, address) = found.facts(id)?;
+    let woken = found.router.as_ref().filter(|router| router.state != InstanceState::Running);
+    let past_boot = match woken {
+        Some(router) => readiness::latest_boot(&*cloud, &key(&id.fleet), &router.id).await?,
+        None => None,
+    };
     let instance = router::ensure(&*cloud, &spec, &address, &found).await?;
     session.forget(&id.fleet);
     let healthy = waits_until_ready(planned);
     if healthy {
-        let access = router::access(Arc::clone(&cloud), &id.fleet, spec.port, &address, &instance);
+        let mut access =
+            router::access(Arc::clone(&cloud), &id.fleet, spec.port, &address, &instance);
+        access.past_boot = past_boot;
         readiness::router(ctx, &access).await?;
     }
     router::mark(&*cloud, &id.fleet, id, &address, &instance, healthy).await?;
@@ -276,7 +284,12 @@ fn drift(found: &FoundService) -> BTreeMap<String, String> {
         }
         (Some(router), Some(_)) => {
             let finding = match router.state {
-                InstanceState::Pending | InstanceState::Running => return drift,
+                InstanceState::Pending | InstanceState::Running => {
+                    if Phase::of(&router.tags) == Phase::Ready {
+                        return drift;
+                    }
+                    "launched by an apply that did not end; it will be waited for"
+                }
                 InstanceState::Impaired => "impaired; it will be rebooted",
                 InstanceState::Stopping | InstanceState::Stopped => "stopped; it will be started",
                 InstanceState::Terminating => "on its way out",

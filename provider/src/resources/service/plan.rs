@@ -164,9 +164,9 @@ fn plan_update(
         // Never healthy, so nothing hangs on it: what may change may as well be replaced.
         replaced = true;
     }
-    if allowed && baked.iter().any(|change| change.path == "fleet_id") {
-        replaced = true;
-    }
+    // With the user's word an unknown value replaces too: were it known to differ only at apply,
+    // Terraform would have to refuse the plan that it had shown.
+    replaced |= allowed && !baked.is_empty();
     if replaced && (allowed || live.is_none()) {
         for change_of in &baked {
             change.requires_replace(diagnose::attribute_path(&change_of.path));

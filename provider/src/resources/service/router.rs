@@ -143,6 +143,7 @@ pub(crate) fn access(
         instance: instance.id.clone(),
         ip: address.ip,
         endpoint: endpoint(reachable, i64::from(port)),
+        past_boot: None,
     }
 }
 
