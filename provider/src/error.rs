@@ -35,6 +35,17 @@ pub(crate) enum Failure {
     Bug(String),
 }
 
+impl Failure {
+    /// An import id that is none.
+    pub(crate) fn import_id(detail: String) -> Self {
+        Self::Invalid {
+            summary: "Invalid import id".to_owned(),
+            detail,
+            attribute: AttributePath::root("id"),
+        }
+    }
+}
+
 /// A machine whose boot failed.
 #[derive(Clone, Debug)]
 pub(crate) struct FailedMachine {

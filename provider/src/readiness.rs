@@ -132,8 +132,8 @@ pub(crate) async fn registrations(router: &RouterAccess) -> Result<BTreeSet<Stri
 
 /// The addresses that have an engine registered now.
 pub(crate) async fn registered_addresses(router: &RouterAccess) -> Result<BTreeSet<IpAddr>> {
-    let per_address = registered_per_address(&http_client()?, router, &BTreeSet::new()).await?;
-    Ok(per_address.into_keys().collect())
+    let seen = look_at_registrations(&http_client()?, router).await?;
+    Ok(seen.per_address(&BTreeSet::new()).into_keys().collect())
 }
 
 /// Waits until each of the workers has registered or has failed.
@@ -150,8 +150,8 @@ pub(crate) async fn workers(
         workers.iter().map(|worker| (worker.id.clone(), worker)).collect();
     let mut pauses = Pauses::new(&*router.cloud);
     while !waiting.is_empty() {
-        let registered = registered_per_address(&http, router, &BTreeSet::new()).await?;
-        let fresh = registered_per_address(&http, router, before).await?;
+        let seen = look_at_registrations(&http, router).await?;
+        let (registered, fresh) = (seen.per_address(&BTreeSet::new()), seen.per_address(before));
         waiting.retain(|id, worker| {
             let registered = if worker.is_fresh { &fresh } else { &registered };
             let done = registered.get(&worker.ip).is_some_and(|count| *count >= worker.engines);
@@ -265,7 +265,7 @@ pub(crate) fn grace() -> Ctx {
     Ctx::new(Duration::from_secs(10 * 60), CancellationToken::new())
 }
 
-/// The client that all looks share; made when the first of them is taken.
+/// The client of one wait, which all its looks share.
 pub(crate) fn http_client() -> Result<reqwest::Client> {
     reqwest::Client::builder()
         .timeout(Duration::from_secs(10))
@@ -291,17 +291,33 @@ async fn stop_if_router_failed(http: &reqwest::Client, router: &RouterAccess) ->
     }
 }
 
-async fn registered_per_address(
+/// One look at who is registered.
+enum Registrations {
+    /// From the router itself.
+    Health(registration::Health),
+    /// From its console, a little later: it counts engines and does not tell them apart.
+    Console(BTreeMap<IpAddr, usize>),
+}
+
+impl Registrations {
+    fn per_address(&self, before: &BTreeSet<String>) -> BTreeMap<IpAddr, usize> {
+        match self {
+            Self::Health(health) => health.per_address(before),
+            Self::Console(workers) => workers.clone(),
+        }
+    }
+}
+
+async fn look_at_registrations(
     http: &reqwest::Client,
     router: &RouterAccess,
-    before: &BTreeSet<String>,
-) -> Result<BTreeMap<IpAddr, usize>> {
+) -> Result<Registrations> {
     if let Some(health) = health(http, &router.endpoint).await {
-        return Ok(health.per_address(before));
+        return Ok(Registrations::Health(health));
     }
-    // No route to the router: its console says the same, a little later.
     let console = console_of(&*router.cloud, &router.fleet, &router.instance).await?;
-    Ok(console::latest_state(&console).map(|state| state.workers()).unwrap_or_default())
+    let workers = console::latest_state(&console).map(|state| state.workers());
+    Ok(Registrations::Console(workers.unwrap_or_default()))
 }
 
 async fn failures(

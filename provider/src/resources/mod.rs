@@ -1,6 +1,7 @@
 //! The resources, one folder each: `mod.rs` (the `Resource`), `plan.rs` (pure), `lifecycle.rs`
 //! (calls to the cloud), and where there is much to convert `model.rs`.
 
+mod attributes;
 pub(crate) mod endpoint;
 pub(crate) mod fleet;
 pub(crate) mod replica_group;

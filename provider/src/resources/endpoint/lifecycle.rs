@@ -67,11 +67,7 @@ pub(super) async fn import(
         }
         Ok(_) => None,
         Err(error) => {
-            return Err(Failure::Invalid {
-                summary: "Invalid import id".to_owned(),
-                detail: format!("{error}."),
-                attribute: AttributePath::root("id"),
-            });
+            return Err(Failure::import_id(format!("{error}.")));
         }
     };
     let id = id.ok_or_else(|| Failure::Missing {

@@ -122,12 +122,7 @@ pub(super) async fn delete(session: &Session, state: &mut State<Fleet>) -> Resul
 }
 
 pub(super) async fn import(session: &Session, path: &str, state: &mut State<Fleet>) -> Result<()> {
-    let invalid = |detail: String| Failure::Invalid {
-        summary: "Invalid import id".to_owned(),
-        detail,
-        attribute: AttributePath::root("id"),
-    };
-    let id: FleetId = path.parse().map_err(|error| invalid(format!("{error}.")))?;
+    let id: FleetId = path.parse().map_err(|error| Failure::import_id(format!("{error}.")))?;
     let view = session.view(&id).await?;
     if view.fleet.is_none() {
         return Err(Failure::Missing {

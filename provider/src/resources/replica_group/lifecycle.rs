@@ -219,15 +219,12 @@ pub(super) async fn import(
     path: &str,
     state: &mut State<ReplicaGroup>,
 ) -> Result<()> {
-    let invalid = |detail: String| Failure::Invalid {
-        summary: "Invalid import id".to_owned(),
-        detail,
-        attribute: AttributePath::root("id"),
-    };
     let ImportPath::Group { fleet, service, group: name } =
-        path.parse().map_err(|error| invalid(format!("{error}.")))?
+        path.parse().map_err(|error| Failure::import_id(format!("{error}.")))?
     else {
-        return Err(invalid(format!("`{path}` is not `cloud/region/fleet/service/group`.")));
+        return Err(Failure::import_id(format!(
+            "`{path}` is not `cloud/region/fleet/service/group`."
+        )));
     };
     let missing = |hint: &str| Failure::Missing {
         what: format!("replica group {path}"),

@@ -1,6 +1,7 @@
 //! Model ↔ spec: what a group's attributes mean.
 
 use crate::error::{Failure, Result};
+use crate::resources::attributes::{from_pairs, from_texts, number, pairs, texts, word};
 use cloud::{CloudName, Instance, Offer, tag};
 use domain::catalogue::{self, NoOffer, Resources as Wanted};
 use domain::id::GroupId;
@@ -23,9 +24,9 @@ pub(super) fn resources(group: &ReplicaGroup) -> Option<Wanted> {
             Attr::Unknown(_) => return None,
             Attr::Known(gpu) => Some(gpu.parse().ok()?),
         },
-        cpu: number(&resources.cpu)?,
-        memory_gb: number(&resources.memory_gb)?,
-        disk_gb: number(&resources.disk_gb)?,
+        cpu: number(&resources.cpu, None)?,
+        memory_gb: number(&resources.memory_gb, None)?,
+        disk_gb: number(&resources.disk_gb, None)?,
     })
 }
 
@@ -56,7 +57,7 @@ pub(super) fn spec(group: &ReplicaGroup, id: &GroupId) -> Result<GroupSpec> {
         role: role.ok_or_else(|| bug("role"))?,
         engine: EngineSpec {
             kind: engine.kind.known().cloned().ok_or_else(|| bug("engine.type"))?,
-            tensor_parallel: number(&engine.tensor_parallel).ok_or_else(|| bug("engine"))?,
+            tensor_parallel: number(&engine.tensor_parallel, None).ok_or_else(|| bug("engine"))?,
             args: texts(&engine.args),
             model: engine.model.known().cloned(),
             image: engine.image.known().cloned(),
@@ -67,29 +68,21 @@ pub(super) fn spec(group: &ReplicaGroup, id: &GroupId) -> Result<GroupSpec> {
         env: pairs(&group.env),
         secret_env,
         identity: group.identity.known().cloned(),
-        boot_revision: number(&group.boot_revision).flatten().unwrap_or_default(),
-        script_version: number(&group.script_version).flatten().unwrap_or(domain::SCRIPT_VERSION),
+        boot_revision: number(&group.boot_revision, None).flatten().unwrap_or_default(),
+        script_version: number(&group.script_version, None)
+            .flatten()
+            .unwrap_or(domain::SCRIPT_VERSION),
     })
 }
 
 /// The configuration that a group's machines were made from; what they cannot know is its default.
 pub(super) fn from_spec(spec: &GroupSpec) -> ReplicaGroup {
-    let word = |text: &str| Attr::Known(text.to_owned());
-    let list = |texts: &[String]| match texts {
-        [] => Attr::Null,
-        texts => Attr::Known(texts.iter().cloned().map(Attr::Known).collect()),
-    };
-    let number = |value: Option<u32>| Attr::from(value.map(i64::from));
+    let count = |value: Option<u32>| Attr::from(value.map(i64::from));
     let resources = Resources {
         gpu: Attr::from(spec.resources.gpu.as_ref().map(ToString::to_string)),
-        cpu: number(spec.resources.cpu),
-        memory_gb: number(spec.resources.memory_gb),
-        disk_gb: number(spec.resources.disk_gb),
-    };
-    let map = |pairs: Vec<(String, String)>| {
-        let known: BTreeMap<_, _> =
-            pairs.into_iter().map(|(name, value)| (name, Attr::Known(value))).collect();
-        if known.is_empty() { Attr::Null } else { Attr::Known(known) }
+        cpu: count(spec.resources.cpu),
+        memory_gb: count(spec.resources.memory_gb),
+        disk_gb: count(spec.resources.disk_gb),
     };
     let secrets = spec.secret_env.iter();
     ReplicaGroup {
@@ -104,17 +97,17 @@ pub(super) fn from_spec(spec: &GroupSpec) -> ReplicaGroup {
         },
         engine: Attr::Known(Engine {
             kind: word(&spec.engine.kind),
-            tensor_parallel: number(spec.engine.tensor_parallel),
-            args: list(&spec.engine.args),
+            tensor_parallel: count(spec.engine.tensor_parallel),
+            args: from_texts(&spec.engine.args),
             model: Attr::from(spec.engine.model.clone()),
             image: Attr::from(spec.engine.image.clone()),
             runtime: Attr::from(spec.engine.runtime.map(|runtime| runtime.to_string())),
-            commands: list(&spec.engine.commands),
+            commands: from_texts(&spec.engine.commands),
         }),
-        env: map(spec.env.clone().into_iter().collect()),
-        secret_env: map(secrets
-            .map(|(name, reference)| (name.clone(), reference.to_string()))
-            .collect()),
+        env: from_pairs(spec.env.clone()),
+        secret_env: from_pairs(
+            secrets.map(|(name, reference)| (name.clone(), reference.to_string())),
+        ),
         identity: Attr::from(spec.identity.clone()),
         boot_revision: Attr::Known(i64::from(spec.boot_revision)),
         wait_for: word("ready"),
@@ -226,22 +219,4 @@ pub(super) fn hourly_cost(offer: &Offer, count: i64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a count of machines is far below 2^52")]
     let total = offer.hourly_cost * count as f64;
     (total * 100.0).round() / 100.0
-}
-
-fn number(attribute: &Attr<i64>) -> Option<Option<u32>> {
-    match attribute {
-        Attr::Null => Some(None),
-        Attr::Unknown(_) => None,
-        Attr::Known(value) => Some(u32::try_from(*value).ok()),
-    }
-}
-
-fn texts(attribute: &Attr<Vec<Attr<String>>>) -> Vec<String> {
-    let texts = attribute.known().into_iter().flatten();
-    texts.filter_map(|text| text.known().cloned()).collect()
-}
-
-fn pairs(attribute: &Attr<BTreeMap<String, Attr<String>>>) -> BTreeMap<String, String> {
-    let pairs = attribute.known().into_iter().flatten();
-    pairs.filter_map(|(name, value)| Some((name.clone(), value.known()?.clone()))).collect()
 }

@@ -179,15 +179,10 @@ pub(super) async fn import(
     path: &str,
     state: &mut State<Service>,
 ) -> Result<()> {
-    let invalid = |detail: String| Failure::Invalid {
-        summary: "Invalid import id".to_owned(),
-        detail,
-        attribute: AttributePath::root("id"),
-    };
     let ImportPath::Service { fleet, service: name } =
-        path.parse().map_err(|error| invalid(format!("{error}.")))?
+        path.parse().map_err(|error| Failure::import_id(format!("{error}.")))?
     else {
-        return Err(invalid(format!("`{path}` is not `cloud/region/fleet/service`.")));
+        return Err(Failure::import_id(format!("`{path}` is not `cloud/region/fleet/service`.")));
     };
     let view = session.view(&fleet).await?;
     let missing = |hint: String| Failure::Missing {

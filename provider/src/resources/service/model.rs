@@ -1,12 +1,12 @@
 //! Model ↔ spec: what a service's attributes mean.
 
 use crate::error::{Failure, Result};
+use crate::resources::attributes::{from_pairs, from_texts, number, pairs, texts, word};
 use domain::catalogue::Resources;
 use domain::id::{FleetId, ServiceId};
 use domain::spec::{RouterKind, RouterSpec};
 use plugin::Attr;
 use schemas::{Router, RouterResources, Service};
-use std::collections::BTreeMap;
 
 /// What the router machine must have, unless it is not known yet.
 pub(super) fn router_resources(service: &Service) -> Option<Resources> {
@@ -50,7 +50,7 @@ pub(super) fn spec(service: &Service, id: &ServiceId) -> Result<RouterSpec> {
         },
         resources: router_resources(service).ok_or_else(|| bug("router.resources"))?,
         args: texts(&router.args),
-        env: environment(&router.env),
+        env: pairs(&router.env),
         commands: texts(&router.commands),
         script_version: service
             .script_version
@@ -72,10 +72,6 @@ pub(super) fn from_spec(spec: &RouterSpec) -> Service {
         memory_gb: differing(resources.memory_gb, defaults.memory_gb),
         disk_gb: differing(resources.disk_gb, defaults.disk_gb),
     };
-    let list = |texts: &[String]| match texts {
-        [] => Attr::Null,
-        texts => Attr::Known(texts.iter().cloned().map(Attr::Known).collect()),
-    };
     let router = Router {
         kind: Attr::Known(match spec.kind {
             RouterKind::Dynamo => "dynamo".to_owned(),
@@ -86,17 +82,10 @@ pub(super) fn from_spec(spec: &RouterSpec) -> Service {
         } else {
             Attr::Known(sizes)
         },
-        args: list(&spec.args),
-        env: if spec.env.is_empty() {
-            Attr::Null
-        } else {
-            let known =
-                |(name, value): (&String, &String)| (name.clone(), Attr::Known(value.clone()));
-            Attr::Known(spec.env.iter().map(known).collect())
-        },
-        commands: list(&spec.commands),
+        args: from_texts(&spec.args),
+        env: from_pairs(spec.env.clone()),
+        commands: from_texts(&spec.commands),
     };
-    let word = |text: &str| Attr::Known(text.to_owned());
     Service {
         name: word(&spec.service),
         fleet_id: Attr::Known(spec.fleet.to_string()),
@@ -132,22 +121,4 @@ pub(super) fn ingress(service: &Service) -> Vec<String> {
         blocks.filter_map(|block| block.known().map(|block| block.0.clone())).collect();
     blocks.sort();
     blocks
-}
-
-fn number(attribute: &Attr<i64>, default: Option<u32>) -> Option<Option<u32>> {
-    match attribute {
-        Attr::Null => Some(default),
-        Attr::Unknown(_) => None,
-        Attr::Known(value) => Some(u32::try_from(*value).ok()),
-    }
-}
-
-fn texts(attribute: &Attr<Vec<Attr<String>>>) -> Vec<String> {
-    let texts = attribute.known().into_iter().flatten();
-    texts.filter_map(|text| text.known().cloned()).collect()
-}
-
-fn environment(attribute: &Attr<BTreeMap<String, Attr<String>>>) -> BTreeMap<String, String> {
-    let pairs = attribute.known().into_iter().flatten();
-    pairs.filter_map(|(name, value)| Some((name.clone(), value.known()?.clone()))).collect()
 }
