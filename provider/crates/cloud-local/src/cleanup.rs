@@ -3,6 +3,7 @@
 
 use crate::LocalCloud;
 use crate::error::StateError;
+use crate::instance;
 use crate::machine_directory::{Desired, Life, MachineDirectory};
 use crate::processes::{self, Handle};
 use crate::store::{self, Change};
@@ -12,7 +13,7 @@ use std::fs;
 /// Removes every machine that is gone for good, and asks those that should go and do not know it.
 pub(crate) async fn collect(cloud: &LocalCloud, change: &Change) -> Result<(), StateError> {
     for machine in cloud.store.list_machines()? {
-        let Some(record) = machine.record()? else {
+        let Some(mut record) = machine.record()? else {
             remove(&machine, change).await?;
             continue;
         };
@@ -21,6 +22,11 @@ pub(crate) async fn collect(cloud: &LocalCloud, change: &Change) -> Result<(), S
                 let log = fs::read_to_string(machine.supervisor_log()).unwrap_or_default();
                 tracing::warn!(machine = machine.id(), log = log.trim(), "the machine was lost");
                 remove(&machine, change).await?;
+            }
+            // Who was to start it again died before that: it is still stopped, and has its disk.
+            (Desired::Up, Life::NotStarted) if record.has_run => {
+                record.desired = Desired::Stopped;
+                instance::save(&machine, change, &record)?;
             }
             // The launch that made its record died before it started it, and nobody was told of it:
             // had it lived, it would hold the lock that we hold. A repeat makes it anew.

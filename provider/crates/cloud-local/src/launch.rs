@@ -159,6 +159,7 @@ fn make_records(
             launched_at: now,
             tags: request.tags.clone(),
             desired: Desired::Up,
+            has_run: false,
             cache_directory: cloud.config.cache_directory.clone(),
             namespaces: cloud.config.namespaces,
             boot_delay_ms: faults.boot_delay().as_millis().try_into().unwrap_or(u64::MAX),

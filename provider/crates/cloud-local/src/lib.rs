@@ -90,6 +90,10 @@ impl Cloud for LocalCloud {
         fleet::get(self, key)
     }
 
+    async fn repair_fleet(&self, key: &FleetKey) -> Result<Fleet> {
+        fleet::repair(self, key).await
+    }
+
     async fn delete_fleet(&self, key: &FleetKey) -> Result<()> {
         fleet::delete(self, key).await
     }

@@ -62,6 +62,10 @@ pub trait Cloud: Debug + Send + Sync {
     /// The fleet as the cloud has it now.
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>>;
 
+    /// Puts back what was changed by hand about the fleet itself, as far as that can be done in
+    /// place, whatever its phase; `findings` of the answer say what is left.
+    async fn repair_fleet(&self, key: &FleetKey) -> Result<Fleet>;
+
     /// Removes placement and network. `InUse` while an address or an instance is left in it, with
     /// their names in the message.
     async fn delete_fleet(&self, key: &FleetKey) -> Result<()>;

@@ -108,6 +108,10 @@ impl<C: Cloud> Cloud for Retrying<C> {
         self.retry(|| self.cloud.create_fleet(request)).await
     }
 
+    async fn repair_fleet(&self, key: &FleetKey) -> Result<Fleet> {
+        self.retry(|| self.cloud.repair_fleet(key)).await
+    }
+
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>> {
         self.retry(|| self.cloud.get_fleet(key)).await
     }

@@ -103,6 +103,10 @@ impl Cloud for Scripted {
         not_scripted()
     }
 
+    async fn repair_fleet(&self, _: &FleetKey) -> Result<Fleet> {
+        not_scripted()
+    }
+
     async fn delete_fleet(&self, _: &FleetKey) -> Result<()> {
         not_scripted()
     }

@@ -96,6 +96,10 @@ impl<C: Cloud> Cloud for Traced<C> {
         self.trace("create_fleet", &request.key, self.cloud.create_fleet(request)).await
     }
 
+    async fn repair_fleet(&self, key: &FleetKey) -> Result<Fleet> {
+        self.trace("repair_fleet", key, self.cloud.repair_fleet(key)).await
+    }
+
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>> {
         self.trace("get_fleet", key, self.cloud.get_fleet(key)).await
     }

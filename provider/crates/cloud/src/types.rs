@@ -182,6 +182,13 @@ pub struct Address {
     pub tags: Tags,
 }
 
+impl Address {
+    /// Where clients reach it: from outside where that is possible.
+    pub fn reachable(&self) -> IpAddr {
+        self.public_ip.unwrap_or(self.ip)
+    }
+}
+
 /// One way to get a machine that fits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Offer {
