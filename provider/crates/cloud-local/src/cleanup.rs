@@ -114,14 +114,21 @@ fn needed(cloud: &LocalCloud) -> Result<bool, StateError> {
     Ok(false)
 }
 
-/// Directories that a launch or a removal did not get done with. They carry no id that anything
-/// refers to.
+/// What a launch, a removal or the writing of a record did not get done with. Nothing refers to it,
+/// and nobody is at it: whoever changes anything holds the lock.
 fn remove_unfinished(cloud: &LocalCloud, _: &Change) -> Result<(), StateError> {
-    let machines = cloud.store.machines();
-    for entry in fs::read_dir(&machines).map_err(StateError::io("list", &machines))? {
-        let path = entry.map_err(StateError::io("list", &machines))?.path();
-        if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
-            store::remove_directory(&path)?;
+    let store = &cloud.store;
+    for directory in [store.machines(), store.fleets(), store.addresses()] {
+        for entry in fs::read_dir(&directory).map_err(StateError::io("list", &directory))? {
+            let path = entry.map_err(StateError::io("list", &directory))?.path();
+            if !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+                continue;
+            }
+            if path.is_dir() {
+                store::remove_directory(&path)?;
+            } else {
+                store::remove(&path)?;
+            }
         }
     }
     Ok(())

@@ -5,7 +5,8 @@ use crate::blocks::{Block, Registry};
 use crate::error::{During, StateError, absent, invalid};
 use crate::store::{self, Change, is_file_name};
 use cloud::{
-    CloudError, ErrorKind, Fleet, FleetKey, FleetRequest, Ingress, Phase, PlacementStrategy, Tags, tag,
+    CloudError, ErrorKind, Fleet, FleetKey, FleetRequest, Ingress, Phase, PlacementStrategy, Tags,
+    tag,
 };
 use serde::{Deserialize, Serialize};
 use std::{

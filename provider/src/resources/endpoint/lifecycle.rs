@@ -28,7 +28,8 @@ pub(super) async fn establish(
     check_groups(&planned, &id, &service)?;
     let cloud = session.cloud(id.fleet.cloud).await?;
     let url = reachable(&facts, &address);
-    readiness::endpoint(ctx, &*cloud, &url, &facts.model, &probe(&planned)?).await?;
+    readiness::endpoint(ctx, &*cloud, &session.http()?, &url, &facts.model, &probe(&planned)?)
+        .await?;
     planned.id = Attr::Known(id.to_string());
     fill(&mut planned, &facts, &address);
     planned.drift = Attr::Known(BTreeMap::new());
@@ -48,7 +49,10 @@ pub(super) async fn read(session: &Session, state: &mut State<Endpoint>) -> Resu
     }
     let (facts, address) = service.facts(&id)?;
     fill(&mut endpoint, &facts, &address);
-    endpoint.drift = Attr::Known(BTreeMap::new());
+    // Whoever repairs the router waits for a chat completion too.
+    let findings = service.router_findings().into_keys();
+    let again = "not as it was made; a chat completion is waited for when it is back";
+    endpoint.drift = Attr::Known(findings.map(|object| (object, again.to_owned())).collect());
     state.save(&endpoint);
     Ok(())
 }
@@ -72,7 +76,7 @@ pub(super) async fn import(
     };
     let id = id.ok_or_else(|| Failure::Missing {
         what: format!("service {path}"),
-        attribute: AttributePath::root("id"),
+        attribute: Some(AttributePath::root("id")),
         hint: "Import an endpoint by its service: `cloud/region/fleet/service`.".to_owned(),
     })?;
     let text = Attr::Known(id.to_string());
@@ -86,7 +90,7 @@ fn fill(endpoint: &mut Endpoint, facts: &ServiceFacts, address: &Address) {
 }
 
 fn reachable(facts: &ServiceFacts, address: &Address) -> String {
-    router_endpoint(address.public_ip.unwrap_or(address.ip), i64::from(facts.port))
+    router_endpoint(address.reachable(), i64::from(facts.port))
 }
 
 /// A group of another service would never answer here.
@@ -96,7 +100,7 @@ fn check_groups(endpoint: &Endpoint, id: &ServiceId, service: &FoundService) -> 
         let wrong = |detail: String| Failure::Invalid {
             summary: "Wrong replica group".to_owned(),
             detail,
-            attribute: AttributePath::root("group_ids"),
+            attribute: Some(AttributePath::root("group_ids")),
         };
         let parsed: GroupId = group.0.parse().map_err(|error| wrong(format!("{error}.")))?;
         if parsed.service != *id {

@@ -1,21 +1,22 @@
-//! A replica group in its cloud: create, read, resize, remove, import.
+//! A replica group in its cloud: create, resize, repair, delete.
 //!
 //! What is launched is in the state before anything is waited for. A worker that does not boot
-//! never takes the group down: it is removed, said, and shows as drift.
+//! never takes the group down: it is removed, said, and shows as drift. Nothing but a failed boot
+//! makes a creation an error, because an error would taint, and so sell, machines that are healthy.
 
-use super::model;
 use super::workers::{self, GroupAccess};
+use super::{members, model};
 use crate::diagnose;
-use crate::error::{Doing, FailedMachine, Failure, Result};
+use crate::error::{FailedMachine, Failure, Result};
 use crate::readiness;
-use crate::resources::service::{FoundService, find_by_id};
+use crate::resources::service::find_by_id;
 use crate::session::{Session, key};
-use cloud::{Instance, InstanceState, ObjectId, Phase, Tags, tag};
-use domain::id::{GroupId, ImportPath};
+use cloud::{Instance, InstanceId, Phase};
+use domain::id::GroupId;
 use domain::planner::{self, Count, Step};
-use plugin::{Attr, AttributePath, Ctx, State};
+use plugin::{Attr, Ctx, State};
 use schemas::ReplicaGroup;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) async fn create(
     session: &Session,
@@ -24,85 +25,80 @@ pub(super) async fn create(
     state: &mut State<ReplicaGroup>,
 ) -> Result<()> {
     let id = model::configured_id(&planned)?;
+    let _claim = session.claim("replica group", id.to_string())?;
     session.forget(&id.service.fleet);
     let view = session.view(&id.service.fleet).await?;
-    let service = find_by_id(&view, &id.service);
-    let adopted = adoptable(&id, &service)?;
-    let group = workers::access(session, &planned, &id, &service).await?;
-
-    let wanted = match model::count(&planned) {
-        Count::Fixed(count) => count,
-        Count::Within { min, .. } => min,
-    };
-    let before = readiness::registrations(&group.router).await?;
-    let (kept, stale): (Vec<_>, Vec<_>) = adopted
-        .into_iter()
-        .partition(|instance| instance.state.is_up() && group.has_digest(instance));
-    group.remove(ctx, &stale).await?;
-    let missing = wanted.saturating_sub(u32::try_from(kept.len()).unwrap_or(u32::MAX));
-    let surplus = kept.len().saturating_sub(wanted as usize);
-    group.remove(ctx, &kept[..surplus]).await?;
-    let kept = &kept[surplus..];
-    let mut machines: Vec<Instance> = kept.to_vec();
-    machines.extend(group.launch(missing, model::count_tags(&planned)).await?);
+    let found = members::of_group(&view, &id, &BTreeMap::new());
+    if found.iter().any(|machine| Phase::of(&machine.tags) != Phase::Creating) {
+        return Err(Failure::AlreadyExists {
+            what: format!("replica group {id}"),
+            address: "disagg_replica_group.NAME",
+            import: format!("{}/{}/{}", id.service.fleet, id.service.name, id.name),
+        });
+    }
+    let group = workers::access(session, &planned, &id, &find_by_id(&view, &id.service)).await?;
+    let before = readiness::registrations(&group.router).await;
+    let (adopted, launched) = gather(ctx, &group, &planned, found).await?;
     session.forget(&id.service.fleet);
-    let mut slots = number(&machines, &BTreeMap::new());
+    let machines: Vec<Instance> = adopted.iter().chain(&launched).cloned().collect();
+    let mut slots = members::in_slots(&machines, &BTreeMap::new());
     let mut so_far = planned.clone();
     so_far.id = Attr::Known(id.to_string());
+    so_far.drift = Attr::Known(BTreeMap::new());
     model::fill_members(&mut so_far, group.router.cloud.name(), &slots);
     state.save(&so_far);
 
-    let failed = match group.wait(ctx, &planned, &machines, kept, &before).await {
+    let failed = match group.wait(ctx, &planned, &machines, &adopted, &before).await {
         Ok(failed) => failed,
         // Without a router no worker can ever register: what was launched for it goes.
         Err(Failure::Boot { what, machines: routers, .. }) => {
-            group.remove(&readiness::grace(), &machines).await?;
-            state.remove();
-            return Err(Failure::Boot { what, machines: routers, kept: false });
+            let kept = !drop_machines(&group, &mut slots, &machines, state).await;
+            settle(&group, &slots, state).await;
+            return Err(Failure::Boot { what, machines: routers, kept });
         }
-        Err(failure) => return Err(failure),
+        Err(failure) => {
+            leave_unfinished(&group, &slots, state, failure).await;
+            return Ok(());
+        }
     };
-    let keep = keeps_failed(&planned);
-    if !failed.is_empty() && !keep {
-        let dead = chosen(&machines, &failed);
-        group.remove(&readiness::grace(), &dead).await?;
-        slots.retain(|_, instance| !dead.iter().any(|dead| dead.id == instance.id));
-    }
+    let keeps = keeps_failed(&planned);
+    let is_dead = |machine: &&Instance| failed.iter().any(|failed| failed.id == machine.id.0);
+    let dead: Vec<Instance> = machines.iter().filter(is_dead).cloned().collect();
+    let kept = keeps || !drop_machines(&group, &mut slots, &dead, state).await;
     if !failed.is_empty() && failed.len() == machines.len() {
-        if !keep {
-            state.remove();
-        }
-        return Err(Failure::Boot {
-            what: format!("every worker of replica group {id}"),
-            machines: failed,
-            kept: keep,
-        });
+        settle(&group, &slots, state).await;
+        let what = format!("every worker of replica group {id}");
+        return Err(Failure::Boot { what, machines: failed, kept });
     }
     if !failed.is_empty() {
-        state.warn(diagnose::workers_failed(&id.to_string(), &failed, keep));
+        state.warn(diagnose::workers_failed(&id.to_string(), &failed, kept));
     }
-    finish(session, &group, &id, &planned, &slots, state).await
+    if let Err(failure) = finish(session, &group, &planned, &slots, state).await {
+        leave_unfinished(&group, &slots, state, failure).await;
+    }
+    Ok(())
 }
 
-pub(super) async fn read(session: &Session, state: &mut State<ReplicaGroup>) -> Result<()> {
-    let Some(mut group) = state.get().cloned() else { return Ok(()) };
-    let id = model::id(&group)?;
-    let view = session.view(&id.service.fleet).await?;
-    let service = find_by_id(&view, &id.service);
-    let machines = of_group(&service, &id);
-    if machines.is_empty() && service.is_gone() {
-        state.remove();
-        return Ok(());
-    }
-    let slots = number(&machines, &model::known_slots(&group));
-    let had = group.members.known().map(BTreeMap::len).unwrap_or_default();
-    group.drift = Attr::Known(drift(&group, &slots, had));
-    if group.scaling.is_null() {
-        group.replicas = Attr::Known(i64::try_from(slots.len()).unwrap_or(i64::MAX));
-    }
-    model::fill_members(&mut group, id.service.fleet.cloud, &slots);
-    state.save(&group);
-    Ok(())
+/// The machines of a creation: those of one that died and that are what is wanted, and the missing
+/// ones, launched at once or not at all.
+async fn gather(
+    ctx: &Ctx,
+    group: &GroupAccess,
+    planned: &ReplicaGroup,
+    found: Vec<Instance>,
+) -> Result<(Vec<Instance>, Vec<Instance>)> {
+    let wanted = match model::count(planned) {
+        Count::Fixed(count) => count as usize,
+        Count::Within { min, .. } => min as usize,
+    };
+    let (mut kept, mut stale): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|instance| instance.state.is_up() && group.has_digest(instance));
+    stale.extend(kept.split_off(kept.len().min(wanted)));
+    group.remove(ctx, &stale).await?;
+    let missing = u32::try_from(wanted - kept.len()).unwrap_or(u32::MAX);
+    let launched = group.launch(missing, model::count_tags(planned)).await?;
+    Ok((kept, launched))
 }
 
 pub(super) async fn update(
@@ -119,80 +115,81 @@ pub(super) async fn update(
     }
     let id = model::id(prior)?;
     session.forget(&id.service.fleet);
-    let service = find_by_id(&*session.view(&id.service.fleet).await?, &id.service);
-    let group = workers::access(session, &planned, &id, &service).await?;
-    let before = readiness::registrations(&group.router).await?;
-    let mut slots = number(&of_group(&service, &id), &model::known_slots(prior));
-    let members = group.members(&slots).await?;
-    let plan = planner::plan_group(model::count(&planned), &group.digest(), &members);
+    let view = session.view(&id.service.fleet).await?;
+    let group = workers::access(session, &planned, &id, &find_by_id(&view, &id.service)).await?;
+    let before = readiness::registrations(&group.router).await;
+    let known = model::known_slots(prior);
+    let mut slots = members::in_slots(&members::of_group(&view, &id, &known), &known);
+    group.retag(&slots).await?;
+    let observed = group.members(&slots).await?;
+    let plan = planner::plan_group(model::count(&planned), &group.digest(), &observed);
+    if !plan.outdated.is_empty() {
+        return Err(outdated(&id, &slots, &plan.outdated));
+    }
 
     // What is true so far goes into the state at each step, under the attributes of before.
     let mut so_far = prior.clone();
     // Those that an apply which did not end has launched are waited for now.
     let unfinished: Vec<Instance> = slots
         .values()
-        .filter(|instance| instance.state.is_up() && Phase::of(&instance.tags) == Phase::Creating)
+        .filter(|instance| instance.state.is_up() && Phase::of(&instance.tags) != Phase::Ready)
         .cloned()
         .collect();
-    let mut woken = unfinished.clone();
+    let mut woken: BTreeSet<InstanceId> =
+        unfinished.iter().map(|instance| instance.id.clone()).collect();
     let mut launched_now = Vec::new();
     for step in plan.steps {
         match step {
             Step::Start(instance) => {
                 group.start(&instance).await?;
-                woken.extend(slots.values().find(|found| found.id == instance).cloned());
+                woken.insert(instance);
             }
             Step::Reboot(instance) => {
                 group.reboot(&instance).await?;
-                woken.extend(slots.values().find(|found| found.id == instance).cloned());
+                woken.insert(instance);
             }
-            Step::Remove { slot, .. } => {
-                if let Some(instance) = slots.get(&slot).cloned() {
-                    group.remove(ctx, &[instance]).await?;
-                    slots.remove(&slot);
-                }
+            Step::Remove(removals) => {
+                let leaving = |slot: &u32| removals.iter().any(|removal| removal.slot == *slot);
+                let machines: Vec<Instance> = slots
+                    .extract_if(.., |slot, _| leaving(slot))
+                    .map(|(_, machine)| machine)
+                    .collect();
+                group.remove(ctx, &machines).await?;
             }
             Step::Launch { slots: free } => {
                 let count = u32::try_from(free.len()).unwrap_or(u32::MAX);
-                let launched = group.launch(count, model::count_tags(&planned)).await?;
-                slots.extend(free.into_iter().zip(launched.iter().cloned()));
-                launched_now.extend(launched.iter().cloned());
-                woken.extend(launched);
+                launched_now = group.launch(count, model::count_tags(&planned)).await?;
+                woken.extend(launched_now.iter().map(|instance| instance.id.clone()));
+                slots.extend(free.into_iter().zip(launched_now.iter().cloned()));
             }
         }
         session.forget(&id.service.fleet);
-        model::fill_members(&mut so_far, group.router.cloud.name(), &slots);
-        if so_far.scaling.is_null() {
-            so_far.replicas = so_far.instance_count.clone();
-        }
-        state.save(&so_far);
+        save_members(&group, &mut so_far, &slots, state);
     }
-    woken.retain(|woken| slots.values().any(|instance| instance.id == woken.id));
-    let keep = keeps_failed(&planned);
+    let woken: Vec<Instance> =
+        slots.values().filter(|instance| woken.contains(&instance.id)).cloned().collect();
     let (failure, dead) = match group.wait(ctx, &planned, &woken, &unfinished, &before).await {
         Ok(failed) if failed.is_empty() => {
-            return finish(session, &group, &id, &planned, &slots, state).await;
+            return finish(session, &group, &planned, &slots, state).await;
         }
         Ok(failed) => {
-            let what = format!("{} of the workers of replica group {id}", failed.len());
-            let dead = if keep { Vec::new() } else { chosen(&woken, &failed) };
-            (Failure::Boot { what, machines: failed, kept: keep }, dead)
+            let keeps = keeps_failed(&planned);
+            let is_dead = |machine: &&Instance| {
+                !keeps && failed.iter().any(|failed| failed.id == machine.id.0)
+            };
+            let dead = woken.iter().filter(is_dead).cloned().collect();
+            (boot_failure(&id, failed, keeps), dead)
         }
         // Without a router no new worker can ever register: what was launched for it goes.
         Err(failure @ Failure::Boot { .. }) => (failure, launched_now),
-        Err(failure) => return Err(failure),
+        Err(failure) => {
+            settle(&group, &slots, state).await;
+            return Err(failure);
+        }
     };
-    match group.remove(&readiness::grace(), &dead).await {
-        Ok(()) => slots.retain(|_, instance| dead.iter().all(|dead| dead.id != instance.id)),
-        // What could not be removed stays in the state, and the cause is still told.
-        Err(error) => state.warn_all(diagnose::failure(error)),
-    }
+    drop_machines(&group, &mut slots, &dead, state).await;
     session.forget(&id.service.fleet);
-    model::fill_members(&mut so_far, group.router.cloud.name(), &slots);
-    if so_far.scaling.is_null() {
-        so_far.replicas = so_far.instance_count.clone();
-    }
-    state.save(&so_far);
+    save_members(&group, &mut so_far, &slots, state);
     Err(failure)
 }
 
@@ -207,85 +204,42 @@ pub(super) async fn delete(
     session.forget(&id.service.fleet);
     let cloud = session.cloud(id.service.fleet.cloud).await?;
     let view = session.view(&id.service.fleet).await?;
-    let machines = of_group(&find_by_id(&view, &id.service), &id);
+    // Its own, and what an update that died has left. Under `create_before_destroy` the machines of
+    // the new object are there by now, under the same name.
+    let known = model::known_slots(&group);
+    let is_own = |machine: &Instance| {
+        Phase::of(&machine.tags) == Phase::Creating
+            || known.values().any(|known| *known == machine.id.0)
+    };
+    let mut machines = members::of_group(&view, &id, &known);
+    machines.retain(is_own);
     workers::remove(ctx, &*cloud, &fleet, &id, &machines).await?;
     session.forget(&id.service.fleet);
     state.remove();
     Ok(())
 }
 
-pub(super) async fn import(
-    session: &Session,
-    path: &str,
-    state: &mut State<ReplicaGroup>,
-) -> Result<()> {
-    let ImportPath::Group { fleet, service, group: name } =
-        path.parse().map_err(|error| Failure::import_id(format!("{error}.")))?
-    else {
-        return Err(Failure::import_id(format!(
-            "`{path}` is not `cloud/region/fleet/service/group`."
-        )));
-    };
-    let missing = |hint: &str| Failure::Missing {
-        what: format!("replica group {path}"),
-        attribute: AttributePath::root("id"),
-        hint: hint.to_owned(),
-    };
-    let view = session.view(&fleet).await?;
-    let machine = view
-        .instances
-        .iter()
-        .filter(|instance| instance.tags.get(tag::GROUP) == Some(&name))
-        .find(|instance| {
-            let tag = instance.tags.get(tag::SERVICE).and_then(|tag| tag.split_once('@'));
-            tag.is_some_and(|(found, _)| found == service)
-        })
-        .ok_or_else(|| missing("The fleet has no machine of such a group."))?;
-    let cloud = session.cloud(fleet.cloud).await?;
-    let user_data = cloud
-        .user_data(&key(&fleet), &machine.id)
-        .await
-        .doing(fleet.cloud, || format!("read the user data of {}", machine.id))?
-        .ok_or_else(|| missing("The cloud has no user data for its machines."))?;
-    let spec = domain::user_data::parse_worker(&user_data).map_err(|error| {
-        missing(&format!("The user data of {} is not ours: {error}.", machine.id))
-    })?;
-    let mut group = model::from_spec(&spec);
-    if let Some(count) = machine.tags.get(tag::COUNT) {
-        model::count_from_tag(&mut group, count);
-    }
-    state.save(&group);
-    read(session, state).await
-}
-
 /// Tags the machines as made, and saves what there is under the attributes that were planned.
 async fn finish(
     session: &Session,
     group: &GroupAccess,
-    id: &GroupId,
     planned: &ReplicaGroup,
     slots: &BTreeMap<u32, Instance>,
     state: &mut State<ReplicaGroup>,
 ) -> Result<()> {
-    let mut tags = Tags::from([(tag::PHASE.to_owned(), Phase::Ready.as_str().to_owned())]);
+    let mut tags = Phase::Ready.tag();
     tags.extend(model::count_tags(planned));
-    let objects: Vec<_> =
-        slots.values().map(|instance| ObjectId::Instance(instance.id.clone())).collect();
-    let cloud = &group.router.cloud;
-    if !objects.is_empty() {
-        cloud
-            .tag(&group.router.fleet, &objects, &tags)
-            .await
-            .doing(cloud.name(), || format!("mark the machines of {id} as ready"))?;
-    }
+    group.tag(slots.values(), &tags).await?;
+    let id = group.id();
     session.forget(&id.service.fleet);
     // The machines as they are now: they have run since they were launched.
-    let service = find_by_id(&*session.view(&id.service.fleet).await?, &id.service);
+    let view = session.view(&id.service.fleet).await?;
     let ids = slots.iter().map(|(slot, instance)| (*slot, instance.id.to_string())).collect();
+    let now = members::in_slots(&members::of_group(&view, id, &ids), &ids);
     let mut done = planned.clone();
     done.id = Attr::Known(id.to_string());
     done.drift = Attr::Known(BTreeMap::new());
-    model::fill_members(&mut done, cloud.name(), &number(&of_group(&service, id), &ids));
+    model::fill_members(&mut done, group.router.cloud.name(), &now);
     // What was promised as known is kept, also when a machine less came up: Terraform insists on
     // it, and the next look says what there is.
     if !planned.instance_count.is_unknown() {
@@ -298,73 +252,87 @@ async fn finish(
     Ok(())
 }
 
-/// Machines that a creation that died has left, unless the group is somebody's.
-fn adoptable(id: &GroupId, service: &FoundService) -> Result<Vec<Instance>> {
-    let machines = of_group(service, id);
-    if machines.iter().any(|machine| Phase::of(&machine.tags) == Phase::Ready) {
-        return Err(Failure::AlreadyExists {
-            what: format!("replica group {id}"),
-            address: "disagg_replica_group.NAME",
-            import: format!("{}/{}/{}", id.service.fleet, id.service.name, id.name),
-        });
-    }
-    Ok(machines)
-}
-
-/// The group's machines that count: those on their way out do not.
-fn of_group(service: &FoundService, id: &GroupId) -> Vec<Instance> {
-    let machines = service.workers.iter();
-    machines
-        .filter(|machine| machine.tags.get(tag::GROUP) == Some(&id.name))
-        .filter(|machine| machine.state != InstanceState::Terminating)
-        .cloned()
-        .collect()
-}
-
-fn number(machines: &[Instance], known: &BTreeMap<u32, String>) -> BTreeMap<u32, Instance> {
-    planner::assign_slots(known, machines)
-}
-
-/// What is not as it was made: object → finding.
-fn drift(
-    group: &ReplicaGroup,
+/// The machines are there and may well be healthy: the next apply sees to the rest.
+async fn leave_unfinished(
+    group: &GroupAccess,
     slots: &BTreeMap<u32, Instance>,
-    had: usize,
-) -> BTreeMap<String, String> {
-    let mut drift = BTreeMap::new();
-    for (slot, instance) in slots {
-        let finding = match instance.state {
-            InstanceState::Pending | InstanceState::Running | InstanceState::Terminating => {
-                continue;
-            }
-            InstanceState::Impaired => "impaired; it will be rebooted",
-            InstanceState::Stopping | InstanceState::Stopped => "stopped; it will be started",
-        };
-        drift.insert(format!("machine {} in slot {slot}", instance.id), finding.to_owned());
+    state: &mut State<ReplicaGroup>,
+    failure: Failure,
+) {
+    settle(group, slots, state).await;
+    state.warn_all(diagnose::unfinished(&format!("replica group {}", group.id()), failure));
+}
+
+/// Marks what is in the state as somebody's, so that no other creation takes it for its own; nothing
+/// in the state means that there is nothing.
+async fn settle(
+    group: &GroupAccess,
+    slots: &BTreeMap<u32, Instance>,
+    state: &mut State<ReplicaGroup>,
+) {
+    if slots.is_empty() {
+        state.remove();
     }
-    match model::count(group) {
-        Count::Within { min, max } => {
-            let count = slots.len();
-            if count < min as usize || count > max as usize {
-                drift.insert("count".to_owned(), format!("{count} machines, outside {min}..{max}"));
-            }
+    let creating = slots.values().filter(|machine| Phase::of(&machine.tags) == Phase::Creating);
+    if let Err(failure) = group.tag(creating, &Phase::Unfinished.tag()).await {
+        state.warn_all(diagnose::failure(failure));
+    }
+}
+
+/// Removes machines after a failure, also when the operation's own time is over, and says whether
+/// they are gone. What cannot be removed stays in the state, and the cause of it all is still told.
+async fn drop_machines(
+    group: &GroupAccess,
+    slots: &mut BTreeMap<u32, Instance>,
+    dead: &[Instance],
+    state: &mut State<ReplicaGroup>,
+) -> bool {
+    match group.remove(&readiness::grace(), dead).await {
+        Ok(()) => {
+            slots.retain(|_, instance| dead.iter().all(|dead| dead.id != instance.id));
+            true
         }
-        Count::Fixed(_) => {
-            for (slot, id) in model::known_slots(group) {
-                if !slots.values().any(|instance| instance.id.0 == id) && slots.len() < had {
-                    drift.insert(format!("machine {id} in slot {slot}"), "gone".to_owned());
-                }
-            }
+        Err(failure) => {
+            state.warn_all(diagnose::failure(failure));
+            false
         }
     }
-    drift
+}
+
+fn save_members(
+    group: &GroupAccess,
+    so_far: &mut ReplicaGroup,
+    slots: &BTreeMap<u32, Instance>,
+    state: &mut State<ReplicaGroup>,
+) {
+    model::fill_members(so_far, group.router.cloud.name(), slots);
+    if so_far.scaling.is_null() {
+        so_far.replicas = so_far.instance_count.clone();
+    }
+    state.save(so_far);
+}
+
+fn boot_failure(id: &GroupId, failed: Vec<FailedMachine>, kept: bool) -> Failure {
+    let what = format!("{} of the workers of replica group {id}", failed.len());
+    Failure::Boot { what, machines: failed, kept }
+}
+
+fn outdated(id: &GroupId, slots: &BTreeMap<u32, Instance>, outdated: &[u32]) -> Failure {
+    let machines = outdated.iter().filter_map(|slot| Some((slot, slots.get(slot)?)));
+    Failure::Unrepairable {
+        what: format!("replica group {id}"),
+        findings: machines
+            .map(|(slot, machine)| {
+                format!("machine {} in slot {slot} was made from another configuration", machine.id)
+            })
+            .collect(),
+        way_out:
+            "Remove the machine by hand, and apply: a new one takes its place. Or replace the \
+                  group: `terraform apply -replace=disagg_replica_group.NAME`."
+                .to_owned(),
+    }
 }
 
 fn keeps_failed(group: &ReplicaGroup) -> bool {
     group.on_boot_failure.known().is_some_and(|word| word == "keep")
-}
-
-fn chosen(machines: &[Instance], failed: &[FailedMachine]) -> Vec<Instance> {
-    let is_failed = |machine: &&Instance| failed.iter().any(|failed| failed.id == machine.id.0);
-    machines.iter().filter(is_failed).cloned().collect()
 }

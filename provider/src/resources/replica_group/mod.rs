@@ -1,8 +1,10 @@
 //! `disagg_replica_group`: N identical workers.
 
 mod lifecycle;
+mod members;
 mod model;
 mod plan;
+mod read;
 mod workers;
 
 use crate::diagnose;
@@ -58,7 +60,7 @@ impl Resource for ReplicaGroupResource {
     }
 
     async fn read(&self, _ctx: &Ctx, state: &mut State<ReplicaGroup>) -> Result<(), Diagnostics> {
-        lifecycle::read(&self.session, state).await.map_err(diagnose::failure)
+        read::read(&self.session, state).await.map_err(diagnose::failure)
     }
 
     async fn update(
@@ -82,6 +84,6 @@ impl Resource for ReplicaGroupResource {
         id: &str,
         state: &mut State<ReplicaGroup>,
     ) -> Result<(), Diagnostics> {
-        lifecycle::import(&self.session, id, state).await.map_err(diagnose::failure)
+        read::import(&self.session, id, state).await.map_err(diagnose::failure)
     }
 }

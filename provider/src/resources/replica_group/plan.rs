@@ -227,14 +227,23 @@ fn plan_update(
 
     planned.id = prior.id.clone();
     planned.script_version = prior.script_version.clone();
-    planned.instance_type = prior.instance_type.clone();
-    planned.interconnect = prior.interconnect.clone();
     let has_drift = prior.drift.known().is_some_and(|drift| !drift.is_empty());
     let counts = changes
         .iter()
         .any(|change| change.path == "replicas" || change.path.starts_with("scaling"));
     if has_drift || counts {
         planned.members = Attr::unknown();
+        // A new machine is of the type that has capacity on that day.
+        planned.instance_type = Attr::unknown();
+        planned.interconnect = Attr::unknown();
+        if let Some(cloud) = cloud_of(&planned.service_id)
+            && let Some(Ok(offers)) = offers(cloud, planned)
+            && let [offer] = &offers[..]
+            && prior.instance_type.known() == Some(&offer.instance_type)
+        {
+            planned.instance_type = prior.instance_type.clone();
+            planned.interconnect = prior.interconnect.clone();
+        }
         planned.instance_count = match planned.replicas.known() {
             Some(count) => Attr::Known(*count),
             None => Attr::unknown(),
@@ -242,6 +251,8 @@ fn plan_update(
         planned.hourly_cost = Attr::unknown();
     } else {
         planned.members = prior.members.clone();
+        planned.instance_type = prior.instance_type.clone();
+        planned.interconnect = prior.interconnect.clone();
         planned.instance_count = prior.instance_count.clone();
         planned.hourly_cost = prior.hourly_cost.clone();
     }
@@ -300,11 +311,14 @@ fn offers(cloud: CloudName, group: &ReplicaGroup) -> Option<Result<Vec<Offer>, N
 
 /// What will be bought, as far as it is certain: with several types that fit, capacity decides.
 fn fill_offer(group: &mut ReplicaGroup, offers: &[Offer], diagnostics: &mut Diagnostics) {
-    let [offer] = offers else { return };
-    group.instance_type = Attr::Known(offer.instance_type.clone());
+    let Some(offer) = offers.first() else { return };
+    // All of them have as many GPUs and the same fabric.
     group.interconnect = Attr::Known(model::interconnect(offer));
-    if let Some(count) = group.replicas.known() {
-        group.hourly_cost = Attr::Known(model::hourly_cost(offer, *count));
+    if offers.len() == 1 {
+        group.instance_type = Attr::Known(offer.instance_type.clone());
+        if let Some(count) = group.replicas.known() {
+            group.hourly_cost = Attr::Known(model::hourly_cost(offer, *count));
+        }
     }
     let Some(resources) = model::resources(group) else { return };
     warn_of_waste(group, offer, resources.wasted_gpus(offer), diagnostics);

@@ -1,10 +1,13 @@
 //! `disagg_service`: the router and its reserved address.
 
+mod claim;
 mod find;
 mod lifecycle;
 mod model;
 mod plan;
+mod read;
 mod record;
+mod removal;
 mod router;
 
 pub(crate) use find::{FoundService, find_by_id};
@@ -63,7 +66,7 @@ impl Resource for ServiceResource {
     }
 
     async fn read(&self, _ctx: &Ctx, state: &mut State<Service>) -> Result<(), Diagnostics> {
-        lifecycle::read(&self.session, state).await.map_err(diagnose::failure)
+        read::read(&self.session, state).await.map_err(diagnose::failure)
     }
 
     async fn update(
@@ -87,6 +90,6 @@ impl Resource for ServiceResource {
         id: &str,
         state: &mut State<Service>,
     ) -> Result<(), Diagnostics> {
-        lifecycle::import(&self.session, id, state).await.map_err(diagnose::failure)
+        read::import(&self.session, id, state).await.map_err(diagnose::failure)
     }
 }

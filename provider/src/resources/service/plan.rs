@@ -1,5 +1,6 @@
 //! What a change of a service means: the router guard at work. Pure.
 
+use super::find::LOST_ROUTER;
 use super::record::RouterRecord;
 use crate::diagnose;
 use crate::resources::service::model;
@@ -176,8 +177,14 @@ fn plan_update(
     planned.id = prior.id;
     planned.internal_ip = prior.internal_ip;
     planned.endpoint = prior.endpoint;
-    planned.instance_type = prior.instance_type;
-    planned.hourly_cost = prior.hourly_cost;
+    if prior.drift.known().is_none_or(|drift| !drift.contains_key(LOST_ROUTER)) {
+        planned.instance_type = prior.instance_type;
+        planned.hourly_cost = prior.hourly_cost;
+    } else {
+        // A new machine is of the type that has capacity on that day.
+        planned.instance_type = Attr::unknown();
+        planned.hourly_cost = Attr::unknown();
+    }
     planned.script_version = prior.script_version;
     (planned, diagnostics)
 }

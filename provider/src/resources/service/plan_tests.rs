@@ -59,7 +59,7 @@ fn deployed(live: bool) -> Harness {
     };
     let mut private = Private::default();
     let address = "127.64.0.10".parse().expect("an address");
-    RouterRecord { live, address, workers: 3 }.store(&mut private);
+    RouterRecord { live: Some(live), address, workers: 3 }.store(&mut private);
     let resource = resource(ServiceResource::new(Default::default()));
     Harness::holding(resource, to_value(&service).expect("a value"), private)
 }

@@ -53,20 +53,24 @@ pub enum Step {
     Start(InstanceId),
     /// Reboot a machine that does not work.
     Reboot(InstanceId),
-    /// Remove a machine.
-    Remove {
-        /// Its slot, free from then on.
-        slot: u32,
-        /// Its id.
-        id: InstanceId,
-        /// Why this one.
-        reason: RemovalReason,
-    },
+    /// Remove these machines at once; their slots are free from then on.
+    Remove(Vec<Removal>),
     /// Launch one machine for each of these slots, all or none.
     Launch {
         /// Free slots, lowest first.
         slots: Vec<u32>,
     },
+}
+
+/// A machine to be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// Its slot.
+    pub slot: u32,
+    /// Its id.
+    pub id: InstanceId,
+    /// Why this one.
+    pub reason: RemovalReason,
 }
 
 /// Why a machine is removed.
@@ -101,7 +105,9 @@ pub fn plan_group(wanted: Count, digest: &str, observed: &[Member]) -> GroupPlan
     let leaving = present;
 
     let mut steps: Vec<Step> = by_slot(&staying).filter_map(revived).collect();
-    steps.extend(leaving.into_iter().map(removed));
+    if !leaving.is_empty() {
+        steps.push(Step::Remove(leaving.into_iter().map(removed).collect()));
+    }
     if target > count {
         let taken: BTreeSet<u32> = staying.iter().map(|member| member.slot).collect();
         let free = lowest_free(|slot| taken.contains(&slot));
@@ -125,10 +131,10 @@ fn revived(member: &Member) -> Option<Step> {
     }
 }
 
-fn removed(member: &Member) -> Step {
+fn removed(member: &Member) -> Removal {
     let reason =
         if member.ready { RemovalReason::SurplusNewest } else { RemovalReason::SurplusUnready };
-    Step::Remove { slot: member.slot, id: member.id.clone(), reason }
+    Removal { slot: member.slot, id: member.id.clone(), reason }
 }
 
 #[cfg(test)]

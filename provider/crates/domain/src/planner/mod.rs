@@ -5,6 +5,6 @@ mod group;
 mod router;
 mod slots;
 
-pub use group::{Count, GroupPlan, Member, RemovalReason, Step, plan_group};
+pub use group::{Count, GroupPlan, Member, Removal, RemovalReason, Step, plan_group};
 pub use router::{RouterObserved, RouterStep, plan_router};
 pub use slots::assign_slots;
