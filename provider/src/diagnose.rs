@@ -253,7 +253,7 @@ fn list(items: &[String]) -> String {
 
 fn indented(lines: &[String]) -> String {
     if lines.is_empty() {
-        return "  (nothing)".to_owned();
+        return "  (it printed nothing)".to_owned();
     }
     lines.iter().map(|line| format!("  | {line}")).collect::<Vec<_>>().join("\n")
 }

@@ -51,6 +51,10 @@ impl Session {
 
     /// The cloud of this name.
     pub(crate) async fn cloud(&self, name: CloudName) -> Result<Arc<dyn Cloud>> {
+        if let Some(detail) = crate::clouds::not_built_in(name.as_str()) {
+            let summary = format!("Cloud `{name}` is not available");
+            return Err(Failure::Invalid { summary, detail, attribute: None });
+        }
         let clouds = Arc::clone(&lock(&self.clouds));
         clouds.get(name).await.doing(name, || format!("open the cloud `{name}`"))
     }

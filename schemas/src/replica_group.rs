@@ -169,7 +169,7 @@ pub struct Engine {
     pub args: Attr<Vec<Attr<String>>>,
 
     /// The model to load, when it is not the service's: a path on the image or another copy.
-    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "format" = "model"))]
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "format" = "engine-model"))]
     pub model: Attr<String>,
 
     /// The container image, when it is not NVIDIA's for the service's version.

@@ -77,7 +77,7 @@ fn a_worker_whose_tags_were_changed_is_no_other_worker() {
         run.stdout
     );
     workspace.apply(&stack.hcl());
-    assert_eq!(workspace.group("decode"), [worker.clone()]);
+    assert_eq!(workspace.group("decode"), std::slice::from_ref(&worker));
 
     // What it was made from cannot be told from its tags any more: no repair in place.
     workspace.retag(&worker.id, "disagg:digest", "0123456789abcdef");

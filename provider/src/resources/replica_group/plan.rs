@@ -268,24 +268,28 @@ fn warn_of_replacement(
     let Some(first) = baked.first() else { return };
     let id = prior.id.known().cloned().unwrap_or_default();
     let count = prior.instance_count.known().copied().unwrap_or_default();
+    let machines = match count {
+        1 => "its 1 machine is".to_owned(),
+        count => format!("all {count} machines are"),
+    };
     let moved = prior.service_id != planned.service_id;
     let (summary, detail) = if moved {
         (
             "Workers go with their router",
             format!(
-                "The service of replica group {id} is replaced or changed, so its {count} machines \
-                 are removed and launched again for the new router. They load the model again."
+                "The service of replica group {id} is replaced or changed, so {machines} removed and \
+                 launched again for the new router. They load the model again."
             ),
         )
     } else {
-        let paths: Vec<_> = baked.iter().map(|change| format!("`{}`", change.path)).collect();
+        let changed: Vec<_> = baked.iter().map(|change| format!("`{}`", change.path)).collect();
         (
             "Replica group is replaced",
             format!(
-                "A change of {} is baked into the machines: all {count} of {id} are removed before \
-                 new ones are launched, and the group does not serve meanwhile. To keep serving, \
-                 add a second group with the change, and remove this one when it is ready.",
-                paths.join(", ")
+                "A change of {} makes other machines: of {id}, {machines} removed before new ones \
+                 are launched, and the group does not serve meanwhile. To keep serving, add a second \
+                 group with the change, and remove this one when it is ready.",
+                changed.join(", ")
             ),
         )
     };

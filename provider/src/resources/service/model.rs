@@ -92,7 +92,7 @@ pub(super) fn from_spec(spec: &RouterSpec) -> Service {
         model: word(&spec.model),
         version: Attr::Known(spec.version.to_string()),
         port: Attr::Known(i64::from(spec.port)),
-        router: Attr::Known(router),
+        router: if router == default_router() { Attr::Null } else { Attr::Known(router) },
         boot: word("sequential"),
         wait_for: word("ready"),
         on_router_change: word("refuse"),
@@ -100,6 +100,11 @@ pub(super) fn from_spec(spec: &RouterSpec) -> Service {
         script_version: Attr::Known(i64::from(spec.script_version)),
         ..Service::default()
     }
+}
+
+/// What a router is when the configuration says nothing of it.
+fn default_router() -> Router {
+    Router { kind: word("dynamo"), ..Router::default() }
 }
 
 /// The id that a service's state carries.
