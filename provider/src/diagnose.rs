@@ -19,6 +19,9 @@ pub(crate) fn failure(failure: Failure) -> Diagnostics {
         ),
         Failure::Launch { cloud, doing, error } => launch(cloud, &doing, &error),
         Failure::Boot { what, machines, kept } => boot(&what, &machines, kept),
+        Failure::RollStopped { group, left, machines, kept } => {
+            roll_stopped(&group, left, &machines, kept)
+        }
         Failure::Interrupted { waiting_for, seen, why, kept } => {
             interrupted(&waiting_for, &seen, why, kept)
         }
@@ -190,6 +193,24 @@ fn boot(what: &str, machines: &[FailedMachine], kept: bool) -> Diagnostic {
     Diagnostic::error(
         format!("Boot of {what} failed"),
         format!("{}\n\n{fate}", machines_text(machines)),
+    )
+}
+
+fn roll_stopped(group: &str, left: usize, machines: &[FailedMachine], kept: bool) -> Diagnostic {
+    let fate = if kept { "It is kept for a look." } else { "It was removed." };
+    let others = match left {
+        0 => "No machine of before is left.".to_owned(),
+        1 => "1 machine still runs what it ran before.".to_owned(),
+        count => format!("{count} machines still run what they ran before."),
+    };
+    Diagnostic::error(
+        format!("Roll of replica group {group} stopped"),
+        format!(
+            "{}\n\n{fate} {others} The state has the attributes of before and the machines that there \
+             are. Mend the cause and apply again, which goes on from here, or take the change back \
+             and apply, which rolls it back.",
+            machines_text(machines)
+        ),
     )
 }
 

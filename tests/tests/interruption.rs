@@ -71,6 +71,29 @@ fn workers_that_registered_before_they_are_adopted_count() {
 }
 
 #[test]
+fn a_roll_that_dies_goes_on() {
+    let workspace = Workspace::new();
+    let stack = Stack { endpoint: false, decode: "replicas = 2".to_owned(), ..Stack::default() };
+    workspace.apply(&stack.hcl());
+    let before = workspace.machines();
+    let changed = Stack { groups: "env = { A = \"b\" }".to_owned(), ..stack };
+    workspace.write(&changed.hcl());
+    let mut apply = workspace.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
+    wait_until("the first new machine is there", || {
+        let is_new = |machine| !before.contains(&machine);
+        workspace.group("decode").into_iter().any(is_new)
+            || apply.try_wait().expect("wait").is_some()
+    });
+    kill(&mut apply);
+    workspace.apply(&changed.hcl());
+    let now = workspace.group("decode");
+    assert_eq!(now.len(), 2, "{now:?}");
+    assert!(now.iter().all(|machine| before.iter().all(|old| old.id != machine.id)), "{now:?}");
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
 fn a_dead_creation_that_meant_something_else_is_cleared_away() {
     let workspace = Workspace::new();
     workspace.write(&format!("{}{}", fleet(""), service("port = 8001")));

@@ -96,7 +96,7 @@ fn finding(instance: &Instance, id: &GroupId, digest: &str) -> Option<String> {
                     instance.tags.get(key).map_or("gone".to_owned(), |tag| format!("`{tag}`"));
                 format!("its tag `{key}` is {found}; it will be `{value}` again")
             } else if instance.tags.get(tag::DIGEST).is_none_or(|found| found != digest) {
-                "made from another configuration; it has to be replaced".to_owned()
+                "made from another configuration; it will be replaced".to_owned()
             } else if Phase::of(&instance.tags) != Phase::Ready {
                 "launched by an apply that did not end; it will be waited for".to_owned()
             } else {

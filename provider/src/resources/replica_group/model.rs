@@ -5,7 +5,7 @@ use crate::resources::attributes::{from_pairs, from_texts, number, pairs, texts,
 use cloud::{CloudName, Instance, Offer, tag};
 use domain::catalogue::{self, NoOffer, Resources as Wanted};
 use domain::id::GroupId;
-use domain::planner::Count;
+use domain::planner::{Count, UpdateStrategy};
 use domain::spec::{EngineSpec, GroupSpec, WorkerRole};
 use plugin::Attr;
 use schemas::{Engine, Member, ReplicaGroup, Resources, Scaling};
@@ -143,6 +143,33 @@ pub(super) fn count(group: &ReplicaGroup) -> Count {
     }
 }
 
+/// Whether the count, or its bounds, are known.
+pub(super) fn has_count(group: &ReplicaGroup) -> bool {
+    match &group.scaling {
+        Attr::Null => group.replicas.known().is_some(),
+        Attr::Known(scaling) => scaling.min.known().is_some() && scaling.max.known().is_some(),
+        Attr::Unknown(_) => false,
+    }
+}
+
+/// How a change is rolled out.
+pub(super) fn update_strategy(group: &ReplicaGroup) -> UpdateStrategy {
+    let defaults = UpdateStrategy::default();
+    let Some(given) = group.update_strategy.known() else { return defaults };
+    let value = |attribute: &Attr<i64>, default: u32| {
+        attribute.known().and_then(|value| u32::try_from(*value).ok()).unwrap_or(default)
+    };
+    UpdateStrategy {
+        max_unavailable: value(&given.max_unavailable, defaults.max_unavailable),
+        max_surge: value(&given.max_surge, defaults.max_surge),
+    }
+}
+
+/// Whether machines whose boot failed stay for a look.
+pub(super) fn keeps_failed(group: &ReplicaGroup) -> bool {
+    group.on_boot_failure.known().is_some_and(|word| word == "keep")
+}
+
 /// Tags of the machines that hold the count: an autoscaler and Terraform act on one truth.
 pub(super) fn count_tags(group: &ReplicaGroup) -> cloud::Tags {
     let value = match group.scaling.known() {
@@ -199,8 +226,19 @@ pub(super) fn fill_members(
     let instance_type = group.instance_type.known().cloned().unwrap_or_default();
     let offer = catalogue::find(cloud, &instance_type);
     group.interconnect = Attr::Known(offer.as_ref().map(interconnect).unwrap_or_default());
-    group.hourly_cost = Attr::Known(offer.map_or(0.0, |offer| hourly_cost(&offer, count)));
+    group.hourly_cost = Attr::Known(offer.as_ref().map_or(0.0, |offer| hourly_cost(offer, count)));
     group.instance_type = Attr::Known(instance_type);
+}
+
+/// What the group costs at its smallest and at its greatest count, whichever of the offers it gets.
+pub(super) fn fill_cost_bounds(group: &mut ReplicaGroup, offers: &[Offer]) {
+    let (least, most) = match count(group) {
+        Count::Fixed(count) => (count, count),
+        Count::Within { min, max } => (min, max),
+    };
+    let at = |count: u32| offers.iter().map(move |offer| hourly_cost(offer, i64::from(count)));
+    group.minimum_hourly_cost = Attr::Known(at(least).reduce(f64::min).unwrap_or_default());
+    group.maximum_hourly_cost = Attr::Known(at(most).reduce(f64::max).unwrap_or_default());
 }
 
 /// The slots that the state knows, by the id of the machine in them.

@@ -24,7 +24,13 @@ pub(super) async fn read(session: &Session, state: &mut State<ReplicaGroup>) -> 
     if group.scaling.is_null() {
         group.replicas = Attr::Known(i64::try_from(slots.len()).unwrap_or(i64::MAX));
     }
-    model::fill_members(&mut group, id.service.fleet.cloud, &slots);
+    let cloud = id.service.fleet.cloud;
+    model::fill_members(&mut group, cloud, &slots);
+    if let (true, Some(resources)) = (group.minimum_hourly_cost.is_null(), model::resources(&group))
+        && let Ok(offers) = model::offers(cloud, &resources)
+    {
+        model::fill_cost_bounds(&mut group, &offers);
+    }
     state.save(&group);
     Ok(())
 }

@@ -63,6 +63,11 @@ impl GroupAccess {
         &self.id
     }
 
+    /// The machines that it may be made of.
+    pub(super) fn offers(&self) -> &[Offer] {
+        &self.offers
+    }
+
     /// The digest that each machine is to have.
     pub(super) fn digest(&self) -> String {
         self.spec.digest()

@@ -80,6 +80,8 @@ pub enum RemovalReason {
     SurplusUnready,
     /// There are too many, and this is the newest.
     SurplusNewest,
+    /// Something else is baked into it.
+    Outdated,
 }
 
 /// What is to be done for a group.
@@ -93,7 +95,8 @@ pub struct GroupPlan {
 
 /// Plans a group: what is stopped is started, what is impaired rebooted, and the count is met by
 /// adding or removing the difference. Removed are the unready before the ready and the newest before
-/// the oldest. Machines on their way out do not count; machines of another digest do, and stay.
+/// the oldest. Machines on their way out do not count; machines of another digest do, and stay as they
+/// are: they are rolled, which is [`next_batch`](super::next_batch).
 pub fn plan_group(wanted: Count, digest: &str, observed: &[Member]) -> GroupPlan {
     let mut present: Vec<&Member> =
         observed.iter().filter(|member| member.state != InstanceState::Terminating).collect();
@@ -104,7 +107,8 @@ pub fn plan_group(wanted: Count, digest: &str, observed: &[Member]) -> GroupPlan
     let staying = present.split_off(count.saturating_sub(target) as usize);
     let leaving = present;
 
-    let mut steps: Vec<Step> = by_slot(&staying).filter_map(revived).collect();
+    let current = by_slot(&staying).filter(|member| member.digest == digest);
+    let mut steps: Vec<Step> = current.filter_map(revived).collect();
     if !leaving.is_empty() {
         steps.push(Step::Remove(leaving.into_iter().map(removed).collect()));
     }
