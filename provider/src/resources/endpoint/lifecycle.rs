@@ -6,8 +6,8 @@ use crate::resources::service::{FoundService, find_by_id, router_endpoint};
 use crate::session::Session;
 use cloud::{Address, tag};
 use domain::id::{GroupId, ImportPath, ServiceId};
-use domain::spec::ServiceFacts;
-use plugin::{Attr, AttributePath, Ctx, State};
+use domain::spec::{ServiceFacts, WorkerRole};
+use plugin::{Attr, AttributePath, Ctx, Diagnostic, State};
 use schemas::Endpoint;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,6 +26,9 @@ pub(super) async fn establish(
     let service = find_by_id(&view, &id);
     let (facts, address) = service.facts(&id)?;
     check_groups(&planned, &id, &service)?;
+    if let Some(warning) = missing_counterpart(&id, &service) {
+        state.warn(warning);
+    }
     let cloud = session.cloud(id.fleet.cloud).await?;
     let url = reachable(&facts, &address);
     readiness::endpoint(ctx, &*cloud, &session.http()?, &url, &facts.model, &probe(&planned)?)
@@ -115,6 +118,30 @@ fn check_groups(endpoint: &Endpoint, id: &ServiceId, service: &FoundService) -> 
         }
     }
     Ok(())
+}
+
+/// Half a pair answers nothing: prefill hands its work to decode, and decode waits for it.
+fn missing_counterpart(id: &ServiceId, service: &FoundService) -> Option<Diagnostic> {
+    let has = |role: WorkerRole| {
+        let roles = service.workers.iter().filter_map(|worker| worker.tags.get(tag::ROLE));
+        roles.into_iter().any(|found| found == role.as_str())
+    };
+    let (there, missing) = match (has(WorkerRole::Prefill), has(WorkerRole::Decode)) {
+        (true, false) => ("prefill", "decode"),
+        (false, true) => ("decode", "prefill"),
+        (false, false) if !has(WorkerRole::Worker) => ("no", "prefill and decode"),
+        _ => return None,
+    };
+    (!has(WorkerRole::Worker)).then(|| {
+        Diagnostic::warning(
+            "Endpoint without a counterpart",
+            format!(
+                "Service {id} has {there} workers and none of {missing}: it cannot answer a chat \
+                 completion until there are both, or workers of `role = \"worker\"`."
+            ),
+        )
+        .at(AttributePath::root("group_ids"))
+    })
 }
 
 fn probe(endpoint: &Endpoint) -> Result<EndpointProbe> {

@@ -3,6 +3,7 @@
 
 use super::model;
 use crate::error::Result;
+use crate::resources::drift::changed_tag;
 use crate::session::FleetView;
 use cloud::{Instance, InstanceState, Phase, Tags, tag};
 use domain::id::GroupId;
@@ -89,14 +90,10 @@ fn finding(instance: &Instance, id: &GroupId, digest: &str) -> Option<String> {
             "stopped; it will be started".to_owned()
         }
         InstanceState::Pending | InstanceState::Running | InstanceState::Terminating => {
-            let own = own_tags(id);
-            let changed = own.iter().find(|(key, value)| instance.tags.get(*key) != Some(value));
-            if let Some((key, value)) = changed {
-                let found =
-                    instance.tags.get(key).map_or("gone".to_owned(), |tag| format!("`{tag}`"));
-                format!("its tag `{key}` is {found}; it will be `{value}` again")
-            } else if instance.tags.get(tag::DIGEST).is_none_or(|found| found != digest) {
-                "made from another configuration; it will be replaced".to_owned()
+            let mut own = own_tags(id);
+            own.insert(tag::DIGEST.to_owned(), digest.to_owned());
+            if let Some(finding) = changed_tag(&instance.tags, &own) {
+                finding
             } else if Phase::of(&instance.tags) != Phase::Ready {
                 "launched by an apply that did not end; it will be waited for".to_owned()
             } else {

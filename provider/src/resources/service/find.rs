@@ -2,7 +2,7 @@
 
 use crate::error::{Failure, Result};
 use crate::session::FleetView;
-use cloud::{Address, Instance, InstanceState, Phase, tag};
+use cloud::{Address, Instance, InstanceState, Phase, Tags, tag};
 use domain::id::{FleetId, ServiceId};
 use domain::spec::ServiceFacts;
 use plugin::AttributePath;
@@ -100,7 +100,22 @@ impl FoundService {
 /// The service with this id.
 pub(crate) fn find_by_id(view: &FleetView, id: &ServiceId) -> FoundService {
     let wanted = id.tag_value();
-    found(view, |service| service == wanted)
+    let meant = |tags: &Tags| tags.get(tag::SERVICE) == Some(&wanted);
+    let address = view.addresses.iter().find(|address| meant(&address.tags)).cloned();
+    // Whatever has become of its tags, what is at the reserved address is the router.
+    let is_there = |instance: &Instance| {
+        address.as_ref().is_some_and(|address| instance.ip == Some(address.ip))
+    };
+    let instances = view.instances.iter();
+    let (routers, workers): (Vec<_>, Vec<_>) = instances
+        .filter(|instance| meant(&instance.tags) || is_there(instance))
+        .cloned()
+        .partition(|instance| is_there(instance) || !instance.tags.contains_key(tag::GROUP));
+    // A router that is being removed is no router; the newest one counts.
+    let (leaving, routers): (Vec<_>, Vec<_>) =
+        routers.into_iter().partition(|router| router.state == InstanceState::Terminating);
+    let router = routers.into_iter().max_by_key(|router| router.launched_at);
+    FoundService { address, router, leaving, workers }
 }
 
 /// Services of this name, whatever their uid: by their ids.
@@ -115,23 +130,4 @@ pub(super) fn find_by_name(view: &FleetView, fleet: &FleetId, name: &str) -> Vec
     ids.sort();
     ids.dedup();
     ids
-}
-
-fn found(view: &FleetView, is_meant: impl Fn(&str) -> bool) -> FoundService {
-    let meant = |tags: &cloud::Tags| tags.get(tag::SERVICE).is_some_and(|tag| is_meant(tag));
-    let (routers, workers): (Vec<_>, Vec<_>) = view
-        .instances
-        .iter()
-        .filter(|instance| meant(&instance.tags))
-        .cloned()
-        .partition(|instance| !instance.tags.contains_key(tag::GROUP));
-    // A router that is being removed is no router; the newest one counts.
-    let (leaving, routers): (Vec<_>, Vec<_>) =
-        routers.into_iter().partition(|router| router.state == InstanceState::Terminating);
-    FoundService {
-        address: view.addresses.iter().find(|address| meant(&address.tags)).cloned(),
-        router: routers.into_iter().max_by_key(|router| router.launched_at),
-        leaving,
-        workers,
-    }
 }

@@ -4,14 +4,14 @@
 //! finds it again. What a failed creation made is removed; what could not be, and what is kept, is
 //! marked as somebody's, so that no other creation takes it for its own.
 
-use super::find::find_by_id;
+use super::find::{FoundService, find_by_id};
 use super::record::RouterRecord;
-use super::{claim, model, removal, router};
+use super::{claim, model, removal, router, tags};
 use crate::diagnose;
 use crate::error::{Doing, Failure, Result};
 use crate::readiness::{self, RouterAccess};
 use crate::session::{Session, key};
-use cloud::{Address, AddressRequest, Cloud, Ingress, InstanceState, ObjectId, Phase, Tags, tag};
+use cloud::{Address, AddressRequest, Cloud, Ingress, InstanceState, ObjectId, Phase, tag};
 use domain::id::ServiceId;
 use domain::spec::{RouterSpec, ServiceFacts};
 use plugin::{Attr, Ctx, Interrupted, State};
@@ -36,7 +36,7 @@ pub(super) async fn create(
         .reserve_address(&AddressRequest {
             fleet: key(&fleet),
             token: id.uid.to_string(),
-            tags: address_tags(&spec),
+            tags: tags::creating(tags::of_address(&spec)),
         })
         .await
         .doing(fleet.cloud, || format!("reserve the router's address of service {id}"))?;
@@ -149,6 +149,7 @@ async fn recover(
                     .to_owned(),
         });
     };
+    restore_tags(&*cloud, id, &spec, &address, &found).await?;
     let woken = found.router.as_ref().filter(|router| router.state != InstanceState::Running);
     let past_boot = match woken {
         Some(router) => readiness::latest_boot(&*cloud, &key(&id.fleet), &router.id).await?,
@@ -165,6 +166,43 @@ async fn recover(
     router::mark(&*cloud, id, &address, &instance, waits).await?;
     session.forget(&id.fleet);
     Ok(instance)
+}
+
+/// Gives router and address the tags back by which they are found.
+async fn restore_tags(
+    cloud: &dyn Cloud,
+    id: &ServiceId,
+    spec: &RouterSpec,
+    address: &Address,
+    found: &FoundService,
+) -> Result<()> {
+    let object = (ObjectId::Address(address.id.clone()), &address.tags, tags::of_address(spec));
+    let router = found
+        .router
+        .as_ref()
+        .map(|router| (ObjectId::Instance(router.id.clone()), &router.tags, tags::of_router(spec)));
+    for (object, carried, own) in std::iter::once(object).chain(router) {
+        if matches!(object, ObjectId::Instance(_))
+            && carried.get(tag::DIGEST) != own.get(tag::DIGEST)
+        {
+            return Err(Failure::Unrepairable {
+                what: format!("service {id}"),
+                findings: vec!["its router was made from another configuration".to_owned()],
+                way_out:
+                    "Nobody knows what it runs, and workers hold connections to it. Replace the \
+                          service, which replaces its replica groups too: \
+                          `terraform apply -replace=disagg_service.NAME`."
+                        .to_owned(),
+            });
+        }
+        if own.iter().any(|(key, value)| carried.get(key) != Some(value)) {
+            cloud
+                .tag(&key(&id.fleet), std::slice::from_ref(&object), &own)
+                .await
+                .doing(id.fleet.cloud, || format!("restore the tags of service {id}"))?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn delete(session: &Session, ctx: &Ctx, state: &mut State<Service>) -> Result<()> {
@@ -300,11 +338,4 @@ pub(super) fn fill_offer(service: &mut Service, instance: Option<&cloud::Instanc
     let price = fleet.and_then(|fleet| domain::catalogue::find(fleet.cloud, &instance_type));
     service.hourly_cost = Attr::Known(price.map_or(0.0, |offer| offer.hourly_cost));
     service.instance_type = Attr::Known(instance_type);
-}
-
-fn address_tags(spec: &RouterSpec) -> Tags {
-    let mut tags = router::tags(spec);
-    tags.extend(ServiceFacts::tags_of(spec));
-    tags.insert(tag::DIGEST.to_owned(), spec.digest());
-    tags
 }

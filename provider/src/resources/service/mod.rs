@@ -9,6 +9,7 @@ mod read;
 mod record;
 mod removal;
 mod router;
+mod tags;
 
 pub(crate) use find::{FoundService, find_by_id};
 pub(crate) use router::{access as router_access, endpoint as router_endpoint, mark_live};

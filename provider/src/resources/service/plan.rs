@@ -87,12 +87,29 @@ fn validate_router(router: &Router) -> Diagnostics {
 
 pub(super) fn plan(change: &mut Change<Service>) -> Diagnostics {
     let Some(planned) = change.planned.clone() else { return Diagnostics::default() };
-    let (planned, diagnostics) = match change.prior.clone() {
+    let open_before = change.prior.as_ref().is_some_and(is_open);
+    let (planned, mut diagnostics) = match change.prior.clone() {
         None => plan_create(change.config.as_ref(), planned),
         Some(prior) => plan_update(change, prior, planned),
     };
+    if is_open(&planned) && !open_before {
+        diagnostics.push(
+            Diagnostic::warning(
+                "Endpoint open to everybody",
+                "`ingress_cidrs` lets the whole internet in, and the endpoint asks nobody for a key: \
+                 whoever finds it uses the GPUs. Give the blocks of your clients, or put a gateway \
+                 with authentication before it.",
+            )
+            .at(AttributePath::root("ingress_cidrs")),
+        );
+    }
     change.planned = Some(planned);
     diagnostics
+}
+
+/// Whether there is no address that may not reach the endpoint.
+fn is_open(service: &Service) -> bool {
+    model::ingress(service).iter().any(|block| block.ends_with("/0"))
 }
 
 fn plan_create(config: Option<&Service>, mut planned: Service) -> (Service, Diagnostics) {

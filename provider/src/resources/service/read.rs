@@ -2,13 +2,16 @@
 
 use super::find::{FoundService, find_by_id, find_by_name};
 use super::lifecycle::{fill_address, fill_offer, remember};
-use super::model;
 use super::record::RouterRecord;
+use super::{model, tags};
 use crate::error::{Doing, Failure, Result};
+use crate::resources::drift::changed_tag;
 use crate::session::{Session, key};
 use domain::id::{ImportPath, ServiceId};
+use domain::spec::RouterSpec;
 use plugin::{Attr, AttributePath, State};
 use schemas::Service;
+use std::collections::BTreeMap;
 
 pub(super) async fn read(session: &Session, state: &mut State<Service>) -> Result<()> {
     let Some(mut service) = state.get().cloned() else { return Ok(()) };
@@ -25,7 +28,7 @@ pub(super) async fn read(session: &Session, state: &mut State<Service>) -> Resul
         service.ingress_cidrs =
             Attr::Known(cidrs.into_iter().map(|block| Attr::Known(schemas::Cidr(block))).collect());
     }
-    service.drift = Attr::Known(found.router_findings());
+    service.drift = Attr::Known(drift(&found, &model::spec(&service, &id)?));
     if let Some(address) = &found.address {
         fill_address(&mut service, address);
     }
@@ -41,6 +44,22 @@ pub(super) async fn read(session: &Session, state: &mut State<Service>) -> Resul
         remember(state, Some(live), address, workers);
     }
     Ok(())
+}
+
+/// What is not as it was made: object → finding.
+fn drift(found: &FoundService, spec: &RouterSpec) -> BTreeMap<String, String> {
+    let mut drift = found.router_findings();
+    if let Some(address) = &found.address
+        && let Some(finding) = changed_tag(&address.tags, &tags::of_address(spec))
+    {
+        drift.entry(format!("address {}", address.ip)).or_insert(finding);
+    }
+    if let Some(router) = &found.router
+        && let Some(finding) = changed_tag(&router.tags, &tags::of_router(spec))
+    {
+        drift.entry(format!("router {}", router.id)).or_insert(finding);
+    }
+    drift
 }
 
 pub(super) async fn import(

@@ -1,9 +1,10 @@
 //! Everything of a service goes: machines first, then the rule, then the address.
 
+use super::find::find_by_id;
 use crate::error::{Doing, Result};
 use crate::readiness;
 use crate::session::{Session, key};
-use cloud::{Ingress, Tags, tag};
+use cloud::{Ingress, Instance, Tags, tag};
 use domain::id::ServiceId;
 use plugin::Ctx;
 
@@ -16,10 +17,14 @@ pub(super) async fn remove(session: &Session, ctx: &Ctx, id: &ServiceId) -> Resu
     let tag = id.tag_value();
     let ours = |tags: &Tags| tags.get(tag::SERVICE) == Some(&tag);
     let view = session.view(&id.fleet).await?;
+    let router = find_by_id(&view, id).router.map(|router| router.id);
+    let is_ours = |instance: &Instance| {
+        ours(&instance.tags) || router.as_ref().is_some_and(|router| *router == instance.id)
+    };
     let machines: Vec<_> = view
         .instances
         .iter()
-        .filter(|instance| ours(&instance.tags))
+        .filter(|instance| is_ours(instance))
         .map(|instance| instance.id.clone())
         .collect();
     if !machines.is_empty() {
@@ -28,7 +33,7 @@ pub(super) async fn remove(session: &Session, ctx: &Ctx, id: &ServiceId) -> Resu
             .await
             .doing(id.fleet.cloud, || format!("terminate the router of service {id}"))?;
         let what = format!("the router of service {id}");
-        readiness::gone(ctx, &*cloud, &fleet, &what, |instance| ours(&instance.tags)).await?;
+        readiness::gone(ctx, &*cloud, &fleet, &what, is_ours).await?;
     }
     let closed = Ingress { service: tag.clone(), port: 0, cidrs: Vec::new() };
     if view.ingress.iter().any(|rule| rule.service == tag) {

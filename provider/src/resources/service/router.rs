@@ -1,6 +1,7 @@
 //! The router machine of a service: exactly one, at the reserved address.
 
 use super::find::FoundService;
+use super::tags;
 use crate::error::{Doing, Failure, Result};
 use crate::readiness::{self, RouterAccess};
 use crate::session::{Session, key};
@@ -79,9 +80,8 @@ async fn launch(cloud: &dyn Cloud, spec: &RouterSpec, address: &Address) -> Resu
     // repeat after a lost answer finds the same machine and a recovery gets a new one.
     for attempt in 1..=MOST_LAUNCHES {
         let token = format!("{}-router-{attempt}", spec.uid);
-        let mut tags = tags(spec);
+        let mut tags = tags::creating(tags::of_router(spec));
         tags.insert(tag::LAUNCH.to_owned(), token.clone());
-        tags.insert(tag::DIGEST.to_owned(), spec.digest());
         let request = LaunchRequest {
             fleet: key(&spec.fleet),
             offer: offers[0].clone(),
@@ -170,17 +170,6 @@ pub(crate) fn endpoint(address: IpAddr, port: i64) -> String {
         IpAddr::V4(address) => format!("http://{address}:{port}"),
         IpAddr::V6(address) => format!("http://[{address}]:{port}"),
     }
-}
-
-/// Tags of the router and of its address.
-pub(super) fn tags(spec: &RouterSpec) -> Tags {
-    Tags::from([
-        (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
-        (tag::FLEET.to_owned(), spec.fleet.name.clone()),
-        (tag::SERVICE.to_owned(), spec.id().tag_value()),
-        (tag::ROLE.to_owned(), "router".to_owned()),
-        (tag::PHASE.to_owned(), Phase::Creating.as_str().to_owned()),
-    ])
 }
 
 /// Root disk of a router in GB, when none is asked for: etcd's data, Dynamo's packages and logs.
