@@ -57,11 +57,15 @@ fn deployed(live: bool) -> Harness {
         drift: Attr::Known(BTreeMap::new()),
         ..Service::default()
     };
+    let resource = resource(ServiceResource::new(Default::default()));
+    Harness::holding(resource, to_value(&service).expect("a value"), record(Some(live)))
+}
+
+fn record(live: Option<bool>) -> Private {
     let mut private = Private::default();
     let address = "127.64.0.10".parse().expect("an address");
-    RouterRecord { live: Some(live), address, workers: 3 }.store(&mut private);
-    let resource = resource(ServiceResource::new(Default::default()));
-    Harness::holding(resource, to_value(&service).expect("a value"), private)
+    RouterRecord { live, address, workers: 3 }.store(&mut private);
+    private
 }
 
 fn summaries(plan: &PlanResponse) -> Vec<(&str, String)> {
@@ -149,4 +153,24 @@ fn what_is_the_providers_alone_changes_in_place() {
             assert_eq!(plan.planned.member(kept), harness.state.member(kept), "{change}: {kept}");
         }
     }
+}
+
+#[test]
+fn a_new_release_of_the_provider_plans_nothing() {
+    // What it was made with: other scripts, another default version, another price, another type.
+    let mut state = deployed(true).state;
+    let plugin::Value::Map(members) = &mut state else { panic!("no object") };
+    for (name, value) in [
+        ("version", json!("1.4.2")),
+        ("script_version", json!(99)),
+        ("hourly_cost", json!(9.99)),
+        ("instance_type", json!("older")),
+    ] {
+        members.insert(name.to_owned(), plugin::Value::from_json(&value));
+    }
+    let resource = resource(ServiceResource::new(Default::default()));
+    let plan =
+        Harness::holding(resource, state.clone(), record(Some(true))).plan(&config(&json!({})));
+    assert!(plan.diagnostics.is_empty(), "{:?}", plan.diagnostics);
+    assert_eq!(plan.planned, state);
 }
