@@ -7,3 +7,6 @@ pub(crate) mod endpoint;
 pub(crate) mod fleet;
 pub(crate) mod replica_group;
 pub(crate) mod service;
+
+#[cfg(test)]
+mod fuzz_tests;

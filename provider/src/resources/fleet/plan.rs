@@ -71,7 +71,7 @@ pub(super) fn plan(change: &mut Change<Fleet>) -> Diagnostics {
     planned.drift = Attr::Known(BTreeMap::new());
     match prior {
         None => {
-            if planned.region.is_null() || planned.region.is_unknown() {
+            if change.config.as_ref().is_some_and(|config| config.region.is_null()) {
                 let local = planned.cloud.known().is_some_and(|cloud| is_local(cloud));
                 planned.region =
                     if local { Attr::Known(LOCAL_REGION.to_owned()) } else { Attr::unknown() };

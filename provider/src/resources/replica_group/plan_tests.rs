@@ -73,7 +73,7 @@ fn baked() -> Vec<(&'static str, Value)> {
         ("resources.cpu", json!({ "resources": { "cpu": 8 } })),
         ("resources.memory_gb", json!({ "resources": { "memory_gb": 8 } })),
         ("resources.disk_gb", json!({ "resources": { "disk_gb": 80 } })),
-        ("engine.type", json!({ "engine": { "type": "custom" } })),
+        ("engine.type", json!({ "engine": { "type": "custom", "commands": ["true"] } })),
         ("engine.tensor_parallel", {
             let mut change = engine(json!({ "tensor_parallel": 1 }));
             change["resources"] = json!({ "gpu": "H200" });
@@ -83,7 +83,7 @@ fn baked() -> Vec<(&'static str, Value)> {
         ("engine.model", engine(json!({ "model": "a/b" }))),
         ("engine.image", engine(json!({ "image": "a:b" }))),
         ("engine.runtime", engine(json!({ "runtime": "venv" }))),
-        ("engine.commands", engine(json!({ "commands": ["true"] }))),
+        ("engine.commands", json!({ "engine": { "type": "custom", "commands": ["true"] } })),
         ("env", json!({ "env": { "A": "b" } })),
         ("secret_env", json!({ "secret_env": { "A": "env://A" } })),
         ("identity", json!({ "identity": "me" })),
