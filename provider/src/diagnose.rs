@@ -49,6 +49,14 @@ pub(crate) fn failure(failure: Failure) -> Diagnostics {
         Failure::Invalid { summary, detail, attribute } => {
             at(Diagnostic::error(summary, detail), attribute)
         }
+        Failure::Unreadable { what, detail } => Diagnostic::error(
+            format!("State of {what} cannot be read"),
+            format!(
+                "{detail}. It was edited by hand, or another release has written it. Put it back from \
+                 a backup, or forget it and import what exists:\n\n  terraform state rm ADDRESS\n  \
+                 terraform import ADDRESS cloud/region/fleet/…"
+            ),
+        ),
         Failure::Bug(text) => Diagnostic::error(
             "Provider bug",
             format!("{text}\n\nThis is a bug in the provider, please report it with this text."),

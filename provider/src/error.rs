@@ -35,6 +35,8 @@ pub(crate) enum Failure {
     Unrepairable { what: String, findings: Vec<String>, way_out: String },
     /// A value that only now turns out to be wrong.
     Invalid { summary: String, detail: String, attribute: Option<AttributePath> },
+    /// A state that no release of ours has written.
+    Unreadable { what: String, detail: String },
     /// What the provider itself must never do.
     Bug(String),
 }

@@ -45,7 +45,7 @@ use crate::store::Store;
 use async_trait::async_trait;
 use cloud::{
     Address, AddressId, AddressRequest, Cloud, CloudName, Console, Fleet, FleetKey, FleetRequest,
-    Ingress, Instance, InstanceId, LaunchRequest, Limits, ObjectId, Result, TagFilter, Tags,
+    Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, TagFilter, Tags,
 };
 use std::path::Path;
 
@@ -72,10 +72,6 @@ impl LocalCloud {
 impl Cloud for LocalCloud {
     fn name(&self) -> CloudName {
         CloudName::Local
-    }
-
-    fn limits(&self) -> Limits {
-        Limits { user_data_bytes: 256 << 10, tag_value_chars: 256 }
     }
 
     async fn list_zones(&self, region: &str, _instance_types: &[String]) -> Result<Vec<String>> {

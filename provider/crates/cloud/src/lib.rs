@@ -47,9 +47,6 @@ pub trait Cloud: Debug + Send + Sync {
     /// Which cloud this is.
     fn name(&self) -> CloudName;
 
-    /// What is known without a call.
-    fn limits(&self) -> Limits;
-
     /// The zones of the region that offer *all* of `instance_types`, best first. An empty list of
     /// types asks for every zone.
     async fn list_zones(&self, region: &str, instance_types: &[String]) -> Result<Vec<String>>;

@@ -6,7 +6,7 @@
 
 use crate::{
     Address, AddressId, AddressRequest, Cloud, CloudName, Console, Fleet, FleetKey, FleetRequest,
-    Ingress, Instance, InstanceId, LaunchRequest, Limits, ObjectId, Result, TagFilter, Tags,
+    Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, TagFilter, Tags,
 };
 use async_trait::async_trait;
 use std::{
@@ -94,10 +94,6 @@ impl<C: Cloud> Retrying<C> {
 impl<C: Cloud> Cloud for Retrying<C> {
     fn name(&self) -> CloudName {
         self.cloud.name()
-    }
-
-    fn limits(&self) -> Limits {
-        self.cloud.limits()
     }
 
     async fn list_zones(&self, region: &str, instance_types: &[String]) -> Result<Vec<String>> {

@@ -3,8 +3,8 @@
 
 use crate::{
     Address, AddressId, AddressRequest, Cloud, CloudError, CloudName, Console, ErrorKind, Fleet,
-    FleetKey, FleetRequest, Ingress, Instance, InstanceId, InstanceState, LaunchRequest, Limits,
-    ObjectId, Offer, Result, TagFilter, Tags, tag,
+    FleetKey, FleetRequest, Ingress, Instance, InstanceId, InstanceState, LaunchRequest, ObjectId,
+    Offer, Result, TagFilter, Tags, tag,
 };
 use async_trait::async_trait;
 use std::{collections::VecDeque, sync::Mutex};
@@ -62,10 +62,6 @@ pub(crate) fn launch_request() -> LaunchRequest {
 impl Cloud for Scripted {
     fn name(&self) -> CloudName {
         CloudName::Local
-    }
-
-    fn limits(&self) -> Limits {
-        Limits { user_data_bytes: 1, tag_value_chars: 1 }
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>> {

@@ -158,5 +158,8 @@ fn probe(endpoint: &Endpoint) -> Result<EndpointProbe> {
 
 fn service_id(endpoint: &Endpoint) -> Result<ServiceId> {
     let text = endpoint.service_id.known().cloned().unwrap_or_default();
-    text.parse().map_err(|error| Failure::Bug(format!("service id `{text}`: {error}")))
+    text.parse().map_err(|error| Failure::Unreadable {
+        what: "an endpoint".to_owned(),
+        detail: format!("Its `service_id`: {error}"),
+    })
 }

@@ -150,7 +150,10 @@ pub(super) async fn import(session: &Session, path: &str, state: &mut State<Flee
 fn id_of(fleet: &Fleet) -> Result<FleetId> {
     let part = |attribute: &Attr<String>| attribute.known().cloned().unwrap_or_default();
     let text = format!("{}/{}/{}", part(&fleet.cloud), part(&fleet.region), part(&fleet.name));
-    text.parse().map_err(|error| Failure::Bug(format!("fleet id `{text}`: {error}")))
+    text.parse().map_err(|error| Failure::Unreadable {
+        what: "a fleet".to_owned(),
+        detail: format!("Its `cloud`, `region` and `name`: {error}"),
+    })
 }
 
 fn is_as_planned(found: &cloud::Fleet, planned: &Fleet) -> bool {

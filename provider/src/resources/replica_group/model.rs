@@ -42,29 +42,32 @@ pub(super) fn offers(cloud: CloudName, wanted: &Wanted) -> Result<Vec<Offer>, No
 
 /// What is baked into each machine of a group that has an id.
 pub(super) fn spec(group: &ReplicaGroup, id: &GroupId) -> Result<GroupSpec> {
-    let bug =
-        |name: &str| Failure::Bug(format!("replica group {id}: `{name}` is not known at apply"));
-    let engine = group.engine.known().ok_or_else(|| bug("engine"))?;
+    let missing = |name: &str| Failure::Unreadable {
+        what: format!("replica group {id}"),
+        detail: format!("`{name}` is missing or none that a configuration could give"),
+    };
+    let engine = group.engine.known().ok_or_else(|| missing("engine"))?;
     let mut secret_env = BTreeMap::new();
     for (name, reference) in group.secret_env.known().into_iter().flatten() {
         let reference = reference.known().and_then(|text| text.parse().ok());
-        secret_env.insert(name.clone(), reference.ok_or_else(|| bug("secret_env"))?);
+        secret_env.insert(name.clone(), reference.ok_or_else(|| missing("secret_env"))?);
     }
     let role = group.role.known().and_then(|role| role.parse::<WorkerRole>().ok());
     Ok(GroupSpec {
         service_id: id.service.clone(),
         group: id.name.clone(),
-        role: role.ok_or_else(|| bug("role"))?,
+        role: role.ok_or_else(|| missing("role"))?,
         engine: EngineSpec {
-            kind: engine.kind.known().cloned().ok_or_else(|| bug("engine.type"))?,
-            tensor_parallel: number(&engine.tensor_parallel, None).ok_or_else(|| bug("engine"))?,
+            kind: engine.kind.known().cloned().ok_or_else(|| missing("engine.type"))?,
+            tensor_parallel: number(&engine.tensor_parallel, None)
+                .ok_or_else(|| missing("engine"))?,
             args: texts(&engine.args),
             model: engine.model.known().cloned(),
             image: engine.image.known().cloned(),
             runtime: engine.runtime.known().and_then(|runtime| runtime.parse().ok()),
             commands: texts(&engine.commands),
         },
-        resources: resources(group).ok_or_else(|| bug("resources"))?,
+        resources: resources(group).ok_or_else(|| missing("resources"))?,
         env: pairs(&group.env),
         secret_env,
         identity: group.identity.known().cloned(),
@@ -120,7 +123,10 @@ pub(super) fn from_spec(spec: &GroupSpec) -> ReplicaGroup {
 /// The id that a group's state carries.
 pub(super) fn id(group: &ReplicaGroup) -> Result<GroupId> {
     let text = group.id.known().cloned().unwrap_or_default();
-    text.parse().map_err(|error| Failure::Bug(format!("replica group id `{text}`: {error}")))
+    text.parse().map_err(|error| Failure::Unreadable {
+        what: "a replica group".to_owned(),
+        detail: format!("Its id: {error}"),
+    })
 }
 
 /// The id that a group's configuration makes.
@@ -128,7 +134,10 @@ pub(super) fn configured_id(group: &ReplicaGroup) -> Result<GroupId> {
     let service = group.service_id.known().cloned().unwrap_or_default();
     let name = group.name.known().cloned().unwrap_or_default();
     let text = format!("{service}/{name}");
-    text.parse().map_err(|error| Failure::Bug(format!("replica group id `{text}`: {error}")))
+    text.parse().map_err(|error| Failure::Unreadable {
+        what: "a replica group".to_owned(),
+        detail: format!("Its id: {error}"),
+    })
 }
 
 /// How many machines are wanted.

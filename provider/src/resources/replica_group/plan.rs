@@ -1,16 +1,19 @@
 //! What a change of a replica group means. Pure.
 
-use super::{model, warnings};
+use super::{model, warnings, workers};
 use crate::diagnose;
 use cloud::{CloudName, Offer};
 use domain::catalogue::NoOffer;
 use domain::engine;
 use domain::guard::{AttributeChange, ChangeClass, NewValue};
-use domain::id::{GroupId, ServiceId, ServicePrefix};
+use domain::id::{GroupId, ServiceId, ServicePrefix, Uid};
 use domain::secret::SecretReference;
+use domain::spec::ServiceFacts;
+use domain::version::DynamoVersion;
 use plugin::{Attr, AttributePath, Change, Diagnostic, Diagnostics};
 use schemas::ReplicaGroup;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 pub(super) fn plan(change: &mut Change<ReplicaGroup>) -> Diagnostics {
     let Some(mut planned) = change.planned.clone() else { return Diagnostics::default() };
@@ -52,7 +55,10 @@ fn plan_create(planned: &mut ReplicaGroup, diagnostics: &mut Diagnostics) {
 fn plan_offers(planned: &mut ReplicaGroup, diagnostics: &mut Diagnostics) {
     let Some(cloud) = cloud_of(&planned.service_id) else { return };
     match offers(cloud, planned) {
-        Some(Ok(offers)) => fill_offer(planned, &offers, diagnostics),
+        Some(Ok(offers)) => {
+            fill_offer(planned, &offers, diagnostics);
+            check_user_data(planned, &offers, diagnostics);
+        }
         Some(Err(error)) => diagnostics.push(
             Diagnostic::error("No machine fits", format!("On cloud `{cloud}`: {error}."))
                 .at(AttributePath::root("resources").attribute("gpu")),
@@ -129,16 +135,46 @@ fn plan_update(
     }
 }
 
-/// The cloud that a service's id tells, also when only its beginning is known.
-fn cloud_of(service_id: &Attr<String>) -> Option<CloudName> {
+/// Whether there is user data for the workers, as far as it is known now: the service's own facts
+/// are not, and can only make it larger.
+fn check_user_data(planned: &ReplicaGroup, offers: &[Offer], diagnostics: &mut Diagnostics) {
+    let (Some(service), Some(name)) = (service_of(&planned.service_id), planned.name.known())
+    else {
+        return;
+    };
+    let id = GroupId { service, name: name.clone() };
+    let (Ok(spec), Some(offer)) = (model::spec(planned, &id), offers.first()) else { return };
+    let facts = ServiceFacts {
+        id: id.service,
+        model: "m".to_owned(),
+        version: DynamoVersion::DEFAULT,
+        port: 8000,
+        router_ip: Ipv4Addr::LOCALHOST.into(),
+        script_version: spec.script_version,
+    };
+    if let Err(failure) = workers::user_data(&spec, &facts, offer)
+        && !diagnostics.has_error()
+    {
+        diagnostics.extend(diagnose::failure(failure));
+    }
+}
+
+/// The service of an id; of one that is known in its beginning only, with a uid of our own.
+fn service_of(service_id: &Attr<String>) -> Option<ServiceId> {
     match service_id {
-        Attr::Known(id) => id.parse::<ServiceId>().ok().map(|id| id.fleet.cloud),
+        Attr::Known(id) => id.parse().ok(),
         Attr::Unknown(unknown) => {
-            let prefix = ServicePrefix::parse(unknown.prefix.as_deref()?).ok()?;
-            Some(prefix.fleet.cloud)
+            let ServicePrefix { fleet, name } =
+                ServicePrefix::parse(unknown.prefix.as_deref()?).ok()?;
+            Some(ServiceId { fleet, name, uid: Uid::from_random(0) })
         }
         Attr::Null => None,
     }
+}
+
+/// The cloud that a service's id tells, also when only its beginning is known.
+fn cloud_of(service_id: &Attr<String>) -> Option<CloudName> {
+    service_of(service_id).map(|service| service.fleet.cloud)
 }
 
 fn offers(cloud: CloudName, group: &ReplicaGroup) -> Option<Result<Vec<Offer>, NoOffer>> {

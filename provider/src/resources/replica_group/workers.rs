@@ -6,13 +6,13 @@ use crate::readiness::{self, RouterAccess, Worker};
 use crate::resources::service::{FoundService, mark_live, router_access};
 use crate::session::Session;
 use cloud::{
-    Address, Cloud, ErrorKind, FleetKey, Instance, InstanceId, LaunchRequest, ObjectId, Offer,
-    Phase, TagFilter, Tags, launch_over_offers, tag,
+    Address, Cloud, ErrorKind, FleetKey, Instance, InstanceId, LaunchRequest, Limits, ObjectId,
+    Offer, Phase, TagFilter, Tags, launch_over_offers, tag,
 };
 use domain::id::GroupId;
 use domain::planner::Member;
 use domain::spec::{GroupSpec, ServiceFacts};
-use domain::user_data;
+use domain::user_data::{self, UserData};
 use plugin::{AttributePath, Ctx};
 use schemas::ReplicaGroup;
 use std::collections::{BTreeMap, BTreeSet};
@@ -225,16 +225,8 @@ impl GroupAccess {
     }
 
     fn request(&self, count: u32, token: String, tags: Tags) -> Result<LaunchRequest> {
-        let invalid = |summary: &str, detail: String| Failure::Invalid {
-            summary: summary.to_owned(),
-            detail,
-            attribute: Some(AttributePath::root("engine")),
-        };
         let offer = self.offers[0].clone();
-        let data = user_data::worker_user_data(&self.spec, &self.facts, &offer)
-            .map_err(|error| invalid("No user data for the workers", format!("{error}.")))?;
-        data.check_size(self.router.cloud.limits().user_data_bytes)
-            .map_err(|error| invalid("User data too large", format!("{error}.")))?;
+        let data = user_data(&self.spec, &self.facts, &offer)?;
         Ok(LaunchRequest {
             fleet: self.router.fleet.clone(),
             offer,
@@ -259,6 +251,20 @@ impl GroupAccess {
         ]);
         tags
     }
+}
+
+/// What a worker of this offer boots with.
+pub(super) fn user_data(spec: &GroupSpec, facts: &ServiceFacts, offer: &Offer) -> Result<UserData> {
+    let invalid = |summary: &str, detail: String| Failure::Invalid {
+        summary: summary.to_owned(),
+        detail,
+        attribute: Some(AttributePath::root("engine")),
+    };
+    let data = user_data::worker_user_data(spec, facts, offer)
+        .map_err(|error| invalid("No user data for the workers", format!("{error}.")))?;
+    data.check_size(Limits::of(spec.service_id.fleet.cloud).user_data_bytes)
+        .map_err(|error| invalid("User data too large", format!("{error}.")))?;
+    Ok(data)
 }
 
 /// Removes these machines and waits until they are gone.

@@ -24,7 +24,9 @@ pub(super) async fn id_for(
             attribute: Some(AttributePath::root("fleet_id")),
             hint: format!(
                 "The cloud `{}` has no fleet `{}` in region `{}`. Refer to the fleet's resource, as \
-                 in `fleet_id = disagg_fleet.NAME.id`, so that it is created first.",
+                 in `fleet_id = disagg_fleet.NAME.id`, so that it is created first. If it exists in \
+                 another account or state directory, this resource needs the same provider \
+                 configuration as the fleet.",
                 fleet.cloud, fleet.name, fleet.region
             ),
         });

@@ -2,15 +2,16 @@
 
 use super::find::LOST_ROUTER;
 use super::record::RouterRecord;
+use super::{model, router};
 use crate::diagnose;
-use crate::resources::service::model;
 use domain::catalogue;
 use domain::guard::{self, ChangeClass, NewValue, OnRouterChange};
-use domain::id::{FleetId, ServiceId};
+use domain::id::{FleetId, ServiceId, Uid};
 use domain::version::DynamoVersion;
 use plugin::{Attr, AttributePath, Change, Diagnostic, Diagnostics};
 use schemas::{Router, Service};
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 /// What the attributes' own validators cannot see.
 pub(super) fn validate(config: &Service) -> Diagnostics {
@@ -92,6 +93,9 @@ pub(super) fn plan(change: &mut Change<Service>) -> Diagnostics {
         None => plan_create(change.config.as_ref(), planned),
         Some(prior) => plan_update(change, prior, planned),
     };
+    if change.prior.as_ref().is_none_or(|prior| *prior != planned) {
+        check_user_data(&planned, &mut diagnostics);
+    }
     if is_open(&planned) && !open_before {
         diagnostics.push(
             Diagnostic::warning(
@@ -105,6 +109,18 @@ pub(super) fn plan(change: &mut Change<Service>) -> Diagnostics {
     }
     change.planned = Some(planned);
     diagnostics
+}
+
+/// Whether there is user data for the router, as far as it is known now: what is not known yet can
+/// only make it larger.
+fn check_user_data(planned: &Service, diagnostics: &mut Diagnostics) {
+    let fleet = planned.fleet_id.known().and_then(|id| id.parse::<FleetId>().ok());
+    let (Some(fleet), Some(name)) = (fleet, planned.name.known()) else { return };
+    let id = ServiceId { fleet, name: name.clone(), uid: Uid::from_random(0) };
+    let Ok(spec) = model::spec(planned, &id) else { return };
+    if let Err(failure) = router::user_data(&spec, Ipv4Addr::LOCALHOST.into()) {
+        diagnostics.extend(diagnose::failure(failure));
+    }
 }
 
 /// Whether there is no address that may not reach the endpoint.

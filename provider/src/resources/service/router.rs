@@ -6,14 +6,14 @@ use crate::error::{Doing, Failure, Result};
 use crate::readiness::{self, RouterAccess};
 use crate::session::{Session, key};
 use cloud::{
-    Address, Cloud, ErrorKind, FleetKey, Instance, LaunchRequest, ObjectId, Phase, Tags,
+    Address, Cloud, ErrorKind, FleetKey, Instance, LaunchRequest, Limits, ObjectId, Phase, Tags,
     launch_over_offers, tag,
 };
 use domain::catalogue;
 use domain::id::ServiceId;
 use domain::planner::{self, RouterObserved, RouterStep};
 use domain::spec::{RouterSpec, ServiceFacts};
-use domain::user_data;
+use domain::user_data::{self, UserData};
 use plugin::{AttributePath, Ctx};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -62,20 +62,30 @@ pub(super) async fn ensure(
         .ok_or_else(|| Failure::Bug(format!("{name} was neither found nor launched")))
 }
 
-async fn launch(cloud: &dyn Cloud, spec: &RouterSpec, address: &Address) -> Result<Instance> {
-    let id = spec.id();
-    let doing = || format!("launch the router of service {id}");
+/// What a router at this address boots with.
+pub(super) fn user_data(spec: &RouterSpec, ip: IpAddr) -> Result<UserData> {
     let invalid = |summary: &str, detail: String| Failure::Invalid {
         summary: summary.to_owned(),
         detail,
         attribute: Some(AttributePath::root("router")),
     };
-    let offers = catalogue::offers(spec.fleet.cloud, &spec.resources)
-        .map_err(|error| invalid("No machine fits the router", format!("{error}.")))?;
-    let data = user_data::router_user_data(spec, address.ip)
+    let data = user_data::router_user_data(spec, ip)
         .map_err(|error| invalid("No user data for the router", format!("{error}.")))?;
-    data.check_size(cloud.limits().user_data_bytes)
+    data.check_size(Limits::of(spec.fleet.cloud).user_data_bytes)
         .map_err(|error| invalid("User data too large", format!("{error}.")))?;
+    Ok(data)
+}
+
+async fn launch(cloud: &dyn Cloud, spec: &RouterSpec, address: &Address) -> Result<Instance> {
+    let id = spec.id();
+    let doing = || format!("launch the router of service {id}");
+    let offers =
+        catalogue::offers(spec.fleet.cloud, &spec.resources).map_err(|error| Failure::Invalid {
+            summary: "No machine fits the router".to_owned(),
+            detail: format!("On cloud `{}`: {error}.", spec.fleet.cloud),
+            attribute: Some(AttributePath::root("router")),
+        })?;
+    let data = user_data(spec, address.ip)?;
     // Each launch of this service has a token of its own, told by the one before it, so that a
     // repeat after a lost answer finds the same machine and a recovery gets a new one.
     for attempt in 1..=MOST_LAUNCHES {
