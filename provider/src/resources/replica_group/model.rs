@@ -234,7 +234,9 @@ pub(super) fn fill_members(
     }
     let instance_type = group.instance_type.known().cloned().unwrap_or_default();
     let offer = catalogue::find(cloud, &instance_type);
-    group.interconnect = Attr::Known(offer.as_ref().map(interconnect).unwrap_or_default());
+    let planned = group.interconnect.known().cloned();
+    let interconnect = offer.as_ref().map(interconnect).or(planned);
+    group.interconnect = Attr::Known(interconnect.unwrap_or_default());
     group.hourly_cost = Attr::Known(offer.as_ref().map_or(0.0, |offer| hourly_cost(offer, count)));
     group.instance_type = Attr::Known(instance_type);
 }

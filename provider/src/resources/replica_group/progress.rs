@@ -16,8 +16,10 @@ pub(super) struct Progress<'a> {
     session: &'a Session,
     pub(super) group: &'a GroupAccess,
     pub(super) slots: BTreeMap<u32, Instance>,
-    /// The attributes that are true so far: those of before, until everything is done.
+    /// The attributes that are true so far: those of before, until everything is done. A creation
+    /// has none of before, and has to keep to what was planned.
     so_far: ReplicaGroup,
+    is_creation: bool,
     pub(super) state: &'a mut State<ReplicaGroup>,
 }
 
@@ -29,18 +31,22 @@ impl<'a> Progress<'a> {
         slots: BTreeMap<u32, Instance>,
         state: &'a mut State<ReplicaGroup>,
     ) -> Self {
-        Self { session, group, slots, so_far, state }
+        let is_creation = state.get().is_none();
+        Self { session, group, slots, so_far, is_creation, state }
     }
 
     /// Tells the state what machines there are, under the attributes that are true so far.
     pub(super) fn save(&mut self) {
         self.session.forget(&self.group.id().service.fleet);
-        self.so_far.id = Attr::Known(self.group.id().to_string());
-        self.group.fill(&mut self.so_far, &self.slots);
-        if self.so_far.scaling.is_null() {
-            self.so_far.replicas = self.so_far.instance_count.clone();
+        let mut now = self.so_far.clone();
+        now.id = Attr::Known(self.group.id().to_string());
+        self.group.fill(&mut now, &self.slots);
+        if self.is_creation {
+            keep_promises(&mut now, &self.so_far);
+        } else if now.scaling.is_null() {
+            now.replicas = now.instance_count.clone();
         }
-        self.state.save(&self.so_far);
+        self.state.save(&now);
     }
 
     /// Those of the machines that failed.
@@ -85,16 +91,20 @@ impl<'a> Progress<'a> {
         done.id = Attr::Known(id.to_string());
         done.drift = Attr::Known(BTreeMap::new());
         self.group.fill(&mut done, &now);
-        // What was promised as known is kept, also when a machine less came up: Terraform insists on
-        // it, and the next look says what there is.
-        if !planned.instance_count.is_unknown() {
-            done.instance_count = planned.instance_count.clone();
-        }
-        if !planned.hourly_cost.is_unknown() {
-            done.hourly_cost = planned.hourly_cost.clone();
-        }
+        keep_promises(&mut done, planned);
         self.state.save(&done);
         Ok(())
+    }
+}
+
+/// What was planned as known is kept, also when a machine less came up: Terraform insists on it, and
+/// the next look says what there is.
+fn keep_promises(group: &mut ReplicaGroup, planned: &ReplicaGroup) {
+    if !planned.instance_count.is_unknown() {
+        group.instance_count = planned.instance_count.clone();
+    }
+    if !planned.hourly_cost.is_unknown() {
+        group.hourly_cost = planned.hourly_cost.clone();
     }
 }
 

@@ -150,7 +150,15 @@ async fn recover(
         });
     };
     restore_tags(&*cloud, id, &spec, &address, &found).await?;
-    let woken = found.router.as_ref().filter(|router| router.state != InstanceState::Running);
+    // One that is up boots no second time: what its console says is of now.
+    let is_woken = |router: &&cloud::Instance| match router.state {
+        InstanceState::Pending | InstanceState::Running => false,
+        InstanceState::Impaired
+        | InstanceState::Stopping
+        | InstanceState::Stopped
+        | InstanceState::Terminating => true,
+    };
+    let woken = found.router.as_ref().filter(is_woken);
     let past_boot = match woken {
         Some(router) => readiness::latest_boot(&*cloud, &key(&id.fleet), &router.id).await?,
         None => None,
