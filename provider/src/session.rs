@@ -17,20 +17,23 @@ pub(crate) struct Session {
     views: Mutex<BTreeMap<FleetId, Arc<OnceCell<Arc<FleetView>>>>>,
     http: OnceLock<reqwest::Client>,
     /// What is being created right now, by its path.
-    claims: Arc<Mutex<BTreeSet<String>>>,
+    creating: Paths,
+    /// What is being removed right now.
+    removing: Paths,
 }
 
-/// The right to create what is at a path, held for as long as the creation takes: two resources of
-/// one name would find each other's unfinished machines and take them for their own.
+type Paths = Arc<Mutex<BTreeSet<String>>>;
+
+/// What is going on at a path, for as long as this is held.
 #[derive(Debug)]
 pub(crate) struct Claim {
     path: String,
-    claims: Arc<Mutex<BTreeSet<String>>>,
+    paths: Paths,
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        lock(&self.claims).remove(&self.path);
+        lock(&self.paths).remove(&self.path);
     }
 }
 
@@ -84,10 +87,11 @@ impl Session {
         Ok(self.http.get_or_init(|| client).clone())
     }
 
-    /// Claims `path` for a creation; `what` is what is there, as in `replica group`.
-    pub(crate) fn claim(&self, what: &str, path: String) -> Result<Claim> {
-        if lock(&self.claims).insert(path.clone()) {
-            return Ok(Claim { path, claims: Arc::clone(&self.claims) });
+    /// Claims `path` for a creation; `what` is what is there, as in `replica group`. Two resources
+    /// of one name would find each other's unfinished machines and take them for their own.
+    pub(crate) fn creating(&self, what: &str, path: String) -> Result<Claim> {
+        if lock(&self.creating).insert(path.clone()) {
+            return Ok(Claim { path, paths: Arc::clone(&self.creating) });
         }
         Err(Failure::Invalid {
             summary: format!("Two of one name: {what} {path}"),
@@ -97,6 +101,17 @@ impl Session {
             ),
             attribute: Some(AttributePath::root("name")),
         })
+    }
+
+    /// Says that what is at `path` is being removed.
+    pub(crate) fn removing(&self, path: String) -> Claim {
+        lock(&self.removing).insert(path.clone());
+        Claim { path, paths: Arc::clone(&self.removing) }
+    }
+
+    /// Whether what is at `path` is being removed by this run.
+    pub(crate) fn is_removing(&self, path: &str) -> bool {
+        lock(&self.removing).contains(path)
     }
 
     /// The next read looks again.

@@ -81,6 +81,40 @@ fn what_no_cloud_records_is_one_change_without_a_call() {
 }
 
 #[test]
+fn import_blocks_generate_a_configuration_that_changes_nothing() {
+    let workspace = Workspace::new();
+    let stack = Stack {
+        endpoint: false,
+        decode: "scaling = { min = 1, max = 3, target = 2.5 }".to_owned(),
+        groups: "env = { DYN_LOG = \"info\" }".to_owned(),
+        ..Stack::default()
+    };
+    workspace.apply(&stack.hcl());
+    let machines = workspace.machines();
+    std::fs::remove_file(workspace.path().join("terraform.tfstate")).expect("the state was there");
+    let block =
+        |address: &str, id: &str| format!("import {{\n  to = {address}\n  id = \"{id}\"\n}}\n");
+    let blocks: String = [
+        block("disagg_fleet.pd", "local/local/pd"),
+        block("disagg_service.tiny", "local/local/pd/tiny"),
+        block("disagg_replica_group.prefill", "local/local/pd/tiny/prefill"),
+        block("disagg_replica_group.decode", "local/local/pd/tiny/decode"),
+    ]
+    .concat();
+    workspace.write(&blocks);
+    let run = workspace.terraform(&["plan", "-generate-config-out=generated.tf"]).success();
+    assert!(
+        run.stdout.contains("4 to import, 0 to add, 0 to change, 0 to destroy"),
+        "{}",
+        run.stdout
+    );
+    workspace.terraform(&["apply", "-auto-approve"]).success();
+    assert_eq!(workspace.machines(), machines);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
 fn what_does_not_exist_cannot_be_imported() {
     let workspace = Workspace::new();
     workspace.write(&Stack::default().hcl());

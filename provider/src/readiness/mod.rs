@@ -13,6 +13,7 @@ mod workers;
 
 pub(crate) use endpoint::{EndpointProbe, endpoint};
 pub(crate) use machines::gone;
+pub(crate) use pace::Pace;
 pub(crate) use router::{RouterAccess, latest_boot, registered_addresses, registrations, router};
 pub(crate) use workers::{Worker, workers};
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// Early first looks, then fewer; on the local cloud looks are cheap and boots are short.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     start: Instant,
     next: Duration,
     longest: Duration,
@@ -15,7 +15,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(cloud: &dyn Cloud) -> Self {
+    pub(crate) fn new(cloud: &dyn Cloud) -> Self {
         let (longest, listing_lag) = match cloud.name() {
             CloudName::Local => (Duration::from_millis(400), Duration::ZERO),
             CloudName::Aws | CloudName::Gcp | CloudName::Azure => {
@@ -37,7 +37,7 @@ impl Pace {
     }
 
     /// Lets the next pause go by, unless the operation ends before.
-    pub(super) async fn next(&mut self, ctx: &Ctx) -> Result<(), Interrupted> {
+    pub(crate) async fn next(&mut self, ctx: &Ctx) -> Result<(), Interrupted> {
         let pause = self.next.min(self.longest);
         self.next = pause.mul_f64(1.4);
         ctx.checked(tokio::time::sleep(pause)).await

@@ -7,6 +7,7 @@ pub(crate) mod endpoint;
 pub(crate) mod fleet;
 pub(crate) mod replica_group;
 pub(crate) mod service;
+mod users;
 
 #[cfg(test)]
 mod fuzz_tests;

@@ -1,10 +1,11 @@
 //! A fleet in its cloud: claim, read, repair, remove, import.
 
 use crate::error::{Doing, Failure, Result};
-use crate::session::{Session, key};
-use cloud::{Cloud, FleetRequest, ObjectId, Phase, PlacementStrategy, TagFilter, Tags, tag};
+use crate::resources::users;
+use crate::session::{FleetView, Session, key};
+use cloud::{Address, Cloud, FleetRequest, ObjectId, Phase, PlacementStrategy, Tags, tag};
 use domain::{catalogue, gpu::GpuRequest, id::FleetId};
-use plugin::{Attr, AttributePath, State};
+use plugin::{Attr, AttributePath, Ctx, State};
 use schemas::Fleet;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,7 @@ pub(super) async fn create(
     state: &mut State<Fleet>,
 ) -> Result<()> {
     let id = id_of(&planned)?;
-    let _claim = session.claim("fleet", id.to_string())?;
+    let _claim = session.creating("fleet", id.to_string())?;
     let cloud = session.cloud(id.cloud).await?;
     session.forget(&id);
     let existing =
@@ -93,26 +94,19 @@ pub(super) async fn update(
     Ok(())
 }
 
-pub(super) async fn delete(session: &Session, state: &mut State<Fleet>) -> Result<()> {
+pub(super) async fn delete(session: &Session, ctx: &Ctx, state: &mut State<Fleet>) -> Result<()> {
     let Some(fleet) = state.get() else { return Ok(()) };
     let id = id_of(fleet)?;
     let cloud = session.cloud(id.cloud).await?;
     session.forget(&id);
-    let left = cloud
-        .list_addresses(&key(&id), &TagFilter::all())
-        .await
-        .doing(id.cloud, || format!("look for services in fleet {id}"))?;
-    let services: BTreeSet<String> = left
-        .iter()
-        .map(|address| match address.tags.get(tag::SERVICE) {
-            Some(service) => format!("service {service} at {}", address.ip),
-            None => format!("address {}", address.ip),
-        })
-        .collect();
+    let services =
+        |view: &FleetView| view.addresses.iter().map(|address| service_at(&id, address)).collect();
+    let what = format!("fleet {id}");
+    let services = users::left(ctx, session, &id, &what, services).await?;
     if !services.is_empty() {
         return Err(Failure::StillUsed {
-            what: format!("fleet {id}"),
-            by: services.into_iter().collect(),
+            what,
+            by: services,
             hint: "A fleet is removed only when no service is left in it. Remove these first; \
                    import them if no state has them."
                 .to_owned(),
@@ -154,6 +148,16 @@ fn id_of(fleet: &Fleet) -> Result<FleetId> {
         what: "a fleet".to_owned(),
         detail: format!("Its `cloud`, `region` and `name`: {error}"),
     })
+}
+
+/// The service that an address is reserved for: path → name.
+fn service_at(id: &FleetId, address: &Address) -> (String, String) {
+    match address.tags.get(tag::SERVICE) {
+        Some(service) => {
+            (format!("{id}/{service}"), format!("service {service} at {}", address.ip))
+        }
+        None => (address.ip.to_string(), format!("address {}", address.ip)),
+    }
 }
 
 fn is_as_planned(found: &cloud::Fleet, planned: &Fleet) -> bool {

@@ -70,8 +70,8 @@ impl Resource for FleetResource {
         lifecycle::update(&self.session, &prior, planned, state).await.map_err(diagnose::failure)
     }
 
-    async fn delete(&self, _ctx: &Ctx, state: &mut State<Fleet>) -> Result<(), Diagnostics> {
-        lifecycle::delete(&self.session, state).await.map_err(diagnose::failure)
+    async fn delete(&self, ctx: &Ctx, state: &mut State<Fleet>) -> Result<(), Diagnostics> {
+        lifecycle::delete(&self.session, ctx, state).await.map_err(diagnose::failure)
     }
 
     async fn import(

@@ -22,7 +22,7 @@ pub(super) async fn create(
     state: &mut State<ReplicaGroup>,
 ) -> Result<()> {
     let id = model::configured_id(&planned)?;
-    let _claim = session.claim("replica group", id.to_string())?;
+    let _claim = session.creating("replica group", id.to_string())?;
     session.forget(&id.service.fleet);
     let view = session.view(&id.service.fleet).await?;
     let found = members::of_group(&view, &id, &BTreeMap::new());

@@ -14,6 +14,7 @@ pub(super) async fn delete(
 ) -> Result<()> {
     let Some(group) = state.get().cloned() else { return Ok(()) };
     let id = model::id(&group)?;
+    let _removing = session.removing(id.to_string());
     let fleet = key(&id.service.fleet);
     session.forget(&id.service.fleet);
     let cloud = session.cloud(id.service.fleet.cloud).await?;

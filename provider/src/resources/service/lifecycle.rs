@@ -10,13 +10,14 @@ use super::{claim, model, removal, router, tags};
 use crate::diagnose;
 use crate::error::{Doing, Failure, Result};
 use crate::readiness::{self, RouterAccess};
-use crate::session::{Session, key};
+use crate::resources::users;
+use crate::session::{FleetView, Session, key};
 use cloud::{Address, AddressRequest, Cloud, Ingress, InstanceState, ObjectId, Phase, tag};
 use domain::id::ServiceId;
 use domain::spec::{RouterSpec, ServiceFacts};
 use plugin::{Attr, Ctx, Interrupted, State};
 use schemas::Service;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) async fn create(
@@ -27,7 +28,7 @@ pub(super) async fn create(
 ) -> Result<()> {
     let fleet = model::fleet_id(&planned)?;
     let name = planned.name.known().cloned().unwrap_or_default();
-    let _claim = session.claim("service", format!("{fleet}/{name}"))?;
+    let _claim = session.creating("service", format!("{fleet}/{name}"))?;
     session.forget(&fleet);
     let id = claim::id_for(session, ctx, &fleet, &planned).await?;
     let spec = model::spec(&planned, &id)?;
@@ -216,20 +217,14 @@ async fn restore_tags(
 pub(super) async fn delete(session: &Session, ctx: &Ctx, state: &mut State<Service>) -> Result<()> {
     let Some(service) = state.get().cloned() else { return Ok(()) };
     let id = model::id(&service)?;
-    session.forget(&id.fleet);
-    let found = find_by_id(&*session.view(&id.fleet).await?, &id);
-    let groups: BTreeSet<String> = found
-        .workers
-        .iter()
-        .filter(|worker| Phase::of(&worker.tags) != Phase::Creating)
-        .filter(|worker| worker.state != InstanceState::Terminating)
-        .filter_map(|worker| worker.tags.get(tag::GROUP))
-        .map(|group| format!("replica group {id}/{group}"))
-        .collect();
+    let _removing = session.removing(id.to_string());
+    let at_work = |view: &FleetView| groups_at_work(&find_by_id(view, &id), &id);
+    let what = format!("service {id}");
+    let groups = users::left(ctx, session, &id.fleet, &what, at_work).await?;
     if !groups.is_empty() {
         return Err(Failure::StillUsed {
-            what: format!("service {id}"),
-            by: groups.into_iter().collect(),
+            what,
+            by: groups,
             hint: "Workers without their router are paid for and do nothing. Remove these groups \
                    first; if another state has them, remove them there, or import them here with \
                    `terraform import disagg_replica_group.NAME cloud/region/fleet/service/group`."
@@ -239,6 +234,17 @@ pub(super) async fn delete(session: &Session, ctx: &Ctx, state: &mut State<Servi
     removal::remove(session, ctx, &id).await?;
     state.remove();
     Ok(())
+}
+
+/// Somebody's groups that have machines: path → name.
+fn groups_at_work(found: &FoundService, id: &ServiceId) -> BTreeMap<String, String> {
+    let workers = found.workers.iter();
+    workers
+        .filter(|worker| Phase::of(&worker.tags) != Phase::Creating)
+        .filter(|worker| worker.state != InstanceState::Terminating)
+        .filter_map(|worker| worker.tags.get(tag::GROUP))
+        .map(|group| (format!("{id}/{group}"), format!("replica group {id}/{group}")))
+        .collect()
 }
 
 /// After a failed creation: removes what was made. What cannot be removed stays in the state,
