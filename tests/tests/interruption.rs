@@ -135,6 +135,38 @@ fn a_stopped_creation_keeps_its_machines_and_the_next_apply_waits_for_them() {
 }
 
 #[test]
+fn a_stopped_update_and_a_stopped_removal_leave_the_state_true() {
+    let workspace = Workspace::new();
+    let stack = |decode: &str| {
+        Stack { endpoint: false, decode: decode.to_owned(), ..Stack::default() }.hcl()
+    };
+    workspace.apply(&stack("replicas = 1"));
+    workspace.faults(r#"{ "slow_boot": "4s" }"#);
+    workspace.write(&stack("replicas = 3"));
+    let mut apply = apply_until(&workspace, 5);
+    signal(&apply, Signal::INT);
+    assert!(!apply.wait().expect("it ends by itself").success());
+    workspace.faults("{}");
+    let machines = workspace.machines();
+    let members = workspace.resource("disagg_replica_group.decode")["members"].clone();
+    assert_eq!(members.as_object().map(serde_json::Map::len), Some(3), "{members}");
+    workspace.apply(&stack("replicas = 3"));
+    let ids = |machines: &[acceptance::Machine]| -> Vec<String> {
+        machines.iter().map(|machine| machine.id.clone()).collect()
+    };
+    assert_eq!(ids(&workspace.machines()), ids(&machines), "none was bought twice, none sold");
+    workspace.assert_no_changes();
+
+    let mut destroy = workspace.start_terraform(&["destroy", "-auto-approve", "-lock=false"]);
+    wait_until("the removal has begun", || {
+        workspace.machines().len() < 5 || destroy.try_wait().expect("wait").is_some()
+    });
+    signal(&destroy, Signal::INT);
+    destroy.wait().expect("it ends by itself");
+    workspace.destroy();
+}
+
+#[test]
 fn two_of_one_name_are_refused_whoever_comes_first() {
     let workspace = Workspace::new();
     let twin = group("decode", "replicas = 1").replace("\"decode\" {", "\"twin\" {");
