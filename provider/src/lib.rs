@@ -4,8 +4,10 @@
 //! Terraform is spoken to, in `plugin`. Here the three meet.
 
 mod clouds;
+mod data_sources;
 mod diagnose;
 mod error;
+mod functions;
 mod provider;
 mod readiness;
 mod resources;

@@ -1,10 +1,15 @@
-//! The provider block, and the one list of resources.
+//! The provider block, and the one list of resources, data sources and functions.
 
 use crate::clouds::Clouds;
+use crate::data_sources::{OffersDataSource, ServiceDataSource};
+use crate::functions::{GpuFunction, UserDataFunction};
 use crate::resources::{endpoint, fleet, replica_group, service};
 use crate::session::Session;
 use async_trait::async_trait;
-use plugin::{Diagnostics, DynResource, Provider, Schema, resource};
+use plugin::{
+    Diagnostics, DynDataSource, DynFunction, DynResource, Provider, Schema, data_source, function,
+    resource,
+};
 use schemas::ProviderConfig;
 use std::sync::Arc;
 
@@ -41,5 +46,16 @@ impl Provider for Disagg {
             resource(replica_group::ReplicaGroupResource::new(Arc::clone(session))),
             resource(endpoint::EndpointResource::new(Arc::clone(session))),
         ]
+    }
+
+    fn data_sources(&self) -> Vec<Box<dyn DynDataSource>> {
+        vec![
+            data_source(OffersDataSource),
+            data_source(ServiceDataSource::new(Arc::clone(&self.session))),
+        ]
+    }
+
+    fn functions(&self) -> Vec<Box<dyn DynFunction>> {
+        vec![function(GpuFunction), function(UserDataFunction)]
     }
 }

@@ -10,6 +10,7 @@
 //! Deliberately not here: what an operation does (the provider), what a value means (`domain`).
 
 mod changes;
+mod data_sources;
 mod endpoint;
 mod fleet;
 mod format;
@@ -21,6 +22,7 @@ mod terraform;
 mod timeouts;
 
 pub use changes::changes;
+pub use data_sources::{OfferedMachine, Offers, ServiceLookup};
 pub use endpoint::{Endpoint, GroupReference, Probe};
 pub use fleet::{Fleet, Gpu};
 pub use provider_config::{Local, ProviderConfig};

@@ -180,10 +180,8 @@ fn collect(schema: &Value, path: &mut Vec<String>, entries: &mut Vec<Entry>) {
 
 /// The attributes of an object, or of the objects in a map.
 pub(crate) fn properties(schema: &Value) -> Option<&serde_json::Map<String, Value>> {
-    let object = match schema.get("additionalProperties") {
-        Some(element @ Value::Object(_)) => element,
-        _ => schema,
-    };
+    let element = ["additionalProperties", "items"].into_iter().find_map(|key| schema.get(key));
+    let object = element.filter(|element| element.is_object()).unwrap_or(schema);
     object.get("properties")?.as_object()
 }
 

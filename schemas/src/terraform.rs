@@ -50,10 +50,13 @@ fn attribute(name: &str, property: &Value) -> Attribute {
 }
 
 fn kind(name: &str, property: &Value) -> AttributeKind {
-    let nesting = match property.get("additionalProperties") {
-        Some(element) if element.get("properties").is_some() => Nesting::Map,
-        _ if property.get("properties").is_some() => Nesting::Single,
-        _ => return AttributeKind::Type(simple_type(name, property)),
+    let is_object = |element: &&Value| element.get("properties").is_some();
+    let element = |key: &str| property.get(key).filter(is_object);
+    let nesting = match (element("additionalProperties"), element("items")) {
+        (Some(_), _) => Nesting::Map,
+        (None, Some(_)) => Nesting::List,
+        (None, None) if is_object(&property) => Nesting::Single,
+        (None, None) => return AttributeKind::Type(simple_type(name, property)),
     };
     AttributeKind::Nested { nesting, attributes: attributes(property) }
 }

@@ -5,9 +5,9 @@ use expect_test::expect_file;
 use plugin::Schema;
 use schemars::JsonSchema;
 use schemas::table::{self, ChangeClass, Entry, ImportSource};
-use schemas::{Endpoint, Fleet, ProviderConfig, ReplicaGroup, Service};
+use schemas::{Endpoint, Fleet, Offers, ProviderConfig, ReplicaGroup, Service, ServiceLookup};
 
-fn all() -> [(&'static str, Schema, Vec<Entry>); 5] {
+fn all() -> [(&'static str, Schema, Vec<Entry>); 7] {
     fn one<M: JsonSchema>(name: &'static str) -> (&'static str, Schema, Vec<Entry>) {
         (name, schemas::schema::<M>(0), table::entries::<M>())
     }
@@ -17,6 +17,8 @@ fn all() -> [(&'static str, Schema, Vec<Entry>); 5] {
         one::<Service>("disagg_service"),
         one::<ReplicaGroup>("disagg_replica_group"),
         one::<Endpoint>("disagg_endpoint"),
+        one::<Offers>("data.disagg_offers"),
+        one::<ServiceLookup>("data.disagg_service"),
     ]
 }
 
@@ -64,4 +66,6 @@ fn the_committed_json_schemas_are_in_step() {
     check::<Service>("disagg_service");
     check::<ReplicaGroup>("disagg_replica_group");
     check::<Endpoint>("disagg_endpoint");
+    check::<Offers>("data.disagg_offers");
+    check::<ServiceLookup>("data.disagg_service");
 }

@@ -74,6 +74,14 @@ pub fn offers(cloud: CloudName, wanted: &Resources) -> Result<Vec<Offer>, NoOffe
     Ok(cheapest_first(chosen.cloned().collect()))
 }
 
+/// Every machine of a cloud with at least these CPUs and this memory, whatever its GPUs, cheapest
+/// first. Of the local cloud, which has CPU machines of any size, one of that size.
+pub fn all(cloud: CloudName, wanted: &Resources) -> Vec<Offer> {
+    let listed = catalogue(cloud).offers.iter().filter(|offer| wanted.fits(offer)).cloned();
+    let local = (cloud == CloudName::Local).then(|| LocalCpuMachine::of(wanted).offer());
+    cheapest_first(listed.chain(local).collect())
+}
+
 /// The machine of this type, if it is known.
 pub fn find(cloud: CloudName, instance_type: &str) -> Option<Offer> {
     let listed = catalogue(cloud).offers.iter().find(|offer| offer.instance_type == instance_type);

@@ -14,7 +14,10 @@
 //! 4. **The list**: `resource(MyResource)` in [`Provider::resources`].
 //! 5. **A test**: [`testing::Harness`] drives it as Terraform would, without Terraform.
 //!
-//! `tests/example.rs` of this crate is a whole provider with one resource and its test.
+//! A [`DataSource`] is made the same way, with `read` alone; a [`Function`] has arguments instead of
+//! a model. Each has its list in [`Provider`].
+//!
+//! `tests/example.rs` of this crate is a whole provider with one of each, and their tests.
 //!
 //! # What is kept for you
 //!
@@ -35,8 +38,10 @@ mod attr;
 mod conformance;
 mod convert;
 mod ctx;
+mod data_source;
 mod diagnostics;
 mod dynamic;
+mod function;
 mod handshake;
 mod host;
 mod listener;
@@ -61,8 +66,10 @@ mod wire;
 pub use attr::Attr;
 pub use convert::{ConvertError, from_value, to_value};
 pub use ctx::{Ctx, Interrupted, Timeouts};
+pub use data_source::{DataSource, DynDataSource, data_source};
 pub use diagnostics::{Diagnostic, Diagnostics, Severity};
 pub use dynamic::{ApplyRequest, DynResource, Outcome, resource};
+pub use function::{DynFunction, Function, FunctionError, Parameter, Signature, function};
 pub use path::{AttributePath, Step};
 pub use plan::{PlanRequest, PlanResponse};
 pub use private::Private;

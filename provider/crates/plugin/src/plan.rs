@@ -115,7 +115,11 @@ fn shape<R: Resource>(
     })
 }
 
-fn fill_defaults(attributes: &BTreeMap<String, Attribute>, config: &Value, planned: &mut Value) {
+pub(crate) fn fill_defaults(
+    attributes: &BTreeMap<String, Attribute>,
+    config: &Value,
+    planned: &mut Value,
+) {
     let Value::Map(members) = planned else { return };
     for (name, attribute) in attributes {
         let (given, value) = (config.member(name), members.entry(name.clone()).or_default());

@@ -1,7 +1,9 @@
 //! What a provider's author writes: the [`Provider`] trait.
 
+use crate::data_source::DynDataSource;
 use crate::diagnostics::Diagnostics;
 use crate::dynamic::DynResource;
+use crate::function::DynFunction;
 use crate::schema::Schema;
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
@@ -35,4 +37,14 @@ pub trait Provider: Send + Sync + 'static {
 
     /// The one list of resources.
     fn resources(&self) -> Vec<Box<dyn DynResource>>;
+
+    /// The one list of data sources.
+    fn data_sources(&self) -> Vec<Box<dyn DynDataSource>> {
+        Vec::new()
+    }
+
+    /// The one list of functions.
+    fn functions(&self) -> Vec<Box<dyn DynFunction>> {
+        Vec::new()
+    }
 }

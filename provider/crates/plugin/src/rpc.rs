@@ -1,14 +1,20 @@
 //! The RPCs: messages in, semantics elsewhere, messages out. What is not here answers
 //! UNIMPLEMENTED, as the protocol wants it.
 
+use crate::data_source::DynDataSource;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::dynamic::{ApplyRequest, DynResource};
+use crate::function::{DynFunction, FunctionError};
 use crate::plan::PlanRequest;
 use crate::private::Private;
 use crate::proto::tfplugin6::{self as pb, provider_server::Provider as Service};
 use crate::provider::Provider;
-use crate::wire::{decode_value, encode_diagnostics, encode_path, encode_schema, encode_value};
+use crate::wire::{
+    decode_arguments, decode_value, encode_diagnostics, encode_function, encode_path,
+    encode_schema, encode_value,
+};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
@@ -18,8 +24,12 @@ pub(crate) struct ProviderService<P> {
     provider: P,
     schema: crate::schema::Schema,
     resources: BTreeMap<&'static str, Box<dyn DynResource>>,
-    /// Fired by StopProvider; a new one with each ConfigureProvider, which begins another run.
+    data_sources: BTreeMap<&'static str, Box<dyn DynDataSource>>,
+    functions: BTreeMap<&'static str, Box<dyn DynFunction>>,
+    /// Fired by StopProvider; a new one with each ConfigureProvider after the first, which begins
+    /// another run. One that comes before the first is meant for this run.
     stop: std::sync::Mutex<CancellationToken>,
+    is_configured: AtomicBool,
     /// Fired when Terraform is gone.
     orphaned: CancellationToken,
 }
@@ -27,11 +37,16 @@ pub(crate) struct ProviderService<P> {
 impl<P: Provider> ProviderService<P> {
     pub(crate) fn new(provider: P, orphaned: CancellationToken) -> Self {
         let resources = provider.resources().into_iter();
+        let data_sources = provider.data_sources().into_iter();
+        let functions = provider.functions().into_iter();
         Self {
             schema: provider.schema(),
             resources: resources.map(|resource| (resource.type_name(), resource)).collect(),
+            data_sources: data_sources.map(|source| (source.type_name(), source)).collect(),
+            functions: functions.map(|function| (function.name(), function)).collect(),
             provider,
             stop: std::sync::Mutex::new(orphaned.child_token()),
+            is_configured: AtomicBool::new(false),
             orphaned,
         }
     }
@@ -39,6 +54,18 @@ impl<P: Provider> ProviderService<P> {
     fn resource(&self, name: &str) -> Result<&dyn DynResource, Diagnostic> {
         let resource = self.resources.get(name).map(|resource| &**resource);
         resource.ok_or_else(|| Diagnostic::bug(format!("there is no resource type `{name}`")))
+    }
+
+    fn data_source(&self, name: &str) -> Result<&dyn DynDataSource, Diagnostic> {
+        let source = self.data_sources.get(name).map(|source| &**source);
+        source.ok_or_else(|| Diagnostic::bug(format!("there is no data source `{name}`")))
+    }
+
+    fn signatures(&self) -> std::collections::HashMap<String, pb::Function> {
+        let functions = self.functions.iter();
+        functions
+            .map(|(name, function)| ((*name).to_owned(), encode_function(&function.signature())))
+            .collect()
     }
 
     fn cancel(&self) -> CancellationToken {
@@ -52,6 +79,12 @@ impl<P: Provider> ProviderService<P> {
             resource_schemas: resources
                 .map(|(name, resource)| ((*name).to_owned(), encode_schema(resource.schema())))
                 .collect(),
+            data_source_schemas: self
+                .data_sources
+                .iter()
+                .map(|(name, source)| ((*name).to_owned(), encode_schema(source.schema())))
+                .collect(),
+            functions: self.signatures(),
             server_capabilities: Some(capabilities()),
             ..Default::default()
         }
@@ -81,6 +114,16 @@ impl<P: Provider> Service for ProviderService<P> {
             resources: names
                 .map(|name| pb::get_metadata::ResourceMetadata { type_name: (*name).to_owned() })
                 .collect(),
+            data_sources: self
+                .data_sources
+                .keys()
+                .map(|name| pb::get_metadata::DataSourceMetadata { type_name: (*name).to_owned() })
+                .collect(),
+            functions: self
+                .functions
+                .keys()
+                .map(|name| pb::get_metadata::FunctionMetadata { name: (*name).to_owned() })
+                .collect(),
             ..Default::default()
         }))
     }
@@ -103,7 +146,72 @@ impl<P: Provider> Service for ProviderService<P> {
         &self,
         _: Request<pb::get_functions::Request>,
     ) -> Answer<pb::get_functions::Response> {
-        Ok(Response::new(pb::get_functions::Response::default()))
+        Ok(Response::new(pb::get_functions::Response {
+            functions: self.signatures(),
+            diagnostics: Vec::new(),
+        }))
+    }
+
+    async fn call_function(
+        &self,
+        request: Request<pb::call_function::Request>,
+    ) -> Answer<pb::call_function::Response> {
+        let request = request.into_inner();
+        let call = || -> Result<crate::Value, FunctionError> {
+            let unknown = || FunctionError {
+                text: format!("bug in the provider: it has no function `{}`", request.name),
+                argument: None,
+            };
+            let function = self.functions.get(request.name.as_str()).ok_or_else(unknown)?;
+            let arguments = decode_arguments(request.arguments)
+                .map_err(|error| FunctionError { text: error.detail, argument: None })?;
+            function.call(arguments)
+        };
+        Ok(Response::new(match call() {
+            Ok(result) => {
+                pb::call_function::Response { result: encode_value(&result), error: None }
+            }
+            Err(FunctionError { text, argument }) => pb::call_function::Response {
+                result: None,
+                error: Some(pb::FunctionError {
+                    text,
+                    function_argument: argument.and_then(|index| i64::try_from(index).ok()),
+                }),
+            },
+        }))
+    }
+
+    async fn validate_data_resource_config(
+        &self,
+        request: Request<pb::validate_data_resource_config::Request>,
+    ) -> Answer<pb::validate_data_resource_config::Response> {
+        let request = request.into_inner();
+        let validate = || -> Result<Diagnostics, Diagnostic> {
+            let source = self.data_source(&request.type_name)?;
+            Ok(source.validate(&decode_value(request.config, source.schema())?))
+        };
+        let diagnostics = encode_diagnostics(validate().unwrap_or_else(Diagnostics::from));
+        Ok(Response::new(pb::validate_data_resource_config::Response { diagnostics }))
+    }
+
+    async fn read_data_source(
+        &self,
+        request: Request<pb::read_data_source::Request>,
+    ) -> Answer<pb::read_data_source::Response> {
+        let request = request.into_inner();
+        let decoded = self.data_source(&request.type_name).and_then(|source| {
+            let config = decode_value(request.config, source.schema())?;
+            Ok((source, config))
+        });
+        let (state, diagnostics) = match decoded {
+            Ok((source, config)) => source.read(config, self.cancel()).await,
+            Err(diagnostic) => (crate::Value::Null, diagnostic.into()),
+        };
+        Ok(Response::new(pb::read_data_source::Response {
+            state: (!state.is_null()).then(|| encode_value(&state)).flatten(),
+            diagnostics: encode_diagnostics(diagnostics),
+            deferred: None,
+        }))
     }
 
     async fn validate_provider_config(
@@ -127,8 +235,10 @@ impl<P: Provider> Service for ProviderService<P> {
         request: Request<pb::configure_provider::Request>,
     ) -> Answer<pb::configure_provider::Response> {
         let request = request.into_inner();
-        *self.stop.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-            self.orphaned.child_token();
+        if self.is_configured.swap(true, Ordering::Relaxed) {
+            *self.stop.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+                self.orphaned.child_token();
+        }
         let config = decode_value(request.config, &self.schema)
             .and_then(|config| Ok(crate::convert::from_value(config)?));
         let diagnostics = match config {

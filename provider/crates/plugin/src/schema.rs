@@ -1,8 +1,11 @@
 //! What a resource's configuration and state look like, and what the attributes themselves ask.
 
+use crate::convert::from_value;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::path::AttributePath;
+use crate::plan::fill_defaults;
 use crate::value::{Number, Value};
+use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 mod check;
@@ -184,6 +187,28 @@ impl Schema {
         complete(&self.attributes, object);
     }
 
+    /// A configuration that did not come from Terraform, as Terraform would hand it over: what is
+    /// left out is null, defaults are filled in, and it keeps the rules.
+    ///
+    /// # Errors
+    /// What is wrong with it, attribute by attribute; also an attribute that does not exist.
+    pub fn configuration<M: DeserializeOwned>(
+        &self,
+        json: &serde_json::Value,
+    ) -> Result<M, Diagnostics> {
+        let mut given = Value::from_json(json);
+        let mut diagnostics = Diagnostics::default();
+        unexpected(&self.attributes, &given, &AttributePath::default(), &mut diagnostics);
+        self.complete(&mut given);
+        diagnostics.extend(self.validate(&given));
+        if diagnostics.has_error() {
+            return Err(diagnostics);
+        }
+        let mut filled = given.clone();
+        fill_defaults(&self.attributes, &given, &mut filled);
+        from_value(filled).map_err(|error| Diagnostic::from(error).into())
+    }
+
     /// An object of this schema with nothing in it.
     pub fn null_object(&self) -> Value {
         Value::Map(self.attributes.keys().map(|name| (name.clone(), Value::Null)).collect())
@@ -215,6 +240,36 @@ fn validate(
             for (path, object) in objects(&attribute.kind, value, &path) {
                 validate(attributes, object, &path, diagnostics);
             }
+        }
+    }
+}
+
+/// Attributes that do not exist.
+fn unexpected(
+    attributes: &BTreeMap<String, Attribute>,
+    object: &Value,
+    path: &AttributePath,
+    diagnostics: &mut Diagnostics,
+) {
+    let Value::Map(members) = object else {
+        if path.is_empty() {
+            diagnostics.push(Diagnostic::error("Not an object", "An object is expected here."));
+        }
+        return;
+    };
+    for (name, value) in members {
+        let path = path.clone().attribute(name);
+        match attributes.get(name).map(|attribute| &attribute.kind) {
+            None => diagnostics.push(
+                Diagnostic::error("Unexpected attribute", format!("There is no `{name}` here."))
+                    .at(path),
+            ),
+            Some(kind @ AttributeKind::Nested { attributes, .. }) => {
+                for (path, object) in objects(kind, value, &path) {
+                    unexpected(attributes, object, &path, diagnostics);
+                }
+            }
+            Some(AttributeKind::Type(_)) => {}
         }
     }
 }
@@ -298,7 +353,17 @@ fn conform_object(attributes: &BTreeMap<String, Attribute>, object: &mut Value) 
     }
 }
 
-fn conform(kind: &Type, value: &mut Value) {
+/// Gives a value that came over the wire the form of its type.
+pub(crate) fn conform(kind: &Type, value: &mut Value) {
+    if let (Type::Dynamic, Value::List(pair)) = (&kind, &mut *value)
+        && let [Value::String(kind), inner] = &mut pair[..]
+        && let Some(kind) = serde_json::from_str(kind).ok().as_ref().and_then(Type::from_json)
+    {
+        let mut inner = std::mem::take(inner);
+        conform(&kind, &mut inner);
+        *value = inner;
+        return;
+    }
     match (kind, value) {
         (Type::Number, value @ Value::String(_)) => {
             let Value::String(text) = value else { return };
@@ -325,6 +390,37 @@ fn conform(kind: &Type, value: &mut Value) {
 }
 
 impl Type {
+    /// A type from its JSON form; none for what is no type.
+    pub fn from_json(json: &serde_json::Value) -> Option<Self> {
+        let element = |json: &serde_json::Value| Self::from_json(json).map(Box::new);
+        match json.as_str() {
+            Some("string") => return Some(Self::String),
+            Some("bool") => return Some(Self::Bool),
+            Some("number") => return Some(Self::Number),
+            Some("dynamic") => return Some(Self::Dynamic),
+            Some(_) => return None,
+            None => {}
+        }
+        let parts = json.as_array()?;
+        match (parts.first()?.as_str()?, parts.get(1)?) {
+            ("list", kind) => Some(Self::List(element(kind)?)),
+            ("set", kind) => Some(Self::Set(element(kind)?)),
+            ("map", kind) => Some(Self::Map(element(kind)?)),
+            ("tuple", kinds) => {
+                let kinds: Option<Vec<_>> = kinds.as_array()?.iter().map(Self::from_json).collect();
+                kinds.map(Self::Tuple)
+            }
+            ("object", members) => {
+                let members = members.as_object()?.iter();
+                let members: Option<BTreeMap<_, _>> = members
+                    .map(|(name, kind)| Some((name.clone(), Self::from_json(kind)?)))
+                    .collect();
+                members.map(Self::Object)
+            }
+            _ => None,
+        }
+    }
+
     /// Its JSON form, as schemas carry it.
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::json;

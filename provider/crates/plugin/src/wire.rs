@@ -1,10 +1,11 @@
 //! Native types ↔ messages. The only users of the generated types are this file and `rpc`.
 
 use crate::diagnostics::{Diagnostic, Diagnostics, Severity};
+use crate::function::Signature;
 use crate::msgpack;
 use crate::path::{AttributePath, Step};
 use crate::proto::tfplugin6 as pb;
-use crate::schema::{Attribute, AttributeKind, Mode, Nesting, Schema};
+use crate::schema::{Attribute, AttributeKind, Mode, Nesting, Schema, Type};
 use crate::value::Value;
 
 pub(crate) fn encode_value(value: &Value) -> Option<pb::DynamicValue> {
@@ -33,6 +34,33 @@ pub(crate) fn decode_value(
     };
     schema.conform(&mut decoded);
     Ok(decoded)
+}
+
+/// The arguments of a function, still in the forms of the wire.
+pub(crate) fn decode_arguments(arguments: Vec<pb::DynamicValue>) -> Result<Vec<Value>, Diagnostic> {
+    let nothing = Schema::default();
+    arguments.into_iter().map(|argument| decode_value(Some(argument), &nothing)).collect()
+}
+
+pub(crate) fn encode_function(signature: &Signature) -> pb::Function {
+    let kind = |kind: &Type| kind.to_json().to_string().into_bytes();
+    let parameters = signature.parameters.iter().map(|parameter| pb::function::Parameter {
+        name: parameter.name.to_owned(),
+        r#type: kind(&parameter.kind),
+        allow_null_value: parameter.allow_null,
+        allow_unknown_values: false,
+        description: parameter.description.to_owned(),
+        description_kind: pb::StringKind::Markdown.into(),
+    });
+    pb::Function {
+        parameters: parameters.collect(),
+        variadic_parameter: None,
+        r#return: Some(pb::function::Return { r#type: kind(&signature.returns) }),
+        summary: signature.summary.to_owned(),
+        description: signature.description.to_owned(),
+        description_kind: pb::StringKind::Markdown.into(),
+        deprecation_message: String::new(),
+    }
 }
 
 /// Terraform finds the line of a root attribute and of an element of it, but for anything deeper in

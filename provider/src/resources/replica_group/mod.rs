@@ -12,6 +12,10 @@ mod validate;
 mod warnings;
 mod workers;
 
+pub(crate) use model::{offers, spec as group_spec};
+pub(crate) use validate::validate as check;
+pub(crate) use workers::user_data as worker_user_data;
+
 use crate::diagnose;
 use crate::session::Session;
 use async_trait::async_trait;

@@ -32,7 +32,7 @@ pub(super) fn resources(group: &ReplicaGroup) -> Option<Wanted> {
 
 /// The machines that a group may be made of, cheapest first: all with as many GPUs and the same
 /// fabric as the first, because one user data serves them all.
-pub(super) fn offers(cloud: CloudName, wanted: &Wanted) -> Result<Vec<Offer>, NoOffer> {
+pub(crate) fn offers(cloud: CloudName, wanted: &Wanted) -> Result<Vec<Offer>, NoOffer> {
     let mut offers = catalogue::offers(cloud, wanted)?;
     let shape = |offer: &Offer| (offer.gpu_count, offer.interconnect.clone());
     let first = offers.first().map(shape);
@@ -41,7 +41,7 @@ pub(super) fn offers(cloud: CloudName, wanted: &Wanted) -> Result<Vec<Offer>, No
 }
 
 /// What is baked into each machine of a group that has an id.
-pub(super) fn spec(group: &ReplicaGroup, id: &GroupId) -> Result<GroupSpec> {
+pub(crate) fn spec(group: &ReplicaGroup, id: &GroupId) -> Result<GroupSpec> {
     let missing = |name: &str| Failure::Unreadable {
         what: format!("replica group {id}"),
         detail: format!("`{name}` is missing or none that a configuration could give"),

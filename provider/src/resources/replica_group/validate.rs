@@ -8,7 +8,7 @@ use schemas::ReplicaGroup;
 use std::collections::BTreeMap;
 
 /// What the attributes' own validators cannot see.
-pub(super) fn validate(config: &ReplicaGroup) -> Diagnostics {
+pub(crate) fn validate(config: &ReplicaGroup) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
     validate_count(config, &mut diagnostics);
     validate_update_strategy(config, &mut diagnostics);

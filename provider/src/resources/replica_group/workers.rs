@@ -254,7 +254,7 @@ impl GroupAccess {
 }
 
 /// What a worker of this offer boots with.
-pub(super) fn user_data(spec: &GroupSpec, facts: &ServiceFacts, offer: &Offer) -> Result<UserData> {
+pub(crate) fn user_data(spec: &GroupSpec, facts: &ServiceFacts, offer: &Offer) -> Result<UserData> {
     let invalid = |summary: &str, detail: String| Failure::Invalid {
         summary: summary.to_owned(),
         detail,

@@ -119,7 +119,7 @@ pub(crate) fn find_by_id(view: &FleetView, id: &ServiceId) -> FoundService {
 }
 
 /// Services of this name, whatever their uid: by their ids.
-pub(super) fn find_by_name(view: &FleetView, fleet: &FleetId, name: &str) -> Vec<ServiceId> {
+pub(crate) fn find_by_name(view: &FleetView, fleet: &FleetId, name: &str) -> Vec<ServiceId> {
     let tags = view.addresses.iter().map(|address| &address.tags);
     let tags = tags.chain(view.instances.iter().map(|instance| &instance.tags));
     let mut ids: Vec<ServiceId> = tags

@@ -11,8 +11,12 @@ mod removal;
 mod router;
 mod tags;
 
-pub(crate) use find::{FoundService, find_by_id};
-pub(crate) use router::{access as router_access, endpoint as router_endpoint, mark_live};
+pub(crate) use find::{FoundService, find_by_id, find_by_name};
+pub(crate) use model::spec as router_spec;
+pub(crate) use plan::validate as check;
+pub(crate) use router::{
+    access as router_access, endpoint as router_endpoint, mark_live, user_data as router_user_data,
+};
 
 use crate::diagnose;
 use crate::session::Session;

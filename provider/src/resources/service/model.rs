@@ -29,7 +29,7 @@ pub(super) fn router_resources(service: &Service) -> Option<Resources> {
 }
 
 /// The spec of the router of a service that has an id.
-pub(super) fn spec(service: &Service, id: &ServiceId) -> Result<RouterSpec> {
+pub(crate) fn spec(service: &Service, id: &ServiceId) -> Result<RouterSpec> {
     let missing = |name: &str| Failure::Unreadable {
         what: format!("service {id}"),
         detail: format!("`{name}` is missing or none that a configuration could give"),

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// What the attributes' own validators cannot see.
-pub(super) fn validate(config: &Service) -> Diagnostics {
+pub(crate) fn validate(config: &Service) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
     if let Some(router) = config.router.known() {
         diagnostics.extend(validate_router(router));

@@ -63,7 +63,7 @@ pub(super) async fn ensure(
 }
 
 /// What a router at this address boots with.
-pub(super) fn user_data(spec: &RouterSpec, ip: IpAddr) -> Result<UserData> {
+pub(crate) fn user_data(spec: &RouterSpec, ip: IpAddr) -> Result<UserData> {
     let invalid = |summary: &str, detail: String| Failure::Invalid {
         summary: summary.to_owned(),
         detail,

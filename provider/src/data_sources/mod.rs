@@ -1,0 +1,7 @@
+//! The data sources, one file each.
+
+mod offers;
+mod service;
+
+pub(crate) use offers::OffersDataSource;
+pub(crate) use service::ServiceDataSource;

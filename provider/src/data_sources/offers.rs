@@ -1,0 +1,68 @@
+//! `disagg_offers`: the catalogue, without a call.
+
+use async_trait::async_trait;
+use cloud::{CloudName, Offer};
+use domain::catalogue::{self, Resources};
+use plugin::{Attr, AttributePath, Ctx, DataSource, Diagnostic, Diagnostics, Schema};
+use schemas::{OfferedMachine, Offers};
+
+#[derive(Debug)]
+pub(crate) struct OffersDataSource;
+
+#[async_trait]
+impl DataSource for OffersDataSource {
+    type Model = Offers;
+
+    fn type_name(&self) -> &'static str {
+        "disagg_offers"
+    }
+
+    fn schema(&self) -> Schema {
+        schemas::schema::<Offers>(0)
+    }
+
+    async fn read(
+        &self,
+        _: &Ctx,
+        mut config: Offers,
+    ) -> Result<(Offers, Diagnostics), Diagnostics> {
+        let found = look_up(&config)?;
+        config.offers = Attr::Known(found.into_iter().map(offered).collect());
+        Ok((config, Diagnostics::default()))
+    }
+}
+
+fn look_up(config: &Offers) -> Result<Vec<Offer>, Diagnostics> {
+    let number = |attribute: &Attr<i64>| {
+        attribute.known().map(|value| u32::try_from(*value).unwrap_or(u32::MAX))
+    };
+    let cloud: CloudName =
+        config.cloud.known().and_then(|cloud| cloud.parse().ok()).unwrap_or(CloudName::Local);
+    let wanted = Resources {
+        gpu: config.gpu.known().and_then(|gpu| gpu.parse().ok()),
+        cpu: number(&config.cpu),
+        memory_gb: number(&config.memory_gb),
+        disk_gb: None,
+    };
+    if wanted.gpu.is_none() {
+        return Ok(catalogue::all(cloud, &wanted));
+    }
+    catalogue::offers(cloud, &wanted).map_err(|error| {
+        Diagnostic::error("No machine fits", format!("On cloud `{cloud}`: {error}."))
+            .at(AttributePath::root("gpu"))
+            .into()
+    })
+}
+
+fn offered(offer: Offer) -> OfferedMachine {
+    OfferedMachine {
+        instance_type: offer.instance_type,
+        gpu: Attr::from(offer.gpu),
+        gpu_count: offer.gpu_count.into(),
+        cpu: offer.cpu.into(),
+        memory_gb: offer.memory_gb.into(),
+        interconnect: offer.interconnect.unwrap_or_else(|| "tcp".to_owned()),
+        hourly_cost: offer.hourly_cost,
+        priced_on: offer.priced_on,
+    }
+}
