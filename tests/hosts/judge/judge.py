@@ -2,11 +2,9 @@
 
 Runs inside an image, as root of a throw-away overlay: what the user data would write is really
 written, by cloud-init's own module, to where it belongs. Prints one JSON object a line: first
-{"cloud-init": VERSION, "systemd": VERSION}, then {"name", "findings"} for each file. Each set of
-scripts and units that differs from those before is left in DIRECTORY/unpacked/<name>/ for other
-tools."""
+{"cloud-init": VERSION, "systemd": VERSION}, then {"name", "findings"} for each file. The scripts
+of all machines are left in DIRECTORY/scripts/ for other tools."""
 
-import hashlib
 import json
 import pathlib
 import shutil
@@ -106,33 +104,39 @@ def written_files(config):
             yield f"{file['path']} has mode {status.st_mode & 0o7777:o} and owner {status.st_uid}"
 
 
-def shell_findings():
+def shell_findings(seen):
     for directory in OURS[:2]:
         for path in sorted(directory.glob("*")):
-            if path.is_file() and (path.read_bytes()[:2] == b"#!" or path.name in ("environment", "router-ready", "worker-ready")):
+            if not path.is_file() or path in seen.get(path.read_bytes(), []):
+                continue
+            text = path.read_bytes()
+            if text.startswith((b"#!", b"# shellcheck shell=")):
+                seen.setdefault(text, []).append(path)
                 yield from tool("bash", "-n", str(path))
+                yield from unpack(path)
 
 
-def unit_findings(units):
+def unpack(path):
+    """Leaves a script for other tools, beside those of all machines: what sources another finds it."""
+    target = JUDGED / "scripts" / path.name
+    target.parent.mkdir(exist_ok=True)
+    if target.exists():
+        yield f"{path} is not that of other machines"
+    shutil.copy(path, target)
+
+
+def unit_findings(units, seen):
+    """systemd's judgement of units with what they start, once for each set."""
+    paths = sorted(path for directory in OURS[1:] for path in directory.glob("*") if path.is_file())
+    static = b"\0".join(path.read_bytes() for path in paths)
+    if (static, *units) in seen:
+        return
+    seen[(static, *units)] = True
     for unit in units:
         yield from tool("systemd-analyze", "verify", "--man=no", unit)
 
 
-def static_files():
-    """The scripts and units, which many machines share."""
-    paths = [path for path in OURS[1].glob("*") if path.is_file()]
-    paths += OURS[2].glob("disagg-*")
-    return sorted(paths)
-
-
-def unpack(name, paths):
-    for path in paths:
-        target = JUDGED / "unpacked" / name / path.relative_to("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
-
-
-def judge(name, raw, seen):
+def judge(raw, seen):
     findings = []
     config = cloud_config(raw)
     findings += schema_findings(config)
@@ -143,27 +147,22 @@ def judge(name, raw, seen):
     findings += written_files(config)
     # What scripts-user runs, in a shell that is not bash.
     findings += tool("sh", "-n", stdin=util.shellify(config.get("runcmd", [])))
-    findings += shell_findings()
+    findings += shell_findings(seen)
     enabled = [unit for command in config.get("runcmd", []) if command[:2] == ["systemctl", "enable"]
                for unit in command[2:] if not unit.startswith("-")]
     if not enabled:
         findings.append("it enables no unit")
-    paths = static_files()
-    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()
-    if (digest, *enabled) not in seen:
-        seen.add((digest, *enabled))
-        findings += unit_findings(enabled)
-        unpack(name, [*paths, *OURS[0].glob("commands")])
+    findings += unit_findings(enabled, seen)
     return findings
 
 
 def main():
     systemd = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
     print(json.dumps({"cloud-init": version.version_string(), "systemd": systemd}))
-    seen = set()
+    seen = {}
     for path in sorted(JUDGED.glob("*.user-data")):
         try:
-            findings = judge(path.stem, path.read_bytes(), seen)
+            findings = judge(path.read_bytes(), seen)
         except Finding as finding:
             findings = [str(finding)]
         print(json.dumps({"name": path.stem, "findings": findings}))

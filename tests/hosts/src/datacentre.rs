@@ -11,6 +11,7 @@ use domain::user_data::UserData;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Output, Stdio};
 
 /// The address of the host with this number, from 2 to 254.
@@ -56,11 +57,25 @@ impl Datacentre {
         &self.pid
     }
 
+    /// Kills it, as a machine that runs out of memory would.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("it runs");
+    }
+
     /// A host that is off.
     ///
     /// # Panics
     /// When there is one of that name or address.
-    pub fn host(&self, name: &str, address: IpAddr, image: Image, user_data: &UserData) -> Host<'_> {
+    pub fn host(
+        &self,
+        name: &str,
+        address: IpAddr,
+        image: Image,
+        user_data: &UserData,
+    ) -> Host<'_> {
         let path = image.path();
         let path = path.to_str().expect("the cache has a plain path");
         let mut create = self.command(&["create", name, &address.to_string(), path]);
@@ -109,9 +124,8 @@ impl Drop for Datacentre {
     fn drop(&mut self) {
         drop(self.process.stdin.take());
         let ended = self.process.wait();
-        if !std::thread::panicking() {
-            assert!(ended.is_ok_and(|status| status.success()), "the datacentre did not end well");
-        }
+        let ended_well = ended.is_ok_and(|status| status.success() || status.signal().is_some());
+        assert!(ended_well || std::thread::panicking(), "the datacentre did not end well");
     }
 }
 
@@ -199,7 +213,8 @@ impl Host<'_> {
 
     /// Its console and its journal, for a person.
     pub fn explain(&self) -> String {
-        let journal = self.run(&["journalctl", "--no-pager", "--lines", "60", "--unit", "disagg-*"]);
+        let journal =
+            self.run(&["journalctl", "--no-pager", "--lines", "60", "--unit", "disagg-*"]);
         format!(
             "--- console of {0}\n{1}\n--- journal of {0}\n{2}",
             self.name,
