@@ -4,50 +4,54 @@ use hosts::datacentre::{Datacentre, address};
 use hosts::image::Image;
 use hosts::specs;
 use hosts::wait::wait_for;
-use std::collections::BTreeSet;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// The namespaces of a process and of everything below it.
-fn namespaces(pid: &str) -> BTreeSet<PathBuf> {
-    let mut found = BTreeSet::new();
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    for child in children.unwrap_or_default().split_whitespace() {
-        found.extend(namespaces(child));
-    }
-    found.extend(namespaces_of(pid));
-    found
-}
+/// Namespaces by what `/proc/PID/ns/*` links to, open, so that no other gets their numbers.
+type Namespaces = BTreeMap<PathBuf, File>;
 
-fn namespaces_of(pid: &str) -> BTreeSet<PathBuf> {
+fn namespaces_of(pid: &str) -> Namespaces {
     let links = fs::read_dir(format!("/proc/{pid}/ns")).into_iter().flatten().flatten();
-    links.filter_map(|link| fs::read_link(link.path()).ok()).collect()
+    let open = |path: PathBuf| Some((fs::read_link(&path).ok()?, File::open(&path).ok()?));
+    links.filter_map(|link| open(link.path())).collect()
 }
 
-/// The processes that are in one of these namespaces.
-fn inhabitants(namespaces: &BTreeSet<PathBuf>) -> Vec<String> {
-    let pids = fs::read_dir("/proc").expect("/proc").flatten();
-    pids.filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
-        .filter(|pid| !namespaces_of(pid).is_disjoint(namespaces))
-        .collect()
+/// Those of a process and of everything below it.
+fn namespaces_below(pid: &str) -> Namespaces {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let children = children.unwrap_or_default();
+    let below = children.split_whitespace().flat_map(namespaces_below);
+    below.chain(namespaces_of(pid)).collect()
 }
 
-/// The namespaces of the datacentre whose process is `pid`, and of its running host.
-fn of_the_datacentre(pid: &str) -> BTreeSet<PathBuf> {
-    let mut ours = namespaces(pid);
-    for namespace in namespaces_of("self") {
-        ours.remove(&namespace);
-    }
+/// Those of the datacentre whose process is `pid`, and of its running host.
+fn namespaces_of_datacentre(pid: &str) -> Namespaces {
+    let mut ours = namespaces_below(pid);
+    let outside = namespaces_of("self");
+    ours.retain(|namespace, _| !outside.contains_key(namespace));
     // The datacentre's three and the host's six, at least.
     assert!(ours.len() >= 9, "{ours:?}");
     assert!(inhabitants(&ours).len() > 3, "the host does not run");
     ours
 }
 
-fn wait_until_nobody_is_in(namespaces: &BTreeSet<PathBuf>) {
+/// The processes that are in one of these namespaces.
+fn inhabitants(namespaces: &Namespaces) -> Vec<String> {
+    let is_inside = |pid: &String| {
+        let links = fs::read_dir(format!("/proc/{pid}/ns")).into_iter().flatten().flatten();
+        let mut links = links.filter_map(|link| fs::read_link(link.path()).ok());
+        links.any(|link| namespaces.contains_key(&link))
+    };
+    let names = fs::read_dir("/proc").expect("/proc").flatten();
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    let pids = names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    pids.filter(is_inside).collect()
+}
+
+fn wait_until_nobody_is_in(namespaces: &Namespaces) {
     let explain = || format!("{:?}", inhabitants(namespaces));
     let gone = || inhabitants(namespaces).is_empty().then_some(());
     wait_for("nothing is left", 20, gone, explain);
@@ -72,10 +76,22 @@ fn with_a_host() -> Datacentre {
 }
 
 #[test]
+fn nothing_shows_outside() {
+    let _datacentre = with_a_host();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("/proc");
+    assert!(!mounts.contains("datacentre"), "{mounts}");
+    let links = fs::read_dir("/sys/class/net").expect("/sys").flatten();
+    let links: Vec<_> = links.map(|link| link.file_name()).collect();
+    assert!(!links.iter().any(|link| link == "bridge" || link == "to-router"), "{links:?}");
+    assert!(!fs::exists("/run/datacentre").expect("/run"), "it has its own /run");
+    assert!(!fs::exists("/run/netns/router").expect("/run"), "it has its own /run");
+}
+
+#[test]
 fn when_a_test_ends() {
     let datacentre = with_a_host();
     let group = format!("disagg-datacentre-{}", datacentre.pid());
-    let ours = of_the_datacentre(datacentre.pid());
+    let ours = namespaces_of_datacentre(datacentre.pid());
     assert!(control_groups().contains(&group), "{:?}", control_groups());
     drop(datacentre);
     assert_eq!(inhabitants(&ours), Vec::<String>::new());
@@ -86,7 +102,7 @@ fn when_a_test_ends() {
 fn when_the_datacentre_is_killed() {
     let mut datacentre = with_a_host();
     let group = format!("disagg-datacentre-{}", datacentre.pid());
-    let ours = of_the_datacentre(datacentre.pid());
+    let ours = namespaces_of_datacentre(datacentre.pid());
     datacentre.kill();
     wait_until_nobody_is_in(&ours);
     // A name is all that is left, until the next one comes.
@@ -106,7 +122,7 @@ fn when_a_test_is_killed() {
     let hint = output.lines().map_while(Result::ok).find(|line| line.ends_with(" run router"));
     let hint = hint.expect("it says how to get into its router");
     let pid = hint.rsplit(' ').nth(2).expect("it names the datacentre");
-    let ours = of_the_datacentre(pid);
+    let ours = namespaces_of_datacentre(pid);
     program.kill().expect("it runs");
     program.wait().expect("it runs");
     wait_until_nobody_is_in(&ours);
