@@ -35,7 +35,7 @@ impl Clouds {
 
 fn connect(name: CloudName, config: &ProviderConfig) -> cloud::Result<Arc<dyn Cloud>> {
     match name {
-        #[cfg(feature = "local")]
+        #[cfg(all(feature = "local", target_os = "linux"))]
         CloudName::Local => {
             let config = local_config(config);
             Ok(Arc::new(Traced::new(Retrying::new(cloud_local::LocalCloud::open(config)?))))
@@ -51,7 +51,7 @@ fn connect(name: CloudName, config: &ProviderConfig) -> cloud::Result<Arc<dyn Cl
     }
 }
 
-#[cfg(feature = "local")]
+#[cfg(all(feature = "local", target_os = "linux"))]
 fn local_config(config: &ProviderConfig) -> cloud_local::LocalConfig {
     let local = config.local.known();
     let directory = |attribute: Option<&plugin::Attr<String>>| {
@@ -67,8 +67,18 @@ fn local_config(config: &ProviderConfig) -> cloud_local::LocalConfig {
 pub(crate) fn not_built_in(name: &str) -> Option<String> {
     let name: CloudName = name.parse().ok()?;
     let built_in = match name {
-        CloudName::Local => cfg!(feature = "local"),
+        CloudName::Local => cfg!(all(feature = "local", target_os = "linux")),
         CloudName::Aws | CloudName::Gcp | CloudName::Azure => false,
     };
-    (!built_in).then(|| format!("This build of the provider has no cloud `{name}`. Use a build that has it, or `cloud = \"local\"`."))
+    (!built_in).then(|| match name {
+        CloudName::Local => {
+            "The local cloud is a Linux build's: its machines are processes of this \
+                             computer, and Dynamo runs on Linux only."
+                .to_owned()
+        }
+        name => format!(
+            "This build of the provider has no cloud `{name}`. Use a build that has it, or \
+             `cloud = \"local\"`."
+        ),
+    })
 }

@@ -10,16 +10,18 @@ use std::{error::Error, fmt::Write};
 /// What ended an operation.
 pub(crate) fn failure(failure: Failure) -> Diagnostics {
     let diagnostic = match failure {
-        Failure::Cloud { cloud, doing, error, attribute } => {
-            let mut diagnostic = Diagnostic::error(
+        Failure::Cloud { cloud, doing, error, attribute } => at(
+            Diagnostic::error(
                 summary_of(error.kind, &doing),
                 format!("{}\n\n{}", cloud_detail(cloud, &doing, &error), remedy(error.kind)),
-            );
-            diagnostic.attribute = attribute;
-            diagnostic
-        }
+            ),
+            attribute,
+        ),
         Failure::Launch { cloud, doing, error } => launch(cloud, &doing, &error),
         Failure::Boot { what, machines, kept } => boot(&what, &machines, kept),
+        Failure::RollStopped { group, left, machines, kept } => {
+            roll_stopped(&group, left, &machines, kept)
+        }
         Failure::Interrupted { waiting_for, seen, why, kept } => {
             interrupted(&waiting_for, &seen, why, kept)
         }
@@ -34,15 +36,27 @@ pub(crate) fn failure(failure: Failure) -> Diagnostics {
             ),
         ),
         Failure::Missing { what, attribute, hint } => {
-            Diagnostic::error(format!("{} not found", capitalised(&what)), hint).at(attribute)
+            at(Diagnostic::error(format!("{} not found", capitalised(&what)), hint), attribute)
         }
+        Failure::Unrepairable { what, findings, way_out } => Diagnostic::error(
+            format!("{} cannot be repaired in place", capitalised(&what)),
+            format!("Found:\n{}\n\n{way_out}", list(&findings)),
+        ),
         Failure::StillUsed { what, by, hint } => Diagnostic::error(
             format!("{} is still in use", capitalised(&what)),
             format!("In use by:\n{}\n\n{hint}", list(&by)),
         ),
         Failure::Invalid { summary, detail, attribute } => {
-            Diagnostic::error(summary, detail).at(attribute)
+            at(Diagnostic::error(summary, detail), attribute)
         }
+        Failure::Unreadable { what, detail } => Diagnostic::error(
+            format!("State of {what} cannot be read"),
+            format!(
+                "{detail}. It was edited by hand, or another release has written it. Put it back from \
+                 a backup, or forget it and import what exists:\n\n  terraform state rm ADDRESS\n  \
+                 terraform import ADDRESS cloud/region/fleet/…"
+            ),
+        ),
         Failure::Bug(text) => Diagnostic::error(
             "Provider bug",
             format!("{text}\n\nThis is a bug in the provider, please report it with this text."),
@@ -72,6 +86,24 @@ pub(crate) fn workers_failed(group: &str, machines: &[FailedMachine], kept: bool
         format!("{} of the workers of {group} did not boot", machines.len()),
         format!("{}\n\n{fate}", machines_text(machines)),
     )
+}
+
+/// What was made and not seen to the end, because of `failure`: no error, which would taint it, and
+/// so sell machines that may well be healthy.
+pub(crate) fn unfinished(what: &str, failure: Failure) -> Diagnostics {
+    let causes = self::failure(failure).into_iter().map(|cause| {
+        Diagnostic::warning(
+            format!("{} is not finished", capitalised(what)),
+            format!(
+                "{}.\n\n{}\n\nWhat was made is kept, and is in the state. The next plan shows it as \
+                 drift, and the next apply waits for it.",
+                cause.summary, cause.detail
+            ),
+        )
+    });
+    let mut diagnostics = Diagnostics::default();
+    diagnostics.extend(causes);
+    diagnostics
 }
 
 /// A dotted path as Terraform's.
@@ -172,6 +204,24 @@ fn boot(what: &str, machines: &[FailedMachine], kept: bool) -> Diagnostic {
     )
 }
 
+fn roll_stopped(group: &str, left: usize, machines: &[FailedMachine], kept: bool) -> Diagnostic {
+    let fate = if kept { "It is kept for a look." } else { "It was removed." };
+    let others = match left {
+        0 => "No machine of before is left.".to_owned(),
+        1 => "1 machine still runs what it ran before.".to_owned(),
+        count => format!("{count} machines still run what they ran before."),
+    };
+    Diagnostic::error(
+        format!("Roll of replica group {group} stopped"),
+        format!(
+            "{}\n\n{fate} {others} The state has the attributes of before and the machines that there \
+             are. Mend the cause and apply again, which goes on from here, or take the change back \
+             and apply, which rolls it back.",
+            machines_text(machines)
+        ),
+    )
+}
+
 fn machines_text(machines: &[FailedMachine]) -> String {
     let texts = machines.iter().map(|machine| {
         let FailedMachine { id, address, reason } = machine;
@@ -185,7 +235,9 @@ fn machines_text(machines: &[FailedMachine]) -> String {
                 indented(&failure.lines)
             ),
             MachineFailure::Gone => {
-                format!("Machine {id} at {address} is gone: the cloud does not list it any more.")
+                format!(
+                    "Machine {id} at {address} is gone: the cloud lists it no longer, or as stopped."
+                )
             }
             MachineFailure::Silent(lines) => format!(
                 "Machine {id} at {address} did not register in time. The end of its console:\n{}",
@@ -204,19 +256,24 @@ fn interrupted(waiting_for: &str, seen: &str, why: Interrupted, kept: bool) -> D
     let next = match (why, kept) {
         (Interrupted::Deadline, true) => {
             "What exists is recorded in the state. Raise the operation's `timeouts` if it only \
-             needs longer, and apply again."
+             needs longer, and apply again. What was being created is tainted: the next apply \
+             replaces it, unless `terraform untaint ADDRESS` is run first, which keeps it."
         }
         (Interrupted::Deadline, false) => {
             "Nothing was left behind. Raise the operation's `timeouts` if it only needs longer, \
              and apply again."
         }
         (Interrupted::Cancelled, true) => {
-            "What exists is recorded in the state. What was being created is tainted: the next apply \
-             replaces it, unless `terraform untaint ADDRESS` is run first, which keeps it."
+            "What exists is recorded in the state. Apply again to go on."
         }
         (Interrupted::Cancelled, false) => "Nothing was made. Apply again to go on.",
     };
     Diagnostic::error(summary, format!("Last seen: {seen}.\n\n{next}"))
+}
+
+fn at(mut diagnostic: Diagnostic, attribute: Option<AttributePath>) -> Diagnostic {
+    diagnostic.attribute = attribute;
+    diagnostic
 }
 
 fn list(items: &[String]) -> String {
@@ -225,7 +282,7 @@ fn list(items: &[String]) -> String {
 
 fn indented(lines: &[String]) -> String {
     if lines.is_empty() {
-        return "  (nothing)".to_owned();
+        return "  (it printed nothing)".to_owned();
     }
     lines.iter().map(|line| format!("  | {line}")).collect::<Vec<_>>().join("\n")
 }

@@ -21,16 +21,22 @@ pub(crate) enum Failure {
     Launch { cloud: CloudName, doing: String, error: LaunchError },
     /// The boot of the router, or of every worker, failed.
     Boot { what: String, machines: Vec<FailedMachine>, kept: bool },
+    /// A machine that was to replace another did not boot.
+    RollStopped { group: String, left: usize, machines: Vec<FailedMachine>, kept: bool },
     /// The operation's time was over, or the user stopped it.
     Interrupted { waiting_for: String, seen: String, why: Interrupted, kept: bool },
     /// It belongs to another state, or to the old object under `create_before_destroy`.
     AlreadyExists { what: String, address: &'static str, import: String },
     /// What it needs does not exist.
-    Missing { what: String, attribute: AttributePath, hint: String },
+    Missing { what: String, attribute: Option<AttributePath>, hint: String },
     /// Something still uses it.
     StillUsed { what: String, by: Vec<String>, hint: String },
+    /// It is not as it was made, and no apply can put it back in place.
+    Unrepairable { what: String, findings: Vec<String>, way_out: String },
     /// A value that only now turns out to be wrong.
-    Invalid { summary: String, detail: String, attribute: AttributePath },
+    Invalid { summary: String, detail: String, attribute: Option<AttributePath> },
+    /// A state that no release of ours has written.
+    Unreadable { what: String, detail: String },
     /// What the provider itself must never do.
     Bug(String),
 }
@@ -41,7 +47,7 @@ impl Failure {
         Self::Invalid {
             summary: "Invalid import id".to_owned(),
             detail,
-            attribute: AttributePath::root("id"),
+            attribute: Some(AttributePath::root("id")),
         }
     }
 }

@@ -3,8 +3,16 @@
 use std::process::ExitCode;
 use terraform_provider_disagg::Disagg;
 
+const HELP: &str = "\
+The Terraform provider for disaggregated LLM inference. Terraform starts it by itself.
+
+  --version      its version
+  --debug        serve until stopped, and print what TF_REATTACH_PROVIDERS needs
+  local          look at the machines of the local cloud, and break them (local --help)
+";
+
 fn main() -> ExitCode {
-    #[cfg(feature = "local")]
+    #[cfg(all(feature = "local", target_os = "linux"))]
     {
         let mut arguments = std::env::args_os().skip(1);
         match arguments.next().as_deref().and_then(std::ffi::OsStr::to_str) {
@@ -12,6 +20,11 @@ fn main() -> ExitCode {
             Some("local") => return cloud_local::local_main(arguments),
             _ => {}
         }
+    }
+    if std::env::args_os().nth(1).is_some_and(|word| word == "--help" || word == "-h") {
+        // An output that is closed wants no help.
+        let _ = std::io::Write::write_all(&mut std::io::stdout(), HELP.as_bytes());
+        return ExitCode::SUCCESS;
     }
     plugin::serve(
         Disagg::default(),

@@ -2,10 +2,12 @@
 
 use crate::clouds::Clouds;
 use crate::error::{Doing, Failure, Result};
+use crate::readiness;
 use cloud::{Address, Cloud, CloudName, Fleet, FleetKey, Ingress, Instance, TagFilter};
 use domain::id::FleetId;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use plugin::AttributePath;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::OnceCell;
 
 /// Set by ConfigureProvider, which may come again (reattach mode).
@@ -13,6 +15,23 @@ use tokio::sync::OnceCell;
 pub(crate) struct Session {
     clouds: Mutex<Arc<Clouds>>,
     views: Mutex<BTreeMap<FleetId, Arc<OnceCell<Arc<FleetView>>>>>,
+    http: OnceLock<reqwest::Client>,
+    /// What is being created right now, by its path.
+    claims: Arc<Mutex<BTreeSet<String>>>,
+}
+
+/// The right to create what is at a path, held for as long as the creation takes: two resources of
+/// one name would find each other's unfinished machines and take them for their own.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    path: String,
+    claims: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        lock(&self.claims).remove(&self.path);
+    }
 }
 
 /// Everything that is in a fleet, as of one look.
@@ -32,6 +51,10 @@ impl Session {
 
     /// The cloud of this name.
     pub(crate) async fn cloud(&self, name: CloudName) -> Result<Arc<dyn Cloud>> {
+        if let Some(detail) = crate::clouds::not_built_in(name.as_str()) {
+            let summary = format!("Cloud `{name}` is not available");
+            return Err(Failure::Invalid { summary, detail, attribute: None });
+        }
         let clouds = Arc::clone(&lock(&self.clouds));
         clouds.get(name).await.doing(name, || format!("open the cloud `{name}`"))
     }
@@ -50,6 +73,30 @@ impl Session {
             })
         });
         view.await.cloned()
+    }
+
+    /// The client for routers' endpoints, one for all.
+    pub(crate) fn http(&self) -> Result<reqwest::Client> {
+        if let Some(client) = self.http.get() {
+            return Ok(client.clone());
+        }
+        let client = readiness::http_client()?;
+        Ok(self.http.get_or_init(|| client).clone())
+    }
+
+    /// Claims `path` for a creation; `what` is what is there, as in `replica group`.
+    pub(crate) fn claim(&self, what: &str, path: String) -> Result<Claim> {
+        if lock(&self.claims).insert(path.clone()) {
+            return Ok(Claim { path, claims: Arc::clone(&self.claims) });
+        }
+        Err(Failure::Invalid {
+            summary: format!("Two of one name: {what} {path}"),
+            detail: format!(
+                "Another resource of this configuration is creating {what} {path} at this moment. \
+                 Give this one another name."
+            ),
+            attribute: Some(AttributePath::root("name")),
+        })
     }
 
     /// The next read looks again.

@@ -33,6 +33,9 @@ fn it_says_what_it_is_when_no_terraform_started_it() {
 #[test]
 fn it_knows_its_arguments() {
     assert_eq!(run(&["--no-such-thing"]).status.code(), Some(1));
+    let help = run(&["--help"]);
+    assert!(help.status.success());
+    assert!(text(&help.stdout).contains("TF_REATTACH_PROVIDERS"), "{help:?}");
     let help = run(&["local", "--help"]);
     assert!(help.status.success());
     assert!(text(&help.stdout).contains("lose"), "{help:?}");

@@ -1,8 +1,9 @@
 //! What differs between two values of a definition, attribute by attribute.
 //!
 //! A difference that means nothing is none: left out, given as its default and given empty are the
-//! same thing. That keeps an import, which cannot know how it was written, free of changes.
+//! same thing, and so are two spellings of one value. That keeps an import, which cannot know how it was written, free of changes.
 
+use crate::format;
 use crate::table::{self, Row};
 use domain::guard::{AttributeChange, NewValue};
 use plugin::Value;
@@ -40,17 +41,14 @@ fn compare(
         let nested = property.get("properties").is_some();
         if nested && !matches!(new, Value::Unknown(_)) {
             compare(property, old, new, path, found);
-        } else if meaning(old, &row) != meaning(new, &row) {
-            found.push(AttributeChange {
-                path: path.join("."),
-                class,
-                old: shown(&meaning(old, &row)),
-                new: if new.has_unknown() {
-                    NewValue::Unknown
-                } else {
-                    NewValue::Known(shown(&meaning(new, &row)))
-                },
-            });
+        } else {
+            let format = property.get("format").and_then(|format| format.as_str()).unwrap_or("");
+            let (old, new) = (meaning(old, &row, format), meaning(new, &row, format));
+            if old != new {
+                let unknown = new.has_unknown();
+                let new = if unknown { NewValue::Unknown } else { NewValue::Known(shown(&new)) };
+                found.push(AttributeChange { path: path.join("."), class, old: shown(&old), new });
+            }
         }
         path.pop();
     }
@@ -63,12 +61,12 @@ fn member<'a>(object: &'a Value, name: &str) -> &'a Value {
     }
 }
 
-fn meaning(value: &Value, row: &Row) -> Value {
+fn meaning(value: &Value, row: &Row, format: &str) -> Value {
     match value {
         Value::Null => row.default.as_ref().map_or(Value::Null, Value::from_json),
         Value::List(elements) if elements.is_empty() => Value::Null,
         Value::Map(elements) if elements.is_empty() => Value::Null,
-        other => other.clone(),
+        other => format::canonical(format, other),
     }
 }
 

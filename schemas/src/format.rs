@@ -23,6 +23,16 @@ pub(crate) fn find(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
 }
 
+/// The value in the one spelling that all spellings of its meaning share: `H200:1` is `H200`.
+pub(crate) fn canonical(format: &str, value: &Value) -> Value {
+    let Value::String(text) = value else { return value.clone() };
+    let canonical = match format {
+        "gpu" => text.parse::<gpu::GpuRequest>().ok().map(|request| request.to_string()),
+        _ => None,
+    };
+    Value::String(canonical.unwrap_or_else(|| text.clone()))
+}
+
 const FORMATS: &[Format] = &[
     Format { name: "name", summary: "Invalid name", check: |v| text(v, name::check_resource_name) },
     Format { name: "cloud", summary: "Unknown cloud", check: parsed::<cloud_name::CloudName> },
@@ -38,6 +48,11 @@ const FORMATS: &[Format] = &[
         name: "model",
         summary: "Invalid model name",
         check: |v| text(v, name::check_model_name),
+    },
+    Format {
+        name: "engine-model",
+        summary: "Invalid model",
+        check: |v| text(v, name::check_model_source),
     },
     Format {
         name: "dynamo-version",

@@ -24,7 +24,7 @@ pub use changes::changes;
 pub use endpoint::{Endpoint, GroupReference, Probe};
 pub use fleet::{Fleet, Gpu};
 pub use provider_config::{Local, ProviderConfig};
-pub use replica_group::{Engine, Member, ReplicaGroup, Resources, Scaling};
+pub use replica_group::{Engine, Member, ReplicaGroup, Resources, Scaling, UpdateStrategy};
 pub use service::{Cidr, Router, RouterResources, Service};
 pub use terraform::schema;
 pub use timeouts::Timeouts;

@@ -60,9 +60,14 @@ pub struct ReplicaGroup {
     #[schemars(extend("x-disagg" = optional(Rolling).import(UserData)))]
     pub identity: Attr<String>,
 
-    /// Raise it to replace every machine of the group with one of the provider's newest scripts.
+    /// Raise it to roll the group over to machines with the provider's newest scripts.
     #[schemars(extend("x-disagg" = optional(Rolling).default(0).import(UserData), "minimum" = 0, "maximum" = 1_000_000))]
     pub boot_revision: Attr<i64>,
+
+    /// How a change of what is baked into the machines is rolled out: they are replaced batch by
+    /// batch, and the next batch comes only when the one before it has registered.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
+    pub update_strategy: Attr<UpdateStrategy>,
 
     /// `ready` waits until the workers have registered with the router, `running` only until the
     /// cloud says that the machines run.
@@ -94,6 +99,15 @@ pub struct ReplicaGroup {
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]
     pub hourly_cost: Attr<f64>,
 
+    /// The same at the smallest count that `scaling` allows; without it at `replicas`. Of several
+    /// instance types that fit, of the cheapest.
+    #[schemars(extend("x-disagg" = computed().import(Cloud)))]
+    pub minimum_hourly_cost: Attr<f64>,
+
+    /// The same at the greatest count that `scaling` allows, of the most expensive.
+    #[schemars(extend("x-disagg" = computed().import(Cloud)))]
+    pub maximum_hourly_cost: Attr<f64>,
+
     /// The version of the boot scripts that the machines are made with. A new provider never
     /// changes it; raise `boot_revision` for that.
     #[schemars(extend("x-disagg" = computed().import(UserData)))]
@@ -107,6 +121,20 @@ pub struct ReplicaGroup {
     /// How long each operation may take.
     #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
     pub timeouts: Attr<Timeouts>,
+}
+
+/// How a change of what is baked into the machines is rolled out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UpdateStrategy {
+    /// How many of the machines may be missing at a time. With all of them the roll is one batch,
+    /// and the group does not serve meanwhile.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly).default(1), "minimum" = 0, "maximum" = 10000))]
+    pub max_unavailable: Attr<i64>,
+
+    /// How many machines there may be beyond the count, so that new ones are ready before old ones
+    /// go. They are paid for meanwhile, and the zone must have them.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly).default(0), "minimum" = 0, "maximum" = 10000))]
+    pub max_surge: Attr<i64>,
 }
 
 /// The bounds within which an autoscaler may set the number of machines.
@@ -169,7 +197,7 @@ pub struct Engine {
     pub args: Attr<Vec<Attr<String>>>,
 
     /// The model to load, when it is not the service's: a path on the image or another copy.
-    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "format" = "model"))]
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "format" = "engine-model"))]
     pub model: Attr<String>,
 
     /// The container image, when it is not NVIDIA's for the service's version.

@@ -34,6 +34,33 @@ fn an_imported_deployment_has_an_empty_plan() {
 }
 
 #[test]
+fn a_deployment_of_defaults_is_imported_without_a_change() {
+    let workspace = Workspace::new();
+    let stack = Stack {
+        endpoint: false,
+        groups: "resources = { gpu = \"H200:1\" }".to_owned(),
+        ..Stack::default()
+    };
+    workspace.apply(&stack.hcl());
+    for (address, id) in [
+        ("disagg_service.tiny", "local/local/pd/tiny"),
+        ("disagg_replica_group.prefill", "local/local/pd/tiny/prefill"),
+    ] {
+        workspace.terraform(&["state", "rm", address]).success();
+        workspace.terraform(&["import", address, id]).success();
+    }
+    let plan = workspace.plan_now(&[]);
+    // One GPU is one GPU, however it is written: no replacement, and no machine changes.
+    assert_eq!(plan.changed(), ["disagg_replica_group.prefill"], "{}", plan.text);
+    assert_eq!(plan.action("disagg_replica_group.prefill"), "update", "{}", plan.text);
+    let before = workspace.machines();
+    workspace.apply(&stack.hcl());
+    assert_eq!(workspace.machines(), before);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
 fn what_no_cloud_records_is_one_change_without_a_call() {
     let workspace = Workspace::new();
     let stack = Stack {

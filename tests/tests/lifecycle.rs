@@ -166,15 +166,18 @@ fn both_boot_orders_end_in_the_same_deployment() {
 }
 
 #[test]
-fn a_change_of_what_is_baked_in_replaces_the_group_with_a_warning() {
+fn another_name_is_another_group_with_a_warning() {
     let workspace = Workspace::new();
     workspace.apply(&Stack::default().hcl());
-    let changed = Stack { groups: "env = { DYN_LOG = \"debug\" }".to_owned(), ..Stack::default() };
-    let plan = workspace.plan(&changed.hcl());
+    let renamed =
+        Stack::default().hcl().replace("name       = \"decode\"", "name       = \"decode-2\"");
+    workspace.write(&renamed);
+    let plan = workspace.plan_now(&[]);
     assert_eq!(plan.action("disagg_replica_group.decode"), "delete, create");
     assert_eq!(plan.action("disagg_service.tiny"), "no-op");
     assert!(plan.text.contains("Replica group is replaced"), "{}", plan.text);
-    workspace.apply(&changed.hcl());
+    workspace.apply(&renamed);
+    assert_eq!((workspace.group("decode").len(), workspace.group("decode-2").len()), (0, 1));
     workspace.assert_no_changes();
     workspace.destroy();
 }

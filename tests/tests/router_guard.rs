@@ -194,3 +194,19 @@ resource "disagg_service" "other" {
     workspace.assert_no_changes();
     workspace.destroy();
 }
+
+#[test]
+fn a_router_that_nobody_has_looked_at_is_guarded() {
+    let workspace = Workspace::new();
+    let stack = Stack { endpoint: false, ..Stack::default() };
+    let overlap = Stack { service: "boot = \"overlap\"".to_owned(), ..stack };
+    workspace.apply(&overlap.hcl());
+    let changed =
+        Stack { service: "boot = \"overlap\"\n  port = 8001".to_owned(), ..overlap.clone() };
+    workspace.write(&changed.hcl());
+    let refused = workspace.terraform(&["plan", "-refresh=false"]).failure();
+    refused.says(&["Router replacement is not allowed", "port"]);
+    workspace.plan_fails(&changed.hcl()).says(&["Router replacement is not allowed"]);
+    workspace.write(&overlap.hcl());
+    workspace.destroy();
+}

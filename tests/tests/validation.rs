@@ -56,6 +56,7 @@ fn fleets() {
         ),
         ("name = \"pd\"\ncloud = \"local\"\ngpus = [\"H200:0\"]", "gpus", &["Invalid GPU request"]),
         ("name = \"pd\"\ncloud = \"local\"\nregion = \"mars\"", "region", &["one region", "local"]),
+        ("name = \"pd\"\ncloud = \"local\"\nzone = \"x\"", "zone", &["one zone", "local-a"]),
         (
             "name = \"pd\"\ncloud = \"local\"\ntimeouts = { create = \"soon\" }",
             "timeouts",
@@ -66,6 +67,8 @@ fn fleets() {
     ] {
         assert_refused(&with(attributes), at, said);
     }
+    let unknown = errors(&with("name = \"pd\"\ncloud = \"locl\""));
+    assert_eq!(unknown.len(), 1, "one mistake, one error: {unknown:#?}");
 }
 
 #[test]

@@ -1,8 +1,12 @@
-//! The resources, one folder each: `mod.rs` (the `Resource`), `plan.rs` (pure), `lifecycle.rs`
-//! (calls to the cloud), and where there is much to convert `model.rs`.
+//! The resources, one folder each: `mod.rs` (the `Resource`), `plan.rs` (pure), `lifecycle.rs` or a
+//! file for each operation (calls to the cloud), and where there is much to convert `model.rs`.
 
 mod attributes;
+mod drift;
 pub(crate) mod endpoint;
 pub(crate) mod fleet;
 pub(crate) mod replica_group;
 pub(crate) mod service;
+
+#[cfg(test)]
+mod fuzz_tests;

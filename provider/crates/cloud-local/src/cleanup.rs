@@ -3,6 +3,7 @@
 
 use crate::LocalCloud;
 use crate::error::StateError;
+use crate::instance;
 use crate::machine_directory::{Desired, Life, MachineDirectory};
 use crate::processes::{self, Handle};
 use crate::store::{self, Change};
@@ -12,7 +13,7 @@ use std::fs;
 /// Removes every machine that is gone for good, and asks those that should go and do not know it.
 pub(crate) async fn collect(cloud: &LocalCloud, change: &Change) -> Result<(), StateError> {
     for machine in cloud.store.list_machines()? {
-        let Some(record) = machine.record()? else {
+        let Some(mut record) = machine.record()? else {
             remove(&machine, change).await?;
             continue;
         };
@@ -21,6 +22,11 @@ pub(crate) async fn collect(cloud: &LocalCloud, change: &Change) -> Result<(), S
                 let log = fs::read_to_string(machine.supervisor_log()).unwrap_or_default();
                 tracing::warn!(machine = machine.id(), log = log.trim(), "the machine was lost");
                 remove(&machine, change).await?;
+            }
+            // Who was to start it again died before that: it is still stopped, and has its disk.
+            (Desired::Up, Life::NotStarted) if record.has_run => {
+                record.desired = Desired::Stopped;
+                instance::save(&machine, change, &record)?;
             }
             // The launch that made its record died before it started it, and nobody was told of it:
             // had it lived, it would hold the lock that we hold. A repeat makes it anew.
@@ -108,14 +114,21 @@ fn needed(cloud: &LocalCloud) -> Result<bool, StateError> {
     Ok(false)
 }
 
-/// Directories that a launch or a removal did not get done with. They carry no id that anything
-/// refers to.
+/// What a launch, a removal or the writing of a record did not get done with. Nothing refers to it,
+/// and nobody is at it: whoever changes anything holds the lock.
 fn remove_unfinished(cloud: &LocalCloud, _: &Change) -> Result<(), StateError> {
-    let machines = cloud.store.machines();
-    for entry in fs::read_dir(&machines).map_err(StateError::io("list", &machines))? {
-        let path = entry.map_err(StateError::io("list", &machines))?.path();
-        if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
-            store::remove_directory(&path)?;
+    let store = &cloud.store;
+    for directory in [store.machines(), store.fleets(), store.addresses()] {
+        for entry in fs::read_dir(&directory).map_err(StateError::io("list", &directory))? {
+            let path = entry.map_err(StateError::io("list", &directory))?.path();
+            if !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+                continue;
+            }
+            if path.is_dir() {
+                store::remove_directory(&path)?;
+            } else {
+                store::remove(&path)?;
+            }
         }
     }
     Ok(())

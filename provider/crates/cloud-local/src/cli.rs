@@ -8,7 +8,7 @@ use std::{
     ffi::OsString,
     fs,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -150,14 +150,23 @@ async fn run(arguments: Arguments, out: &mut impl Write) -> Result<(), Box<dyn E
             writeln!(out, "{:#}", serde_json::Value::Array(list))?;
         }
         Command::List { json: false } => write_table(out, &cloud.machines().await?)?,
-        Command::Console(id) => out.write_all(&fs::read(cloud.logs(&id)?.0)?)?,
-        Command::Journal(id) => out.write_all(&fs::read(cloud.logs(&id)?.1)?)?,
+        Command::Console(id) => write_log(out, &cloud.logs(&id)?.0)?,
+        Command::Journal(id) => write_log(out, &cloud.logs(&id)?.1)?,
         Command::Stop(id) => cloud.stop(&id).await?,
         Command::Lose(id) => cloud.lose(&id).await?,
         Command::Cut(id) => cloud.cut(&id).await?,
         Command::Heal(id) => cloud.heal(&id).await?,
     }
     Ok(())
+}
+
+/// A machine that has only just been launched has printed nothing yet.
+fn write_log(out: &mut impl Write, path: &Path) -> io::Result<()> {
+    match fs::read(path) {
+        Ok(text) => out.write_all(&text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn as_json(machine: &Instance) -> serde_json::Value {

@@ -6,6 +6,7 @@ use crate::error::{During, StateError, absent, invalid};
 use crate::store::{self, Change, is_file_name};
 use cloud::{
     CloudError, ErrorKind, Fleet, FleetKey, FleetRequest, Ingress, Phase, PlacementStrategy, Tags,
+    tag,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -75,7 +76,7 @@ pub(crate) async fn create(cloud: &LocalCloud, request: &FleetRequest) -> cloud:
     let _change = cloud.store.change().await.during(OPERATION)?;
     let existing = read(cloud, name).during(OPERATION)?;
     if let Some(existing) = &existing {
-        let why = if Phase::of(&existing.tags) == Phase::Ready {
+        let why = if Phase::of(&existing.tags) != Phase::Creating {
             Some("a fleet of this name exists already")
         } else if existing.token != request.token {
             Some("a fleet of this name is being created by another run")
@@ -123,6 +124,16 @@ pub(crate) async fn create(cloud: &LocalCloud, request: &FleetRequest) -> cloud:
 
 pub(crate) fn get(cloud: &LocalCloud, key: &FleetKey) -> cloud::Result<Option<Fleet>> {
     Ok(find(cloud, key).during("GetFleet")?.as_ref().map(describe))
+}
+
+pub(crate) async fn repair(cloud: &LocalCloud, key: &FleetKey) -> cloud::Result<Fleet> {
+    const OPERATION: &str = "RepairFleet";
+    let change = cloud.store.change().await.during(OPERATION)?;
+    let mut record = require(cloud, OPERATION, key)?;
+    let own = own_tags(&record);
+    record.tags.extend(own);
+    save(cloud, &change, &record).during(OPERATION)?;
+    Ok(describe(&record))
 }
 
 pub(crate) async fn delete(cloud: &LocalCloud, key: &FleetKey) -> cloud::Result<()> {
@@ -207,8 +218,29 @@ fn describe(record: &FleetRecord) -> Fleet {
         placement: record.placement,
         token: record.token.clone(),
         tags: record.tags.clone(),
-        findings: BTreeMap::new(),
+        findings: findings(record),
     }
+}
+
+/// What about it is not as it was made. It is made of a name and of tags.
+fn findings(record: &FleetRecord) -> BTreeMap<String, String> {
+    let own = own_tags(record).into_iter();
+    let changed = own.filter(|(key, value)| record.tags.get(key) != Some(value));
+    let found = |key: &str| match record.tags.get(key) {
+        Some(value) => format!("is `{value}` now"),
+        None => "is gone".to_owned(),
+    };
+    changed
+        .map(|(key, value)| (format!("tag {key}"), format!("was `{value}` and {}", found(&key))))
+        .collect()
+}
+
+/// The tags that a fleet has as long as it lives.
+fn own_tags(record: &FleetRecord) -> Tags {
+    Tags::from([
+        (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
+        (tag::FLEET.to_owned(), record.name.clone()),
+    ])
 }
 
 fn read(cloud: &LocalCloud, name: &str) -> Result<Option<FleetRecord>, StateError> {

@@ -4,6 +4,7 @@
 use crate::LocalCloud;
 use crate::cleanup;
 use crate::error::{During, StateError, absent, invalid};
+use crate::faults::{CrashPoint, Faults};
 use crate::fleet;
 use crate::machine::log_tail;
 use crate::machine_directory::{Desired, Life, MachineDirectory, MachineRecord};
@@ -59,7 +60,9 @@ pub(crate) async fn start(
     // First the status, then the record: a machine that should be up and was alive once is lost.
     store::remove(&machine.status_path()).during(OPERATION)?;
     record.desired = Desired::Up;
+    record.has_run = true;
     save(&machine, &change, &record).during(OPERATION)?;
+    Faults::read(&cloud.store).during(OPERATION)?.crash(CrashPoint::BeforeSpawn);
     let started = start_all(cloud, &change, &secrets, [&(machine, record)]).await;
     started.map_err(|error| not_started(OPERATION, error))
 }

@@ -13,7 +13,7 @@ use crate::machine_directory::{Desired, MachineDirectory, MachineRecord};
 use crate::runtime;
 use crate::spawn::{not_started, start_all};
 use crate::store::{self, Change};
-use cloud::{CloudError, ErrorKind, Instance, LaunchRequest};
+use cloud::{CloudError, CloudName, ErrorKind, Instance, LaunchRequest, Limits};
 use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fs, time::SystemTime};
@@ -26,7 +26,7 @@ pub(crate) async fn launch(
     request: &LaunchRequest,
 ) -> cloud::Result<Vec<Instance>> {
     const OPERATION: &str = "LaunchMachines";
-    check(cloud, OPERATION, request)?;
+    check(OPERATION, request)?;
     let secrets = secrets(cloud, OPERATION, &request.user_data)?;
     let change = cloud.store.change().await.during(OPERATION)?;
     fleet::require(cloud, OPERATION, &request.fleet)?;
@@ -57,12 +57,8 @@ pub(crate) async fn launch(
     describe_all(launched.into_values().map(|(directory, _)| directory)).during(OPERATION)
 }
 
-fn check(
-    cloud: &LocalCloud,
-    operation: &'static str,
-    request: &LaunchRequest,
-) -> cloud::Result<()> {
-    let limit = cloud::Cloud::limits(cloud).user_data_bytes;
+fn check(operation: &'static str, request: &LaunchRequest) -> cloud::Result<()> {
+    let limit = Limits::of(CloudName::Local).user_data_bytes;
     let wrong = if request.count == 0 {
         "a launch is of one machine at least".to_owned()
     } else if request.count > 1 && request.address.is_some() {
@@ -159,6 +155,7 @@ fn make_records(
             launched_at: now,
             tags: request.tags.clone(),
             desired: Desired::Up,
+            has_run: false,
             cache_directory: cloud.config.cache_directory.clone(),
             namespaces: cloud.config.namespaces,
             boot_delay_ms: faults.boot_delay().as_millis().try_into().unwrap_or(u64::MAX),

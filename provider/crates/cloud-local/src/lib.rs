@@ -45,7 +45,7 @@ use crate::store::Store;
 use async_trait::async_trait;
 use cloud::{
     Address, AddressId, AddressRequest, Cloud, CloudName, Console, Fleet, FleetKey, FleetRequest,
-    Ingress, Instance, InstanceId, LaunchRequest, Limits, ObjectId, Result, TagFilter, Tags,
+    Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, TagFilter, Tags,
 };
 use std::path::Path;
 
@@ -74,10 +74,6 @@ impl Cloud for LocalCloud {
         CloudName::Local
     }
 
-    fn limits(&self) -> Limits {
-        Limits { user_data_bytes: 256 << 10, tag_value_chars: 256 }
-    }
-
     async fn list_zones(&self, region: &str, _instance_types: &[String]) -> Result<Vec<String>> {
         fleet::list_zones(region)
     }
@@ -88,6 +84,10 @@ impl Cloud for LocalCloud {
 
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>> {
         fleet::get(self, key)
+    }
+
+    async fn repair_fleet(&self, key: &FleetKey) -> Result<Fleet> {
+        fleet::repair(self, key).await
     }
 
     async fn delete_fleet(&self, key: &FleetKey) -> Result<()> {

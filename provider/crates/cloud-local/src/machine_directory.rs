@@ -46,6 +46,9 @@ pub(crate) struct MachineRecord {
     pub(crate) launched_at: u64,
     pub(crate) tags: Tags,
     pub(crate) desired: Desired,
+    /// Whether it was started again once: a launch that dies leaves nothing, a start a disk.
+    #[serde(default)]
+    pub(crate) has_run: bool,
     pub(crate) cache_directory: PathBuf,
     pub(crate) namespaces: bool,
     /// Faults, fixed at launch.

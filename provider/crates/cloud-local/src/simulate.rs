@@ -3,7 +3,7 @@
 
 use crate::LocalCloud;
 use crate::cleanup;
-use crate::error::{During, StateError, absent};
+use crate::error::{During, StateError, absent, invalid};
 use crate::instance;
 use crate::machine_directory::{Desired, MachineDirectory, MachineRecord};
 use crate::processes;
@@ -76,11 +76,15 @@ impl LocalCloud {
     /// Mends what [`LocalCloud::cut`] cut.
     ///
     /// # Errors
-    /// When there is no such machine.
+    /// When there is no such machine, or it is not cut.
     pub async fn heal(&self, id: &InstanceId) -> cloud::Result<()> {
         const OPERATION: &str = "HealMachine";
         let _change = self.store.change().await.during(OPERATION)?;
         let (machine, _) = self.machine(OPERATION, id)?;
+        if !machine.cut().exists() {
+            let text = "it is not cut; an apply starts a machine that is stopped";
+            return Err(invalid(OPERATION, text).object(&id.0));
+        }
         crate::store::remove(&machine.cut()).during(OPERATION)?;
         continue_members(&machine)
             .map_err(StateError::io("continue the processes of", machine.path()))

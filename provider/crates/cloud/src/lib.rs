@@ -47,9 +47,6 @@ pub trait Cloud: Debug + Send + Sync {
     /// Which cloud this is.
     fn name(&self) -> CloudName;
 
-    /// What is known without a call.
-    fn limits(&self) -> Limits;
-
     /// The zones of the region that offer *all* of `instance_types`, best first. An empty list of
     /// types asks for every zone.
     async fn list_zones(&self, region: &str, instance_types: &[String]) -> Result<Vec<String>>;
@@ -61,6 +58,10 @@ pub trait Cloud: Debug + Send + Sync {
 
     /// The fleet as the cloud has it now.
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>>;
+
+    /// Puts back what was changed by hand about the fleet itself, as far as that can be done in
+    /// place, whatever its phase; `findings` of the answer say what is left.
+    async fn repair_fleet(&self, key: &FleetKey) -> Result<Fleet>;
 
     /// Removes placement and network. `InUse` while an address or an instance is left in it, with
     /// their names in the message.

@@ -6,7 +6,7 @@
 
 use crate::{
     Address, AddressId, AddressRequest, Cloud, CloudName, Console, Fleet, FleetKey, FleetRequest,
-    Ingress, Instance, InstanceId, LaunchRequest, Limits, ObjectId, Result, TagFilter, Tags,
+    Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, TagFilter, Tags,
 };
 use async_trait::async_trait;
 use std::{
@@ -96,16 +96,16 @@ impl<C: Cloud> Cloud for Retrying<C> {
         self.cloud.name()
     }
 
-    fn limits(&self) -> Limits {
-        self.cloud.limits()
-    }
-
     async fn list_zones(&self, region: &str, instance_types: &[String]) -> Result<Vec<String>> {
         self.retry(|| self.cloud.list_zones(region, instance_types)).await
     }
 
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet> {
         self.retry(|| self.cloud.create_fleet(request)).await
+    }
+
+    async fn repair_fleet(&self, key: &FleetKey) -> Result<Fleet> {
+        self.retry(|| self.cloud.repair_fleet(key)).await
     }
 
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>> {

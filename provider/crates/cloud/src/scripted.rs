@@ -3,8 +3,8 @@
 
 use crate::{
     Address, AddressId, AddressRequest, Cloud, CloudError, CloudName, Console, ErrorKind, Fleet,
-    FleetKey, FleetRequest, Ingress, Instance, InstanceId, InstanceState, LaunchRequest, Limits,
-    ObjectId, Offer, Result, TagFilter, Tags, tag,
+    FleetKey, FleetRequest, Ingress, Instance, InstanceId, InstanceState, LaunchRequest, ObjectId,
+    Offer, Result, TagFilter, Tags, tag,
 };
 use async_trait::async_trait;
 use std::{collections::VecDeque, sync::Mutex};
@@ -64,10 +64,6 @@ impl Cloud for Scripted {
         CloudName::Local
     }
 
-    fn limits(&self) -> Limits {
-        Limits { user_data_bytes: 1, tag_value_chars: 1 }
-    }
-
     async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>> {
         self.requests.lock().unwrap().push(request.clone());
         if let Some(kind) = self.failures.lock().unwrap().pop_front() {
@@ -100,6 +96,10 @@ impl Cloud for Scripted {
     }
 
     async fn get_fleet(&self, _: &FleetKey) -> Result<Option<Fleet>> {
+        not_scripted()
+    }
+
+    async fn repair_fleet(&self, _: &FleetKey) -> Result<Fleet> {
         not_scripted()
     }
 

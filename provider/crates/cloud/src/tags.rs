@@ -46,8 +46,10 @@ pub type Tags = BTreeMap<String, String>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Being made; whoever makes it again may adopt it.
+    /// Being made, and in nobody's state; whoever makes it again may adopt it.
     Creating,
+    /// Somebody's, and its start was not seen to the end: the next apply does that.
+    Unfinished,
     /// Made, and somebody's.
     Ready,
 }
@@ -57,17 +59,21 @@ impl Phase {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Creating => "creating",
+            Self::Unfinished => "unfinished",
             Self::Ready => "ready",
         }
     }
 
     /// What the tags say; an object without the tag, or with a word that is not ours, is somebody's.
     pub fn of(tags: &Tags) -> Self {
-        if tags.get(tag::PHASE).map(String::as_str) == Some(Self::Creating.as_str()) {
-            Self::Creating
-        } else {
-            Self::Ready
-        }
+        let word = tags.get(tag::PHASE).map(String::as_str);
+        let unready = [Self::Creating, Self::Unfinished];
+        unready.into_iter().find(|phase| word == Some(phase.as_str())).unwrap_or(Self::Ready)
+    }
+
+    /// The tag.
+    pub fn tag(self) -> Tags {
+        Tags::from([(tag::PHASE.to_owned(), self.as_str().to_owned())])
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     Address, AddressId, AddressRequest, Cloud, CloudName, Console, Fleet, FleetKey, FleetRequest,
-    Ingress, Instance, InstanceId, LaunchRequest, Limits, ObjectId, Result, TagFilter, Tags,
+    Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, TagFilter, Tags,
 };
 use async_trait::async_trait;
 use std::{
@@ -83,10 +83,6 @@ impl<C: Cloud> Cloud for Traced<C> {
         self.cloud.name()
     }
 
-    fn limits(&self) -> Limits {
-        self.cloud.limits()
-    }
-
     async fn list_zones(&self, region: &str, instance_types: &[String]) -> Result<Vec<String>> {
         let call = self.cloud.list_zones(region, instance_types);
         self.trace("list_zones", &region, call).await
@@ -94,6 +90,10 @@ impl<C: Cloud> Cloud for Traced<C> {
 
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet> {
         self.trace("create_fleet", &request.key, self.cloud.create_fleet(request)).await
+    }
+
+    async fn repair_fleet(&self, key: &FleetKey) -> Result<Fleet> {
+        self.trace("repair_fleet", key, self.cloud.repair_fleet(key)).await
     }
 
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>> {

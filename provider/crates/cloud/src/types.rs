@@ -66,6 +66,22 @@ pub struct Limits {
     pub tag_value_chars: usize,
 }
 
+impl Limits {
+    /// The clouds' limits, from their own documentation of 2026: EC2 takes 16 KB of user data before
+    /// base64, a value of Compute Engine's metadata has at most 256 KB, Azure's custom data 64 KB
+    /// before base64. The local cloud is as generous as the most generous.
+    pub const fn of(cloud: CloudName) -> Self {
+        let (user_data_bytes, tag_value_chars) = match cloud {
+            CloudName::Local => (256 << 10, 256),
+            CloudName::Aws => (16 << 10, 256),
+            // Base64 makes four bytes of three.
+            CloudName::Gcp => ((256 << 10) / 4 * 3, 256),
+            CloudName::Azure => ((64 << 10) - 1, 256),
+        };
+        Self { user_data_bytes, tag_value_chars }
+    }
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -180,6 +196,13 @@ pub struct Address {
     pub public_ip: Option<IpAddr>,
     /// Its tags.
     pub tags: Tags,
+}
+
+impl Address {
+    /// Where clients reach it: from outside where that is possible.
+    pub fn reachable(&self) -> IpAddr {
+        self.public_ip.unwrap_or(self.ip)
+    }
 }
 
 /// One way to get a machine that fits.

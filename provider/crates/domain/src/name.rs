@@ -55,6 +55,18 @@ pub fn check_model_name(name: &str) -> Result<(), InvalidName> {
     Ok(())
 }
 
+/// Checks where an engine loads its model from: a name on the hub, or the path of a directory on the
+/// machine.
+///
+/// # Errors
+/// Says what about it is wrong.
+pub fn check_model_source(source: &str) -> Result<(), InvalidName> {
+    match source.strip_prefix('/') {
+        Some(path) => check_model_name(path),
+        None => check_model_name(source),
+    }
+}
+
 /// Checks the name of a region or a zone, as far as all clouds agree.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use crate::conformance;
 use crate::convert::{from_value, to_value};
 use crate::ctx::Ctx;
-use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::diagnostics::{Diagnostic, Diagnostics, Severity};
 use crate::path::AttributePath;
 use crate::plan::{self, PlanRequest, PlanResponse};
 use crate::private::Private;
@@ -107,6 +107,21 @@ impl<R: Resource> DynResource for Erased<R> {
     }
 
     fn plan(&self, request: PlanRequest) -> PlanResponse {
+        // What was unknown when Terraform had the configuration validated may be known by now, at
+        // the latest in the plan that it asks for again before it applies. Warnings were given then.
+        let mut errors = Diagnostics::default();
+        if !request.config.is_null() {
+            let found = self.validate(&request.config, true).into_iter();
+            errors.extend(found.filter(|found| found.severity == Severity::Error));
+        }
+        if errors.has_error() {
+            return PlanResponse {
+                planned: request.proposed,
+                requires_replace: Vec::new(),
+                planned_private: request.prior_private,
+                diagnostics: errors,
+            };
+        }
         plan::plan(&self.resource, &self.schema, request)
     }
 

@@ -6,8 +6,8 @@ use crate::resources::service::{FoundService, find_by_id, router_endpoint};
 use crate::session::Session;
 use cloud::{Address, tag};
 use domain::id::{GroupId, ImportPath, ServiceId};
-use domain::spec::ServiceFacts;
-use plugin::{Attr, AttributePath, Ctx, State};
+use domain::spec::{ServiceFacts, WorkerRole};
+use plugin::{Attr, AttributePath, Ctx, Diagnostic, State};
 use schemas::Endpoint;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,9 +26,13 @@ pub(super) async fn establish(
     let service = find_by_id(&view, &id);
     let (facts, address) = service.facts(&id)?;
     check_groups(&planned, &id, &service)?;
+    if let Some(warning) = missing_counterpart(&id, &service) {
+        state.warn(warning);
+    }
     let cloud = session.cloud(id.fleet.cloud).await?;
     let url = reachable(&facts, &address);
-    readiness::endpoint(ctx, &*cloud, &url, &facts.model, &probe(&planned)?).await?;
+    readiness::endpoint(ctx, &*cloud, &session.http()?, &url, &facts.model, &probe(&planned)?)
+        .await?;
     planned.id = Attr::Known(id.to_string());
     fill(&mut planned, &facts, &address);
     planned.drift = Attr::Known(BTreeMap::new());
@@ -48,7 +52,10 @@ pub(super) async fn read(session: &Session, state: &mut State<Endpoint>) -> Resu
     }
     let (facts, address) = service.facts(&id)?;
     fill(&mut endpoint, &facts, &address);
-    endpoint.drift = Attr::Known(BTreeMap::new());
+    // Whoever repairs the router waits for a chat completion too.
+    let findings = service.router_findings().into_keys();
+    let again = "not as it was made; a chat completion is waited for when it is back";
+    endpoint.drift = Attr::Known(findings.map(|object| (object, again.to_owned())).collect());
     state.save(&endpoint);
     Ok(())
 }
@@ -72,7 +79,7 @@ pub(super) async fn import(
     };
     let id = id.ok_or_else(|| Failure::Missing {
         what: format!("service {path}"),
-        attribute: AttributePath::root("id"),
+        attribute: Some(AttributePath::root("id")),
         hint: "Import an endpoint by its service: `cloud/region/fleet/service`.".to_owned(),
     })?;
     let text = Attr::Known(id.to_string());
@@ -86,7 +93,7 @@ fn fill(endpoint: &mut Endpoint, facts: &ServiceFacts, address: &Address) {
 }
 
 fn reachable(facts: &ServiceFacts, address: &Address) -> String {
-    router_endpoint(address.public_ip.unwrap_or(address.ip), i64::from(facts.port))
+    router_endpoint(address.reachable(), i64::from(facts.port))
 }
 
 /// A group of another service would never answer here.
@@ -96,7 +103,7 @@ fn check_groups(endpoint: &Endpoint, id: &ServiceId, service: &FoundService) -> 
         let wrong = |detail: String| Failure::Invalid {
             summary: "Wrong replica group".to_owned(),
             detail,
-            attribute: AttributePath::root("group_ids"),
+            attribute: Some(AttributePath::root("group_ids")),
         };
         let parsed: GroupId = group.0.parse().map_err(|error| wrong(format!("{error}.")))?;
         if parsed.service != *id {
@@ -113,6 +120,30 @@ fn check_groups(endpoint: &Endpoint, id: &ServiceId, service: &FoundService) -> 
     Ok(())
 }
 
+/// Half a pair answers nothing: prefill hands its work to decode, and decode waits for it.
+fn missing_counterpart(id: &ServiceId, service: &FoundService) -> Option<Diagnostic> {
+    let has = |role: WorkerRole| {
+        let roles = service.workers.iter().filter_map(|worker| worker.tags.get(tag::ROLE));
+        roles.into_iter().any(|found| found == role.as_str())
+    };
+    let (there, missing) = match (has(WorkerRole::Prefill), has(WorkerRole::Decode)) {
+        (true, false) => ("prefill", "decode"),
+        (false, true) => ("decode", "prefill"),
+        (false, false) if !has(WorkerRole::Worker) => ("no", "prefill and decode"),
+        _ => return None,
+    };
+    (!has(WorkerRole::Worker)).then(|| {
+        Diagnostic::warning(
+            "Endpoint without a counterpart",
+            format!(
+                "Service {id} has {there} workers and none of {missing}: it cannot answer a chat \
+                 completion until there are both, or workers of `role = \"worker\"`."
+            ),
+        )
+        .at(AttributePath::root("group_ids"))
+    })
+}
+
 fn probe(endpoint: &Endpoint) -> Result<EndpointProbe> {
     let probe = endpoint.probe.known().cloned().unwrap_or_default();
     let interval = match probe.interval.known() {
@@ -127,5 +158,8 @@ fn probe(endpoint: &Endpoint) -> Result<EndpointProbe> {
 
 fn service_id(endpoint: &Endpoint) -> Result<ServiceId> {
     let text = endpoint.service_id.known().cloned().unwrap_or_default();
-    text.parse().map_err(|error| Failure::Bug(format!("service id `{text}`: {error}")))
+    text.parse().map_err(|error| Failure::Unreadable {
+        what: "an endpoint".to_owned(),
+        detail: format!("Its `service_id`: {error}"),
+    })
 }

@@ -29,5 +29,6 @@ pub(super) fn plan(change: &mut Change<Endpoint>) -> Diagnostics {
 /// Whether a change asks for another proof that the service answers.
 pub(super) fn waits_again(prior: &Endpoint, planned: &Endpoint) -> bool {
     let drifted = prior.drift.known().is_some_and(|drift| !drift.is_empty());
-    drifted || prior.group_ids != planned.group_ids
+    // An import knows no groups: what it found is served already.
+    drifted || (!prior.group_ids.is_null() && prior.group_ids != planned.group_ids)
 }

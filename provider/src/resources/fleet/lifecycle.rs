@@ -14,26 +14,31 @@ pub(super) async fn create(
     state: &mut State<Fleet>,
 ) -> Result<()> {
     let id = id_of(&planned)?;
+    let _claim = session.claim("fleet", id.to_string())?;
     let cloud = session.cloud(id.cloud).await?;
     session.forget(&id);
     let existing =
         cloud.get_fleet(&key(&id)).await.doing(id.cloud, || format!("look for fleet {id}"))?;
     let zone = match &existing {
-        Some(fleet) if Phase::of(&fleet.tags) == Phase::Ready => {
+        Some(fleet) if Phase::of(&fleet.tags) != Phase::Creating => {
             return Err(Failure::AlreadyExists {
                 what: format!("fleet {id}"),
                 address: "disagg_fleet.NAME",
                 import: id.to_string(),
             });
         }
-        // A creation that died: whatever it had chosen stays chosen.
-        Some(fleet) => fleet.zone.clone(),
-        None => match planned.zone.known() {
+        // A creation that died: whatever it had chosen stays chosen, unless that is not wanted now.
+        Some(fleet) if is_as_planned(fleet, &planned) => fleet.zone.clone(),
+        _ => match planned.zone.known() {
             Some(zone) => zone.clone(),
             None => choose_zone(&*cloud, &id, &planned).await?,
         },
     };
-    let request = request(&id, zone, &planned, Phase::Creating);
+    if existing.is_some_and(|fleet| !is_as_planned(&fleet, &planned)) {
+        let doing = || format!("remove what a creation of fleet {id} that died has left");
+        cloud.delete_fleet(&key(&id)).await.doing(id.cloud, doing)?;
+    }
+    let request = request(&id, zone, &planned);
     let fleet =
         cloud.create_fleet(&request).await.doing(id.cloud, || format!("create fleet {id}"))?;
     planned.id = Attr::Known(id.to_string());
@@ -70,19 +75,16 @@ pub(super) async fn update(
     session.forget(&id);
     if prior.drift.known().is_some_and(|findings| !findings.is_empty()) {
         let cloud = session.cloud(id.cloud).await?;
-        let zone = prior.zone.known().cloned().unwrap_or_default();
-        let request = request(&id, zone, prior, Phase::Ready);
         let repaired =
-            cloud.create_fleet(&request).await.doing(id.cloud, || format!("repair fleet {id}"))?;
+            cloud.repair_fleet(&key(&id)).await.doing(id.cloud, || format!("repair fleet {id}"))?;
         if !repaired.findings.is_empty() {
-            return Err(Failure::StillUsed {
-                what: format!("what was changed by hand in fleet {id}"),
-                by: repaired
-                    .findings
-                    .iter()
-                    .map(|(object, found)| format!("{object}: {found}"))
-                    .collect(),
-                hint: "The provider cannot repair this in place. Put it back by hand.".to_owned(),
+            let findings = repaired.findings.iter();
+            return Err(Failure::Unrepairable {
+                what: format!("fleet {id}"),
+                findings: findings.map(|(object, found)| format!("{object}: {found}")).collect(),
+                way_out: "Put it back by hand, or replace the fleet with everything in it: \
+                          `terraform apply -replace=disagg_fleet.NAME`."
+                    .to_owned(),
             });
         }
     }
@@ -127,7 +129,7 @@ pub(super) async fn import(session: &Session, path: &str, state: &mut State<Flee
     if view.fleet.is_none() {
         return Err(Failure::Missing {
             what: format!("fleet {id}"),
-            attribute: AttributePath::root("id"),
+            attribute: Some(AttributePath::root("id")),
             hint: format!(
                 "The cloud `{}` has no fleet `{}` in region `{}`.",
                 id.cloud, id.name, id.region
@@ -148,21 +150,35 @@ pub(super) async fn import(session: &Session, path: &str, state: &mut State<Flee
 fn id_of(fleet: &Fleet) -> Result<FleetId> {
     let part = |attribute: &Attr<String>| attribute.known().cloned().unwrap_or_default();
     let text = format!("{}/{}/{}", part(&fleet.cloud), part(&fleet.region), part(&fleet.name));
-    text.parse().map_err(|error| Failure::Bug(format!("fleet id `{text}`: {error}")))
+    text.parse().map_err(|error| Failure::Unreadable {
+        what: "a fleet".to_owned(),
+        detail: format!("Its `cloud`, `region` and `name`: {error}"),
+    })
 }
 
-fn request(id: &FleetId, zone: String, fleet: &Fleet, phase: Phase) -> FleetRequest {
-    let zone_only = fleet.placement.known().is_some_and(|word| word == "zone");
+fn is_as_planned(found: &cloud::Fleet, planned: &Fleet) -> bool {
+    planned.zone.known().is_none_or(|zone| *zone == found.zone)
+        && placement(planned) == found.placement
+}
+
+fn placement(fleet: &Fleet) -> PlacementStrategy {
+    match fleet.placement.as_str() {
+        Some("zone") => PlacementStrategy::Zone,
+        _ => PlacementStrategy::Cluster,
+    }
+}
+
+fn request(id: &FleetId, zone: String, fleet: &Fleet) -> FleetRequest {
     FleetRequest {
         key: key(id),
         zone,
-        placement: if zone_only { PlacementStrategy::Zone } else { PlacementStrategy::Cluster },
+        placement: placement(fleet),
         // The name is the claim: whoever creates it again after a crash must mean the same fleet.
         token: format!("fleet-{}-{}", id.region, id.name),
         tags: Tags::from([
             (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
             (tag::FLEET.to_owned(), id.name.clone()),
-            (tag::PHASE.to_owned(), phase.as_str().to_owned()),
+            (tag::PHASE.to_owned(), Phase::Creating.as_str().to_owned()),
         ]),
     }
 }
@@ -189,7 +205,7 @@ async fn choose_zone(cloud: &dyn Cloud, id: &FleetId, fleet: &Fleet) -> Result<S
         let invalid = |detail: String| Failure::Invalid {
             summary: format!("No machine with {}", gpu.0),
             detail,
-            attribute: attribute.clone(),
+            attribute: Some(attribute.clone()),
         };
         let request: GpuRequest = gpu.0.parse().map_err(|error| invalid(format!("{error}.")))?;
         let wanted = catalogue::Resources { gpu: Some(request), ..Default::default() };
@@ -214,9 +230,8 @@ async fn choose_zone(cloud: &dyn Cloud, id: &FleetId, fleet: &Fleet) -> Result<S
 }
 
 async fn mark_ready(cloud: &dyn Cloud, id: &FleetId) -> Result<()> {
-    let ready = Tags::from([(tag::PHASE.to_owned(), Phase::Ready.as_str().to_owned())]);
     cloud
-        .tag(&key(id), &[ObjectId::Fleet], &ready)
+        .tag(&key(id), &[ObjectId::Fleet], &Phase::Ready.tag())
         .await
         .doing(id.cloud, || format!("mark fleet {id} as ready"))
 }

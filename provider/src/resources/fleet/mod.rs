@@ -87,6 +87,9 @@ impl Resource for FleetResource {
 /// Regions of the local cloud: there is one.
 const LOCAL_REGION: &str = "local";
 
+/// Its one zone.
+const LOCAL_ZONE: &str = "local-a";
+
 fn is_local(cloud: &str) -> bool {
     cloud == CloudName::Local.as_str()
 }

@@ -1,7 +1,8 @@
 //! What a change of a fleet means. Pure.
 
-use super::{LOCAL_REGION, is_local};
+use super::{LOCAL_REGION, LOCAL_ZONE, is_local};
 use crate::clouds;
+use cloud::CloudName;
 use plugin::{Attr, AttributePath, Change, Diagnostic, Diagnostics};
 use schemas::Fleet;
 use std::collections::BTreeMap;
@@ -10,6 +11,10 @@ use std::collections::BTreeMap;
 pub(super) fn validate(config: &Fleet) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
     let Some(cloud) = config.cloud.known() else { return diagnostics };
+    if cloud.parse::<CloudName>().is_err() {
+        // The attribute's own format says so; what else would follow from it is noise.
+        return diagnostics;
+    }
     if let Some(error) = clouds::not_built_in(cloud) {
         diagnostics.push(
             Diagnostic::error("Cloud is not available", error).at(AttributePath::root("cloud")),
@@ -34,6 +39,15 @@ pub(super) fn validate(config: &Fleet) -> Diagnostics {
         ),
         _ => {}
     }
+    if is_local(cloud) && config.zone.known().is_some_and(|zone| zone != LOCAL_ZONE) {
+        diagnostics.push(
+            Diagnostic::error(
+                "Invalid zone",
+                format!("The local cloud has one zone, `{LOCAL_ZONE}`. Leave `zone` out."),
+            )
+            .at(AttributePath::root("zone")),
+        );
+    }
     let no_gpus = match &config.gpus {
         Attr::Null => true,
         Attr::Known(gpus) => gpus.is_empty(),
@@ -57,7 +71,7 @@ pub(super) fn plan(change: &mut Change<Fleet>) -> Diagnostics {
     planned.drift = Attr::Known(BTreeMap::new());
     match prior {
         None => {
-            if planned.region.is_null() || planned.region.is_unknown() {
+            if change.config.as_ref().is_some_and(|config| config.region.is_null()) {
                 let local = planned.cloud.known().is_some_and(|cloud| is_local(cloud));
                 planned.region =
                     if local { Attr::Known(LOCAL_REGION.to_owned()) } else { Attr::unknown() };

@@ -1,8 +1,15 @@
 //! `disagg_replica_group`: N identical workers.
 
-mod lifecycle;
+mod create;
+mod delete;
+mod members;
 mod model;
 mod plan;
+mod progress;
+mod read;
+mod update;
+mod validate;
+mod warnings;
 mod workers;
 
 use crate::diagnose;
@@ -41,7 +48,7 @@ impl Resource for ReplicaGroupResource {
     }
 
     fn validate(&self, config: &ReplicaGroup) -> Diagnostics {
-        plan::validate(config)
+        validate::validate(config)
     }
 
     fn plan(&self, change: &mut Change<ReplicaGroup>) -> Diagnostics {
@@ -54,11 +61,11 @@ impl Resource for ReplicaGroupResource {
         planned: ReplicaGroup,
         state: &mut State<ReplicaGroup>,
     ) -> Result<(), Diagnostics> {
-        lifecycle::create(&self.session, ctx, planned, state).await.map_err(diagnose::failure)
+        create::create(&self.session, ctx, planned, state).await.map_err(diagnose::failure)
     }
 
     async fn read(&self, _ctx: &Ctx, state: &mut State<ReplicaGroup>) -> Result<(), Diagnostics> {
-        lifecycle::read(&self.session, state).await.map_err(diagnose::failure)
+        read::read(&self.session, state).await.map_err(diagnose::failure)
     }
 
     async fn update(
@@ -68,12 +75,12 @@ impl Resource for ReplicaGroupResource {
         planned: ReplicaGroup,
         state: &mut State<ReplicaGroup>,
     ) -> Result<(), Diagnostics> {
-        let result = lifecycle::update(&self.session, ctx, &prior, planned, state).await;
+        let result = update::update(&self.session, ctx, &prior, planned, state).await;
         result.map_err(diagnose::failure)
     }
 
     async fn delete(&self, ctx: &Ctx, state: &mut State<ReplicaGroup>) -> Result<(), Diagnostics> {
-        lifecycle::delete(&self.session, ctx, state).await.map_err(diagnose::failure)
+        delete::delete(&self.session, ctx, state).await.map_err(diagnose::failure)
     }
 
     async fn import(
@@ -82,6 +89,6 @@ impl Resource for ReplicaGroupResource {
         id: &str,
         state: &mut State<ReplicaGroup>,
     ) -> Result<(), Diagnostics> {
-        lifecycle::import(&self.session, id, state).await.map_err(diagnose::failure)
+        read::import(&self.session, id, state).await.map_err(diagnose::failure)
     }
 }

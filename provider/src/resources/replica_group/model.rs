@@ -5,7 +5,7 @@ use crate::resources::attributes::{from_pairs, from_texts, number, pairs, texts,
 use cloud::{CloudName, Instance, Offer, tag};
 use domain::catalogue::{self, NoOffer, Resources as Wanted};
 use domain::id::GroupId;
-use domain::planner::Count;
+use domain::planner::{Count, UpdateStrategy};
 use domain::spec::{EngineSpec, GroupSpec, WorkerRole};
 use plugin::Attr;
 use schemas::{Engine, Member, ReplicaGroup, Resources, Scaling};
@@ -42,29 +42,32 @@ pub(super) fn offers(cloud: CloudName, wanted: &Wanted) -> Result<Vec<Offer>, No
 
 /// What is baked into each machine of a group that has an id.
 pub(super) fn spec(group: &ReplicaGroup, id: &GroupId) -> Result<GroupSpec> {
-    let bug =
-        |name: &str| Failure::Bug(format!("replica group {id}: `{name}` is not known at apply"));
-    let engine = group.engine.known().ok_or_else(|| bug("engine"))?;
+    let missing = |name: &str| Failure::Unreadable {
+        what: format!("replica group {id}"),
+        detail: format!("`{name}` is missing or none that a configuration could give"),
+    };
+    let engine = group.engine.known().ok_or_else(|| missing("engine"))?;
     let mut secret_env = BTreeMap::new();
     for (name, reference) in group.secret_env.known().into_iter().flatten() {
         let reference = reference.known().and_then(|text| text.parse().ok());
-        secret_env.insert(name.clone(), reference.ok_or_else(|| bug("secret_env"))?);
+        secret_env.insert(name.clone(), reference.ok_or_else(|| missing("secret_env"))?);
     }
     let role = group.role.known().and_then(|role| role.parse::<WorkerRole>().ok());
     Ok(GroupSpec {
         service_id: id.service.clone(),
         group: id.name.clone(),
-        role: role.ok_or_else(|| bug("role"))?,
+        role: role.ok_or_else(|| missing("role"))?,
         engine: EngineSpec {
-            kind: engine.kind.known().cloned().ok_or_else(|| bug("engine.type"))?,
-            tensor_parallel: number(&engine.tensor_parallel, None).ok_or_else(|| bug("engine"))?,
+            kind: engine.kind.known().cloned().ok_or_else(|| missing("engine.type"))?,
+            tensor_parallel: number(&engine.tensor_parallel, None)
+                .ok_or_else(|| missing("engine"))?,
             args: texts(&engine.args),
             model: engine.model.known().cloned(),
             image: engine.image.known().cloned(),
             runtime: engine.runtime.known().and_then(|runtime| runtime.parse().ok()),
             commands: texts(&engine.commands),
         },
-        resources: resources(group).ok_or_else(|| bug("resources"))?,
+        resources: resources(group).ok_or_else(|| missing("resources"))?,
         env: pairs(&group.env),
         secret_env,
         identity: group.identity.known().cloned(),
@@ -120,7 +123,10 @@ pub(super) fn from_spec(spec: &GroupSpec) -> ReplicaGroup {
 /// The id that a group's state carries.
 pub(super) fn id(group: &ReplicaGroup) -> Result<GroupId> {
     let text = group.id.known().cloned().unwrap_or_default();
-    text.parse().map_err(|error| Failure::Bug(format!("replica group id `{text}`: {error}")))
+    text.parse().map_err(|error| Failure::Unreadable {
+        what: "a replica group".to_owned(),
+        detail: format!("Its id: {error}"),
+    })
 }
 
 /// The id that a group's configuration makes.
@@ -128,7 +134,10 @@ pub(super) fn configured_id(group: &ReplicaGroup) -> Result<GroupId> {
     let service = group.service_id.known().cloned().unwrap_or_default();
     let name = group.name.known().cloned().unwrap_or_default();
     let text = format!("{service}/{name}");
-    text.parse().map_err(|error| Failure::Bug(format!("replica group id `{text}`: {error}")))
+    text.parse().map_err(|error| Failure::Unreadable {
+        what: "a replica group".to_owned(),
+        detail: format!("Its id: {error}"),
+    })
 }
 
 /// How many machines are wanted.
@@ -141,6 +150,33 @@ pub(super) fn count(group: &ReplicaGroup) -> Count {
         },
         None => Count::Fixed(group.replicas.known().map(to_u32).unwrap_or_default()),
     }
+}
+
+/// Whether the count, or its bounds, are known.
+pub(super) fn has_count(group: &ReplicaGroup) -> bool {
+    match &group.scaling {
+        Attr::Null => group.replicas.known().is_some(),
+        Attr::Known(scaling) => scaling.min.known().is_some() && scaling.max.known().is_some(),
+        Attr::Unknown(_) => false,
+    }
+}
+
+/// How a change is rolled out.
+pub(super) fn update_strategy(group: &ReplicaGroup) -> UpdateStrategy {
+    let defaults = UpdateStrategy::default();
+    let Some(given) = group.update_strategy.known() else { return defaults };
+    let value = |attribute: &Attr<i64>, default: u32| {
+        attribute.known().and_then(|value| u32::try_from(*value).ok()).unwrap_or(default)
+    };
+    UpdateStrategy {
+        max_unavailable: value(&given.max_unavailable, defaults.max_unavailable),
+        max_surge: value(&given.max_surge, defaults.max_surge),
+    }
+}
+
+/// Whether machines whose boot failed stay for a look.
+pub(super) fn keeps_failed(group: &ReplicaGroup) -> bool {
+    group.on_boot_failure.known().is_some_and(|word| word == "keep")
 }
 
 /// Tags of the machines that hold the count: an autoscaler and Terraform act on one truth.
@@ -199,8 +235,19 @@ pub(super) fn fill_members(
     let instance_type = group.instance_type.known().cloned().unwrap_or_default();
     let offer = catalogue::find(cloud, &instance_type);
     group.interconnect = Attr::Known(offer.as_ref().map(interconnect).unwrap_or_default());
-    group.hourly_cost = Attr::Known(offer.map_or(0.0, |offer| hourly_cost(&offer, count)));
+    group.hourly_cost = Attr::Known(offer.as_ref().map_or(0.0, |offer| hourly_cost(offer, count)));
     group.instance_type = Attr::Known(instance_type);
+}
+
+/// What the group costs at its smallest and at its greatest count, whichever of the offers it gets.
+pub(super) fn fill_cost_bounds(group: &mut ReplicaGroup, offers: &[Offer]) {
+    let (least, most) = match count(group) {
+        Count::Fixed(count) => (count, count),
+        Count::Within { min, max } => (min, max),
+    };
+    let at = |count: u32| offers.iter().map(move |offer| hourly_cost(offer, i64::from(count)));
+    group.minimum_hourly_cost = Attr::Known(at(least).reduce(f64::min).unwrap_or_default());
+    group.maximum_hourly_cost = Attr::Known(at(most).reduce(f64::max).unwrap_or_default());
 }
 
 /// The slots that the state knows, by the id of the machine in them.

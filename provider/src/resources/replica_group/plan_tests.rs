@@ -44,6 +44,8 @@ fn deployed() -> Harness {
         instance_type: word("cpu-2-4"),
         interconnect: word("tcp"),
         hourly_cost: Attr::Known(0.0),
+        minimum_hourly_cost: Attr::Known(0.0),
+        maximum_hourly_cost: Attr::Known(0.0),
         script_version: Attr::Known(1),
         drift: Attr::Known(BTreeMap::new()),
         ..ReplicaGroup::default()
@@ -52,7 +54,8 @@ fn deployed() -> Harness {
     Harness::holding(resource, to_value(&group).expect("a value"), Default::default())
 }
 
-/// For each attribute that is baked into the machines a configuration that differs in it alone.
+/// For each attribute that is baked into the machines a configuration that differs in it, and in
+/// what it cannot be without.
 fn baked() -> Vec<(&'static str, Value)> {
     let engine = |more: Value| {
         let mut engine = json!({ "type": "mocker" });
@@ -70,13 +73,17 @@ fn baked() -> Vec<(&'static str, Value)> {
         ("resources.cpu", json!({ "resources": { "cpu": 8 } })),
         ("resources.memory_gb", json!({ "resources": { "memory_gb": 8 } })),
         ("resources.disk_gb", json!({ "resources": { "disk_gb": 80 } })),
-        ("engine.type", json!({ "engine": { "type": "custom" } })),
-        ("engine.tensor_parallel", engine(json!({ "tensor_parallel": 1 }))),
+        ("engine.type", json!({ "engine": { "type": "custom", "commands": ["true"] } })),
+        ("engine.tensor_parallel", {
+            let mut change = engine(json!({ "tensor_parallel": 1 }));
+            change["resources"] = json!({ "gpu": "H200" });
+            change
+        }),
         ("engine.args", engine(json!({ "args": ["--x"] }))),
         ("engine.model", engine(json!({ "model": "a/b" }))),
         ("engine.image", engine(json!({ "image": "a:b" }))),
         ("engine.runtime", engine(json!({ "runtime": "venv" }))),
-        ("engine.commands", engine(json!({ "commands": ["true"] }))),
+        ("engine.commands", json!({ "engine": { "type": "custom", "commands": ["true"] } })),
         ("env", json!({ "env": { "A": "b" } })),
         ("secret_env", json!({ "secret_env": { "A": "env://A" } })),
         ("identity", json!({ "identity": "me" })),
@@ -112,20 +119,36 @@ fn an_unchanged_group_plans_nothing() {
 }
 
 #[test]
-fn what_is_baked_in_replaces_the_group_and_says_so() {
+fn what_is_baked_in_rolls_the_group_or_replaces_it_and_says_so() {
     for (path, change) in baked() {
         let plan = deployed().plan(&config(&change));
         assert!(!plan.diagnostics.has_error(), "{path}: {:?}", plan.diagnostics);
-        let warning = plan.diagnostics.iter().next().expect("a warning");
-        let said = if path == "service_id" {
-            "Workers go with their router"
-        } else {
-            "Replica group is replaced"
-        };
-        assert_eq!(warning.summary, said, "{path}");
+        let warnings: Vec<_> =
+            plan.diagnostics.iter().map(|found| found.summary.as_str()).collect();
         let paths: Vec<_> = plan.requires_replace.iter().map(ToString::to_string).collect();
-        assert!(paths.contains(&path.to_owned()), "{path}: {paths:?}");
+        let said = match path {
+            "service_id" => "Workers go with their router",
+            "name" => "Replica group is replaced",
+            // The group has one machine.
+            _ => "Roll takes the whole group",
+        };
+        assert!(warnings.contains(&said), "{path}: {warnings:?}");
+        let is_replaced = ["service_id", "name"].contains(&path);
+        assert_eq!(paths.contains(&path.to_owned()), is_replaced, "{path}: {paths:?}");
+        assert_eq!(paths.is_empty(), !is_replaced, "{path}: {paths:?}");
+        if !is_replaced {
+            assert!(plan.planned.member("members").has_unknown(), "{path}");
+            assert_eq!(plan.planned.member("id"), deployed().state.member("id"), "{path}");
+        }
     }
+}
+
+#[test]
+fn a_surge_keeps_the_group_serving() {
+    let change = json!({ "env": { "A": "b" }, "update_strategy": { "max_surge": 1 } });
+    let plan = deployed().plan(&config(&change));
+    let warnings: Vec<_> = plan.diagnostics.iter().map(|found| found.summary.as_str()).collect();
+    assert_eq!(warnings, ["Replica group is rolled"]);
 }
 
 #[test]
@@ -157,6 +180,8 @@ fn the_clouds_catalogue_is_asked_as_soon_as_the_cloud_is_known() {
             "instance_type",
             "interconnect",
             "hourly_cost",
+            "minimum_hourly_cost",
+            "maximum_hourly_cost",
             "drift",
             "script_version",
         ] {

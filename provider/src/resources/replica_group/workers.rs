@@ -1,18 +1,18 @@
 //! The machines of a group: launched together, told apart by nothing, removed one by one.
 
-use super::model;
+use super::{members, model};
 use crate::error::{Doing, FailedMachine, Failure, Result};
 use crate::readiness::{self, RouterAccess, Worker};
 use crate::resources::service::{FoundService, mark_live, router_access};
 use crate::session::Session;
 use cloud::{
-    Address, Cloud, FleetKey, Instance, InstanceId, LaunchRequest, Offer, Phase, TagFilter, Tags,
-    launch_over_offers, tag,
+    Address, Cloud, ErrorKind, FleetKey, Instance, InstanceId, LaunchRequest, Limits, ObjectId,
+    Offer, Phase, TagFilter, Tags, launch_over_offers, tag,
 };
 use domain::id::GroupId;
 use domain::planner::Member;
 use domain::spec::{GroupSpec, ServiceFacts};
-use domain::user_data;
+use domain::user_data::{self, UserData};
 use plugin::{AttributePath, Ctx};
 use schemas::ReplicaGroup;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +39,7 @@ pub(super) async fn access(
     let (facts, address) = service.facts(&id.service)?;
     let instance = service.router.as_ref().ok_or_else(|| Failure::Missing {
         what: format!("router of service {}", id.service),
-        attribute: AttributePath::root("service_id"),
+        attribute: Some(AttributePath::root("service_id")),
         hint: "Its machine is gone, and workers without a router are paid for and do nothing. \
                Apply the service first, it is recovered at its address: \
                `terraform apply -target=disagg_service.NAME`."
@@ -51,14 +51,23 @@ pub(super) async fn access(
         model::offers(cloud.name(), &spec.resources).map_err(|error| Failure::Invalid {
             summary: "No machine fits".to_owned(),
             detail: format!("On cloud `{}`: {error}.", cloud.name()),
-            attribute: AttributePath::root("resources"),
+            attribute: Some(AttributePath::root("resources")),
         })?;
-    let router = router_access(cloud, &id.service.fleet, facts.port, &address, instance);
+    let router = router_access(session, cloud, &facts, &address, instance)?;
     let router_was_ready = service.was_ready();
     Ok(GroupAccess { router, id: id.clone(), spec, facts, address, router_was_ready, offers })
 }
 
 impl GroupAccess {
+    pub(super) fn id(&self) -> &GroupId {
+        &self.id
+    }
+
+    /// The machines that it may be made of.
+    pub(super) fn offers(&self) -> &[Offer] {
+        &self.offers
+    }
+
     /// The digest that each machine is to have.
     pub(super) fn digest(&self) -> String {
         self.spec.digest()
@@ -95,15 +104,22 @@ impl GroupAccess {
         tags.extend(count_tags);
         let used = self.used_tokens().await?;
         for attempt in 1..=MOST_LAUNCHES {
-            let token = format!("{}-{}-{count}-{attempt}", self.id.service.uid, self.id.name);
+            // Below the 64 characters that EC2 takes, also with an instance type after it. The
+            // digest stands for the group and for the user data.
+            let token = format!("{}-{}-{count}-{attempt}", self.id.service.uid, self.digest());
             if used.contains(&token) {
                 continue;
             }
             tags.insert(tag::LAUNCH.to_owned(), token.clone());
             let request = self.request(count, token, tags.clone())?;
-            let launched = launch_over_offers(cloud, &self.offers, &request)
-                .await
-                .map_err(|error| Failure::Launch { cloud: cloud.name(), doing: doing(), error })?;
+            let launched = match launch_over_offers(cloud, &self.offers, &request).await {
+                Ok(launched) => launched,
+                // The token belongs to a launch with other tags or of an older release.
+                Err(error) if error.kind() == ErrorKind::Conflict => continue,
+                Err(error) => {
+                    return Err(Failure::Launch { cloud: cloud.name(), doing: doing(), error });
+                }
+            };
             if launched.iter().all(|instance| instance.state.is_up()) {
                 return Ok(launched);
             }
@@ -142,9 +158,6 @@ impl GroupAccess {
         }
         let mut workers = Vec::new();
         for machine in machines {
-            let Some(ip) = machine.ip else {
-                return Err(Failure::Bug(format!("machine {} has no address", machine.id)));
-            };
             let offer =
                 self.offers.iter().find(|offer| offer.instance_type == machine.instance_type);
             let engines = offer.map_or(Ok(1), |offer| self.spec.engine_count(offer));
@@ -152,17 +165,44 @@ impl GroupAccess {
             let engines = engines.map_err(|error| Failure::Bug(error.to_string()))?;
             workers.push(Worker {
                 id: machine.id.clone(),
-                ip,
+                ip: machine.ip,
                 engines: engines as usize,
                 is_fresh,
             });
         }
         let what = format!("replica group {}", self.id);
-        let outcome = readiness::workers(ctx, &self.router, &what, &workers, before).await?;
-        if !outcome.registered.is_empty() && !self.router_was_ready {
+        let (failed, any_registered) =
+            readiness::workers(ctx, &self.router, &what, &workers, before).await?;
+        if any_registered && !self.router_was_ready {
             mark_live(&*self.router.cloud, &self.router.fleet, &self.address).await?;
         }
-        Ok(outcome.failed)
+        Ok(failed)
+    }
+
+    /// Sets these tags on these machines.
+    pub(super) async fn tag(
+        &self,
+        machines: impl IntoIterator<Item = &Instance>,
+        tags: &Tags,
+    ) -> Result<()> {
+        let machines = machines.into_iter();
+        let objects: Vec<_> =
+            machines.map(|instance| ObjectId::Instance(instance.id.clone())).collect();
+        if objects.is_empty() {
+            return Ok(());
+        }
+        let cloud = &self.router.cloud;
+        cloud
+            .tag(&self.router.fleet, &objects, tags)
+            .await
+            .doing(cloud.name(), || format!("tag the machines of replica group {}", self.id))
+    }
+
+    /// Gives back the group's own tags to machines that have lost them.
+    pub(super) async fn retag(&self, slots: &BTreeMap<u32, Instance>) -> Result<()> {
+        let own = members::own_tags(&self.id);
+        let changed = slots.values().filter(|instance| !members::has_tags(instance, &own));
+        self.tag(changed, &own).await
     }
 
     /// Removes these machines and waits until they are gone.
@@ -185,16 +225,8 @@ impl GroupAccess {
     }
 
     fn request(&self, count: u32, token: String, tags: Tags) -> Result<LaunchRequest> {
-        let invalid = |summary: &str, detail: String| Failure::Invalid {
-            summary: summary.to_owned(),
-            detail,
-            attribute: AttributePath::root("engine"),
-        };
         let offer = self.offers[0].clone();
-        let data = user_data::worker_user_data(&self.spec, &self.facts, &offer)
-            .map_err(|error| invalid("No user data for the workers", format!("{error}.")))?;
-        data.check_size(self.router.cloud.limits().user_data_bytes)
-            .map_err(|error| invalid("User data too large", format!("{error}.")))?;
+        let data = user_data(&self.spec, &self.facts, &offer)?;
         Ok(LaunchRequest {
             fleet: self.router.fleet.clone(),
             offer,
@@ -209,17 +241,30 @@ impl GroupAccess {
     }
 
     fn tags(&self) -> Tags {
-        let service = &self.id.service;
-        Tags::from([
+        let mut tags = members::own_tags(&self.id);
+        tags.extend(Phase::Creating.tag());
+        tags.extend([
             (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
-            (tag::FLEET.to_owned(), service.fleet.name.clone()),
-            (tag::SERVICE.to_owned(), format!("{}@{}", service.name, service.uid)),
-            (tag::GROUP.to_owned(), self.id.name.clone()),
+            (tag::FLEET.to_owned(), self.id.service.fleet.name.clone()),
             (tag::ROLE.to_owned(), self.spec.role.to_string()),
             (tag::DIGEST.to_owned(), self.digest()),
-            (tag::PHASE.to_owned(), Phase::Creating.as_str().to_owned()),
-        ])
+        ]);
+        tags
     }
+}
+
+/// What a worker of this offer boots with.
+pub(super) fn user_data(spec: &GroupSpec, facts: &ServiceFacts, offer: &Offer) -> Result<UserData> {
+    let invalid = |summary: &str, detail: String| Failure::Invalid {
+        summary: summary.to_owned(),
+        detail,
+        attribute: Some(AttributePath::root("engine")),
+    };
+    let data = user_data::worker_user_data(spec, facts, offer)
+        .map_err(|error| invalid("No user data for the workers", format!("{error}.")))?;
+    data.check_size(Limits::of(spec.service_id.fleet.cloud).user_data_bytes)
+        .map_err(|error| invalid("User data too large", format!("{error}.")))?;
+    Ok(data)
 }
 
 /// Removes these machines and waits until they are gone.

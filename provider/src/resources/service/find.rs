@@ -2,16 +2,22 @@
 
 use crate::error::{Failure, Result};
 use crate::session::FleetView;
-use cloud::{Address, Instance, Phase, tag};
+use cloud::{Address, Instance, InstanceState, Phase, Tags, tag};
 use domain::id::{FleetId, ServiceId};
 use domain::spec::ServiceFacts;
 use plugin::AttributePath;
+use std::collections::BTreeMap;
+
+/// The object of the finding that another machine will be launched.
+pub(super) const LOST_ROUTER: &str = "router";
 
 /// Everything of one service in one look at its fleet.
 #[derive(Clone, Debug)]
 pub(crate) struct FoundService {
     pub(crate) address: Option<Address>,
     pub(crate) router: Option<Instance>,
+    /// Routers on their way out: they may hold the address for a while.
+    pub(crate) leaving: Vec<Instance>,
     pub(crate) workers: Vec<Instance>,
 }
 
@@ -28,16 +34,53 @@ impl FoundService {
         self.address.is_none() && self.router.is_none() && self.workers.is_empty()
     }
 
-    /// How far its creation has come.
-    pub(crate) fn phase(&self) -> Phase {
-        self.address.as_ref().map_or(Phase::Ready, |address| Phase::of(&address.tags))
+    /// Whether all of it is what a creation that died has left: it is in no state.
+    pub(super) fn is_nobodys(&self) -> bool {
+        let address = self.address.iter().map(|address| &address.tags);
+        let instances = self.router.iter().chain(&self.workers).map(|instance| &instance.tags);
+        address.chain(instances).all(|tags| Phase::of(tags) == Phase::Creating)
+    }
+
+    /// What is not as it was made: object → finding.
+    pub(crate) fn router_findings(&self) -> BTreeMap<String, String> {
+        let (object, finding) = match (&self.router, &self.address) {
+            (_, None) => (
+                "address".to_owned(),
+                "gone; the workers cannot find a router at another one".to_owned(),
+            ),
+            (None, Some(address)) => (
+                LOST_ROUTER.to_owned(),
+                format!(
+                    "gone; a new one will be launched at {}; workers restart when their lease runs \
+                     out, register again and load the model again",
+                    address.ip
+                ),
+            ),
+            (Some(router), Some(_)) => {
+                let finding = match router.state {
+                    InstanceState::Pending | InstanceState::Running => {
+                        if Phase::of(&router.tags) == Phase::Ready {
+                            return BTreeMap::new();
+                        }
+                        "launched by an apply that did not end; it will be waited for"
+                    }
+                    InstanceState::Impaired => "impaired; it will be rebooted",
+                    InstanceState::Stopping | InstanceState::Stopped => {
+                        "stopped; it will be started"
+                    }
+                    InstanceState::Terminating => "on its way out",
+                };
+                (format!("router {}", router.id), finding.to_owned())
+            }
+        };
+        BTreeMap::from([(object, finding)])
     }
 
     /// What its address says about it, for its groups.
     pub(crate) fn facts(&self, id: &ServiceId) -> Result<(ServiceFacts, Address)> {
         let missing = |hint: String| Failure::Missing {
             what: format!("service {id}"),
-            attribute: AttributePath::root("service_id"),
+            attribute: Some(AttributePath::root("service_id")),
             hint,
         };
         let address = self.address.clone().ok_or_else(|| {
@@ -56,8 +99,23 @@ impl FoundService {
 
 /// The service with this id.
 pub(crate) fn find_by_id(view: &FleetView, id: &ServiceId) -> FoundService {
-    let wanted = format!("{}@{}", id.name, id.uid);
-    found(view, |service| service == wanted)
+    let wanted = id.tag_value();
+    let meant = |tags: &Tags| tags.get(tag::SERVICE) == Some(&wanted);
+    let address = view.addresses.iter().find(|address| meant(&address.tags)).cloned();
+    // Whatever has become of its tags, what is at the reserved address is the router.
+    let is_there = |instance: &Instance| {
+        address.as_ref().is_some_and(|address| instance.ip == Some(address.ip))
+    };
+    let instances = view.instances.iter();
+    let (routers, workers): (Vec<_>, Vec<_>) = instances
+        .filter(|instance| meant(&instance.tags) || is_there(instance))
+        .cloned()
+        .partition(|instance| is_there(instance) || !instance.tags.contains_key(tag::GROUP));
+    // A router that is being removed is no router; the newest one counts.
+    let (leaving, routers): (Vec<_>, Vec<_>) =
+        routers.into_iter().partition(|router| router.state == InstanceState::Terminating);
+    let router = routers.into_iter().max_by_key(|router| router.launched_at);
+    FoundService { address, router, leaving, workers }
 }
 
 /// Services of this name, whatever their uid: by their ids.
@@ -72,23 +130,4 @@ pub(super) fn find_by_name(view: &FleetView, fleet: &FleetId, name: &str) -> Vec
     ids.sort();
     ids.dedup();
     ids
-}
-
-fn found(view: &FleetView, is_meant: impl Fn(&str) -> bool) -> FoundService {
-    let meant = |tags: &cloud::Tags| tags.get(tag::SERVICE).is_some_and(|tag| is_meant(tag));
-    let (routers, workers): (Vec<_>, Vec<_>) = view
-        .instances
-        .iter()
-        .filter(|instance| meant(&instance.tags))
-        .cloned()
-        .partition(|instance| !instance.tags.contains_key(tag::GROUP));
-    FoundService {
-        address: view.addresses.iter().find(|address| meant(&address.tags)).cloned(),
-        // A router that is being removed is no router; the newest one counts.
-        router: routers
-            .into_iter()
-            .filter(|router| router.state != cloud::InstanceState::Terminating)
-            .max_by_key(|router| router.launched_at),
-        workers,
-    }
 }

@@ -1,19 +1,20 @@
-//! A service in its cloud: create, read, recover, remove, import.
+//! A service in its cloud: create, update, recover, delete.
 //!
 //! Every id is in the state before anything is waited for, so that whatever dies, the next apply
-//! finds it again.
+//! finds it again. What a failed creation made is removed; what could not be, and what is kept, is
+//! marked as somebody's, so that no other creation takes it for its own.
 
-use super::find::{FoundService, find_by_id, find_by_name};
+use super::find::{FoundService, find_by_id};
 use super::record::RouterRecord;
-use super::{model, router};
+use super::{claim, model, removal, router, tags};
 use crate::diagnose;
 use crate::error::{Doing, Failure, Result};
-use crate::readiness;
+use crate::readiness::{self, RouterAccess};
 use crate::session::{Session, key};
-use cloud::{Address, AddressRequest, Cloud, Ingress, InstanceState, Phase, Tags, tag};
-use domain::id::{FleetId, ImportPath, ServiceId, Uid};
+use cloud::{Address, AddressRequest, Cloud, Ingress, InstanceState, ObjectId, Phase, tag};
+use domain::id::ServiceId;
 use domain::spec::{RouterSpec, ServiceFacts};
-use plugin::{Attr, AttributePath, Ctx, State};
+use plugin::{Attr, Ctx, Interrupted, State};
 use schemas::Service;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,15 +27,16 @@ pub(super) async fn create(
 ) -> Result<()> {
     let fleet = model::fleet_id(&planned)?;
     let name = planned.name.known().cloned().unwrap_or_default();
+    let _claim = session.claim("service", format!("{fleet}/{name}"))?;
     session.forget(&fleet);
-    let id = claim(session, &fleet, &name).await?;
+    let id = claim::id_for(session, ctx, &fleet, &planned).await?;
     let spec = model::spec(&planned, &id)?;
     let cloud = session.cloud(fleet.cloud).await?;
     let address = cloud
         .reserve_address(&AddressRequest {
             fleet: key(&fleet),
             token: id.uid.to_string(),
-            tags: address_tags(&spec),
+            tags: tags::creating(tags::of_address(&spec)),
         })
         .await
         .doing(fleet.cloud, || format!("reserve the router's address of service {id}"))?;
@@ -43,57 +45,61 @@ pub(super) async fn create(
     fill_address(&mut planned, &address);
     fill_offer(&mut planned, None);
     state.save(&planned);
-    remember(state, false, &address, 0);
+    remember(state, None, &address, 0);
 
-    set_ingress(&*cloud, &fleet, &id, &planned).await?;
-    session.forget(&fleet);
-    let found = find_by_id(&*session.view(&fleet).await?, &id);
-    let instance = router::ensure(&*cloud, &spec, &address, &found).await?;
+    let launched = launch(session, ctx, &planned, &id, &spec, &address).await;
+    let instance = match launched {
+        Ok(instance) => instance,
+        Err(failure) => return Err(give_up(session, &id, &address, None, state, failure).await),
+    };
     fill_offer(&mut planned, Some(&instance));
     state.save(&planned);
-    session.forget(&fleet);
 
-    let healthy = waits_until_ready(&planned);
-    let access = router::access(Arc::clone(&cloud), &fleet, spec.port, &address, &instance);
-    if healthy && let Err(failure) = readiness::router(ctx, &access).await {
-        return Err(give_up(session, &planned, state, failure).await);
+    let waits = waits_until_ready(&planned);
+    let facts = ServiceFacts::of(&spec, address.ip);
+    let access = router::access(session, Arc::clone(&cloud), &facts, &address, &instance)?;
+    if waits {
+        match readiness::router(ctx, &access).await {
+            Ok(()) => {}
+            Err(failure @ Failure::Interrupted { why: Interrupted::Cancelled, .. }) => {
+                return leave_unfinished(session, &id, &address, &instance, state, failure).await;
+            }
+            Err(failure @ Failure::Boot { .. }) if !keeps_failed(&planned) => {
+                let instance = Some(&instance);
+                return Err(give_up(session, &id, &address, instance, state, failure).await);
+            }
+            Err(failure) => {
+                set_phase(session, &id, &address, Some(&instance), Phase::Unfinished, state).await;
+                return Err(failure);
+            }
+        }
     }
-    router::mark(&*cloud, &fleet, &id, &address, &instance, healthy).await?;
-    remember(state, healthy, &address, 0);
-    session.forget(&fleet);
-    Ok(())
+    remember(state, waits.then_some(true), &address, 0);
+    match router::mark(&*cloud, &id, &address, &instance, waits).await {
+        Ok(()) => {
+            session.forget(&fleet);
+            Ok(())
+        }
+        Err(failure) => leave_unfinished(session, &id, &address, &instance, state, failure).await,
+    }
 }
 
-pub(super) async fn read(session: &Session, state: &mut State<Service>) -> Result<()> {
-    let Some(mut service) = state.get().cloned() else { return Ok(()) };
-    let id = model::id(&service)?;
-    let view = session.view(&id.fleet).await?;
-    let found = find_by_id(&view, &id);
-    if found.is_gone() {
-        state.remove();
-        return Ok(());
-    }
-    let rule = view.ingress.iter().find(|rule| rule.service == service_tag(&id));
-    let cidrs = rule.map(|rule| rule.cidrs.clone()).unwrap_or_default();
-    if model::ingress(&service) != cidrs {
-        service.ingress_cidrs =
-            Attr::Known(cidrs.into_iter().map(|block| Attr::Known(schemas::Cidr(block))).collect());
-    }
-    service.drift = Attr::Known(drift(&found));
-    if let Some(address) = &found.address {
-        fill_address(&mut service, address);
-    }
-    if let Some(instance) = &found.router {
-        service.instance_type = Attr::Known(instance.instance_type.clone());
-    }
-    state.save(&service);
-    if let Some(address) = &found.address {
-        let workers = u32::try_from(found.workers.len()).unwrap_or(u32::MAX);
-        let was_live = RouterRecord::load(state.private()).is_some_and(|record| record.live);
-        let live = was_live || found.was_ready() || says_ready(session, &id, &found).await?;
-        remember(state, live, address, workers);
-    }
-    Ok(())
+/// Opens the port and makes the router be there.
+async fn launch(
+    session: &Session,
+    ctx: &Ctx,
+    planned: &Service,
+    id: &ServiceId,
+    spec: &RouterSpec,
+    address: &Address,
+) -> Result<cloud::Instance> {
+    let cloud = session.cloud(id.fleet.cloud).await?;
+    set_ingress(&*cloud, id, planned).await?;
+    session.forget(&id.fleet);
+    let found = find_by_id(&*session.view(&id.fleet).await?, id);
+    let instance = router::ensure(ctx, &*cloud, spec, address, &found).await?;
+    session.forget(&id.fleet);
+    Ok(instance)
 }
 
 pub(super) async fn update(
@@ -107,13 +113,14 @@ pub(super) async fn update(
     if model::ingress(prior) != model::ingress(&planned) {
         session.forget(&id.fleet);
         let cloud = session.cloud(id.fleet.cloud).await?;
-        set_ingress(&*cloud, &id.fleet, &id, &planned).await?;
+        set_ingress(&*cloud, &id, &planned).await?;
         let mut done = prior.clone();
         done.ingress_cidrs = planned.ingress_cidrs.clone();
         state.save(&done);
     }
     if prior.drift.known().is_some_and(|drift| !drift.is_empty()) {
-        recover(session, ctx, &id, &planned).await?;
+        let instance = recover(session, ctx, &id, &planned).await?;
+        fill_offer(&mut planned, Some(&instance));
     }
     planned.drift = Attr::Known(BTreeMap::new());
     state.save(&planned);
@@ -121,28 +128,80 @@ pub(super) async fn update(
 }
 
 /// Brings the router back at its address, under its name.
-async fn recover(session: &Session, ctx: &Ctx, id: &ServiceId, planned: &Service) -> Result<()> {
+async fn recover(
+    session: &Session,
+    ctx: &Ctx,
+    id: &ServiceId,
+    planned: &Service,
+) -> Result<cloud::Instance> {
     session.forget(&id.fleet);
     let cloud = session.cloud(id.fleet.cloud).await?;
     let found = find_by_id(&*session.view(&id.fleet).await?, id);
     let spec = model::spec(planned, id)?;
-    let (_, address) = found.facts(id)?;
+    let Some(address) = found.address.clone() else {
+        return Err(Failure::Unrepairable {
+            what: format!("service {id}"),
+            findings: vec!["its reserved address is gone".to_owned()],
+            way_out:
+                "Its workers were told that address at their boot and would never find a router \
+                      at another one. Replace the service, which replaces its replica groups too: \
+                      `terraform apply -replace=disagg_service.NAME`."
+                    .to_owned(),
+        });
+    };
+    restore_tags(&*cloud, id, &spec, &address, &found).await?;
     let woken = found.router.as_ref().filter(|router| router.state != InstanceState::Running);
     let past_boot = match woken {
         Some(router) => readiness::latest_boot(&*cloud, &key(&id.fleet), &router.id).await?,
         None => None,
     };
-    let instance = router::ensure(&*cloud, &spec, &address, &found).await?;
+    let instance = router::ensure(ctx, &*cloud, &spec, &address, &found).await?;
     session.forget(&id.fleet);
-    let healthy = waits_until_ready(planned);
-    if healthy {
-        let mut access =
-            router::access(Arc::clone(&cloud), &id.fleet, spec.port, &address, &instance);
-        access.past_boot = past_boot;
-        readiness::router(ctx, &access).await?;
+    let waits = waits_until_ready(planned);
+    if waits {
+        let facts = ServiceFacts::of(&spec, address.ip);
+        let access = router::access(session, Arc::clone(&cloud), &facts, &address, &instance)?;
+        readiness::router(ctx, &RouterAccess { past_boot, ..access }).await?;
     }
-    router::mark(&*cloud, &id.fleet, id, &address, &instance, healthy).await?;
+    router::mark(&*cloud, id, &address, &instance, waits).await?;
     session.forget(&id.fleet);
+    Ok(instance)
+}
+
+/// Gives router and address the tags back by which they are found.
+async fn restore_tags(
+    cloud: &dyn Cloud,
+    id: &ServiceId,
+    spec: &RouterSpec,
+    address: &Address,
+    found: &FoundService,
+) -> Result<()> {
+    let object = (ObjectId::Address(address.id.clone()), &address.tags, tags::of_address(spec));
+    let router = found
+        .router
+        .as_ref()
+        .map(|router| (ObjectId::Instance(router.id.clone()), &router.tags, tags::of_router(spec)));
+    for (object, carried, own) in std::iter::once(object).chain(router) {
+        if matches!(object, ObjectId::Instance(_))
+            && carried.get(tag::DIGEST) != own.get(tag::DIGEST)
+        {
+            return Err(Failure::Unrepairable {
+                what: format!("service {id}"),
+                findings: vec!["its router was made from another configuration".to_owned()],
+                way_out:
+                    "Nobody knows what it runs, and workers hold connections to it. Replace the \
+                          service, which replaces its replica groups too: \
+                          `terraform apply -replace=disagg_service.NAME`."
+                        .to_owned(),
+            });
+        }
+        if own.iter().any(|(key, value)| carried.get(key) != Some(value)) {
+            cloud
+                .tag(&key(&id.fleet), std::slice::from_ref(&object), &own)
+                .await
+                .doing(id.fleet.cloud, || format!("restore the tags of service {id}"))?;
+        }
+    }
     Ok(())
 }
 
@@ -154,7 +213,7 @@ pub(super) async fn delete(session: &Session, ctx: &Ctx, state: &mut State<Servi
     let groups: BTreeSet<String> = found
         .workers
         .iter()
-        .filter(|worker| Phase::of(&worker.tags) == Phase::Ready)
+        .filter(|worker| Phase::of(&worker.tags) != Phase::Creating)
         .filter(|worker| worker.state != InstanceState::Terminating)
         .filter_map(|worker| worker.tags.get(tag::GROUP))
         .map(|group| format!("replica group {id}/{group}"))
@@ -169,206 +228,82 @@ pub(super) async fn delete(session: &Session, ctx: &Ctx, state: &mut State<Servi
                 .to_owned(),
         });
     }
-    remove(session, ctx, &id).await?;
+    removal::remove(session, ctx, &id).await?;
     state.remove();
     Ok(())
 }
 
-pub(super) async fn import(
-    session: &Session,
-    path: &str,
-    state: &mut State<Service>,
-) -> Result<()> {
-    let ImportPath::Service { fleet, service: name } =
-        path.parse().map_err(|error| Failure::import_id(format!("{error}.")))?
-    else {
-        return Err(Failure::import_id(format!("`{path}` is not `cloud/region/fleet/service`.")));
-    };
-    let view = session.view(&fleet).await?;
-    let missing = |hint: String| Failure::Missing {
-        what: format!("service {path}"),
-        attribute: AttributePath::root("id"),
-        hint,
-    };
-    let [id] = &find_by_name(&view, &fleet, &name)[..] else {
-        return Err(missing(format!("Fleet {fleet} has no service of this name.")));
-    };
-    let found = find_by_id(&view, id);
-    let router = found.router.as_ref().ok_or_else(|| {
-        missing("Its router is gone, and with it what it was made from.".to_owned())
-    })?;
-    let cloud = session.cloud(fleet.cloud).await?;
-    let user_data = cloud
-        .user_data(&key(&fleet), &router.id)
-        .await
-        .doing(fleet.cloud, || format!("read the user data of {}", router.id))?
-        .ok_or_else(|| missing(format!("The cloud has no user data for {}.", router.id)))?;
-    let spec = domain::user_data::parse_router(&user_data).map_err(|error| {
-        missing(format!("The user data of {} is not ours: {error}.", router.id))
-    })?;
-    let mut service = model::from_spec(&spec);
-    service.id = Attr::Known(id.to_string());
-    fill_offer(&mut service, Some(router));
-    state.save(&service);
-    read(session, state).await
-}
-
-/// The id under which the service is made: a new one, or that of a creation that died.
-async fn claim(session: &Session, fleet: &FleetId, name: &str) -> Result<ServiceId> {
-    let view = session.view(fleet).await?;
-    if view.fleet.is_none() {
-        return Err(Failure::Missing {
-            what: format!("fleet {fleet}"),
-            attribute: AttributePath::root("fleet_id"),
-            hint: format!(
-                "The cloud `{}` has no fleet `{}` in region `{}`. Refer to the fleet's resource, as \
-                 in `fleet_id = disagg_fleet.NAME.id`, so that it is created first.",
-                fleet.cloud, fleet.name, fleet.region
-            ),
-        });
-    }
-    let existing = find_by_name(&view, fleet, name);
-    let is_unfinished = |id: &&ServiceId| {
-        let found = find_by_id(&view, id);
-        found.address.is_some() && found.phase() == Phase::Creating
-    };
-    if let Some(id) = existing.iter().find(is_unfinished) {
-        return Ok(id.clone());
-    }
-    if let Some(id) = existing.first() {
-        return Err(Failure::AlreadyExists {
-            what: format!("service {id}"),
-            address: "disagg_service.NAME",
-            import: format!("{fleet}/{name}"),
-        });
-    }
-    let random = uuid::Uuid::new_v4().as_u64_pair().0;
-    Ok(ServiceId { fleet: fleet.clone(), name: name.to_owned(), uid: Uid::from_random(random) })
-}
-
-/// A router whose creation did not wait for it says on its console whether it has become healthy.
-async fn says_ready(session: &Session, id: &ServiceId, found: &FoundService) -> Result<bool> {
-    let Some(router) = &found.router else { return Ok(false) };
-    let cloud = session.cloud(id.fleet.cloud).await?;
-    let console = cloud
-        .console(&key(&id.fleet), &router.id)
-        .await
-        .doing(id.fleet.cloud, || format!("read the console of {}", router.id))?;
-    Ok(domain::console::latest_state(&console.text).is_some_and(|state| state.is_ready()))
-}
-
-/// What is not as it was made: object → finding.
-fn drift(found: &FoundService) -> BTreeMap<String, String> {
-    let mut drift = BTreeMap::new();
-    match (&found.router, &found.address) {
-        (_, None) => {
-            drift.insert(
-                "address".to_owned(),
-                "gone; the workers cannot find a router at another one".to_owned(),
-            );
-        }
-        (None, Some(address)) => {
-            drift.insert(
-                "router".to_owned(),
-                format!(
-                    "gone; a new one will be launched at {}; workers restart when their lease runs \
-                     out, register again and load the model again",
-                    address.ip
-                ),
-            );
-        }
-        (Some(router), Some(_)) => {
-            let finding = match router.state {
-                InstanceState::Pending | InstanceState::Running => {
-                    if Phase::of(&router.tags) == Phase::Ready {
-                        return drift;
-                    }
-                    "launched by an apply that did not end; it will be waited for"
-                }
-                InstanceState::Impaired => "impaired; it will be rebooted",
-                InstanceState::Stopping | InstanceState::Stopped => "stopped; it will be started",
-                InstanceState::Terminating => "on its way out",
-            };
-            drift.insert(format!("router {}", router.id), finding.to_owned());
-        }
-    }
-    drift
-}
-
-/// After a failed creation: removes what was made, unless it is to be kept, and says which.
+/// After a failed creation: removes what was made. What cannot be removed stays in the state,
+/// tainted, for the next apply, and both causes are told.
 async fn give_up(
     session: &Session,
-    service: &Service,
+    id: &ServiceId,
+    address: &Address,
+    instance: Option<&cloud::Instance>,
     state: &mut State<Service>,
     failure: Failure,
 ) -> Failure {
-    let keep = service.on_boot_failure.known().is_some_and(|word| word == "keep");
-    let Failure::Boot { what, machines, .. } = failure else { return failure };
-    if !keep {
-        let removed = match model::id(service) {
-            Ok(id) => remove(session, &readiness::grace(), &id).await,
-            Err(failure) => Err(failure),
-        };
-        match removed {
-            Ok(()) => state.remove(),
-            // What could not be removed stays in the state, tainted, for the next apply.
-            Err(failure) => state.warn_all(diagnose::failure(failure)),
+    let removed = removal::remove(session, &readiness::grace(), id).await;
+    let kept = match removed {
+        Ok(()) => {
+            state.remove();
+            false
         }
+        Err(error) => {
+            state.warn_all(diagnose::failure(error));
+            set_phase(session, id, address, instance, Phase::Unfinished, state).await;
+            true
+        }
+    };
+    match failure {
+        Failure::Boot { what, machines, .. } => Failure::Boot { what, machines, kept },
+        other => other,
     }
-    Failure::Boot { what, machines, kept: keep }
 }
 
-/// Removes router, address and rule, and what a creation of a group may have left.
-async fn remove(session: &Session, ctx: &Ctx, id: &ServiceId) -> Result<()> {
-    let fleet = key(&id.fleet);
-    let cloud = session.cloud(id.fleet.cloud).await?;
-    session.forget(&id.fleet);
-    let tag = service_tag(id);
-    let ours = |tags: &Tags| tags.get(tag::SERVICE) == Some(&tag);
-    let view = session.view(&id.fleet).await?;
-    let machines: Vec<_> = view
-        .instances
-        .iter()
-        .filter(|instance| ours(&instance.tags))
-        .map(|instance| instance.id.clone())
-        .collect();
-    if !machines.is_empty() {
-        cloud
-            .terminate_instances(&fleet, &machines)
-            .await
-            .doing(id.fleet.cloud, || format!("terminate the router of service {id}"))?;
-        let what = format!("the router of service {id}");
-        readiness::gone(ctx, &*cloud, &fleet, &what, |instance| ours(&instance.tags)).await?;
-    }
-    let closed = Ingress { service: tag.clone(), port: 0, cidrs: Vec::new() };
-    if view.ingress.iter().any(|rule| rule.service == tag) {
-        cloud
-            .set_ingress(&fleet, &closed)
-            .await
-            .doing(id.fleet.cloud, || format!("close the port of service {id}"))?;
-    }
-    for address in view.addresses.iter().filter(|address| ours(&address.tags)) {
-        cloud
-            .release_address(&fleet, &address.id)
-            .await
-            .doing(id.fleet.cloud, || format!("release address {} of service {id}", address.ip))?;
-    }
-    session.forget(&id.fleet);
+/// The router is there and may well be healthy: the next apply sees to the rest.
+async fn leave_unfinished(
+    session: &Session,
+    id: &ServiceId,
+    address: &Address,
+    instance: &cloud::Instance,
+    state: &mut State<Service>,
+    failure: Failure,
+) -> Result<()> {
+    set_phase(session, id, address, Some(instance), Phase::Unfinished, state).await;
+    state.warn_all(diagnose::unfinished(&format!("service {id}"), failure));
     Ok(())
 }
 
-async fn set_ingress(
-    cloud: &dyn Cloud,
-    fleet: &FleetId,
+/// Says whose it is, also when the operation's own time is over.
+async fn set_phase(
+    session: &Session,
     id: &ServiceId,
-    service: &Service,
-) -> Result<()> {
+    address: &Address,
+    instance: Option<&cloud::Instance>,
+    phase: Phase,
+    state: &mut State<Service>,
+) {
+    session.forget(&id.fleet);
+    let mut objects = vec![ObjectId::Address(address.id.clone())];
+    objects.extend(instance.map(|instance| ObjectId::Instance(instance.id.clone())));
+    let tagged = async {
+        let cloud = session.cloud(id.fleet.cloud).await?;
+        let tagged = cloud.tag(&key(&id.fleet), &objects, &phase.tag()).await;
+        tagged.doing(id.fleet.cloud, || format!("mark service {id} as {}", phase.as_str()))
+    };
+    if let Err(failure) = tagged.await {
+        state.warn_all(diagnose::failure(failure));
+    }
+}
+
+async fn set_ingress(cloud: &dyn Cloud, id: &ServiceId, service: &Service) -> Result<()> {
     let port = service.port.known().and_then(|port| u16::try_from(*port).ok()).unwrap_or_default();
-    let rule = Ingress { service: service_tag(id), port, cidrs: model::ingress(service) };
+    let rule = Ingress { service: id.tag_value(), port, cidrs: model::ingress(service) };
     cloud
-        .set_ingress(&key(fleet), &rule)
+        .set_ingress(&key(&id.fleet), &rule)
         .await
-        .doing(fleet.cloud, || format!("open port {port} of service {id}"))
+        .doing(id.fleet.cloud, || format!("open port {port} of service {id}"))
 }
 
 fn waits_until_ready(service: &Service) -> bool {
@@ -376,18 +311,26 @@ fn waits_until_ready(service: &Service) -> bool {
     is(&service.wait_for, "ready") && is(&service.boot, "sequential")
 }
 
-fn remember(state: &mut State<Service>, live: bool, address: &Address, workers: u32) {
+fn keeps_failed(service: &Service) -> bool {
+    service.on_boot_failure.known().is_some_and(|word| word == "keep")
+}
+
+pub(super) fn remember(
+    state: &mut State<Service>,
+    live: Option<bool>,
+    address: &Address,
+    workers: u32,
+) {
     RouterRecord { live, address: address.ip, workers }.store(state.private_mut());
 }
 
-fn fill_address(service: &mut Service, address: &Address) {
+pub(super) fn fill_address(service: &mut Service, address: &Address) {
     let port = service.port.known().copied().unwrap_or_default();
-    let reachable = address.public_ip.unwrap_or(address.ip);
     service.internal_ip = Attr::Known(address.ip.to_string());
-    service.endpoint = Attr::Known(router::endpoint(reachable, port));
+    service.endpoint = Attr::Known(router::endpoint(address.reachable(), port));
 }
 
-fn fill_offer(service: &mut Service, instance: Option<&cloud::Instance>) {
+pub(super) fn fill_offer(service: &mut Service, instance: Option<&cloud::Instance>) {
     let found = instance.map(|instance| instance.instance_type.clone());
     let instance_type =
         found.or_else(|| service.instance_type.known().cloned()).unwrap_or_default();
@@ -395,15 +338,4 @@ fn fill_offer(service: &mut Service, instance: Option<&cloud::Instance>) {
     let price = fleet.and_then(|fleet| domain::catalogue::find(fleet.cloud, &instance_type));
     service.hourly_cost = Attr::Known(price.map_or(0.0, |offer| offer.hourly_cost));
     service.instance_type = Attr::Known(instance_type);
-}
-
-fn address_tags(spec: &RouterSpec) -> Tags {
-    let mut tags = router::tags(spec);
-    tags.extend(ServiceFacts::tags_of(spec));
-    tags
-}
-
-/// The value of the service's tag on everything that is its own.
-fn service_tag(id: &ServiceId) -> String {
-    format!("{}@{}", id.name, id.uid)
 }

@@ -1,11 +1,15 @@
 //! `disagg_service`: the router and its reserved address.
 
+mod claim;
 mod find;
 mod lifecycle;
 mod model;
 mod plan;
+mod read;
 mod record;
+mod removal;
 mod router;
+mod tags;
 
 pub(crate) use find::{FoundService, find_by_id};
 pub(crate) use router::{access as router_access, endpoint as router_endpoint, mark_live};
@@ -63,7 +67,7 @@ impl Resource for ServiceResource {
     }
 
     async fn read(&self, _ctx: &Ctx, state: &mut State<Service>) -> Result<(), Diagnostics> {
-        lifecycle::read(&self.session, state).await.map_err(diagnose::failure)
+        read::read(&self.session, state).await.map_err(diagnose::failure)
     }
 
     async fn update(
@@ -87,6 +91,6 @@ impl Resource for ServiceResource {
         id: &str,
         state: &mut State<Service>,
     ) -> Result<(), Diagnostics> {
-        lifecycle::import(&self.session, id, state).await.map_err(diagnose::failure)
+        read::import(&self.session, id, state).await.map_err(diagnose::failure)
     }
 }

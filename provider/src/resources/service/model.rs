@@ -30,25 +30,28 @@ pub(super) fn router_resources(service: &Service) -> Option<Resources> {
 
 /// The spec of the router of a service that has an id.
 pub(super) fn spec(service: &Service, id: &ServiceId) -> Result<RouterSpec> {
-    let bug = |name: &str| Failure::Bug(format!("service {id}: `{name}` is not known at apply"));
+    let missing = |name: &str| Failure::Unreadable {
+        what: format!("service {id}"),
+        detail: format!("`{name}` is missing or none that a configuration could give"),
+    };
     let router = service.router.known().cloned().unwrap_or_default();
-    let version = service.version.known().ok_or_else(|| bug("version"))?;
+    let version = service.version.known().ok_or_else(|| missing("version"))?;
     Ok(RouterSpec {
         fleet: id.fleet.clone(),
         service: id.name.clone(),
         uid: id.uid.clone(),
-        model: service.model.known().cloned().ok_or_else(|| bug("model"))?,
-        version: version.parse().map_err(|_| bug("version"))?,
+        model: service.model.known().cloned().ok_or_else(|| missing("model"))?,
+        version: version.parse().map_err(|_| missing("version"))?,
         port: service
             .port
             .known()
             .and_then(|port| u16::try_from(*port).ok())
-            .ok_or_else(|| bug("port"))?,
+            .ok_or_else(|| missing("port"))?,
         kind: match router.kind.known().map(String::as_str) {
             Some("custom") => RouterKind::Custom,
             _ => RouterKind::Dynamo,
         },
-        resources: router_resources(service).ok_or_else(|| bug("router.resources"))?,
+        resources: router_resources(service).ok_or_else(|| missing("router.resources"))?,
         args: texts(&router.args),
         env: pairs(&router.env),
         commands: texts(&router.commands),
@@ -92,7 +95,7 @@ pub(super) fn from_spec(spec: &RouterSpec) -> Service {
         model: word(&spec.model),
         version: Attr::Known(spec.version.to_string()),
         port: Attr::Known(i64::from(spec.port)),
-        router: Attr::Known(router),
+        router: if router == default_router() { Attr::Null } else { Attr::Known(router) },
         boot: word("sequential"),
         wait_for: word("ready"),
         on_router_change: word("refuse"),
@@ -102,16 +105,27 @@ pub(super) fn from_spec(spec: &RouterSpec) -> Service {
     }
 }
 
+/// What a router is when the configuration says nothing of it.
+fn default_router() -> Router {
+    Router { kind: word("dynamo"), ..Router::default() }
+}
+
 /// The id that a service's state carries.
 pub(super) fn id(service: &Service) -> Result<ServiceId> {
     let text = service.id.known().cloned().unwrap_or_default();
-    text.parse().map_err(|error| Failure::Bug(format!("service id `{text}`: {error}")))
+    text.parse().map_err(|error| Failure::Unreadable {
+        what: "a service".to_owned(),
+        detail: format!("Its id: {error}"),
+    })
 }
 
 /// The fleet that a service is configured into.
 pub(super) fn fleet_id(service: &Service) -> Result<FleetId> {
     let text = service.fleet_id.known().cloned().unwrap_or_default();
-    text.parse().map_err(|error| Failure::Bug(format!("fleet id `{text}`: {error}")))
+    text.parse().map_err(|error| Failure::Unreadable {
+        what: "a service".to_owned(),
+        detail: format!("Its `fleet_id`: {error}"),
+    })
 }
 
 /// The blocks that may reach the endpoint, sorted.

@@ -1,15 +1,17 @@
 //! What a change of a service means: the router guard at work. Pure.
 
+use super::find::LOST_ROUTER;
 use super::record::RouterRecord;
+use super::{model, router};
 use crate::diagnose;
-use crate::resources::service::model;
 use domain::catalogue;
 use domain::guard::{self, ChangeClass, NewValue, OnRouterChange};
-use domain::id::{FleetId, ServiceId};
+use domain::id::{FleetId, ServiceId, Uid};
 use domain::version::DynamoVersion;
 use plugin::{Attr, AttributePath, Change, Diagnostic, Diagnostics};
 use schemas::{Router, Service};
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 /// What the attributes' own validators cannot see.
 pub(super) fn validate(config: &Service) -> Diagnostics {
@@ -86,12 +88,44 @@ fn validate_router(router: &Router) -> Diagnostics {
 
 pub(super) fn plan(change: &mut Change<Service>) -> Diagnostics {
     let Some(planned) = change.planned.clone() else { return Diagnostics::default() };
-    let (planned, diagnostics) = match change.prior.clone() {
+    let open_before = change.prior.as_ref().is_some_and(is_open);
+    let (planned, mut diagnostics) = match change.prior.clone() {
         None => plan_create(change.config.as_ref(), planned),
         Some(prior) => plan_update(change, prior, planned),
     };
+    if change.prior.as_ref().is_none_or(|prior| *prior != planned) {
+        check_user_data(&planned, &mut diagnostics);
+    }
+    if is_open(&planned) && !open_before {
+        diagnostics.push(
+            Diagnostic::warning(
+                "Endpoint open to everybody",
+                "`ingress_cidrs` lets the whole internet in, and the endpoint asks nobody for a key: \
+                 whoever finds it uses the GPUs. Give the blocks of your clients, or put a gateway \
+                 with authentication before it.",
+            )
+            .at(AttributePath::root("ingress_cidrs")),
+        );
+    }
     change.planned = Some(planned);
     diagnostics
+}
+
+/// Whether there is user data for the router, as far as it is known now: what is not known yet can
+/// only make it larger.
+fn check_user_data(planned: &Service, diagnostics: &mut Diagnostics) {
+    let fleet = planned.fleet_id.known().and_then(|id| id.parse::<FleetId>().ok());
+    let (Some(fleet), Some(name)) = (fleet, planned.name.known()) else { return };
+    let id = ServiceId { fleet, name: name.clone(), uid: Uid::from_random(0) };
+    let Ok(spec) = model::spec(planned, &id) else { return };
+    if let Err(failure) = router::user_data(&spec, Ipv4Addr::LOCALHOST.into()) {
+        diagnostics.extend(diagnose::failure(failure));
+    }
+}
+
+/// Whether there is no address that may not reach the endpoint.
+fn is_open(service: &Service) -> bool {
+    model::ingress(service).iter().any(|block| block.ends_with("/0"))
 }
 
 fn plan_create(config: Option<&Service>, mut planned: Service) -> (Service, Diagnostics) {
@@ -176,8 +210,14 @@ fn plan_update(
     planned.id = prior.id;
     planned.internal_ip = prior.internal_ip;
     planned.endpoint = prior.endpoint;
-    planned.instance_type = prior.instance_type;
-    planned.hourly_cost = prior.hourly_cost;
+    if prior.drift.known().is_none_or(|drift| !drift.contains_key(LOST_ROUTER)) {
+        planned.instance_type = prior.instance_type;
+        planned.hourly_cost = prior.hourly_cost;
+    } else {
+        // A new machine is of the type that has capacity on that day.
+        planned.instance_type = Attr::unknown();
+        planned.hourly_cost = Attr::unknown();
+    }
     planned.script_version = prior.script_version;
     (planned, diagnostics)
 }

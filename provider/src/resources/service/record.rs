@@ -11,8 +11,9 @@ const KEY: &str = "router";
 /// The last look at the router.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RouterRecord {
-    /// It exists and was once healthy: from then on workers may hold connections to it.
-    pub(super) live: bool,
+    /// It exists and was once healthy: from then on workers may hold connections to it. None while
+    /// nobody has looked: its creation did not wait for it.
+    pub(super) live: Option<bool>,
     /// Its reserved address.
     pub(super) address: IpAddr,
     /// Worker machines of the service.
@@ -29,9 +30,9 @@ impl RouterRecord {
         private.set(KEY, value);
     }
 
-    /// What the guard asks, if it has to be asked.
+    /// What the guard asks, if it has to be asked. A router of which nobody knows may be live.
     pub(super) fn live_router(&self, service: &str) -> Option<LiveRouter> {
-        self.live.then(|| LiveRouter {
+        (self.live != Some(false)).then(|| LiveRouter {
             service: service.to_owned(),
             address: self.address,
             workers: Some(self.workers),

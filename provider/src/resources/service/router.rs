@@ -1,23 +1,27 @@
 //! The router machine of a service: exactly one, at the reserved address.
 
 use super::find::FoundService;
+use super::tags;
 use crate::error::{Doing, Failure, Result};
-use crate::readiness::RouterAccess;
-use crate::session::key;
+use crate::readiness::{self, RouterAccess};
+use crate::session::{Session, key};
 use cloud::{
-    Address, Cloud, FleetKey, Instance, LaunchRequest, ObjectId, Phase, Tags, launch_over_offers,
-    tag,
+    Address, Cloud, ErrorKind, FleetKey, Instance, LaunchRequest, Limits, ObjectId, Phase, Tags,
+    launch_over_offers, tag,
 };
 use domain::catalogue;
-use domain::id::{FleetId, ServiceId};
+use domain::id::ServiceId;
 use domain::planner::{self, RouterObserved, RouterStep};
-use domain::spec::RouterSpec;
-use domain::user_data;
+use domain::spec::{RouterSpec, ServiceFacts};
+use domain::user_data::{self, UserData};
+use plugin::{AttributePath, Ctx};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Makes the router be there and up: adopts, starts, reboots or launches it. Does not wait.
+/// Makes the router be there and up: adopts, starts, reboots or launches it. Waits only for one that
+/// is on its way out and still holds the address.
 pub(super) async fn ensure(
+    ctx: &Ctx,
     cloud: &dyn Cloud,
     spec: &RouterSpec,
     address: &Address,
@@ -28,7 +32,15 @@ pub(super) async fn ensure(
     let observed = found.router.as_ref().map(|router| RouterObserved { state: router.state });
     for step in planner::plan_router(observed) {
         match (step, &found.router) {
-            (RouterStep::Launch, _) => return launch(cloud, spec, address).await,
+            (RouterStep::Launch, _) => {
+                let is_leaving = |instance: &Instance| {
+                    found.leaving.iter().any(|leaving| leaving.id == instance.id)
+                };
+                if !found.leaving.is_empty() {
+                    readiness::gone(ctx, cloud, &fleet, &name, is_leaving).await?;
+                }
+                return launch(cloud, spec, address).await;
+            }
             (RouterStep::Start, Some(router)) => cloud
                 .start_instance(&fleet, &router.id)
                 .await
@@ -50,27 +62,36 @@ pub(super) async fn ensure(
         .ok_or_else(|| Failure::Bug(format!("{name} was neither found nor launched")))
 }
 
-async fn launch(cloud: &dyn Cloud, spec: &RouterSpec, address: &Address) -> Result<Instance> {
-    let id = spec.id();
-    let doing = || format!("launch the router of service {id}");
+/// What a router at this address boots with.
+pub(super) fn user_data(spec: &RouterSpec, ip: IpAddr) -> Result<UserData> {
     let invalid = |summary: &str, detail: String| Failure::Invalid {
         summary: summary.to_owned(),
         detail,
-        attribute: plugin::AttributePath::root("router"),
+        attribute: Some(AttributePath::root("router")),
     };
-    let offers = catalogue::offers(spec.fleet.cloud, &spec.resources)
-        .map_err(|error| invalid("No machine fits the router", format!("{error}.")))?;
-    let data = user_data::router_user_data(spec, address.ip)
+    let data = user_data::router_user_data(spec, ip)
         .map_err(|error| invalid("No user data for the router", format!("{error}.")))?;
-    data.check_size(cloud.limits().user_data_bytes)
+    data.check_size(Limits::of(spec.fleet.cloud).user_data_bytes)
         .map_err(|error| invalid("User data too large", format!("{error}.")))?;
+    Ok(data)
+}
+
+async fn launch(cloud: &dyn Cloud, spec: &RouterSpec, address: &Address) -> Result<Instance> {
+    let id = spec.id();
+    let doing = || format!("launch the router of service {id}");
+    let offers =
+        catalogue::offers(spec.fleet.cloud, &spec.resources).map_err(|error| Failure::Invalid {
+            summary: "No machine fits the router".to_owned(),
+            detail: format!("On cloud `{}`: {error}.", spec.fleet.cloud),
+            attribute: Some(AttributePath::root("router")),
+        })?;
+    let data = user_data(spec, address.ip)?;
     // Each launch of this service has a token of its own, told by the one before it, so that a
     // repeat after a lost answer finds the same machine and a recovery gets a new one.
     for attempt in 1..=MOST_LAUNCHES {
         let token = format!("{}-router-{attempt}", spec.uid);
-        let mut tags = tags(spec);
+        let mut tags = tags::creating(tags::of_router(spec));
         tags.insert(tag::LAUNCH.to_owned(), token.clone());
-        tags.insert(tag::DIGEST.to_owned(), spec.digest());
         let request = LaunchRequest {
             fleet: key(&spec.fleet),
             offer: offers[0].clone(),
@@ -82,9 +103,16 @@ async fn launch(cloud: &dyn Cloud, spec: &RouterSpec, address: &Address) -> Resu
             token,
             tags,
         };
-        let launched = launch_over_offers(cloud, &offers, &request)
-            .await
-            .map_err(|error| Failure::Launch { cloud: cloud.name(), doing: doing(), error })?;
+        let launched = match launch_over_offers(cloud, &offers, &request).await {
+            Ok(launched) => launched,
+            // The token belongs to a launch with other user data: an older release's.
+            Err(error) if error.kind() == ErrorKind::Conflict && attempt < MOST_LAUNCHES => {
+                continue;
+            }
+            Err(error) => {
+                return Err(Failure::Launch { cloud: cloud.name(), doing: doing(), error });
+            }
+        };
         let up = launched.into_iter().find(|instance| instance.state.is_up());
         if let Some(instance) = up {
             return Ok(instance);
@@ -98,21 +126,20 @@ async fn launch(cloud: &dyn Cloud, spec: &RouterSpec, address: &Address) -> Resu
 /// The last step of a creation or a recovery: it is somebody's now, and live when it was healthy.
 pub(super) async fn mark(
     cloud: &dyn Cloud,
-    fleet: &FleetId,
     id: &ServiceId,
     address: &Address,
     instance: &Instance,
     healthy: bool,
 ) -> Result<()> {
-    let mut tags = Tags::from([(tag::PHASE.to_owned(), Phase::Ready.as_str().to_owned())]);
+    let mut tags = Phase::Ready.tag();
     if healthy {
         tags.insert(tag::READY_AT.to_owned(), now());
     }
     let objects = [ObjectId::Instance(instance.id.clone()), ObjectId::Address(address.id.clone())];
     cloud
-        .tag(&key(fleet), &objects, &tags)
+        .tag(&key(&id.fleet), &objects, &tags)
         .await
-        .doing(fleet.cloud, || format!("mark service {id} as ready"))
+        .doing(id.fleet.cloud, || format!("mark service {id} as ready"))
 }
 
 /// Its workers have registered, so it was healthy, whether or not its own creation waited for that.
@@ -130,21 +157,21 @@ pub(crate) async fn mark_live(
 
 /// How its watchers reach it.
 pub(crate) fn access(
+    session: &Session,
     cloud: Arc<dyn Cloud>,
-    fleet: &FleetId,
-    port: u16,
+    facts: &ServiceFacts,
     address: &Address,
     instance: &Instance,
-) -> RouterAccess {
-    let reachable = address.public_ip.unwrap_or(address.ip);
-    RouterAccess {
+) -> Result<RouterAccess> {
+    Ok(RouterAccess {
         cloud,
-        fleet: key(fleet),
+        http: session.http()?,
+        fleet: key(&facts.id.fleet),
         instance: instance.id.clone(),
         ip: address.ip,
-        endpoint: endpoint(reachable, i64::from(port)),
+        endpoint: endpoint(address.reachable(), i64::from(facts.port)),
         past_boot: None,
-    }
+    })
 }
 
 /// `http://address:port`.
@@ -153,17 +180,6 @@ pub(crate) fn endpoint(address: IpAddr, port: i64) -> String {
         IpAddr::V4(address) => format!("http://{address}:{port}"),
         IpAddr::V6(address) => format!("http://[{address}]:{port}"),
     }
-}
-
-/// Tags of the router and of its address.
-pub(super) fn tags(spec: &RouterSpec) -> Tags {
-    Tags::from([
-        (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
-        (tag::FLEET.to_owned(), spec.fleet.name.clone()),
-        (tag::SERVICE.to_owned(), format!("{}@{}", spec.service, spec.uid)),
-        (tag::ROLE.to_owned(), "router".to_owned()),
-        (tag::PHASE.to_owned(), Phase::Creating.as_str().to_owned()),
-    ])
 }
 
 /// Root disk of a router in GB, when none is asked for: etcd's data, Dynamo's packages and logs.

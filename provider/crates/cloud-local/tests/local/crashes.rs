@@ -18,9 +18,21 @@ fn launching_process() {
     });
 }
 
-fn launch_and_die(computer: &Computer) {
+/// The same for a machine that is to be started again.
+#[test]
+fn starting_process() {
+    let Some(directory) = std::env::var_os(DIRECTORY) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let cloud = Computer::at(directory.into()).cloud();
+        let machines = cloud.list_instances(&key("f"), &TagFilter::all()).await.unwrap();
+        cloud.start_instance(&key("f"), &machines[0].id).await.unwrap();
+    });
+}
+
+fn die_in(test: &str, computer: &Computer) {
     let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "crashes::launching_process"])
+        .args(["--exact", test])
         .env(DIRECTORY, computer.path(""))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -38,7 +50,7 @@ async fn a_repeat_makes_exactly_what_a_dead_process_began() {
         let cloud = computer.cloud();
         create_fleet(&cloud, "f").await;
         computer.faults(&format!(r#"{{"crash": "{crash}"}}"#));
-        launch_and_die(&computer);
+        die_in("crashes::launching_process", &computer);
         computer.faults("{}");
 
         let before = cloud.list_instances(&key("f"), &TagFilter::all()).await.unwrap();
@@ -67,10 +79,31 @@ async fn what_a_dead_process_began_can_be_terminated() {
         let cloud = computer.cloud();
         create_fleet(&cloud, "f").await;
         computer.faults(&format!(r#"{{"crash": "{crash}"}}"#));
-        launch_and_die(&computer);
+        die_in("crashes::launching_process", &computer);
         delete_all(&cloud, "f").await;
         computer.assert_nothing_left();
     }
+}
+
+#[tokio::test]
+async fn a_stopped_machine_whose_start_dies_keeps_its_disk() {
+    let computer = Computer::new();
+    let cloud = computer.cloud();
+    create_fleet(&cloud, "f").await;
+    let machine = cloud.launch(&launch_request("f", "t", 1, SCRIPT)).await.unwrap().remove(0);
+    reach(&cloud, "f", &machine.id, Some(InstanceState::Running)).await;
+    cloud.stop(&machine.id).await.unwrap();
+    reach(&cloud, "f", &machine.id, Some(InstanceState::Stopped)).await;
+
+    computer.faults(r#"{"crash": "before-spawn"}"#);
+    die_in("crashes::starting_process", &computer);
+    computer.faults("{}");
+
+    reach(&cloud, "f", &machine.id, Some(InstanceState::Stopped)).await;
+    cloud.start_instance(&key("f"), &machine.id).await.unwrap();
+    reach(&cloud, "f", &machine.id, Some(InstanceState::Running)).await;
+    delete_all(&cloud, "f").await;
+    computer.assert_nothing_left();
 }
 
 #[tokio::test]

@@ -48,12 +48,14 @@ impl Examination<'_> {
         const CLAIM: &str = "a fleet's name is claimed once";
         let other = FleetRequest { token: "fleet-2".to_owned(), ..request.clone() };
         fails(CLAIM, ErrorKind::Conflict, cloud.create_fleet(&other).await)?;
-        let ready = Tags::from([(tag::PHASE.to_owned(), Phase::Ready.as_str().to_owned())]);
-        ok(CLAIM, cloud.tag(&self.key, &[ObjectId::Fleet], &ready).await)?;
+        ok(CLAIM, cloud.tag(&self.key, &[ObjectId::Fleet], &Phase::Ready.tag()).await)?;
         fails(CLAIM, ErrorKind::Conflict, cloud.create_fleet(&request).await)?;
         let fleet = ok(CLAIM, cloud.get_fleet(&self.key).await)?;
         let phase = fleet.as_ref().map(|fleet| Phase::of(&fleet.tags));
-        equal(CLAIM, &phase, &Some(Phase::Ready))
+        equal(CLAIM, &phase, &Some(Phase::Ready))?;
+
+        const REPAIR: &str = "a repair finds nothing amiss in a fleet that is as it was made";
+        equal(REPAIR, &Some(ok(REPAIR, cloud.repair_fleet(&self.key).await)?), &fleet)
     }
 
     pub(super) async fn address(&self) -> Outcome<Address> {
@@ -176,7 +178,7 @@ impl Examination<'_> {
         equal(FILTER, &all.len(), &3)?;
 
         const TAG: &str = "setting tags leaves the others alone";
-        let ready = Tags::from([(tag::PHASE.to_owned(), Phase::Ready.as_str().to_owned())]);
+        let ready = Phase::Ready.tag();
         let objects = launched.iter().map(|worker| ObjectId::Instance(worker.id.clone()));
         ok(TAG, cloud.tag(&self.key, &objects.collect::<Vec<_>>(), &ready).await)?;
         let filter = self.filter("workers").and(tag::PHASE, Phase::Ready.as_str());

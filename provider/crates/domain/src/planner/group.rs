@@ -53,20 +53,24 @@ pub enum Step {
     Start(InstanceId),
     /// Reboot a machine that does not work.
     Reboot(InstanceId),
-    /// Remove a machine.
-    Remove {
-        /// Its slot, free from then on.
-        slot: u32,
-        /// Its id.
-        id: InstanceId,
-        /// Why this one.
-        reason: RemovalReason,
-    },
+    /// Remove these machines at once; their slots are free from then on.
+    Remove(Vec<Removal>),
     /// Launch one machine for each of these slots, all or none.
     Launch {
         /// Free slots, lowest first.
         slots: Vec<u32>,
     },
+}
+
+/// A machine to be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// Its slot.
+    pub slot: u32,
+    /// Its id.
+    pub id: InstanceId,
+    /// Why this one.
+    pub reason: RemovalReason,
 }
 
 /// Why a machine is removed.
@@ -76,6 +80,8 @@ pub enum RemovalReason {
     SurplusUnready,
     /// There are too many, and this is the newest.
     SurplusNewest,
+    /// Something else is baked into it.
+    Outdated,
 }
 
 /// What is to be done for a group.
@@ -89,7 +95,8 @@ pub struct GroupPlan {
 
 /// Plans a group: what is stopped is started, what is impaired rebooted, and the count is met by
 /// adding or removing the difference. Removed are the unready before the ready and the newest before
-/// the oldest. Machines on their way out do not count; machines of another digest do, and stay.
+/// the oldest. Machines on their way out do not count; machines of another digest do, and stay as they
+/// are: they are rolled, which is [`next_batch`](super::next_batch).
 pub fn plan_group(wanted: Count, digest: &str, observed: &[Member]) -> GroupPlan {
     let mut present: Vec<&Member> =
         observed.iter().filter(|member| member.state != InstanceState::Terminating).collect();
@@ -100,8 +107,11 @@ pub fn plan_group(wanted: Count, digest: &str, observed: &[Member]) -> GroupPlan
     let staying = present.split_off(count.saturating_sub(target) as usize);
     let leaving = present;
 
-    let mut steps: Vec<Step> = by_slot(&staying).filter_map(revived).collect();
-    steps.extend(leaving.into_iter().map(removed));
+    let current = by_slot(&staying).filter(|member| member.digest == digest);
+    let mut steps: Vec<Step> = current.filter_map(revived).collect();
+    if !leaving.is_empty() {
+        steps.push(Step::Remove(leaving.into_iter().map(removed).collect()));
+    }
     if target > count {
         let taken: BTreeSet<u32> = staying.iter().map(|member| member.slot).collect();
         let free = lowest_free(|slot| taken.contains(&slot));
@@ -125,10 +135,10 @@ fn revived(member: &Member) -> Option<Step> {
     }
 }
 
-fn removed(member: &Member) -> Step {
+fn removed(member: &Member) -> Removal {
     let reason =
         if member.ready { RemovalReason::SurplusNewest } else { RemovalReason::SurplusUnready };
-    Step::Remove { slot: member.slot, id: member.id.clone(), reason }
+    Removal { slot: member.slot, id: member.id.clone(), reason }
 }
 
 #[cfg(test)]

@@ -29,11 +29,16 @@ fn check(wanted: Count, observed: &[Member], expected: Expect) {
     let mut lines: Vec<String> = plan
         .steps
         .iter()
-        .map(|step| match step {
-            Step::Start(id) => format!("start {id}"),
-            Step::Reboot(id) => format!("reboot {id}"),
-            Step::Remove { slot, id, reason } => format!("remove {id} in slot {slot}: {reason:?}"),
-            Step::Launch { slots } => format!("launch into {slots:?}"),
+        .flat_map(|step| match step {
+            Step::Start(id) => vec![format!("start {id}")],
+            Step::Reboot(id) => vec![format!("reboot {id}")],
+            Step::Remove(removals) => removals
+                .iter()
+                .map(|Removal { slot, id, reason }| {
+                    format!("remove {id} in slot {slot}: {reason:?}")
+                })
+                .collect(),
+            Step::Launch { slots } => vec![format!("launch into {slots:?}")],
         })
         .collect();
     if !plan.outdated.is_empty() {
@@ -154,7 +159,9 @@ fn carried_out(plan: &GroupPlan, observed: &[Member]) -> Vec<Member> {
                     .filter(|m| m.id == *id)
                     .for_each(|m| m.state = InstanceState::Running);
             }
-            Step::Remove { id, .. } => members.retain(|m| m.id != *id),
+            Step::Remove(removals) => {
+                members.retain(|m| removals.iter().all(|removal| removal.id != m.id));
+            }
             Step::Launch { slots } => members.extend(slots.iter().map(|slot| Member {
                 id: InstanceId(format!("new-{slot}")),
                 ..member(*slot, 100, "unready")
@@ -163,6 +170,14 @@ fn carried_out(plan: &GroupPlan, observed: &[Member]) -> Vec<Member> {
     }
     members.retain(|m| m.state != InstanceState::Terminating);
     members
+}
+
+fn removals(plan: &GroupPlan) -> impl Iterator<Item = &Removal> {
+    let steps = plan.steps.iter().filter_map(|step| match step {
+        Step::Remove(removals) => Some(removals),
+        _ => None,
+    });
+    steps.flatten()
 }
 
 proptest! {
@@ -178,17 +193,13 @@ proptest! {
         prop_assert_eq!(slots.len(), after.len(), "two machines in one slot");
         prop_assert_eq!(plan_group(wanted, DIGEST, &after).steps, vec![]);
 
-        let removed = plan.steps.iter().filter(|step| matches!(step, Step::Remove { .. })).count();
-        prop_assert_eq!(removed, present.saturating_sub(target));
+        prop_assert_eq!(removals(&plan).count(), present.saturating_sub(target));
     }
 
     #[test]
     fn no_ready_machine_goes_before_an_unready_one(observed in any_members(), wanted in any_count()) {
         let plan = plan_group(wanted, DIGEST, &observed);
-        let gone: BTreeSet<&InstanceId> = plan.steps.iter().filter_map(|step| match step {
-            Step::Remove { id, .. } => Some(id),
-            _ => None,
-        }).collect();
+        let gone: BTreeSet<&InstanceId> = removals(&plan).map(|removal| &removal.id).collect();
         let removed_ready = observed.iter().any(|m| m.ready && gone.contains(&m.id));
         let kept_unready = observed.iter()
             .any(|m| !m.ready && m.state != InstanceState::Terminating && !gone.contains(&m.id));

@@ -2,9 +2,11 @@
 //! recovery. Pure: whoever carries the steps out looks and acts, and decides nothing.
 
 mod group;
+mod roll;
 mod router;
 mod slots;
 
-pub use group::{Count, GroupPlan, Member, RemovalReason, Step, plan_group};
+pub use group::{Count, GroupPlan, Member, Removal, RemovalReason, Step, plan_group};
+pub use roll::{Batch, UpdateStrategy, next_batch};
 pub use router::{RouterObserved, RouterStep, plan_router};
 pub use slots::assign_slots;

@@ -1,0 +1,69 @@
+//! Watching machines become ready: over HTTP where the router can be reached, on the serial
+//! console always. The first proof wins.
+//!
+//! Everything here looks and waits; nothing is changed or removed. A look that fails for a reason
+//! that passes by itself tells nothing, and the wait goes on: an outage of the cloud's API says
+//! nothing about machines that are paid for.
+
+mod endpoint;
+mod machines;
+mod pace;
+mod router;
+mod workers;
+
+pub(crate) use endpoint::{EndpointProbe, endpoint};
+pub(crate) use machines::gone;
+pub(crate) use router::{RouterAccess, latest_boot, registered_addresses, registrations, router};
+pub(crate) use workers::{Worker, workers};
+
+use crate::error::{Failure, Result};
+use plugin::Ctx;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// The frame of a clean-up after a failure: the operation's own time may be over, and what it
+/// launched must go all the same.
+pub(crate) fn grace() -> Ctx {
+    Ctx::new(Duration::from_secs(10 * 60), CancellationToken::new())
+}
+
+/// The client of all looks.
+pub(crate) fn http_client() -> Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .timeout(Duration::from_secs(10))
+        .connect_timeout(Duration::from_secs(2))
+        // The router is inside the fleet; a proxy for the internet is no way to it.
+        .no_proxy()
+        .build()
+        .map_err(|error| Failure::Bug(format!("no HTTP client: {error}")))
+}
+
+/// What a look found, or why this one found nothing; any other failure ends the wait.
+fn passing<T>(look: Result<T>) -> Result<Result<T, String>> {
+    match look {
+        Ok(found) => Ok(Ok(found)),
+        Err(Failure::Cloud { doing, error, .. }) if error.kind.retryable() => {
+            Ok(Err(format!("could not {doing}: {error}")))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The status of an answer.
+async fn status(request: reqwest::RequestBuilder) -> Result<u16, String> {
+    match request.send().await {
+        Ok(answer) => Ok(answer.status().as_u16()),
+        Err(error) => Err(reason(&error)),
+    }
+}
+
+/// What is wrong with a request, down to its cause.
+fn reason(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(below) = cause {
+        text = format!("{text}: {below}");
+        cause = below.source();
+    }
+    text
+}

@@ -1,0 +1,153 @@
+//! Workers: each has registered with the router, or has failed.
+
+use super::machines::{console, list};
+use super::pace::Pace;
+use super::passing;
+use super::router::{RouterAccess, look_at_registrations, stop_if_failed};
+use crate::error::{FailedMachine, Failure, MachineFailure, Result};
+use cloud::{Instance, InstanceId};
+use domain::console;
+use plugin::{Ctx, Interrupted};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// A worker that is to register.
+#[derive(Clone, Debug)]
+pub(crate) struct Worker {
+    pub(crate) id: InstanceId,
+    /// None while the cloud has not said it.
+    pub(crate) ip: Option<IpAddr>,
+    /// Engine processes on it; it is registered when all of them are.
+    pub(crate) engines: usize,
+    /// Launched or woken by this very operation: an engine that was registered before it is not its
+    /// own. One that is adopted from an operation that died may have registered already.
+    pub(crate) is_fresh: bool,
+}
+
+/// Waits until each of the workers has registered or has failed; answers those that failed, and
+/// whether any has registered.
+pub(crate) async fn workers(
+    ctx: &Ctx,
+    router: &RouterAccess,
+    group: &str,
+    workers: &[Worker],
+    before: &BTreeSet<String>,
+) -> Result<(Vec<FailedMachine>, bool)> {
+    let mut watch = Watch {
+        router,
+        before,
+        pace: Pace::new(&*router.cloud),
+        waiting: workers.iter().cloned().map(|worker| (worker, false)).collect(),
+        failed: Vec::new(),
+    };
+    loop {
+        let seen = passing(watch.look().await)?;
+        if watch.waiting.is_empty() {
+            break;
+        }
+        match (watch.pace.next(ctx).await, seen) {
+            (Ok(()), _) => {}
+            (Err(Interrupted::Deadline), Ok(())) => {
+                watch.give_up().await;
+                break;
+            }
+            // Who cannot look may not judge.
+            (Err(why), seen) => {
+                let left = watch.waiting.len();
+                let seen = seen.err().map(|error| format!("; {error}")).unwrap_or_default();
+                return Err(Failure::Interrupted {
+                    waiting_for: format!("the workers of {group}"),
+                    seen: format!("{left} of {} not registered{seen}", workers.len()),
+                    why,
+                    kept: true,
+                });
+            }
+        }
+    }
+    let any_registered = watch.failed.len() < workers.len();
+    Ok((watch.failed, any_registered))
+}
+
+struct Watch<'a> {
+    router: &'a RouterAccess,
+    before: &'a BTreeSet<String>,
+    pace: Pace,
+    /// With whether the cloud has listed it yet.
+    waiting: Vec<(Worker, bool)>,
+    failed: Vec<FailedMachine>,
+}
+
+impl Watch<'_> {
+    /// One round: registered ones and failed ones wait no longer.
+    async fn look(&mut self) -> Result<()> {
+        let router = self.router;
+        let seen = look_at_registrations(router).await?;
+        let (all, fresh) = (seen.per_address(&BTreeSet::new()), seen.per_address(self.before));
+        let is_registered = |worker: &Worker| {
+            let registered = if worker.is_fresh { &fresh } else { &all };
+            let count = worker.ip.and_then(|ip| registered.get(&ip).copied());
+            count.is_some_and(|count| count >= worker.engines)
+        };
+        self.waiting.retain(|(worker, _)| !is_registered(worker));
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let listed = list(&*router.cloud, &router.fleet, || "watch the workers".to_owned()).await?;
+        let mut index = 0;
+        while index < self.waiting.len() {
+            match self.verdict(index, &listed).await? {
+                Some(reason) => {
+                    let (worker, _) = self.waiting.remove(index);
+                    self.failed.push(failed(&worker, reason));
+                }
+                None => index += 1,
+            }
+        }
+        if all.is_empty() && !self.waiting.is_empty() {
+            let was_listed = listed.iter().any(|found| found.id == router.instance);
+            stop_if_failed(router, &self.pace, was_listed).await?;
+        }
+        Ok(())
+    }
+
+    /// Why a worker will never register, if that is certain.
+    async fn verdict(
+        &mut self,
+        index: usize,
+        listed: &[Instance],
+    ) -> Result<Option<MachineFailure>> {
+        let (worker, was_listed) = &mut self.waiting[index];
+        let Some(found) = listed.iter().find(|found| found.id == worker.id) else {
+            return Ok(self.pace.absence_counts(*was_listed).then_some(MachineFailure::Gone));
+        };
+        *was_listed = true;
+        worker.ip = found.ip.or(worker.ip);
+        if !found.state.is_up() {
+            return Ok(Some(MachineFailure::Gone));
+        }
+        let console = console(&*self.router.cloud, &self.router.fleet, &worker.id).await?;
+        Ok(console::failure(&console).map(MachineFailure::Reported))
+    }
+
+    /// The time is over: whoever has not registered has failed, and the end of its console is what
+    /// is known of it.
+    async fn give_up(&mut self) {
+        for (worker, _) in std::mem::take(&mut self.waiting) {
+            let console = self.router.cloud.console(&self.router.fleet, &worker.id).await;
+            let lines: Vec<String> = match console {
+                Ok(console) => console.text.lines().map(str::to_owned).collect(),
+                Err(error) => vec![format!("(it cannot be read: {error})")],
+            };
+            let last = lines[lines.len().saturating_sub(LAST_LINES)..].to_vec();
+            self.failed.push(failed(&worker, MachineFailure::Silent(last)));
+        }
+    }
+}
+
+/// Lines of a silent machine's console that are shown.
+const LAST_LINES: usize = 30;
+
+fn failed(worker: &Worker, reason: MachineFailure) -> FailedMachine {
+    let address = worker.ip.map_or_else(|| "no address".to_owned(), |ip| ip.to_string());
+    FailedMachine { id: worker.id.to_string(), address, reason }
+}

@@ -1,0 +1,111 @@
+//! A group is made. Nothing but a failed boot makes that an error, because an error would taint, and
+//! so sell, machines that are healthy.
+
+use super::progress::Progress;
+use super::workers::{self, GroupAccess};
+use super::{members, model};
+use crate::diagnose;
+use crate::error::{Failure, Result};
+use crate::readiness;
+use crate::resources::service::find_by_id;
+use crate::session::Session;
+use cloud::{Instance, Phase};
+use domain::planner::Count;
+use plugin::{Attr, Ctx, State};
+use schemas::ReplicaGroup;
+use std::collections::BTreeMap;
+
+pub(super) async fn create(
+    session: &Session,
+    ctx: &Ctx,
+    planned: ReplicaGroup,
+    state: &mut State<ReplicaGroup>,
+) -> Result<()> {
+    let id = model::configured_id(&planned)?;
+    let _claim = session.claim("replica group", id.to_string())?;
+    session.forget(&id.service.fleet);
+    let view = session.view(&id.service.fleet).await?;
+    let found = members::of_group(&view, &id, &BTreeMap::new());
+    if found.iter().any(|machine| Phase::of(&machine.tags) != Phase::Creating) {
+        return Err(Failure::AlreadyExists {
+            what: format!("replica group {id}"),
+            address: "disagg_replica_group.NAME",
+            import: format!("{}/{}/{}", id.service.fleet, id.service.name, id.name),
+        });
+    }
+    let group = workers::access(session, &planned, &id, &find_by_id(&view, &id.service)).await?;
+    let before = readiness::registrations(&group.router).await;
+    let (adopted, launched) = gather(ctx, &group, &planned, found).await?;
+    let machines: Vec<Instance> = adopted.iter().chain(&launched).cloned().collect();
+    let slots = members::in_slots(&machines, &BTreeMap::new());
+    let so_far = ReplicaGroup { drift: Attr::Known(BTreeMap::new()), ..planned.clone() };
+    let mut progress = Progress::new(session, &group, so_far, slots, state);
+    progress.save();
+
+    let failed = match group.wait(ctx, &planned, &machines, &adopted, &before).await {
+        Ok(failed) => failed,
+        // Without a router no worker can ever register: what was launched for it goes.
+        Err(Failure::Boot { what, machines: routers, .. }) => {
+            let kept = !progress.drop_machines(&machines).await;
+            return Err(give_up(progress, Failure::Boot { what, machines: routers, kept }).await);
+        }
+        Err(failure) => return leave_unfinished(progress, failure).await,
+    };
+    let keeps = model::keeps_failed(&planned);
+    let kept = !failed.is_empty()
+        && (keeps
+            || !{
+                let dead = progress.chosen(&failed);
+                progress.drop_machines(&dead).await
+            });
+    if !failed.is_empty() && failed.len() == machines.len() {
+        let what = format!("every worker of replica group {id}");
+        return Err(give_up(progress, Failure::Boot { what, machines: failed, kept }).await);
+    }
+    if !failed.is_empty() {
+        progress.state.warn(diagnose::workers_failed(&id.to_string(), &failed, kept));
+    }
+    match progress.finish(&planned).await {
+        Ok(()) => Ok(()),
+        Err(failure) => leave_unfinished(progress, failure).await,
+    }
+}
+
+/// The machines of a creation: those of one that died and that are what is wanted, and the missing
+/// ones, launched at once or not at all.
+async fn gather(
+    ctx: &Ctx,
+    group: &GroupAccess,
+    planned: &ReplicaGroup,
+    found: Vec<Instance>,
+) -> Result<(Vec<Instance>, Vec<Instance>)> {
+    let wanted = match model::count(planned) {
+        Count::Fixed(count) => count as usize,
+        Count::Within { min, .. } => min as usize,
+    };
+    let (mut kept, mut stale): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|instance| instance.state.is_up() && group.has_digest(instance));
+    stale.extend(kept.split_off(kept.len().min(wanted)));
+    group.remove(ctx, &stale).await?;
+    let missing = u32::try_from(wanted - kept.len()).unwrap_or(u32::MAX);
+    let launched = group.launch(missing, model::count_tags(planned)).await?;
+    Ok((kept, launched))
+}
+
+/// Nothing serves. What could not be removed, or is kept for a look, stays in the state, tainted.
+async fn give_up(mut progress: Progress<'_>, failure: Failure) -> Failure {
+    if progress.slots.is_empty() {
+        progress.state.remove();
+    }
+    progress.settle().await;
+    failure
+}
+
+/// The machines are there and may well be healthy: the next apply sees to the rest.
+async fn leave_unfinished(mut progress: Progress<'_>, failure: Failure) -> Result<()> {
+    progress.settle().await;
+    let what = format!("replica group {}", progress.group.id());
+    progress.state.warn_all(diagnose::unfinished(&what, failure));
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! A group goes: its own machines, and never those of another object under its name.
+
+use super::{members, model, workers};
+use crate::error::Result;
+use crate::session::{Session, key};
+use cloud::{Instance, Phase};
+use plugin::{Ctx, State};
+use schemas::ReplicaGroup;
+
+pub(super) async fn delete(
+    session: &Session,
+    ctx: &Ctx,
+    state: &mut State<ReplicaGroup>,
+) -> Result<()> {
+    let Some(group) = state.get().cloned() else { return Ok(()) };
+    let id = model::id(&group)?;
+    let fleet = key(&id.service.fleet);
+    session.forget(&id.service.fleet);
+    let cloud = session.cloud(id.service.fleet.cloud).await?;
+    let view = session.view(&id.service.fleet).await?;
+    // Its own, and what an update that died has left. Under `create_before_destroy` the machines of
+    // the new object are there by now, under the same name.
+    let known = model::known_slots(&group);
+    let is_own = |machine: &Instance| {
+        Phase::of(&machine.tags) == Phase::Creating
+            || known.values().any(|known| *known == machine.id.0)
+    };
+    let mut machines = members::of_group(&view, &id, &known);
+    machines.retain(is_own);
+    workers::remove(ctx, &*cloud, &fleet, &id, &machines).await?;
+    session.forget(&id.service.fleet);
+    state.remove();
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! The machines of a group as they are in the cloud: which are its own, in which slots, and what
+//! about them is not as it was made. Pure.
+
+use super::model;
+use crate::error::Result;
+use crate::resources::drift::changed_tag;
+use crate::session::FleetView;
+use cloud::{Instance, InstanceState, Phase, Tags, tag};
+use domain::id::GroupId;
+use domain::planner::{self, Count};
+use schemas::ReplicaGroup;
+use std::collections::BTreeMap;
+
+/// The machines that carry the group's tags, and those that the state knows, whatever has become of
+/// their tags. Those on their way out do not count.
+pub(super) fn of_group(
+    view: &FleetView,
+    id: &GroupId,
+    known: &BTreeMap<u32, String>,
+) -> Vec<Instance> {
+    let own = own_tags(id);
+    let is_ours = |instance: &Instance| {
+        has_tags(instance, &own) || known.values().any(|known| *known == instance.id.0)
+    };
+    let instances = view.instances.iter();
+    instances
+        .filter(|instance| is_ours(instance) && instance.state != InstanceState::Terminating)
+        .cloned()
+        .collect()
+}
+
+/// Puts machines into slots; those that had one keep it.
+pub(super) fn in_slots(
+    machines: &[Instance],
+    known: &BTreeMap<u32, String>,
+) -> BTreeMap<u32, Instance> {
+    planner::assign_slots(known, machines)
+}
+
+/// The tags by which a group's machines are found.
+pub(super) fn own_tags(id: &GroupId) -> Tags {
+    Tags::from([
+        (tag::SERVICE.to_owned(), id.service.tag_value()),
+        (tag::GROUP.to_owned(), id.name.clone()),
+    ])
+}
+
+/// Whether a machine carries these tags.
+pub(super) fn has_tags(instance: &Instance, tags: &Tags) -> bool {
+    tags.iter().all(|(key, value)| instance.tags.get(key) == Some(value))
+}
+
+/// What is not as it was made: object → finding.
+pub(super) fn drift(
+    group: &ReplicaGroup,
+    id: &GroupId,
+    slots: &BTreeMap<u32, Instance>,
+) -> Result<BTreeMap<String, String>> {
+    let digest = model::spec(group, id)?.digest();
+    let mut drift = BTreeMap::new();
+    for (slot, instance) in slots {
+        if let Some(finding) = finding(instance, id, &digest) {
+            drift.insert(format!("machine {} in slot {slot}", instance.id), finding);
+        }
+    }
+    let known = model::known_slots(group);
+    match model::count(group) {
+        Count::Within { min, max } => {
+            let count = slots.len();
+            if count < min as usize || count > max as usize {
+                drift.insert("count".to_owned(), format!("{count} machines, outside {min}..{max}"));
+            }
+        }
+        Count::Fixed(_) => {
+            for (slot, id) in &known {
+                let is_there = slots.values().any(|instance| instance.id.0 == *id);
+                if !is_there && slots.len() < known.len() {
+                    drift.insert(format!("machine {id} in slot {slot}"), "gone".to_owned());
+                }
+            }
+        }
+    }
+    Ok(drift)
+}
+
+fn finding(instance: &Instance, id: &GroupId, digest: &str) -> Option<String> {
+    let text = match instance.state {
+        InstanceState::Impaired => "impaired; it will be rebooted".to_owned(),
+        InstanceState::Stopping | InstanceState::Stopped => {
+            "stopped; it will be started".to_owned()
+        }
+        InstanceState::Pending | InstanceState::Running | InstanceState::Terminating => {
+            let mut own = own_tags(id);
+            own.insert(tag::DIGEST.to_owned(), digest.to_owned());
+            if let Some(finding) = changed_tag(&instance.tags, &own) {
+                finding
+            } else if Phase::of(&instance.tags) != Phase::Ready {
+                "launched by an apply that did not end; it will be waited for".to_owned()
+            } else {
+                return None;
+            }
+        }
+    };
+    Some(text)
+}

@@ -1,0 +1,110 @@
+//! What an operation on a group has come to: the machines in their slots, told to the state as they
+//! change, and what is to become of them when the operation does not end well.
+
+use super::workers::GroupAccess;
+use super::{members, model};
+use crate::diagnose;
+use crate::error::{FailedMachine, Result};
+use crate::readiness;
+use crate::session::Session;
+use cloud::{Instance, Phase};
+use plugin::{Attr, State};
+use schemas::ReplicaGroup;
+use std::collections::BTreeMap;
+
+pub(super) struct Progress<'a> {
+    session: &'a Session,
+    pub(super) group: &'a GroupAccess,
+    pub(super) slots: BTreeMap<u32, Instance>,
+    /// The attributes that are true so far: those of before, until everything is done.
+    so_far: ReplicaGroup,
+    pub(super) state: &'a mut State<ReplicaGroup>,
+}
+
+impl<'a> Progress<'a> {
+    pub(super) fn new(
+        session: &'a Session,
+        group: &'a GroupAccess,
+        so_far: ReplicaGroup,
+        slots: BTreeMap<u32, Instance>,
+        state: &'a mut State<ReplicaGroup>,
+    ) -> Self {
+        Self { session, group, slots, so_far, state }
+    }
+
+    /// Tells the state what machines there are, under the attributes that are true so far.
+    pub(super) fn save(&mut self) {
+        self.session.forget(&self.group.id().service.fleet);
+        self.so_far.id = Attr::Known(self.group.id().to_string());
+        self.group.fill(&mut self.so_far, &self.slots);
+        if self.so_far.scaling.is_null() {
+            self.so_far.replicas = self.so_far.instance_count.clone();
+        }
+        self.state.save(&self.so_far);
+    }
+
+    /// Those of the machines that failed.
+    pub(super) fn chosen(&self, failed: &[FailedMachine]) -> Vec<Instance> {
+        let is_failed = |machine: &&Instance| failed.iter().any(|failed| failed.id == machine.id.0);
+        self.slots.values().filter(is_failed).cloned().collect()
+    }
+
+    /// Removes machines after a failure, also when the operation's own time is over, and says
+    /// whether they are gone. What cannot be removed stays in the state, and the cause of it all is
+    /// still told.
+    pub(super) async fn drop_machines(&mut self, dead: &[Instance]) -> bool {
+        let removed = self.group.remove(&readiness::grace(), dead).await;
+        if removed.is_ok() {
+            self.slots.retain(|_, instance| dead.iter().all(|dead| dead.id != instance.id));
+        }
+        self.save();
+        removed.map_err(|failure| self.state.warn_all(diagnose::failure(failure))).is_ok()
+    }
+
+    /// Marks what is in the state as somebody's, so that no other creation takes it for its own.
+    pub(super) async fn settle(&mut self) {
+        let creating =
+            self.slots.values().filter(|machine| Phase::of(&machine.tags) == Phase::Creating);
+        if let Err(failure) = self.group.tag(creating, &Phase::Unfinished.tag()).await {
+            self.state.warn_all(diagnose::failure(failure));
+        }
+    }
+
+    /// Tags the machines as made, and saves what there is under the attributes that were planned.
+    pub(super) async fn finish(&mut self, planned: &ReplicaGroup) -> Result<()> {
+        let mut tags = Phase::Ready.tag();
+        tags.extend(model::count_tags(planned));
+        self.group.tag(self.slots.values(), &tags).await?;
+        let id = self.group.id();
+        self.session.forget(&id.service.fleet);
+        // The machines as they are now: they have run since they were launched.
+        let view = self.session.view(&id.service.fleet).await?;
+        let known = self.slots.iter().map(|(slot, found)| (*slot, found.id.to_string())).collect();
+        let now = members::in_slots(&members::of_group(&view, id, &known), &known);
+        let mut done = planned.clone();
+        done.id = Attr::Known(id.to_string());
+        done.drift = Attr::Known(BTreeMap::new());
+        self.group.fill(&mut done, &now);
+        // What was promised as known is kept, also when a machine less came up: Terraform insists on
+        // it, and the next look says what there is.
+        if !planned.instance_count.is_unknown() {
+            done.instance_count = planned.instance_count.clone();
+        }
+        if !planned.hourly_cost.is_unknown() {
+            done.hourly_cost = planned.hourly_cost.clone();
+        }
+        self.state.save(&done);
+        Ok(())
+    }
+}
+
+impl GroupAccess {
+    /// Puts what there is into the group.
+    fn fill(&self, group: &mut ReplicaGroup, slots: &BTreeMap<u32, Instance>) {
+        model::fill_members(group, self.router.cloud.name(), slots);
+        let bounds = [&group.minimum_hourly_cost, &group.maximum_hourly_cost];
+        if bounds.iter().any(|bound| bound.known().is_none()) {
+            model::fill_cost_bounds(group, self.offers());
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What a group looks like in its cloud: read and import. Nothing is changed here.
+
+use super::{members, model};
+use crate::error::{Doing, Failure, Result};
+use crate::resources::service::find_by_id;
+use crate::session::{Session, key};
+use cloud::tag;
+use domain::id::ImportPath;
+use plugin::{Attr, AttributePath, State};
+use schemas::ReplicaGroup;
+
+pub(super) async fn read(session: &Session, state: &mut State<ReplicaGroup>) -> Result<()> {
+    let Some(mut group) = state.get().cloned() else { return Ok(()) };
+    let id = model::id(&group)?;
+    let view = session.view(&id.service.fleet).await?;
+    let known = model::known_slots(&group);
+    let machines = members::of_group(&view, &id, &known);
+    if machines.is_empty() && find_by_id(&view, &id.service).is_gone() {
+        state.remove();
+        return Ok(());
+    }
+    let slots = members::in_slots(&machines, &known);
+    group.drift = Attr::Known(members::drift(&group, &id, &slots)?);
+    if group.scaling.is_null() {
+        group.replicas = Attr::Known(i64::try_from(slots.len()).unwrap_or(i64::MAX));
+    }
+    let cloud = id.service.fleet.cloud;
+    model::fill_members(&mut group, cloud, &slots);
+    if let (true, Some(resources)) = (group.minimum_hourly_cost.is_null(), model::resources(&group))
+        && let Ok(offers) = model::offers(cloud, &resources)
+    {
+        model::fill_cost_bounds(&mut group, &offers);
+    }
+    state.save(&group);
+    Ok(())
+}
+
+pub(super) async fn import(
+    session: &Session,
+    path: &str,
+    state: &mut State<ReplicaGroup>,
+) -> Result<()> {
+    let ImportPath::Group { fleet, service, group: name } =
+        path.parse().map_err(|error| Failure::import_id(format!("{error}.")))?
+    else {
+        return Err(Failure::import_id(format!(
+            "`{path}` is not `cloud/region/fleet/service/group`."
+        )));
+    };
+    let missing = |hint: &str| Failure::Missing {
+        what: format!("replica group {path}"),
+        attribute: Some(AttributePath::root("id")),
+        hint: hint.to_owned(),
+    };
+    let view = session.view(&fleet).await?;
+    let machine = view
+        .instances
+        .iter()
+        .filter(|instance| instance.tags.get(tag::GROUP) == Some(&name))
+        .find(|instance| {
+            let tag = instance.tags.get(tag::SERVICE).and_then(|tag| tag.split_once('@'));
+            tag.is_some_and(|(found, _)| found == service)
+        })
+        .ok_or_else(|| missing("The fleet has no machine of such a group."))?;
+    let cloud = session.cloud(fleet.cloud).await?;
+    let user_data = cloud
+        .user_data(&key(&fleet), &machine.id)
+        .await
+        .doing(fleet.cloud, || format!("read the user data of {}", machine.id))?
+        .ok_or_else(|| missing("The cloud has no user data for its machines."))?;
+    let spec = domain::user_data::parse_worker(&user_data).map_err(|error| {
+        missing(&format!("The user data of {} is not ours: {error}.", machine.id))
+    })?;
+    let mut group = model::from_spec(&spec);
+    if let Some(count) = machine.tags.get(tag::COUNT) {
+        model::count_from_tag(&mut group, count);
+    }
+    state.save(&group);
+    read(session, state).await
+}

@@ -1,0 +1,165 @@
+//! A group is brought to what is declared: the count by its difference, what drifted by repair, and
+//! what is baked into machines by a roll, batch by batch.
+//!
+//! Whatever stops it, the state has the attributes of before and the machines that there are, and the
+//! next apply goes on from there.
+
+use super::progress::Progress;
+use super::workers;
+use super::{members, model};
+use crate::error::{FailedMachine, Failure, Result};
+use crate::readiness;
+use crate::resources::service::find_by_id;
+use crate::session::Session;
+use cloud::{Instance, InstanceId, Phase};
+use domain::planner::{self, Batch, Removal, Step};
+use plugin::{Ctx, State};
+use schemas::ReplicaGroup;
+use std::collections::BTreeSet;
+
+pub(super) async fn update(
+    session: &Session,
+    ctx: &Ctx,
+    prior: &ReplicaGroup,
+    planned: ReplicaGroup,
+    state: &mut State<ReplicaGroup>,
+) -> Result<()> {
+    if !planned.members.is_unknown() {
+        // No machine changes: what does is the provider's own behaviour.
+        state.save(&planned);
+        return Ok(());
+    }
+    let id = model::id(prior)?;
+    session.forget(&id.service.fleet);
+    let view = session.view(&id.service.fleet).await?;
+    let group = workers::access(session, &planned, &id, &find_by_id(&view, &id.service)).await?;
+    let known = model::known_slots(prior);
+    let slots = members::in_slots(&members::of_group(&view, &id, &known), &known);
+    group.retag(&slots).await?;
+    let mut progress = Progress::new(session, &group, prior.clone(), slots, state);
+    adjust(ctx, &mut progress, &planned).await?;
+    roll(ctx, &mut progress, &planned).await?;
+    progress.finish(&planned).await
+}
+
+/// Makes the count right, brings back what is stopped or impaired, and waits for what an apply that
+/// did not end has launched.
+async fn adjust(ctx: &Ctx, progress: &mut Progress<'_>, planned: &ReplicaGroup) -> Result<()> {
+    let group = progress.group;
+    let before = readiness::registrations(&group.router).await;
+    let observed = group.members(&progress.slots).await?;
+    let plan = planner::plan_group(model::count(planned), &group.digest(), &observed);
+    let is_unfinished = |instance: &&Instance| {
+        instance.state.is_up()
+            && Phase::of(&instance.tags) != Phase::Ready
+            && group.has_digest(instance)
+    };
+    let unfinished: Vec<Instance> =
+        progress.slots.values().filter(is_unfinished).cloned().collect();
+    let mut woken: BTreeSet<InstanceId> =
+        unfinished.iter().map(|instance| instance.id.clone()).collect();
+    let mut launched = Vec::new();
+    for step in plan.steps {
+        match step {
+            Step::Start(instance) => {
+                group.start(&instance).await?;
+                woken.insert(instance);
+            }
+            Step::Reboot(instance) => {
+                group.reboot(&instance).await?;
+                woken.insert(instance);
+            }
+            Step::Remove(removals) => remove(ctx, progress, &removals).await?,
+            Step::Launch { slots } => launched = launch(progress, planned, slots).await?,
+        }
+        progress.save();
+    }
+    woken.extend(launched.iter().map(|instance| instance.id.clone()));
+    let woken: Vec<Instance> =
+        progress.slots.values().filter(|found| woken.contains(&found.id)).cloned().collect();
+    let failed = match group.wait(ctx, planned, &woken, &unfinished, &before).await {
+        Ok(failed) if failed.is_empty() => return Ok(()),
+        Ok(failed) => failed,
+        Err(failure) => return Err(stop(progress, failure, &launched).await),
+    };
+    let kept = keep_or_drop(progress, planned, &failed).await;
+    let what = format!("{} of the workers of replica group {}", failed.len(), group.id());
+    Err(Failure::Boot { what, machines: failed, kept })
+}
+
+/// Replaces the machines that something else is baked into.
+async fn roll(ctx: &Ctx, progress: &mut Progress<'_>, planned: &ReplicaGroup) -> Result<()> {
+    let group = progress.group;
+    let strategy = model::update_strategy(planned);
+    loop {
+        let observed = group.members(&progress.slots).await?;
+        let Some(batch) = planner::next_batch(strategy, &group.digest(), &observed) else {
+            return Ok(());
+        };
+        let Batch { remove: leaving, launch: slots, replaced } = batch;
+        if !leaving.is_empty() {
+            remove(ctx, progress, &leaving).await?;
+            progress.save();
+        }
+        let before = readiness::registrations(&group.router).await;
+        let launched = launch(progress, planned, slots).await?;
+        progress.save();
+        let failed = match group.wait(ctx, planned, &launched, &[], &before).await {
+            Ok(failed) => failed,
+            Err(failure) => return Err(stop(progress, failure, &launched).await),
+        };
+        if !failed.is_empty() {
+            let kept = keep_or_drop(progress, planned, &failed).await;
+            let is_old = |found: &&Instance| !group.has_digest(found);
+            let left = progress.slots.values().filter(is_old).count();
+            let group = group.id().to_string();
+            return Err(Failure::RollStopped { group, left, machines: failed, kept });
+        }
+        if !replaced.is_empty() {
+            remove(ctx, progress, &replaced).await?;
+            progress.save();
+        }
+    }
+}
+
+async fn remove(ctx: &Ctx, progress: &mut Progress<'_>, removals: &[Removal]) -> Result<()> {
+    let leaving = |slot: &u32| removals.iter().any(|removal| removal.slot == *slot);
+    let slots = progress.slots.iter().filter(|(slot, _)| leaving(slot));
+    let machines: Vec<Instance> = slots.map(|(_, machine)| machine.clone()).collect();
+    progress.group.remove(ctx, &machines).await?;
+    progress.slots.retain(|slot, _| !leaving(slot));
+    Ok(())
+}
+
+async fn launch(
+    progress: &mut Progress<'_>,
+    planned: &ReplicaGroup,
+    slots: Vec<u32>,
+) -> Result<Vec<Instance>> {
+    let count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+    let launched = progress.group.launch(count, model::count_tags(planned)).await?;
+    progress.slots.extend(slots.into_iter().zip(launched.iter().cloned()));
+    Ok(launched)
+}
+
+/// A wait that ended without a verdict. Without a router no new worker can ever register: what was
+/// launched for it goes; anything else is left for the next apply.
+async fn stop(progress: &mut Progress<'_>, failure: Failure, launched: &[Instance]) -> Failure {
+    if matches!(failure, Failure::Boot { .. }) {
+        progress.drop_machines(launched).await;
+    }
+    progress.settle().await;
+    failure
+}
+
+/// What becomes of machines whose boot failed; answers whether they are still there.
+async fn keep_or_drop(
+    progress: &mut Progress<'_>,
+    planned: &ReplicaGroup,
+    failed: &[FailedMachine],
+) -> bool {
+    let dead = progress.chosen(failed);
+    let kept = model::keeps_failed(planned) || !progress.drop_machines(&dead).await;
+    progress.settle().await;
+    kept
+}

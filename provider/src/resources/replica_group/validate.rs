@@ -1,0 +1,174 @@
+//! What the attributes' own validators cannot see: what goes together and what does not. Pure.
+
+use super::model;
+use domain::engine;
+use domain::secret::SecretReference;
+use plugin::{Attr, AttributePath, Diagnostic, Diagnostics};
+use schemas::ReplicaGroup;
+use std::collections::BTreeMap;
+
+/// What the attributes' own validators cannot see.
+pub(super) fn validate(config: &ReplicaGroup) -> Diagnostics {
+    let mut diagnostics = Diagnostics::default();
+    validate_count(config, &mut diagnostics);
+    validate_update_strategy(config, &mut diagnostics);
+    validate_engine(config, &mut diagnostics);
+    validate_secrets(config, &mut diagnostics);
+    validate_environment(config, &mut diagnostics);
+    diagnostics
+}
+
+fn validate_count(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
+    match (&config.replicas, &config.scaling) {
+        (Attr::Null, Attr::Null) => diagnostics.push(
+            Diagnostic::error(
+                "Missing replicas",
+                "Say how many machines there are to be: `replicas = 1`, or `scaling = { min = 1, \
+                 max = 4, target = 3 }`.",
+            )
+            .at(AttributePath::root("replicas")),
+        ),
+        (Attr::Known(_), Attr::Known(_)) => diagnostics.push(
+            Diagnostic::error(
+                "Both replicas and scaling",
+                "`replicas` fixes the count and `scaling` leaves it to an autoscaler. Give one of \
+                 them.",
+            )
+            .at(AttributePath::root("scaling")),
+        ),
+        _ => {}
+    }
+    let Some(scaling) = config.scaling.known() else { return };
+    if let (Some(min), Some(max)) = (scaling.min.known(), scaling.max.known())
+        && min > max
+    {
+        diagnostics.push(
+            Diagnostic::error(
+                "Invalid bounds",
+                format!("`min` is {min} and `max` is {max}; `min` must not be the greater one."),
+            )
+            .at(AttributePath::root("scaling").attribute("min")),
+        );
+    }
+}
+
+fn validate_update_strategy(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
+    let Some(given) = config.update_strategy.known() else { return };
+    let unknown = given.max_unavailable.is_unknown() || given.max_surge.is_unknown();
+    let strategy = model::update_strategy(config);
+    if !unknown && strategy.max_unavailable == 0 && strategy.max_surge == 0 {
+        diagnostics.push(
+            Diagnostic::error(
+                "Update strategy that cannot begin",
+                "With `max_unavailable = 0` and `max_surge = 0` no machine may go and none may come. \
+                 Give one of them at least 1.",
+            )
+            .at(AttributePath::root("update_strategy")),
+        );
+    }
+}
+
+fn validate_engine(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
+    let Some(given) = config.engine.known() else { return };
+    let Some(kind) = given.kind.known() else { return };
+    let path = AttributePath::root("engine");
+    let custom = kind == engine::CUSTOM;
+    let has_commands = match &given.commands {
+        Attr::Known(commands) => Some(!commands.is_empty()),
+        Attr::Null => Some(false),
+        Attr::Unknown(_) => None,
+    };
+    if custom && has_commands == Some(false) {
+        diagnostics.push(
+            Diagnostic::error(
+                "Missing commands",
+                "An engine of type `custom` runs your `commands`, and there are none.",
+            )
+            .at(path.clone().attribute("commands")),
+        );
+    }
+    if !custom && has_commands == Some(true) {
+        diagnostics.push(
+            Diagnostic::error(
+                "Commands without a custom engine",
+                format!(
+                    "`commands` run only with `type = \"custom\"`. More arguments for `{kind}` go \
+                     into `args`."
+                ),
+            )
+            .at(path.clone().attribute("commands")),
+        );
+    }
+    let no_gpu = match &config.resources {
+        Attr::Null => true,
+        Attr::Known(resources) => resources.gpu.is_null(),
+        Attr::Unknown(_) => false,
+    };
+    if no_gpu && engine::find(kind).is_some_and(|engine| engine.needs_gpu()) {
+        diagnostics.push(
+            Diagnostic::error(
+                "Missing GPU",
+                format!(
+                    "The engine `{kind}` needs GPUs: `resources = {{ gpu = \"H200:8\" }}` asks for \
+                     machines with eight."
+                ),
+            )
+            .at(AttributePath::root("resources")),
+        );
+    }
+}
+
+fn validate_secrets(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
+    for (name, reference) in config.secret_env.known().into_iter().flatten() {
+        let path = AttributePath::root("secret_env").key(name);
+        if config.env.known().is_some_and(|env| env.contains_key(name)) {
+            diagnostics.push(
+                Diagnostic::error(
+                    "Variable given twice",
+                    format!("`{name}` stands in `env` and in `secret_env`. Give it once."),
+                )
+                .at(path.clone()),
+            );
+        }
+        let Some(Ok(reference)) = reference.known().map(|text| text.parse::<SecretReference>())
+        else {
+            continue;
+        };
+        if let Some(identity) = reference.needs_identity()
+            && config.identity.is_null()
+        {
+            diagnostics.push(
+                Diagnostic::error(
+                    "Missing identity",
+                    format!(
+                        "The machine reads `{}://…` with an identity of its own. Give `identity`: \
+                         the {identity} that may read it.",
+                        reference.scheme()
+                    ),
+                )
+                .at(path),
+            );
+        }
+    }
+}
+
+fn validate_environment(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
+    let custom = config
+        .engine
+        .known()
+        .and_then(|engine| engine.kind.known())
+        .is_some_and(|kind| kind == engine::CUSTOM);
+    let names = |map: &Attr<BTreeMap<String, Attr<String>>>| -> Vec<String> {
+        map.known().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+    };
+    for (root, names) in [("env", names(&config.env)), ("secret_env", names(&config.secret_env))] {
+        for name in names {
+            if let Err(error) = domain::environment::check_reserved(&name, custom) {
+                diagnostics.push(
+                    Diagnostic::error("Reserved variable", format!("{error}."))
+                        .at(AttributePath::root(root).key(&name)),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Everything that can drift does so here: `terraform plan -detailed-exitcode` answers 2 and the plan
+//! says what, an apply repairs it or says why not, and after that the answer is 0.
+
+use acceptance::config::Stack;
+use acceptance::{Workspace, wait_until};
+use serde_json::Value;
+
+fn deployed() -> (Workspace, Stack) {
+    let workspace = Workspace::new();
+    let stack = Stack {
+        service: "ingress_cidrs = [\"203.0.113.0/24\"]".to_owned(),
+        endpoint: false,
+        ..Stack::default()
+    };
+    workspace.apply(&stack.hcl());
+    workspace.assert_no_changes();
+    (workspace, stack)
+}
+
+fn assert_drift(workspace: &Workspace, said: &str) {
+    let run = workspace.terraform(&["plan", "-detailed-exitcode"]);
+    assert_eq!(run.code, Some(2), "{said}: {}", run.stdout);
+    assert!(run.stdout.contains(said), "the plan does not say `{said}`:\n{}", run.stdout);
+}
+
+/// Changes a record of the local cloud behind the provider's back.
+fn edit(workspace: &Workspace, kind: &str, change: impl Fn(&mut Value)) {
+    let directory = workspace.state_directory().join(kind);
+    let entries = std::fs::read_dir(&directory).expect("the directory exists").flatten();
+    for entry in entries {
+        let text = std::fs::read_to_string(entry.path()).expect("a record");
+        let mut record = serde_json::from_str(&text).expect("a record is JSON");
+        change(&mut record);
+        std::fs::write(entry.path(), record.to_string()).expect("a record can be written");
+    }
+}
+
+#[test]
+fn machines() {
+    let (workspace, stack) = deployed();
+    type Break = fn(&Workspace);
+    let breaks: [(Break, &str); 6] = [
+        (
+            |workspace| {
+                let id = workspace.group("decode").remove(0).id;
+                workspace.disagg(&["local", "lose", &id]).success();
+            },
+            "gone",
+        ),
+        (
+            |workspace| {
+                let id = workspace.group("decode").remove(0).id;
+                workspace.disagg(&["local", "stop", &id]).success();
+                wait_until("it is stopped", || workspace.group("decode")[0].state == "stopped");
+            },
+            "stopped; it will be started",
+        ),
+        (
+            |workspace| {
+                let id = workspace.group("decode").remove(0).id;
+                workspace.disagg(&["local", "cut", &id]).success();
+            },
+            "impaired; it will be rebooted",
+        ),
+        (
+            |workspace| {
+                let id = workspace.group("decode").remove(0).id;
+                workspace.retag(&id, "disagg:digest", "0123456789abcdef");
+            },
+            "made from another configuration",
+        ),
+        (
+            |workspace| {
+                let id = workspace.group("decode").remove(0).id;
+                workspace.retag(&id, "disagg:service", "somebody@else");
+            },
+            "its tag `disagg:service` is `somebody@else`",
+        ),
+        (
+            |workspace| workspace.retag(&workspace.router().id, "disagg:role", "bastion"),
+            "its tag `disagg:role` is `bastion`; it will be `router` again",
+        ),
+    ];
+    for (break_it, said) in breaks {
+        break_it(&workspace);
+        assert_drift(&workspace, said);
+        workspace.apply(&stack.hcl());
+        workspace.assert_no_changes();
+        assert_eq!(workspace.machines().len(), 3, "{said}");
+    }
+    workspace.destroy();
+}
+
+#[test]
+fn rules_tags_and_addresses() {
+    let (workspace, stack) = deployed();
+    edit(&workspace, "fleets", |fleet| {
+        let rules = fleet["ingress"].as_object_mut().expect("rules by service");
+        for rule in rules.values_mut() {
+            rule["cidrs"] = serde_json::json!(["0.0.0.0/0"]);
+        }
+    });
+    assert_drift(&workspace, "0.0.0.0/0");
+    workspace.apply(&stack.hcl());
+    workspace.assert_no_changes();
+
+    edit(&workspace, "fleets", |fleet| fleet["tags"]["disagg:managed-by"] = "me".into());
+    assert_drift(&workspace, "tag disagg:managed-by");
+    workspace.apply(&stack.hcl());
+    workspace.assert_no_changes();
+
+    edit(&workspace, "addresses", |address| address["tags"]["disagg:port"] = "9000".into());
+    assert_drift(&workspace, "its tag `disagg:port` is `9000`; it will be `8000` again");
+    workspace.apply(&stack.hcl());
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn what_cannot_be_repaired_is_an_error() {
+    let (workspace, stack) = deployed();
+    let router = workspace.router();
+    workspace.retag(&router.id, "disagg:digest", "0123456789abcdef");
+    assert_drift(&workspace, "made from another configuration");
+    let run = workspace.apply_fails(&stack.hcl());
+    run.says(&["cannot be repaired in place", "-replace=disagg_service.NAME"]);
+    assert_eq!(workspace.router().id, router.id, "it is left alone");
+    // The way out, literally.
+    workspace.terraform(&["apply", "-auto-approve", "-replace=disagg_service.tiny"]).success();
+    workspace.assert_no_changes();
+
+    for entry in std::fs::read_dir(workspace.state_directory().join("addresses")).expect("a list") {
+        std::fs::remove_file(entry.expect("an entry").path()).expect("the address is taken away");
+    }
+    assert_drift(&workspace, "the workers cannot find a router at another one");
+    let run = workspace.apply_fails(&stack.hcl());
+    run.says(&["its reserved address is gone", "-replace=disagg_service.NAME"]);
+    workspace.terraform(&["apply", "-auto-approve", "-replace=disagg_service.tiny"]).success();
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_count_inside_its_bounds_is_no_drift() {
+    let workspace = Workspace::new();
+    let stack = Stack {
+        decode: "scaling = { min = 1, max = 3, target = 2 }".to_owned(),
+        endpoint: false,
+        ..Stack::default()
+    };
+    let grown = Stack { decode: "replicas = 3".to_owned(), ..stack.clone() };
+    workspace.apply(&grown.hcl());
+    workspace.apply(&stack.hcl());
+    workspace.assert_no_changes();
+    let lost = workspace.group("decode").remove(0);
+    workspace.disagg(&["local", "lose", &lost.id]).success();
+    workspace.assert_no_changes();
+    for machine in workspace.group("decode") {
+        workspace.disagg(&["local", "lose", &machine.id]).success();
+    }
+    assert_drift(&workspace, "0 machines, outside 1..3");
+    workspace.apply(&stack.hcl());
+    assert_eq!(workspace.group("decode").len(), 1);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}

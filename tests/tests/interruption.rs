@@ -1,0 +1,163 @@
+//! Whatever stops an apply, a kill or the user, and whenever: nothing is orphaned, nothing doubled,
+//! and nothing healthy is sold.
+
+use acceptance::config::{Stack, fleet, group, service};
+use acceptance::{Workspace, wait_until};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::process::Child;
+
+fn signal(apply: &Child, signal: Signal) {
+    let group = Pid::from_raw(i32::try_from(apply.id()).expect("a pid")).expect("a pid");
+    // One that has ended by itself meanwhile does not mind.
+    let _ = kill_process_group(group, signal);
+}
+
+fn kill(apply: &mut Child) {
+    signal(apply, Signal::KILL);
+    apply.wait().expect("it is dead");
+}
+
+/// Starts an apply of what stands there, and returns when there are so many machines.
+fn apply_until(workspace: &Workspace, machines: usize) -> Child {
+    let mut apply = workspace.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
+    wait_until("the next machine is there", || {
+        workspace.machines().len() >= machines || apply.try_wait().expect("wait").is_some()
+    });
+    apply
+}
+
+#[test]
+fn a_provider_that_dies_in_a_creation_leaves_nothing_double() {
+    let workspace = Workspace::new();
+    let stack = Stack { endpoint: false, decode: "replicas = 2".to_owned(), ..Stack::default() };
+    // At every stage of the creation: after each new machine the whole process group is killed.
+    for machines in [1, 2, 3] {
+        workspace.write(&stack.hcl());
+        let mut apply = workspace.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
+        wait_until("the next machine is there", || {
+            workspace.machines().len() >= machines || apply.try_wait().expect("wait").is_some()
+        });
+        kill(&mut apply);
+    }
+    workspace.apply(&stack.hcl());
+    assert_eq!(workspace.machines().len(), 4, "{:?}", workspace.machines());
+    assert_eq!(workspace.group("decode").len(), 2);
+    workspace.router();
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn workers_that_registered_before_they_are_adopted_count() {
+    let workspace = Workspace::new();
+    let stack = Stack { endpoint: false, ..Stack::default() };
+    workspace.write(&stack.hcl());
+    let mut apply = workspace.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
+    wait_until("all machines are there", || {
+        workspace.machines().len() == 3 || apply.try_wait().expect("wait").is_some()
+    });
+    kill(&mut apply);
+    wait_until("the workers have registered by themselves", || {
+        workspace.machines().iter().filter(|machine| machine.group.is_some()).all(|worker| {
+            let console = workspace.disagg(&["local", "console", &worker.id]).success();
+            console.stdout.contains("status=registered")
+        })
+    });
+    let machines = workspace.machines();
+    workspace.apply(&stack.hcl());
+    assert_eq!(workspace.machines().len(), machines.len());
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_roll_that_dies_goes_on() {
+    let workspace = Workspace::new();
+    let stack = Stack { endpoint: false, decode: "replicas = 2".to_owned(), ..Stack::default() };
+    workspace.apply(&stack.hcl());
+    let before = workspace.machines();
+    let changed = Stack { groups: "env = { A = \"b\" }".to_owned(), ..stack };
+    workspace.write(&changed.hcl());
+    let mut apply = workspace.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
+    wait_until("the first new machine is there", || {
+        let is_new = |machine| !before.contains(&machine);
+        workspace.group("decode").into_iter().any(is_new)
+            || apply.try_wait().expect("wait").is_some()
+    });
+    kill(&mut apply);
+    workspace.apply(&changed.hcl());
+    let now = workspace.group("decode");
+    assert_eq!(now.len(), 2, "{now:?}");
+    assert!(now.iter().all(|machine| before.iter().all(|old| old.id != machine.id)), "{now:?}");
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_dead_creation_that_meant_something_else_is_cleared_away() {
+    let workspace = Workspace::new();
+    workspace.write(&format!("{}{}", fleet(""), service("port = 8001")));
+    kill(&mut apply_until(&workspace, 1));
+    let first = workspace.router();
+    // The same name, another configuration: no conflict, and nothing of the old one is left.
+    workspace.apply(&format!("{}{}", fleet(""), service("port = 8002")));
+    assert_ne!(workspace.router().id, first.id);
+    let endpoint = workspace.resource("disagg_service.tiny")["endpoint"].to_string();
+    assert!(endpoint.contains(":8002"), "{endpoint}");
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_stopped_creation_keeps_its_machines_and_the_next_apply_waits_for_them() {
+    let workspace = Workspace::new();
+    workspace.apply(&format!("{}{}", fleet(""), service("")));
+    workspace.faults(r#"{ "slow_boot": "4s" }"#);
+    let stack = Stack { endpoint: false, decode: "replicas = 2".to_owned(), ..Stack::default() };
+    workspace.write(&stack.hcl());
+    let mut apply = apply_until(&workspace, 4);
+    signal(&apply, Signal::INT);
+    apply.wait().expect("it ends by itself");
+    workspace.faults("{}");
+    let machines = workspace.machines();
+    assert_eq!(machines.len(), 4);
+
+    let plan = workspace.plan(&stack.hcl());
+    assert_eq!(plan.action("disagg_replica_group.decode"), "update", "{}", plan.text);
+    assert!(plan.text.contains("it will be waited for"), "{}", plan.text);
+    workspace.apply(&stack.hcl());
+    let ids = |machines: Vec<acceptance::Machine>| -> Vec<String> {
+        machines.into_iter().map(|machine| machine.id).collect()
+    };
+    assert_eq!(ids(workspace.machines()), ids(machines), "none was replaced");
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn two_of_one_name_are_refused_whoever_comes_first() {
+    let workspace = Workspace::new();
+    let twin = group("decode", "replicas = 1").replace("\"decode\" {", "\"twin\" {");
+    let both = format!("{}{}{}{twin}", fleet(""), service(""), group("decode", "replicas = 1"));
+    workspace.apply_fails(&both).says(&["Two of one name: replica group local/local/pd/tiny@"]);
+    assert_eq!(workspace.group("decode").len(), 1, "and one of them was made");
+    // Later, it is somebody's.
+    workspace.apply_fails(&both).says(&["Already exists", "terraform import"]);
+    assert_eq!(workspace.group("decode").len(), 1);
+    workspace.destroy();
+}
+
+#[test]
+fn create_before_destroy_never_takes_the_old_ones_machines() {
+    let workspace = Workspace::new();
+    let lifecycle = "lifecycle {\n    create_before_destroy = true\n  }";
+    let stack = Stack { endpoint: false, groups: lifecycle.to_owned(), ..Stack::default() };
+    workspace.apply(&stack.hcl());
+    let before = workspace.machines();
+    workspace.terraform(&["taint", "disagg_replica_group.decode"]).success();
+    workspace.apply_fails(&stack.hcl()).says(&["Already exists", "create_before_destroy"]);
+    assert_eq!(workspace.machines(), before);
+    workspace.terraform(&["untaint", "disagg_replica_group.decode"]).success();
+    workspace.assert_no_changes();
+    workspace.destroy();
+}

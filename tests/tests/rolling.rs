@@ -1,0 +1,78 @@
+//! What is baked into workers changes batch by batch, and the group stays what it is.
+
+use acceptance::config::Stack;
+use acceptance::{Machine, Workspace, chat};
+
+fn two_decoders(groups: &str) -> Stack {
+    Stack { decode: "replicas = 2".to_owned(), groups: groups.to_owned(), ..Stack::default() }
+}
+
+fn ids(machines: &[Machine]) -> Vec<&str> {
+    machines.iter().map(|machine| machine.id.as_str()).collect()
+}
+
+#[test]
+fn a_change_of_workers_is_rolled_and_the_endpoint_stays() {
+    let workspace = Workspace::new();
+    workspace.apply(&two_decoders("").hcl());
+    let (before, router) = (workspace.group("decode"), workspace.router());
+    for change in ["env = { A = \"b\" }", "env = { A = \"b\" }\n  boot_revision = 1"] {
+        let surge = format!("{change}\n  update_strategy = {{ max_surge = 1 }}");
+        let changed = two_decoders(&surge);
+        let plan = workspace.plan(&changed.hcl());
+        assert_eq!(plan.action("disagg_replica_group.decode"), "update", "{}", plan.text);
+        assert_eq!(plan.action("disagg_endpoint.tiny"), "no-op", "{}", plan.text);
+        assert!(plan.text.contains("Replica group is rolled"), "{}", plan.text);
+        workspace.apply(&changed.hcl());
+        workspace.assert_no_changes();
+        let now = workspace.group("decode");
+        assert_eq!(now.len(), 2);
+        assert!(ids(&now).iter().all(|id| !ids(&before).contains(id)), "{now:?}");
+    }
+    assert_eq!(workspace.router(), router);
+    let url = workspace.output("url");
+    assert_eq!(chat(url.as_str().expect("text"), "disagg/tiny", "Still there?").0, 200);
+    workspace.destroy();
+}
+
+#[test]
+fn a_roll_that_fails_stops_and_can_be_taken_back() {
+    let workspace = Workspace::new();
+    let stack = two_decoders("");
+    workspace.apply(&stack.hcl());
+    let before = workspace.group("decode");
+    let broken = stack.hcl().replace("\"mocker\" }", "\"mocker\", args = [\"--no-such-flag\"] }");
+    let run = workspace.apply_fails(&broken);
+    run.says(&[
+        "Roll of replica group",
+        "no-such-flag",
+        "1 machine still runs what it ran before",
+        "take the change back",
+    ]);
+    let left = workspace.group("decode");
+    assert_eq!(left.len(), 1, "the one that did not boot is removed, the other was not touched");
+    assert!(ids(&before).contains(&left[0].id.as_str()));
+    workspace.apply(&stack.hcl());
+    let now = workspace.group("decode");
+    assert_eq!(now.len(), 2);
+    assert!(ids(&now).contains(&left[0].id.as_str()), "it serves what is declared again");
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_strategy_that_cannot_begin_and_one_that_takes_all_are_said() {
+    let workspace = Workspace::new();
+    let stuck = two_decoders("update_strategy = { max_unavailable = 0 }");
+    workspace.plan_fails(&stuck.hcl()).says(&["cannot begin", "at least 1"]);
+    let all = |change: &str| {
+        let strategy = format!("{change}\n  update_strategy = {{ max_unavailable = 2 }}");
+        Stack { endpoint: false, ..two_decoders(&strategy) }
+    };
+    workspace.apply(&all("").hcl());
+    let plan = workspace.plan(&all("env = { A = \"b\" }").hcl());
+    assert!(plan.text.contains("Roll takes the whole group"), "{}", plan.text);
+    workspace.apply(&all("env = { A = \"b\" }").hcl());
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
