@@ -2,7 +2,7 @@
 
 Runs inside an image, as root of a throw-away overlay: what the user data would write is really
 written, by cloud-init's own module, to where it belongs. Prints one JSON object a line: first
-{"cloud-init": VERSION, "systemd": VERSION}, then {"name", "findings"} for each file. The scripts
+{"cloud-init": VERSION}, then {"name", "findings"} for each file. The scripts
 of all machines are left in DIRECTORY/scripts/ for other tools."""
 
 import json
@@ -18,9 +18,13 @@ from cloudinit.config import cc_write_files, schema
 
 JUDGED = pathlib.Path(sys.argv[1])
 # What our user data may write to.
-OURS = [pathlib.Path("/etc/disagg"), pathlib.Path("/opt/disagg"), pathlib.Path("/etc/systemd/system")]
+CONFIGURATION = pathlib.Path("/etc/disagg")
+SCRIPTS = pathlib.Path("/opt/disagg")
+UNITS = pathlib.Path("/etc/systemd/system")
+OURS = [CONFIGURATION, SCRIPTS, UNITS]
 # What an image has there already.
-BAKED = {pathlib.Path("/opt/disagg/runtime"), pathlib.Path("/opt/disagg/models")}
+BAKED = {SCRIPTS / "runtime", SCRIPTS / "models"}
+ENABLE = ["systemctl", "enable"]
 SCHEMA = schema.get_schema()
 
 
@@ -45,8 +49,8 @@ StrictLoader.add_constructor("tag:yaml.org,2002:map", mapping_without_duplicates
 
 def tool(*command, stdin=None):
     """Runs a tool; whatever it prints is a finding, and so is a failure."""
-    run = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    output = run.stdout.strip()
+    run = subprocess.run(command, input=stdin, capture_output=True, text=True)
+    output = (run.stdout + run.stderr).strip()
     if output or run.returncode:
         yield f"{' '.join(command)}: {output or f'exit code {run.returncode}'}"
 
@@ -86,7 +90,7 @@ def clear():
     """Takes away what the last user data wrote."""
     for directory in OURS:
         for path in directory.glob("*"):
-            if path in BAKED or (directory.name == "system" and not path.name.startswith("disagg-")):
+            if path in BAKED or (directory == UNITS and not path.name.startswith("disagg-")):
                 continue
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -105,19 +109,17 @@ def written_files(config):
 
 
 def shell_findings(seen):
-    for directory in OURS[:2]:
-        for path in sorted(directory.glob("*")):
-            if not path.is_file() or path in seen.get(path.read_bytes(), []):
-                continue
-            text = path.read_bytes()
-            if text.startswith((b"#!", b"# shellcheck shell=")):
-                seen.setdefault(text, []).append(path)
-                yield from tool("bash", "-n", str(path))
-                yield from unpack(path)
+    """What bash says of the scripts that no machine before had."""
+    for path in sorted([*CONFIGURATION.glob("*"), *SCRIPTS.glob("*")]):
+        text = path.read_bytes() if path.is_file() else b""
+        if text.startswith((b"#!", b"# shellcheck shell=")) and (path, text) not in seen:
+            seen.add((path, text))
+            yield from tool("bash", "-n", str(path))
+            yield from unpack(path)
 
 
 def unpack(path):
-    """Leaves a script for other tools, beside those of all machines: what sources another finds it."""
+    """Leaves a script for other tools, beside those of all machines that it may source."""
     target = JUDGED / "scripts" / path.name
     target.parent.mkdir(exist_ok=True)
     if target.exists():
@@ -126,12 +128,12 @@ def unpack(path):
 
 
 def unit_findings(units, seen):
-    """systemd's judgement of units with what they start, once for each set."""
-    paths = sorted(path for directory in OURS[1:] for path in directory.glob("*") if path.is_file())
-    static = b"\0".join(path.read_bytes() for path in paths)
-    if (static, *units) in seen:
+    """What systemd says of the units that are enabled and of what they start, once for each set."""
+    paths = [path for path in [*SCRIPTS.glob("*"), *UNITS.glob("disagg-*")] if path.is_file()]
+    machine = (*units, *sorted((path, path.read_bytes()) for path in paths))
+    if machine in seen:
         return
-    seen[(static, *units)] = True
+    seen.add(machine)
     for unit in units:
         yield from tool("systemd-analyze", "verify", "--man=no", unit)
 
@@ -148,8 +150,8 @@ def judge(raw, seen):
     # What scripts-user runs, in a shell that is not bash.
     findings += tool("sh", "-n", stdin=util.shellify(config.get("runcmd", [])))
     findings += shell_findings(seen)
-    enabled = [unit for command in config.get("runcmd", []) if command[:2] == ["systemctl", "enable"]
-               for unit in command[2:] if not unit.startswith("-")]
+    enables = [command for command in config.get("runcmd", []) if command[:2] == ENABLE]
+    enabled = [word for command in enables for word in command[2:] if not word.startswith("-")]
     if not enabled:
         findings.append("it enables no unit")
     findings += unit_findings(enabled, seen)
@@ -157,9 +159,8 @@ def judge(raw, seen):
 
 
 def main():
-    systemd = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
-    print(json.dumps({"cloud-init": version.version_string(), "systemd": systemd}))
-    seen = {}
+    print(json.dumps({"cloud-init": version.version_string()}))
+    seen = set()
     for path in sorted(JUDGED.glob("*.user-data")):
         try:
             findings = judge(path.read_bytes(), seen)

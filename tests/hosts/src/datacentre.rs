@@ -95,11 +95,25 @@ impl Datacentre {
             "messages": [{ "role": "user", "content": "What is disaggregated inference?" }],
             "max_tokens": 16,
         });
+        self.curl(&[
+            &format!("http://{address}:{port}/v1/chat/completions"),
+            "--header",
+            "Content-Type: application/json",
+            "--data",
+            &body.to_string(),
+        ])
+    }
+
+    /// What a page says, asked for in the same way.
+    pub fn get(&self, address: IpAddr, port: u16, path: &str) -> (u16, String) {
+        self.curl(&[&format!("http://{address}:{port}{path}")])
+    }
+
+    fn curl(&self, arguments: &[&str]) -> (u16, String) {
         let output = Command::new("nsenter")
-            .args(["--target", &self.pid, "--net", "curl", "-sS", "--noproxy", "*"])
-            .args(["--max-time", "20", "-w", "\n%{http_code}", "-d", &body.to_string()])
-            .args(["-H", "Content-Type: application/json"])
-            .arg(format!("http://{address}:{port}/v1/chat/completions"))
+            .args(["--target", &self.pid, "--net", "curl", "--silent", "--show-error"])
+            .args(["--noproxy", "*", "--max-time", "20", "--write-out", "\n%{http_code}"])
+            .args(arguments)
             .output()
             .expect("nsenter is on the PATH");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

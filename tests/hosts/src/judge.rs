@@ -68,7 +68,9 @@ pub fn judge<'a>(
     user_data: impl IntoIterator<Item = (&'a str, &'a [u8])>,
 ) -> Judgement {
     require_root();
-    let directory = tempfile::Builder::new().prefix("disagg-judge-").tempdir().expect("temp dir");
+    remove_what_was_left();
+    let prefix = format!("{PREFIX}{}-", std::process::id());
+    let directory = tempfile::Builder::new().prefix(&prefix).tempdir().expect("temp dir");
     let mut names = Vec::new();
     for (name, bytes) in user_data {
         let path = directory.path().join(format!("{name}.user-data"));
@@ -89,6 +91,22 @@ pub fn judge<'a>(
     assert!(findings.keys().eq(names.iter()), "not everything was judged: {findings:?}");
     let cloud_init = versions["cloud-init"].as_str().expect("it has a version").to_owned();
     Judgement { findings, cloud_init, directory }
+}
+
+/// What the directories of judgements begin with; then comes the process they belong to.
+const PREFIX: &str = "disagg-judge-";
+
+/// Removes the directories of processes that were killed.
+fn remove_what_was_left() {
+    let entries = std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            // Another test may be removing it as well.
+            drop(std::fs::remove_dir_all(entry.path()));
+        }
+    }
 }
 
 fn finding(line: &Value) -> (String, Vec<String>) {

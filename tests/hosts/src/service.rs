@@ -5,6 +5,7 @@ use crate::image::Image;
 use crate::specs;
 use crate::wait::wait_for;
 use domain::cloud::CloudName;
+use domain::ports::EnginePorts;
 use domain::spec::{RouterSpec, WorkerRole};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -65,6 +66,21 @@ impl<'a> Service<'a> {
         let answer = wait_for("answers a chat", 60, || self.chat().ok(), explain);
         let tokens = &answer["usage"]["completion_tokens"];
         assert_eq!(tokens, 16, "the answer is not what was asked for: {answer:#}");
+        for worker in [&self.prefill, &self.decode] {
+            assert!(self.requests(worker) > 0.0, "{} had no part in the answer", worker.name());
+        }
+    }
+
+    /// How many requests the engine of a worker has worked on, by its own count.
+    fn requests(&self, worker: &Host<'_>) -> f64 {
+        let port = EnginePorts::of(0).system;
+        let (status, text) = self.datacentre.get(worker.address(), port, "/metrics");
+        assert_eq!(status, 200, "{text}");
+        text.lines()
+            .filter(|line| line.starts_with("dynamo_component_requests_total{"))
+            .filter(|line| line.contains("dynamo_endpoint=\"generate\""))
+            .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+            .sum()
     }
 
     /// Waits until the router's console lists the workers at exactly these addresses.

@@ -33,16 +33,18 @@ fn three_hosts_answer_on_debian_12() {
 }
 
 #[test]
-fn after_a_reboot_of_the_router_all_come_back() {
+fn after_reboots_of_router_and_worker_all_come_back() {
     let datacentre = Datacentre::new();
     let service = Service::start(&datacentre, Image::Trixie);
     service.wait_until_it_answers();
-    let before = service.router.state().expect("it was ready").boot;
-    service.router.reboot();
-    service.router.wait_for("is ready in its second boot", 60, |host| {
-        host.state().filter(|state| state.is_ready() && state.boot != before)
-    });
-    service.wait_until_it_answers();
+    for host in [&service.router, &service.decode] {
+        let before = host.state().expect("it was ready").boot;
+        host.reboot();
+        host.wait_for("is ready in its second boot", 60, |host| {
+            host.state().filter(|state| state.is_ready() && state.boot != before)
+        });
+        service.wait_until_it_answers();
+    }
 }
 
 #[test]
@@ -56,6 +58,9 @@ fn a_worker_whose_cable_was_cut_registers_again() {
     assert!(matches!(status, 404 | 503), "{status} {body}");
     service.decode.heal();
     service.wait_until_it_answers();
+    // It had ended, with exit code 0, when its lease ran out.
+    let restarts = ["systemctl", "show", "--value", "--property=NRestarts", "disagg-engine@0"];
+    assert_ne!(service.decode.read(&restarts).trim(), "0", "{}", service.decode.explain());
 }
 
 /// A worker that cannot come up beside a router that can, and what its console says then.
