@@ -7,6 +7,7 @@ use crate::wait::wait_for;
 use domain::cloud::CloudName;
 use domain::ports::EnginePorts;
 use domain::spec::{RouterSpec, WorkerRole};
+use domain::version::DynamoVersion;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -25,9 +26,14 @@ pub struct Service<'a> {
 }
 
 impl<'a> Service<'a> {
-    /// Switches all three on at once.
+    /// Switches all three on at once, with Dynamo's newest version.
     pub fn start(datacentre: &'a Datacentre, image: Image) -> Self {
-        let spec = specs::router(CloudName::Aws);
+        Self::start_version(datacentre, image, DynamoVersion::DEFAULT)
+    }
+
+    /// The same with another version.
+    pub fn start_version(datacentre: &'a Datacentre, image: Image, version: DynamoVersion) -> Self {
+        let spec = RouterSpec { version, ..specs::router(CloudName::Aws) };
         let router_ip = address(10);
         let router = specs::render_router(&spec, router_ip);
         let worker = |role: WorkerRole, number: u8| {
@@ -62,8 +68,10 @@ impl<'a> Service<'a> {
             });
         }
         self.wait_for_workers(&[self.prefill.address(), self.decode.address()]);
+        let mut refusal = None;
+        let ask = || self.chat().map_err(|other| refusal = Some(other)).ok();
         let explain = || self.hosts().map(Host::explain).join("\n");
-        let answer = wait_for("answers a chat", 60, || self.chat().ok(), explain);
+        let answer = wait_for("answers a chat", 60, ask, explain);
         let tokens = &answer["usage"]["completion_tokens"];
         assert_eq!(tokens, 16, "the answer is not what was asked for: {answer:#}");
         for worker in [&self.prefill, &self.decode] {
