@@ -1,6 +1,6 @@
 # What a developer does with this repository. Each target is one script in .make.
 
-.PHONY: help install prepare quickstart quickstart-destroy test test-unprivileged
+.PHONY: help install prepare quickstart quickstart-destroy test test-unprivileged hosts
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,3 +22,6 @@ test: ## Run every check and test; wants root, for namespaces
 
 test-unprivileged: ## The same without root: machines then share this machine's hosts file
 	@.make/test --unprivileged
+
+hosts: ## Boot the user data on hosts with real systemd and cloud-init; TEST=name runs one; wants root
+	@.make/hosts $(TEST)

@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("schemas", &["domain", "plugin"]),
     ("terraform-provider-disagg", &["cloud", "cloud-local", "domain", "plugin", "schemas"]),
     ("acceptance", &[]),
+    ("hosts", &["domain"]),
 ];
 
 /// Crates that only one of ours may name, by the beginning of their names.

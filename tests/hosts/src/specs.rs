@@ -1,0 +1,80 @@
+//! What the machines of the tests are made of.
+
+use domain::SCRIPT_VERSION;
+use domain::catalogue::{self, Resources};
+use domain::cloud::{CloudName, Offer};
+use domain::environment::Environment;
+use domain::id::FleetId;
+use domain::spec::{EngineSpec, GroupSpec, RouterKind, RouterSpec, ServiceFacts, WorkerRole};
+use domain::user_data::{UserData, router_user_data, worker_user_data};
+use domain::version::DynamoVersion;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// A model of which every image has the tokenizer.
+pub const MODEL: &str = "disagg/tiny";
+
+/// A router of Dynamo's newest version.
+pub fn router(cloud: CloudName) -> RouterSpec {
+    let region = if cloud == CloudName::Local { "local" } else { "us-east-2" };
+    RouterSpec {
+        fleet: FleetId { cloud, region: region.to_owned(), name: "hosts".to_owned() },
+        service: "tiny".to_owned(),
+        uid: "3f9a1c2e".parse().expect("it is a uid"),
+        model: MODEL.to_owned(),
+        version: DynamoVersion::DEFAULT,
+        port: 8000,
+        kind: RouterKind::Dynamo,
+        resources: RouterSpec::default_resources(),
+        args: Vec::new(),
+        env: Environment::new(),
+        commands: Vec::new(),
+        script_version: SCRIPT_VERSION,
+    }
+}
+
+/// A group of that router's workers, which has the name of its role.
+pub fn group(router: &RouterSpec, engine: &str, role: WorkerRole) -> GroupSpec {
+    GroupSpec {
+        service_id: router.id(),
+        group: role.to_string(),
+        role,
+        engine: EngineSpec {
+            kind: engine.to_owned(),
+            tensor_parallel: None,
+            args: Vec::new(),
+            model: None,
+            image: None,
+            runtime: None,
+            commands: Vec::new(),
+        },
+        resources: Resources::default(),
+        env: Environment::new(),
+        secret_env: BTreeMap::new(),
+        identity: None,
+        boot_revision: 0,
+        script_version: SCRIPT_VERSION,
+    }
+}
+
+/// The user data of a router at this address.
+///
+/// # Panics
+/// When the spec cannot be carried out.
+pub fn render_router(spec: &RouterSpec, router_ip: IpAddr) -> UserData {
+    router_user_data(spec, router_ip).expect("there is user data for the router")
+}
+
+/// The user data of the workers of a group, on the cheapest machine that fits.
+///
+/// # Panics
+/// When the spec cannot be carried out.
+pub fn render_worker(spec: &GroupSpec, router: &RouterSpec, router_ip: IpAddr) -> UserData {
+    let facts = ServiceFacts::of(router, router_ip);
+    let offer = offer(router.fleet.cloud, &spec.resources);
+    worker_user_data(spec, &facts, &offer).expect("there is user data for the worker")
+}
+
+fn offer(cloud: CloudName, resources: &Resources) -> Offer {
+    catalogue::offers(cloud, resources).expect("the cloud has such a machine").remove(0)
+}
