@@ -33,6 +33,13 @@ fn three_hosts_answer_on_debian_12() {
 }
 
 #[test]
+fn an_older_dynamo_answers_too() {
+    let datacentre = Datacentre::new();
+    let version = "1.4.2".parse().expect("a version that can be installed");
+    Service::start_version(&datacentre, Image::Bookworm, version).wait_until_it_answers();
+}
+
+#[test]
 fn after_reboots_of_router_and_worker_all_come_back() {
     let datacentre = Datacentre::new();
     let service = Service::start(&datacentre, Image::Trixie);

@@ -19,20 +19,10 @@ struct Release {
     minimum_driver: &'static str,
     /// What follows the version in the tag of an image for Elastic Fabric Adapter.
     efa_suffix: &'static str,
-    response_stream_host: ResponseStreamHost,
     /// Whether `ETCD_LEASE_TTL` is read; before, the lease is 10 seconds long.
     lease_ttl: bool,
     /// How TensorRT-LLM is told to publish KV events and metrics.
     trtllm_event_flags: &'static [&'static str],
-}
-
-/// How the listener for response streams is named in `DYN_TCP_RESPONSE_STREAM_HOST`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResponseStreamHost {
-    /// By a network interface; an address breaks the frontend.
-    InterfaceName,
-    /// By an address.
-    Address,
 }
 
 /// NVIDIA's images, one for each GPU engine.
@@ -54,7 +44,6 @@ const RELEASES: &[Release] = &[
         number: "1.1.1",
         minimum_driver: CUDA_12_9,
         efa_suffix: "-efa-amd64",
-        response_stream_host: ResponseStreamHost::InterfaceName,
         lease_ttl: false,
         trtllm_event_flags: &["--publish-events-and-metrics"],
     },
@@ -62,7 +51,6 @@ const RELEASES: &[Release] = &[
         number: "1.2.1",
         minimum_driver: CUDA_12_9,
         efa_suffix: "-efa-amd64",
-        response_stream_host: ResponseStreamHost::InterfaceName,
         lease_ttl: true,
         trtllm_event_flags: &["--publish-events-and-metrics"],
     },
@@ -70,7 +58,6 @@ const RELEASES: &[Release] = &[
         number: "1.3.1",
         minimum_driver: CUDA_13,
         efa_suffix: "-efa",
-        response_stream_host: ResponseStreamHost::InterfaceName,
         lease_ttl: true,
         trtllm_event_flags: &["--publish-kv-events"],
     },
@@ -78,7 +65,6 @@ const RELEASES: &[Release] = &[
         number: "1.4.2",
         minimum_driver: CUDA_13,
         efa_suffix: "-efa",
-        response_stream_host: ResponseStreamHost::InterfaceName,
         lease_ttl: true,
         trtllm_event_flags: &["--publish-kv-events"],
     },
@@ -86,7 +72,6 @@ const RELEASES: &[Release] = &[
         number: "1.5.1",
         minimum_driver: CUDA_13,
         efa_suffix: "-efa",
-        response_stream_host: ResponseStreamHost::InterfaceName,
         lease_ttl: true,
         trtllm_event_flags: &["--publish-kv-events"],
     },
@@ -94,7 +79,6 @@ const RELEASES: &[Release] = &[
         number: "1.6.1",
         minimum_driver: CUDA_13,
         efa_suffix: "-efa",
-        response_stream_host: ResponseStreamHost::Address,
         lease_ttl: true,
         trtllm_event_flags: &["--publish-kv-events", "--publish-metrics"],
     },
@@ -132,11 +116,6 @@ impl DynamoVersion {
             ImageKind::Sglang | ImageKind::Vllm => self.0.minimum_driver,
             ImageKind::Trtllm => CUDA_13,
         }
-    }
-
-    /// How the listener for response streams is named.
-    pub fn response_stream_host(self) -> ResponseStreamHost {
-        self.0.response_stream_host
     }
 
     /// Whether the length of etcd leases can be set.
@@ -205,11 +184,10 @@ mod tests {
             .map(|version| {
                 let image = version.image(ImageKind::Sglang, true);
                 format!(
-                    "{version} {} driver {}/{} stream {:?} lease {} lock {} {:?}",
+                    "{version} {} driver {}/{} lease {} lock {} {:?}",
                     image.rsplit('/').next().unwrap_or_default(),
                     version.minimum_driver(ImageKind::Vllm),
                     version.minimum_driver(ImageKind::Trtllm),
-                    version.response_stream_host(),
                     version.has_lease_ttl(),
                     version.requirements().is_some(),
                     version.trtllm_event_flags(),
@@ -217,12 +195,12 @@ mod tests {
             })
             .collect();
         expect![[r#"
-            1.1.1 sglang-runtime:1.1.1-efa-amd64 driver 575.51.03/580.00.03 stream InterfaceName lease false lock false ["--publish-events-and-metrics"]
-            1.2.1 sglang-runtime:1.2.1-efa-amd64 driver 575.51.03/580.00.03 stream InterfaceName lease true lock false ["--publish-events-and-metrics"]
-            1.3.1 sglang-runtime:1.3.1-efa driver 580.00.03/580.00.03 stream InterfaceName lease true lock false ["--publish-kv-events"]
-            1.4.2 sglang-runtime:1.4.2-efa driver 580.00.03/580.00.03 stream InterfaceName lease true lock true ["--publish-kv-events"]
-            1.5.1 sglang-runtime:1.5.1-efa driver 580.00.03/580.00.03 stream InterfaceName lease true lock false ["--publish-kv-events"]
-            1.6.1 sglang-runtime:1.6.1-efa driver 580.00.03/580.00.03 stream Address lease true lock true ["--publish-kv-events", "--publish-metrics"]"#]]
+            1.1.1 sglang-runtime:1.1.1-efa-amd64 driver 575.51.03/580.00.03 lease false lock false ["--publish-events-and-metrics"]
+            1.2.1 sglang-runtime:1.2.1-efa-amd64 driver 575.51.03/580.00.03 lease true lock false ["--publish-events-and-metrics"]
+            1.3.1 sglang-runtime:1.3.1-efa driver 580.00.03/580.00.03 lease true lock false ["--publish-kv-events"]
+            1.4.2 sglang-runtime:1.4.2-efa driver 580.00.03/580.00.03 lease true lock true ["--publish-kv-events"]
+            1.5.1 sglang-runtime:1.5.1-efa driver 580.00.03/580.00.03 lease true lock false ["--publish-kv-events"]
+            1.6.1 sglang-runtime:1.6.1-efa driver 580.00.03/580.00.03 lease true lock true ["--publish-kv-events", "--publish-metrics"]"#]]
         .assert_eq(&rows.join("\n"));
     }
 
