@@ -81,7 +81,11 @@ fn baked() -> Vec<(&'static str, Value)> {
         }),
         ("engine.args", engine(json!({ "args": ["--x"] }))),
         ("engine.model", engine(json!({ "model": "a/b" }))),
-        ("engine.image", engine(json!({ "image": "a:b" }))),
+        ("engine.image", {
+            let mut change = engine(json!({ "type": "sglang", "image": "a:b" }));
+            change["resources"] = json!({ "gpu": "H200:8" });
+            change
+        }),
         ("engine.runtime", engine(json!({ "runtime": "venv" }))),
         ("engine.commands", json!({ "engine": { "type": "custom", "commands": ["true"] } })),
         ("env", json!({ "env": { "A": "b" } })),
