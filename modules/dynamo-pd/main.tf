@@ -38,6 +38,9 @@ resource "disagg_replica_group" "this" {
     tensor_parallel = each.value.tensor_parallel
     args            = each.value.args
   }
+
+  update_strategy = var.update_strategy
+
   env        = var.env
   secret_env = var.secret_env
   identity   = var.identity

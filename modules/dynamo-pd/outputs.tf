@@ -13,7 +13,27 @@ output "service_id" {
   value       = disagg_service.this.id
 }
 
+output "instance_counts" {
+  description = "How many workers there are, by role."
+  value       = { for role, group in disagg_replica_group.this : role => group.instance_count }
+}
+
+output "instance_types" {
+  description = "What the workers run on, by role."
+  value       = { for role, group in disagg_replica_group.this : role => group.instance_type }
+}
+
+output "minimum_hourly_cost" {
+  description = "Estimated price of everything with every group at its smallest count. Known in the first plan."
+  value       = disagg_service.this.hourly_cost + sum([for group in disagg_replica_group.this : group.minimum_hourly_cost])
+}
+
+output "maximum_hourly_cost" {
+  description = "Estimated price of everything with every group at its greatest count. Known in the first plan."
+  value       = disagg_service.this.hourly_cost + sum([for group in disagg_replica_group.this : group.maximum_hourly_cost])
+}
+
 output "hourly_cost" {
-  description = "Estimated price of everything in US dollars an hour."
+  description = "Estimated price of everything in US dollars an hour, at the present counts."
   value       = disagg_service.this.hourly_cost + sum([for group in disagg_replica_group.this : group.hourly_cost])
 }

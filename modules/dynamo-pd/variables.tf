@@ -73,6 +73,12 @@ variable "decode" {
   default = {}
 }
 
+variable "update_strategy" {
+  description = "How a change of what is baked into workers is rolled out; one at a time when left out."
+  type        = object({ max_unavailable = optional(number), max_surge = optional(number) })
+  default     = null
+}
+
 variable "env" {
   description = "Environment of the engines."
   type        = map(string)

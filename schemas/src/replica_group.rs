@@ -99,12 +99,13 @@ pub struct ReplicaGroup {
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]
     pub hourly_cost: Attr<f64>,
 
-    /// The same at the smallest count that `scaling` allows; without it at `replicas`. Of several
-    /// instance types that fit, of the cheapest.
+    /// The price of the group at the smallest count that `scaling` allows, without it at `replicas`,
+    /// on the cheapest machines that fit. Known in the first plan.
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]
     pub minimum_hourly_cost: Attr<f64>,
 
-    /// The same at the greatest count that `scaling` allows, of the most expensive.
+    /// The price of the group at the greatest count that `scaling` allows, without it at `replicas`,
+    /// on the most expensive machines that fit. Known in the first plan.
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]
     pub maximum_hourly_cost: Attr<f64>,
 

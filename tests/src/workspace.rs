@@ -155,12 +155,21 @@ impl Workspace {
         Run::new(arguments, &output)
     }
 
+    /// Runs a program as Terraform is run: here, with the same environment.
+    pub fn run(&self, program: &Path) -> Run {
+        let output = self.environment_for(Command::new(program)).output();
+        Run::new(&[&program.to_string_lossy()], &output.expect("the program can be run"))
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("terraform");
+        command.args(arguments);
+        self.environment_for(command)
+    }
+
+    fn environment_for(&self, mut command: Command) -> Command {
         command
             .current_dir(self.path())
-            .args(&arguments[..1])
-            .args(arguments[1..].iter())
             .env("TF_CLI_CONFIG_FILE", self.path().join("terraform.rc"))
             .env("TF_IN_AUTOMATION", "1")
             .env("TF_CLI_ARGS", "-no-color")

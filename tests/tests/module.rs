@@ -35,3 +35,17 @@ output "hourly_cost" {{
     workspace.assert_no_changes();
     workspace.destroy();
 }
+
+#[test]
+fn the_modules_own_tests_pass() {
+    let workspace = Workspace::new();
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../modules/dynamo-pd");
+    let copy = std::process::Command::new("cp")
+        .args(["-r", &format!("{}/.", source.display())])
+        .arg(workspace.path())
+        .status();
+    assert!(copy.expect("cp is on the PATH").success());
+    let run = workspace.terraform(&["test"]).success();
+    assert!(run.stdout.contains("0 failed"), "{}", run.stdout);
+    assert!(!run.stdout.contains("0 passed"), "{}", run.stdout);
+}

@@ -1,0 +1,1 @@
+terraform import disagg_endpoint.tiny local/local/pd/tiny

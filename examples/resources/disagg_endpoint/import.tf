@@ -1,0 +1,4 @@
+import {
+  to = disagg_endpoint.tiny
+  id = "local/local/pd/tiny"
+}

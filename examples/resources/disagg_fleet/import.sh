@@ -1,0 +1,1 @@
+terraform import disagg_fleet.pd local/local/pd

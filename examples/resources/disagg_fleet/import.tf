@@ -1,0 +1,4 @@
+import {
+  to = disagg_fleet.pd
+  id = "local/local/pd"
+}

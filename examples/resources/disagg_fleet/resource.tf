@@ -1,0 +1,4 @@
+resource "disagg_fleet" "pd" {
+  name  = "pd"
+  cloud = "local"
+}

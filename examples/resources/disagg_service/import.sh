@@ -1,0 +1,1 @@
+terraform import disagg_service.tiny local/local/pd/tiny

@@ -1,0 +1,4 @@
+import {
+  to = disagg_service.tiny
+  id = "local/local/pd/tiny"
+}
