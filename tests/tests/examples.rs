@@ -86,3 +86,35 @@ fn drift_ci_finds_drift_and_nothing_else() {
     std::fs::remove_file(workspace.path().join("broken.tf")).expect("configuration");
     workspace.destroy();
 }
+
+/// What the guides' blocks refer to, unless they bring it along.
+const SURROUNDINGS: [(&str, &str); 2] = [
+    ("resource \"disagg_fleet\" \"pd\"", "{\n  name  = \"pd\"\n  cloud = \"local\"\n}\n"),
+    (
+        "resource \"disagg_service\" \"glm\"",
+        "{\n  name     = \"glm\"\n  fleet_id = disagg_fleet.pd.id\n  model    = \"zai-org/GLM-4.5-Air-FP8\"\n}\n",
+    ),
+];
+
+#[test]
+fn every_block_of_the_guides_is_valid() {
+    let guides = examples().join("../docs/guides");
+    let mut blocks = 0;
+    for guide in std::fs::read_dir(guides).expect("guides").flatten() {
+        let text = std::fs::read_to_string(guide.path()).expect("a guide");
+        for block in text.split("```terraform\n").skip(1) {
+            let mut block = block.split("```").next().unwrap_or_default().to_owned();
+            for (resource, body) in SURROUNDINGS {
+                if !block.contains(resource) {
+                    block += &format!("\n{resource} {body}");
+                }
+            }
+            let workspace = Workspace::new();
+            workspace.write(&block);
+            let run = workspace.terraform(&["validate"]);
+            assert_eq!(run.code, Some(0), "{:?}:\n{block}\n{}", guide.path(), run.stderr);
+            blocks += 1;
+        }
+    }
+    assert!(blocks >= 6, "only {blocks} blocks");
+}
