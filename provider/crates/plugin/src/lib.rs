@@ -17,7 +17,8 @@
 //! A [`DataSource`] is made the same way, with `read` alone; a [`Function`] has arguments instead of
 //! a model. Each has its list in [`Provider`].
 //!
-//! `tests/example.rs` of this crate is a whole provider with one of each, and their tests.
+//! `tests/example.rs` of this crate is a whole provider with one resource and its test,
+//! `tests/lookups.rs` has a function and a data source, `tests/upgrade.rs` a state of before.
 //!
 //! # What is kept for you
 //!

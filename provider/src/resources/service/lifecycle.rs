@@ -121,7 +121,10 @@ pub(super) async fn update(
     }
     if prior.drift.known().is_some_and(|drift| !drift.is_empty()) {
         let instance = recover(session, ctx, &id, &planned).await?;
-        fill_offer(&mut planned, Some(&instance));
+        // What was planned as known stays: the price of another day is no change.
+        if planned.instance_type.is_unknown() {
+            fill_offer(&mut planned, Some(&instance));
+        }
     }
     planned.drift = Attr::Known(BTreeMap::new());
     state.save(&planned);
@@ -143,11 +146,10 @@ async fn recover(
         return Err(Failure::Unrepairable {
             what: format!("service {id}"),
             findings: vec!["its reserved address is gone".to_owned()],
-            way_out:
-                "Its workers were told that address at their boot and would never find a router \
-                      at another one. Replace the service, which replaces its replica groups too: \
-                      `terraform apply -replace=disagg_service.NAME`."
-                    .to_owned(),
+            way_out: "Its workers were told that address at their boot and would never find a \
+                      router at another one. Replace the service, which replaces its replica \
+                      groups too: `terraform apply -replace=disagg_service.NAME`."
+                .to_owned(),
         });
     };
     restore_tags(&*cloud, id, &spec, &address, &found).await?;
@@ -197,11 +199,10 @@ async fn restore_tags(
             return Err(Failure::Unrepairable {
                 what: format!("service {id}"),
                 findings: vec!["its router was made from another configuration".to_owned()],
-                way_out:
-                    "Nobody knows what it runs, and workers hold connections to it. Replace the \
-                          service, which replaces its replica groups too: \
+                way_out: "Nobody knows what it runs, and workers hold connections to it. Replace \
+                          the service, which replaces its replica groups too: \
                           `terraform apply -replace=disagg_service.NAME`."
-                        .to_owned(),
+                    .to_owned(),
             });
         }
         if own.iter().any(|(key, value)| carried.get(key) != Some(value)) {
