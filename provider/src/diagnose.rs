@@ -256,8 +256,7 @@ fn interrupted(waiting_for: &str, seen: &str, why: Interrupted, kept: bool) -> D
     let next = match (why, kept) {
         (Interrupted::Deadline, true) => {
             "What exists is recorded in the state. Raise the operation's `timeouts` if it only \
-             needs longer, and apply again. What was being created is tainted: the next apply \
-             replaces it, unless `terraform untaint ADDRESS` is run first, which keeps it."
+             needs longer, and apply again."
         }
         (Interrupted::Deadline, false) => {
             "Nothing was left behind. Raise the operation's `timeouts` if it only needs longer, \

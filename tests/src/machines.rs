@@ -58,10 +58,29 @@ impl Workspace {
 impl Workspace {
     /// Changes a tag of a machine behind the provider's back.
     pub fn retag(&self, id: &str, key: &str, value: &str) {
+        self.edit(id, |record| record["tags"][key] = value.into());
+    }
+
+    /// Takes a tag of a machine away behind the provider's back.
+    pub fn untag(&self, id: &str, key: &str) {
+        self.edit(id, |record| {
+            record["tags"].as_object_mut().expect("tags").remove(key);
+        });
+    }
+
+    /// Makes a machine a day old.
+    pub fn age(&self, id: &str) {
+        self.edit(id, |record| {
+            let launched_at = record["launched_at"].as_u64().expect("a time");
+            record["launched_at"] = (launched_at - 24 * 60 * 60).into();
+        });
+    }
+
+    fn edit(&self, id: &str, change: impl FnOnce(&mut Value)) {
         let path = self.state_directory().join("machines").join(id).join("machine.json");
         let text = std::fs::read_to_string(&path).expect("the machine has a record");
         let mut record: Value = serde_json::from_str(&text).expect("a record is JSON");
-        record["tags"][key] = value.into();
+        change(&mut record);
         std::fs::write(&path, record.to_string()).expect("a record can be written");
     }
 

@@ -92,6 +92,36 @@ fn machines() {
 }
 
 #[test]
+fn a_machine_that_lost_a_tag_is_still_what_it_was() {
+    let (workspace, stack) = deployed();
+    let endpoint = Stack { endpoint: true, ..stack };
+    workspace.apply(&endpoint.hcl());
+    let (router, worker) = (workspace.router(), workspace.group("decode").remove(0));
+    let machines = workspace.machines();
+    for id in [&worker.id, &router.id] {
+        for tag in ["managed-by", "fleet", "service", "group", "role", "digest"] {
+            if tag == "group" && *id == router.id {
+                continue;
+            }
+            workspace.untag(id, &format!("disagg:{tag}"));
+            assert_drift(&workspace, &format!("its tag `disagg:{tag}` is gone"));
+            workspace.apply(&endpoint.hcl());
+            workspace.assert_no_changes();
+            assert_eq!(workspace.machines(), machines, "{tag} of {id}");
+        }
+    }
+    // What clients and groups read from the address comes back too, with an endpoint waiting.
+    edit(&workspace, "addresses", |address| {
+        address["tags"].as_object_mut().expect("tags").remove("disagg:model");
+    });
+    assert_drift(&workspace, "its tag `disagg:model` is gone");
+    workspace.apply(&endpoint.hcl());
+    workspace.assert_no_changes();
+    assert_eq!(workspace.machines(), machines);
+    workspace.destroy();
+}
+
+#[test]
 fn rules_tags_and_addresses() {
     let (workspace, stack) = deployed();
     edit(&workspace, "fleets", |fleet| {

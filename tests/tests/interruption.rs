@@ -135,6 +135,40 @@ fn a_stopped_creation_keeps_its_machines_and_the_next_apply_waits_for_them() {
 }
 
 #[test]
+fn what_a_dead_creation_left_is_seen_and_goes_though_nobody_asks_for_it_again() {
+    let workspace = Workspace::new();
+    let service_only = format!("{}{}", fleet(""), service(""));
+    workspace.apply(&service_only);
+    workspace.faults(r#"{ "slow_boot": "20s" }"#);
+    workspace.write(&format!("{service_only}{}", group("decode", "replicas = 2")));
+    kill(&mut apply_until(&workspace, 3));
+    workspace.faults("{}");
+    assert_eq!(workspace.group("decode").len(), 2);
+    // The group is gone from the configuration; its machines are paid for all the same.
+    workspace.write(&service_only);
+    let run = workspace.terraform(&["plan", "-detailed-exitcode"]);
+    assert_eq!(run.code, Some(2), "{}", run.stdout);
+    assert!(run.stdout.contains("by a creation that died"), "{}", run.stdout);
+    workspace.apply(&service_only);
+    assert_eq!(workspace.group("decode").len(), 2, "it might still go on elsewhere");
+    for machine in workspace.group("decode") {
+        workspace.age(&machine.id);
+    }
+    workspace.apply(&service_only);
+    assert_eq!(workspace.group("decode").len(), 0);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_fleet_goes_with_what_dead_creations_left_in_it() {
+    let workspace = Workspace::new();
+    workspace.write(&format!("{}{}", fleet(""), service("")));
+    kill(&mut apply_until(&workspace, 1));
+    workspace.destroy();
+}
+
+#[test]
 fn a_stopped_update_and_a_stopped_removal_leave_the_state_true() {
     let workspace = Workspace::new();
     let stack = |decode: &str| {

@@ -193,3 +193,11 @@ fn fleets_of_two_states_live_side_by_side() {
     two.assert_no_changes();
     two.destroy();
 }
+
+#[test]
+fn a_timeout_beyond_any_clock_is_as_good_as_never() {
+    let workspace = Workspace::new();
+    let fleet = acceptance::config::fleet("timeouts = { create = \"9223372036854775807s\" }");
+    workspace.apply(&fleet);
+    workspace.destroy();
+}

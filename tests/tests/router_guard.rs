@@ -210,3 +210,40 @@ fn a_router_that_nobody_has_looked_at_is_guarded() {
     workspace.write(&overlap.hcl());
     workspace.destroy();
 }
+
+#[test]
+fn a_router_is_guarded_when_nothing_is_known_of_it() {
+    let (workspace, stack) = deployed();
+    let path = workspace.path().join("terraform.tfstate");
+    let text = std::fs::read_to_string(&path).expect("a state");
+    let mut state: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    for resource in state["resources"].as_array_mut().expect("resources") {
+        resource["instances"][0].as_object_mut().expect("an instance").remove("private");
+    }
+    std::fs::write(&path, state.to_string()).expect("a state");
+    workspace.write(&Stack { service: "port = 8001".to_owned(), ..stack.clone() }.hcl());
+    let refused = workspace.terraform(&["plan", "-refresh=false"]).failure();
+    refused.says(&["Router replacement is not allowed", "port"]);
+    workspace.write(&stack.hcl());
+    workspace.destroy();
+}
+
+#[test]
+fn a_router_that_was_healthy_once_is_guarded_whatever_its_console_says_now() {
+    let workspace = Workspace::new();
+    let lazy = |service: &str| {
+        let service = format!("boot = \"overlap\"\n  {service}");
+        let groups = "wait_for = \"running\"".to_owned();
+        Stack { endpoint: false, service, groups, ..Stack::default() }.hcl()
+    };
+    workspace.apply(&lazy(""));
+    let router = workspace.router();
+    acceptance::wait_until("it is ready", || {
+        let console = workspace.disagg(&["local", "console", &router.id]).success();
+        console.stdout.contains("status=ready")
+    });
+    workspace.disagg(&["local", "lose", &router.id]).success();
+    workspace.plan_fails(&lazy("port = 8001")).says(&["Router replacement is not allowed"]);
+    workspace.apply(&lazy(""));
+    workspace.destroy();
+}

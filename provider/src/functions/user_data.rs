@@ -4,6 +4,7 @@
 use crate::resources::{replica_group, service};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use cloud::Limits;
+use domain::catalogue;
 use domain::id::{FleetId, GroupId, ServiceId};
 use domain::spec::ServiceFacts;
 use plugin::{Diagnostics, Function, FunctionError, Parameter, Signature, Type};
@@ -84,6 +85,11 @@ fn render(machine: &Json) -> Result<Rendered, String> {
         return Err(format!("There is no attribute `{name}`; there are `{}`.", KNOWN.join("`, `")));
     }
     let given = |name: &str| members.get(name).filter(|value| !value.is_null());
+    if let Some(name) =
+        ["address", "uid"].iter().find(|name| given(name).is_some_and(|v| !v.is_string()))
+    {
+        return Err(format!("`{name}` is no text."));
+    }
     let text = |name: &str| given(name).and_then(Json::as_str);
     let mut service_json = given("service").cloned().ok_or("`service` is missing.")?;
     if let Some(service) = service_json.as_object_mut() {
@@ -110,6 +116,8 @@ fn render(machine: &Json) -> Result<Rendered, String> {
         .parse()
         .map_err(|_| "`address` is not an address, as in `10.0.0.10`.".to_owned())?;
     let router = service::router_spec(&service, &id).map_err(told)?;
+    catalogue::offers(fleet.cloud, &router.resources)
+        .map_err(|error| format!("No machine fits the router: {error}."))?;
     let limit = Limits::of(fleet.cloud).user_data_bytes;
     let (data, digest) = match given("group") {
         None => (service::router_user_data(&router, address).map_err(told)?, router.digest()),

@@ -26,7 +26,8 @@ pub(crate) async fn endpoint(
 ) -> Result<()> {
     let mut pace = Pace::new(cloud).at_most(probe.interval);
     loop {
-        let seen = match chat(http, endpoint, model).await {
+        let answer = ctx.checked(chat(http, endpoint, model)).await;
+        let seen = match answer.unwrap_or_else(|_| Err("a completion was under way".to_owned())) {
             Ok(()) => match status(http.get(format!("{endpoint}{}", probe.path))).await {
                 Ok(200) => return Ok(()),
                 Ok(code) => format!("the chat completion answers, `{}` answers {code}", probe.path),
@@ -43,13 +44,17 @@ pub(crate) async fn endpoint(
     }
 }
 
+/// The first token of a long queue, or of a KV cache that is handed over by TCP, takes its time.
+const LONGEST_COMPLETION: Duration = Duration::from_secs(180);
+
 async fn chat(http: &reqwest::Client, endpoint: &str, model: &str) -> Result<(), String> {
     let request = json!({
         "model": model,
         "messages": [{ "role": "user", "content": "ping" }],
         "max_tokens": 1,
     });
-    let answer = http.post(format!("{endpoint}/v1/chat/completions")).json(&request).send().await;
+    let post = http.post(format!("{endpoint}/v1/chat/completions"));
+    let answer = post.timeout(LONGEST_COMPLETION).json(&request).send().await;
     match answer {
         Ok(answer) if answer.status().as_u16() == 200 => Ok(()),
         Ok(answer) => {

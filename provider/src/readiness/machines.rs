@@ -3,7 +3,7 @@
 use super::pace::Pace;
 use super::passing;
 use crate::error::{Doing, Failure, Result};
-use cloud::{Cloud, FleetKey, Instance, InstanceId, TagFilter};
+use cloud::{Cloud, FleetKey, Instance, InstanceId, InstanceState, TagFilter};
 use plugin::Ctx;
 
 /// Waits until the cloud no longer lists any instance that matches.
@@ -33,6 +33,46 @@ pub(crate) async fn gone(
         };
         pace.next(ctx).await.map_err(|why| Failure::Interrupted {
             waiting_for: format!("the removal of {what}"),
+            seen,
+            why,
+            kept: true,
+        })?;
+    }
+}
+
+/// Waits until the cloud says that these machines run.
+pub(crate) async fn running(
+    ctx: &Ctx,
+    cloud: &dyn Cloud,
+    fleet: &FleetKey,
+    what: &str,
+    machines: &[InstanceId],
+) -> Result<()> {
+    let mut pace = Pace::new(cloud);
+    loop {
+        let listed = list(cloud, fleet, || format!("watch {what}")).await;
+        let seen = match passing(listed)? {
+            Ok(listed) => {
+                let state = |id: &InstanceId| {
+                    listed.iter().find(|found| found.id == *id).map(|found| found.state)
+                };
+                let not_yet =
+                    machines.iter().filter(|id| state(id) != Some(InstanceState::Running));
+                let not_yet: Vec<String> = not_yet
+                    .map(|id| match state(id) {
+                        Some(state) => format!("{id} is {state}"),
+                        None => format!("{id} is not listed"),
+                    })
+                    .collect();
+                if not_yet.is_empty() {
+                    return Ok(());
+                }
+                not_yet.join(", ")
+            }
+            Err(seen) => seen,
+        };
+        pace.next(ctx).await.map_err(|why| Failure::Interrupted {
+            waiting_for: format!("{what} to run"),
             seen,
             why,
             kept: true,

@@ -12,9 +12,11 @@ mod router;
 mod workers;
 
 pub(crate) use endpoint::{EndpointProbe, endpoint};
-pub(crate) use machines::gone;
+pub(crate) use machines::{gone, running};
 pub(crate) use pace::Pace;
-pub(crate) use router::{RouterAccess, latest_boot, registered_addresses, registrations, router};
+pub(crate) use router::{
+    RouterAccess, Woken, latest_boot, refuse_if_failed, registered_addresses, registrations, router,
+};
 pub(crate) use workers::{Worker, workers};
 
 use crate::error::{Failure, Result};

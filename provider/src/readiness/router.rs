@@ -21,7 +21,14 @@ pub(crate) struct RouterAccess {
     pub(crate) ip: IpAddr,
     /// `http://address:port`.
     pub(crate) endpoint: String,
-    /// The boot of before it was started or rebooted: what its console says of that one is past.
+    /// It was started or rebooted just now: what it and its console say of the boot before is past.
+    pub(crate) woken: Option<Woken>,
+}
+
+/// A machine that is to boot again.
+#[derive(Clone, Debug)]
+pub(crate) struct Woken {
+    /// The boot that its console told of last, if it had told of any.
     pub(crate) past_boot: Option<String>,
 }
 
@@ -102,6 +109,11 @@ pub(super) async fn look_at_registrations(router: &RouterAccess) -> Result<Regis
     Ok(Registrations::Console(workers.unwrap_or_default()))
 }
 
+/// Ends at once what workers would be launched for in vain: a router that is gone or has failed.
+pub(crate) async fn refuse_if_failed(router: &RouterAccess) -> Result<()> {
+    stop_if_failed(router, &Pace::new(&*router.cloud), false).await
+}
+
 /// Ends a wait for workers whose router will never serve them.
 pub(super) async fn stop_if_failed(
     router: &RouterAccess,
@@ -130,7 +142,8 @@ enum Look {
 
 async fn look(router: &RouterAccess) -> Result<Look> {
     let health = format!("{}/health", router.endpoint);
-    if matches!(status(router.http.get(health)).await, Ok(200)) {
+    let answers = matches!(status(router.http.get(health)).await, Ok(200));
+    if answers && router.woken.is_none() {
         return Ok(Look::Ready);
     }
     let listed = list(&*router.cloud, &router.fleet, || "watch the router".to_owned()).await?;
@@ -140,8 +153,13 @@ async fn look(router: &RouterAccess) -> Result<Look> {
     };
     let console = console(&*router.cloud, &router.fleet, &router.instance).await?;
     let state = console::latest_state(&console);
-    if state.is_some() && state.as_ref().map(|state| &state.boot) == router.past_boot.as_ref() {
+    if let Some(Woken { past_boot }) = &router.woken
+        && state.as_ref().map(|state| &state.boot) == past_boot.as_ref()
+    {
         return Ok(Look::NotYet(format!("machine {}, not booted again yet", instance.state)));
+    }
+    if answers {
+        return Ok(Look::Ready);
     }
     if let Some(failure) = console::failure(&console) {
         return Ok(Look::Failed(MachineFailure::Reported(failure)));

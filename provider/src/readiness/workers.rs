@@ -5,7 +5,7 @@ use super::pace::Pace;
 use super::passing;
 use super::router::{RouterAccess, look_at_registrations, stop_if_failed};
 use crate::error::{FailedMachine, Failure, MachineFailure, Result};
-use cloud::{Instance, InstanceId};
+use cloud::{Instance, InstanceId, InstanceState};
 use domain::console;
 use plugin::{Ctx, Interrupted};
 use std::collections::BTreeSet;
@@ -123,7 +123,10 @@ impl Watch<'_> {
         *was_listed = true;
         worker.ip = found.ip.or(worker.ip);
         if !found.state.is_up() {
-            return Ok(Some(MachineFailure::Gone));
+            // One that was started a moment ago may still be listed as stopped.
+            let is_gone =
+                found.state == InstanceState::Terminating || self.pace.absence_counts(false);
+            return Ok(is_gone.then_some(MachineFailure::Gone));
         }
         let console = console(&*self.router.cloud, &self.router.fleet, &worker.id).await?;
         Ok(console::failure(&console).map(MachineFailure::Reported))

@@ -10,7 +10,7 @@ pub(super) fn changed_tag(found: &Tags, expected: &Tags) -> Option<String> {
     let mut changed: Vec<_> = expected.iter().filter(changed).collect();
     changed.sort_by_key(|(key, _)| *key != tag::DIGEST);
     let (key, value) = changed.first()?;
-    if *key == tag::DIGEST {
+    if *key == tag::DIGEST && found.contains_key(tag::DIGEST) {
         return Some("made from another configuration than this one".to_owned());
     }
     let now = found.get(*key).map_or_else(|| "gone".to_owned(), |value| format!("`{value}`"));

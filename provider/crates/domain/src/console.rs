@@ -12,6 +12,12 @@ pub fn latest_state(console: &str) -> Option<MachineState> {
     console.lines().rev().filter_map(|line| marked(line, STATE)).find_map(MachineState::parse)
 }
 
+/// Whether it has ever said that it was ready, in whatever boot.
+pub fn was_ready(console: &str) -> bool {
+    let states = console.lines().filter_map(|line| marked(line, STATE));
+    states.filter_map(MachineState::parse).any(|state| state.is_ready())
+}
+
 /// The latest report of a phase that failed, unless the machine has been rebooted or has become
 /// ready since. A report whose end has not arrived yet is none.
 pub fn failure(console: &str) -> Option<BootFailure> {

@@ -25,6 +25,9 @@ impl Default for Timeouts {
     }
 }
 
+/// Ten years.
+const FAR_AWAY: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// The frame of one operation. A handler is never dropped in the middle: it looks at this where it
 /// waits, and returns with what it has saved.
 #[derive(Clone, Debug)]
@@ -52,7 +55,10 @@ pub enum Interrupted {
 impl Ctx {
     /// A frame that ends after `timeout`.
     pub fn new(timeout: Duration, cancel: CancellationToken) -> Self {
-        Self { deadline: Instant::now() + timeout, cancel, config: Value::Null }
+        let now = Instant::now();
+        // More than a clock can hold is as good as never.
+        let deadline = now.checked_add(timeout).unwrap_or(now + FAR_AWAY);
+        Self { deadline, cancel, config: Value::Null }
     }
 
     /// The same, with what the user wrote.

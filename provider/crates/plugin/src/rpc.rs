@@ -174,7 +174,8 @@ impl<P: Provider> Service for ProviderService<P> {
             Err(FunctionError { text, argument }) => pb::call_function::Response {
                 result: None,
                 error: Some(pb::FunctionError {
-                    text,
+                    // Terraform ends the sentence itself.
+                    text: text.strip_suffix('.').unwrap_or(&text).to_owned(),
                     function_argument: argument.and_then(|index| i64::try_from(index).ok()),
                 }),
             },

@@ -1,8 +1,6 @@
 //! A function and a data source, and their tests: the examples that the crate's documentation refers
 //! to.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use async_trait::async_trait;
 use plugin::{
     Attr, Attribute, AttributeKind, AttributePath, Ctx, DataSource, Diagnostic, Diagnostics,

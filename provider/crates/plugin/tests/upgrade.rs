@@ -1,7 +1,5 @@
 //! A state that an older release wrote: version 0 had `size_mb`, version 1 has `size` in GB.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use async_trait::async_trait;
 use plugin::{
     Attr, Attribute, AttributeKind, Ctx, Diagnostic, Diagnostics, Mode, Resource, Schema, State,

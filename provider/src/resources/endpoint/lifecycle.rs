@@ -50,12 +50,17 @@ pub(super) async fn read(session: &Session, state: &mut State<Endpoint>) -> Resu
         state.remove();
         return Ok(());
     }
-    let (facts, address) = service.facts(&id)?;
-    fill(&mut endpoint, &facts, &address);
-    // Whoever repairs the router waits for a chat completion too.
+    let again = "not as it was made; a chat completion is waited for when it is back".to_owned();
     let findings = service.router_findings().into_keys();
-    let again = "not as it was made; a chat completion is waited for when it is back";
-    endpoint.drift = Attr::Known(findings.map(|object| (object, again.to_owned())).collect());
+    let mut drift: BTreeMap<_, _> = findings.map(|object| (object, again.clone())).collect();
+    match service.facts(&id) {
+        Ok((facts, address)) => fill(&mut endpoint, &facts, &address),
+        // The service repairs its tags, and this very plan is what makes it do so.
+        Err(_) => {
+            drift.insert(format!("service {id}"), again);
+        }
+    }
+    endpoint.drift = Attr::Known(drift);
     state.save(&endpoint);
     Ok(())
 }

@@ -19,8 +19,14 @@ pub(super) fn plan(change: &mut Change<Endpoint>) -> Diagnostics {
         }
         Some(prior) => {
             planned.id = prior.id;
-            planned.url = prior.url;
-            planned.model = prior.model;
+            if prior.drift.known().is_none_or(BTreeMap::is_empty) {
+                planned.url = prior.url;
+                planned.model = prior.model;
+            } else {
+                // What was read of a service that is not as it was made may not be so either.
+                planned.url = Attr::unknown();
+                planned.model = Attr::unknown();
+            }
         }
     }
     Diagnostics::default()

@@ -1,7 +1,7 @@
 //! A fleet in its cloud: claim, read, repair, remove, import.
 
 use crate::error::{Doing, Failure, Result};
-use crate::resources::users;
+use crate::resources::{service, users};
 use crate::session::{FleetView, Session, key};
 use cloud::{Address, Cloud, FleetRequest, ObjectId, Phase, PlacementStrategy, Tags, tag};
 use domain::{catalogue, gpu::GpuRequest, id::FleetId};
@@ -99,6 +99,7 @@ pub(super) async fn delete(session: &Session, ctx: &Ctx, state: &mut State<Fleet
     let id = id_of(fleet)?;
     let cloud = session.cloud(id.cloud).await?;
     session.forget(&id);
+    service::remove_nobodys(session, ctx, &id).await?;
     let services =
         |view: &FleetView| view.addresses.iter().map(|address| service_at(&id, address)).collect();
     let what = format!("fleet {id}");
@@ -107,7 +108,9 @@ pub(super) async fn delete(session: &Session, ctx: &Ctx, state: &mut State<Fleet
         return Err(Failure::StillUsed {
             what,
             by: services,
-            hint: "A fleet is removed only when no service is left in it. Remove these first; \
+            hint: "A fleet is removed only when no service is left in it. If this run removes them \
+                   too, run it again: refer to the resource, as in `fleet_id = disagg_fleet.NAME.id`, \
+                   and Terraform knows the order. Else remove these first; \
                    import them if no state has them."
                 .to_owned(),
         });

@@ -34,6 +34,11 @@ pub(super) async fn create(
         });
     }
     let group = workers::access(session, &planned, &id, &find_by_id(&view, &id.service)).await?;
+    readiness::refuse_if_failed(&group.router).await.map_err(|failure| match failure {
+        // Nothing was launched for it yet.
+        Failure::Boot { what, machines, .. } => Failure::Boot { what, machines, kept: true },
+        other => other,
+    })?;
     let before = readiness::registrations(&group.router).await;
     let (adopted, launched) = gather(ctx, &group, &planned, found).await?;
     let machines: Vec<Instance> = adopted.iter().chain(&launched).cloned().collect();
@@ -65,6 +70,9 @@ pub(super) async fn create(
     if !failed.is_empty() {
         progress.state.warn(diagnose::workers_failed(&id.to_string(), &failed, kept));
     }
+    if kept {
+        progress.kept_failed = failed;
+    }
     match progress.finish(&planned).await {
         Ok(()) => Ok(()),
         Err(failure) => leave_unfinished(progress, failure).await,
@@ -89,8 +97,14 @@ async fn gather(
     stale.extend(kept.split_off(kept.len().min(wanted)));
     group.remove(ctx, &stale).await?;
     let missing = u32::try_from(wanted - kept.len()).unwrap_or(u32::MAX);
-    let launched = group.launch(missing, model::count_tags(planned)).await?;
-    Ok((kept, launched))
+    match group.launch(missing, model::count_tags(planned)).await {
+        Ok(launched) => Ok((kept, launched)),
+        // What was adopted is in no state, and there will be none.
+        Err(failure) => {
+            group.remove(&readiness::grace(), &kept).await?;
+            Err(failure)
+        }
+    }
 }
 
 /// Nothing serves. What could not be removed, or is kept for a look, stays in the state, tainted.

@@ -8,6 +8,7 @@ use crate::session::FleetView;
 use cloud::{Instance, InstanceState, Phase, Tags, tag};
 use domain::id::GroupId;
 use domain::planner::{self, Count};
+use domain::spec::GroupSpec;
 use schemas::ReplicaGroup;
 use std::collections::BTreeMap;
 
@@ -18,9 +19,12 @@ pub(super) fn of_group(
     id: &GroupId,
     known: &BTreeMap<u32, String>,
 ) -> Vec<Instance> {
-    let own = own_tags(id);
+    let named = Tags::from([
+        (tag::SERVICE.to_owned(), id.service.tag_value()),
+        (tag::GROUP.to_owned(), id.name.clone()),
+    ]);
     let is_ours = |instance: &Instance| {
-        has_tags(instance, &own) || known.values().any(|known| *known == instance.id.0)
+        has_tags(instance, &named) || known.values().any(|known| *known == instance.id.0)
     };
     let instances = view.instances.iter();
     instances
@@ -37,11 +41,16 @@ pub(super) fn in_slots(
     planner::assign_slots(known, machines)
 }
 
-/// The tags by which a group's machines are found.
-pub(super) fn own_tags(id: &GroupId) -> Tags {
+/// The tags that a group's machines carry as long as they live.
+pub(super) fn own_tags(spec: &GroupSpec) -> Tags {
+    let service = &spec.service_id;
     Tags::from([
-        (tag::SERVICE.to_owned(), id.service.tag_value()),
-        (tag::GROUP.to_owned(), id.name.clone()),
+        (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
+        (tag::FLEET.to_owned(), service.fleet.name.clone()),
+        (tag::SERVICE.to_owned(), service.tag_value()),
+        (tag::GROUP.to_owned(), spec.group.clone()),
+        (tag::ROLE.to_owned(), spec.role.to_string()),
+        (tag::DIGEST.to_owned(), spec.digest()),
     ])
 }
 
@@ -56,10 +65,10 @@ pub(super) fn drift(
     id: &GroupId,
     slots: &BTreeMap<u32, Instance>,
 ) -> Result<BTreeMap<String, String>> {
-    let digest = model::spec(group, id)?.digest();
+    let own = own_tags(&model::spec(group, id)?);
     let mut drift = BTreeMap::new();
     for (slot, instance) in slots {
-        if let Some(finding) = finding(instance, id, &digest) {
+        if let Some(finding) = finding(instance, &own) {
             drift.insert(format!("machine {} in slot {slot}", instance.id), finding);
         }
     }
@@ -83,16 +92,14 @@ pub(super) fn drift(
     Ok(drift)
 }
 
-fn finding(instance: &Instance, id: &GroupId, digest: &str) -> Option<String> {
+fn finding(instance: &Instance, own: &Tags) -> Option<String> {
     let text = match instance.state {
         InstanceState::Impaired => "impaired; it will be rebooted".to_owned(),
         InstanceState::Stopping | InstanceState::Stopped => {
             "stopped; it will be started".to_owned()
         }
         InstanceState::Pending | InstanceState::Running | InstanceState::Terminating => {
-            let mut own = own_tags(id);
-            own.insert(tag::DIGEST.to_owned(), digest.to_owned());
-            if let Some(finding) = changed_tag(&instance.tags, &own) {
+            if let Some(finding) = changed_tag(&instance.tags, own) {
                 finding
             } else if Phase::of(&instance.tags) != Phase::Ready {
                 "launched by an apply that did not end; it will be waited for".to_owned()

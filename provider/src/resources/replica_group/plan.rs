@@ -96,10 +96,13 @@ fn plan_update(
 
     planned.id = prior.id.clone();
     // New machines for a certain change are made of the newest scripts; without one nothing changes.
+    let newest = Attr::Known(i64::from(domain::SCRIPT_VERSION));
     planned.script_version = if rolling.iter().any(|change| change.new != NewValue::Unknown) {
-        Attr::Known(i64::from(domain::SCRIPT_VERSION))
-    } else {
+        newest
+    } else if rolling.is_empty() || prior.script_version == newest {
         prior.script_version.clone()
+    } else {
+        Attr::unknown()
     };
     let has_drift = prior.drift.known().is_some_and(|drift| !drift.is_empty());
     let counts = changes

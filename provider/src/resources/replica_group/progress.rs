@@ -21,6 +21,8 @@ pub(super) struct Progress<'a> {
     so_far: ReplicaGroup,
     is_creation: bool,
     pub(super) state: &'a mut State<ReplicaGroup>,
+    /// Machines that did not boot and are kept for a look: no end of an operation makes them ready.
+    pub(super) kept_failed: Vec<FailedMachine>,
 }
 
 impl<'a> Progress<'a> {
@@ -32,7 +34,7 @@ impl<'a> Progress<'a> {
         state: &'a mut State<ReplicaGroup>,
     ) -> Self {
         let is_creation = state.get().is_none();
-        Self { session, group, slots, so_far, is_creation, state }
+        Self { session, group, slots, so_far, is_creation, state, kept_failed: Vec::new() }
     }
 
     /// Tells the state what machines there are, under the attributes that are true so far.
@@ -80,7 +82,12 @@ impl<'a> Progress<'a> {
     pub(super) async fn finish(&mut self, planned: &ReplicaGroup) -> Result<()> {
         let mut tags = Phase::Ready.tag();
         tags.extend(model::count_tags(planned));
-        self.group.tag(self.slots.values(), &tags).await?;
+        let (failed, up): (Vec<_>, Vec<_>) = self
+            .slots
+            .values()
+            .partition(|machine| self.kept_failed.iter().any(|failed| failed.id == machine.id.0));
+        self.group.tag(up, &tags).await?;
+        self.group.tag(failed, &Phase::Unfinished.tag()).await?;
         let id = self.group.id();
         self.session.forget(&id.service.fleet);
         // The machines as they are now: they have run since they were launched.

@@ -34,12 +34,20 @@ pub(super) async fn update(
     let view = session.view(&id.service.fleet).await?;
     let group = workers::access(session, &planned, &id, &find_by_id(&view, &id.service)).await?;
     let known = model::known_slots(prior);
-    let slots = members::in_slots(&members::of_group(&view, &id, &known), &known);
-    group.retag(&slots).await?;
+    let mut slots = members::in_slots(&members::of_group(&view, &id, &known), &known);
+    group.retag(&mut slots).await?;
     let mut progress = Progress::new(session, &group, prior.clone(), slots, state);
-    adjust(ctx, &mut progress, &planned).await?;
-    roll(ctx, &mut progress, &planned).await?;
-    progress.finish(&planned).await
+    let done = async {
+        adjust(ctx, &mut progress, &planned).await?;
+        roll(ctx, &mut progress, &planned).await?;
+        progress.finish(&planned).await
+    };
+    let result = done.await;
+    if result.is_err() {
+        // What was launched is in the state: whatever ended this, it is somebody's.
+        progress.settle().await;
+    }
+    result
 }
 
 /// Makes the count right, brings back what is stopped or impaired, and waits for what an apply that
@@ -104,7 +112,7 @@ async fn roll(ctx: &Ctx, progress: &mut Progress<'_>, planned: &ReplicaGroup) ->
         let before = readiness::registrations(&group.router).await;
         let launched = launch(progress, planned, slots).await?;
         progress.save();
-        let failed = match group.wait(ctx, planned, &launched, &[], &before).await {
+        let failed = match group.wait_for_registration(ctx, &launched, &[], &before).await {
             Ok(failed) => failed,
             Err(failure) => return Err(stop(progress, failure, &launched).await),
         };
@@ -115,6 +123,7 @@ async fn roll(ctx: &Ctx, progress: &mut Progress<'_>, planned: &ReplicaGroup) ->
             let group = group.id().to_string();
             return Err(Failure::RollStopped { group, left, machines: failed, kept });
         }
+        group.tag(&launched, &Phase::Ready.tag()).await?;
         if !replaced.is_empty() {
             remove(ctx, progress, &replaced).await?;
             progress.save();
@@ -148,7 +157,6 @@ async fn stop(progress: &mut Progress<'_>, failure: Failure, launched: &[Instanc
     if matches!(failure, Failure::Boot { .. }) {
         progress.drop_machines(launched).await;
     }
-    progress.settle().await;
     failure
 }
 
@@ -159,7 +167,5 @@ async fn keep_or_drop(
     failed: &[FailedMachine],
 ) -> bool {
     let dead = progress.chosen(failed);
-    let kept = model::keeps_failed(planned) || !progress.drop_machines(&dead).await;
-    progress.settle().await;
-    kept
+    model::keeps_failed(planned) || !progress.drop_machines(&dead).await
 }

@@ -153,9 +153,27 @@ impl GroupAccess {
         adopted: &[Instance],
         before: &BTreeSet<String>,
     ) -> Result<Vec<FailedMachine>> {
-        if machines.is_empty() || group.wait_for.known().is_some_and(|word| word == "running") {
+        if machines.is_empty() {
             return Ok(Vec::new());
         }
+        if group.wait_for.known().is_some_and(|word| word == "running") {
+            let (cloud, what) = (&*self.router.cloud, format!("the workers of {}", self.id));
+            let ids: Vec<InstanceId> = machines.iter().map(|found| found.id.clone()).collect();
+            readiness::running(ctx, cloud, &self.router.fleet, &what, &ids).await?;
+            return Ok(Vec::new());
+        }
+        self.wait_for_registration(ctx, machines, adopted, before).await
+    }
+
+    /// Waits until each of the machines has registered or has failed, whatever the configuration
+    /// says: a roll that did not would take the whole group at once.
+    pub(super) async fn wait_for_registration(
+        &self,
+        ctx: &Ctx,
+        machines: &[Instance],
+        adopted: &[Instance],
+        before: &BTreeSet<String>,
+    ) -> Result<Vec<FailedMachine>> {
         let mut workers = Vec::new();
         for machine in machines {
             let offer =
@@ -198,11 +216,34 @@ impl GroupAccess {
             .doing(cloud.name(), || format!("tag the machines of replica group {}", self.id))
     }
 
-    /// Gives back the group's own tags to machines that have lost them.
-    pub(super) async fn retag(&self, slots: &BTreeMap<u32, Instance>) -> Result<()> {
-        let own = members::own_tags(&self.id);
+    /// Gives back the group's own tags to machines that have lost them. What one without a digest was
+    /// made from, it still knows itself.
+    pub(super) async fn retag(&self, slots: &mut BTreeMap<u32, Instance>) -> Result<()> {
+        let own = members::own_tags(&self.spec);
+        let lasting = |tags: &Tags| -> Tags {
+            let mut tags = tags.clone();
+            tags.remove(tag::DIGEST);
+            tags
+        };
+        let own = lasting(&own);
         let changed = slots.values().filter(|instance| !members::has_tags(instance, &own));
-        self.tag(changed, &own).await
+        self.tag(changed, &own).await?;
+        let cloud = &self.router.cloud;
+        for instance in slots.values_mut() {
+            if instance.tags.contains_key(tag::DIGEST) {
+                continue;
+            }
+            let id = instance.id.clone();
+            let data = cloud.user_data(&self.router.fleet, &id).await;
+            let data = data.doing(cloud.name(), || format!("read the user data of {id}"))?;
+            let made_from = data.and_then(|data| user_data::parse_worker(&data).ok());
+            if let Some(made_from) = made_from {
+                let digest = Tags::from([(tag::DIGEST.to_owned(), made_from.digest())]);
+                self.tag([&*instance], &digest).await?;
+                instance.tags.extend(digest);
+            }
+        }
+        Ok(())
     }
 
     /// Removes these machines and waits until they are gone.
@@ -241,14 +282,8 @@ impl GroupAccess {
     }
 
     fn tags(&self) -> Tags {
-        let mut tags = members::own_tags(&self.id);
+        let mut tags = members::own_tags(&self.spec);
         tags.extend(Phase::Creating.tag());
-        tags.extend([
-            (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
-            (tag::FLEET.to_owned(), self.id.service.fleet.name.clone()),
-            (tag::ROLE.to_owned(), self.spec.role.to_string()),
-            (tag::DIGEST.to_owned(), self.digest()),
-        ]);
         tags
     }
 }

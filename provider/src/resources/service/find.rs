@@ -8,8 +8,8 @@ use domain::spec::ServiceFacts;
 use plugin::AttributePath;
 use std::collections::BTreeMap;
 
-/// The object of the finding that another machine will be launched.
-pub(super) const LOST_ROUTER: &str = "router";
+/// The role of a router, in its tag.
+pub(super) const ROUTER: &str = "router";
 
 /// Everything of one service in one look at its fleet.
 #[derive(Clone, Debug)]
@@ -27,6 +27,19 @@ impl FoundService {
         let tagged = |tags: &cloud::Tags| tags.contains_key(tag::READY_AT);
         self.address.as_ref().is_some_and(|address| tagged(&address.tags))
             || self.router.as_ref().is_some_and(|router| tagged(&router.tags))
+    }
+
+    /// Whether there are workers that a state has: they may hold connections to the router.
+    pub(super) fn has_somebodys_workers(&self) -> bool {
+        self.workers.iter().any(|worker| Phase::of(&worker.tags) != Phase::Creating)
+    }
+
+    /// Workers in no state: their creation died, or goes on somewhere else.
+    pub(super) fn nobodys_workers(&self) -> impl Iterator<Item = &Instance> {
+        let workers = self.workers.iter();
+        workers
+            .filter(|worker| Phase::of(&worker.tags) == Phase::Creating)
+            .filter(|worker| worker.state != InstanceState::Terminating)
     }
 
     /// Whether nothing of it is left.
@@ -49,7 +62,7 @@ impl FoundService {
                 "gone; the workers cannot find a router at another one".to_owned(),
             ),
             (None, Some(address)) => (
-                LOST_ROUTER.to_owned(),
+                ROUTER.to_owned(),
                 format!(
                     "gone; a new one will be launched at {}; workers restart when their lease runs \
                      out, register again and load the model again",
@@ -102,15 +115,17 @@ pub(crate) fn find_by_id(view: &FleetView, id: &ServiceId) -> FoundService {
     let wanted = id.tag_value();
     let meant = |tags: &Tags| tags.get(tag::SERVICE) == Some(&wanted);
     let address = view.addresses.iter().find(|address| meant(&address.tags)).cloned();
-    // Whatever has become of its tags, what is at the reserved address is the router.
-    let is_there = |instance: &Instance| {
-        address.as_ref().is_some_and(|address| instance.ip == Some(address.ip))
+    // What is at the reserved address is the router, whatever has become of its tags; a worker that
+    // has lost one is still none. Only without an address do the tags tell.
+    let is_router = |instance: &Instance| match &address {
+        Some(address) => instance.ip == Some(address.ip),
+        None => instance.tags.get(tag::ROLE).is_some_and(|role| role == ROUTER),
     };
     let instances = view.instances.iter();
     let (routers, workers): (Vec<_>, Vec<_>) = instances
-        .filter(|instance| meant(&instance.tags) || is_there(instance))
+        .filter(|instance| meant(&instance.tags) || (address.is_some() && is_router(instance)))
         .cloned()
-        .partition(|instance| is_there(instance) || !instance.tags.contains_key(tag::GROUP));
+        .partition(is_router);
     // A router that is being removed is no router; the newest one counts.
     let (leaving, routers): (Vec<_>, Vec<_>) =
         routers.into_iter().partition(|router| router.state == InstanceState::Terminating);
@@ -120,12 +135,15 @@ pub(crate) fn find_by_id(view: &FleetView, id: &ServiceId) -> FoundService {
 
 /// Services of this name, whatever their uid: by their ids.
 pub(crate) fn find_by_name(view: &FleetView, fleet: &FleetId, name: &str) -> Vec<ServiceId> {
+    all(view, fleet).into_iter().filter(|id| id.name == name).collect()
+}
+
+/// Every service that has anything in the fleet.
+pub(super) fn all(view: &FleetView, fleet: &FleetId) -> Vec<ServiceId> {
     let tags = view.addresses.iter().map(|address| &address.tags);
     let tags = tags.chain(view.instances.iter().map(|instance| &instance.tags));
     let mut ids: Vec<ServiceId> = tags
-        .filter_map(|tags| tags.get(tag::SERVICE)?.split_once('@'))
-        .filter(|(found, _)| *found == name)
-        .filter_map(|(_, uid)| format!("{fleet}/{name}@{uid}").parse().ok())
+        .filter_map(|tags| format!("{fleet}/{}", tags.get(tag::SERVICE)?).parse().ok())
         .collect();
     ids.sort();
     ids.dedup();

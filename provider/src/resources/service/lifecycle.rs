@@ -9,12 +9,13 @@ use super::record::RouterRecord;
 use super::{claim, model, removal, router, tags};
 use crate::diagnose;
 use crate::error::{Doing, Failure, Result};
-use crate::readiness::{self, RouterAccess};
+use crate::readiness::{self, RouterAccess, Woken};
 use crate::resources::users;
 use crate::session::{FleetView, Session, key};
 use cloud::{Address, AddressRequest, Cloud, Ingress, InstanceState, ObjectId, Phase, tag};
 use domain::id::ServiceId;
 use domain::spec::{RouterSpec, ServiceFacts};
+use domain::user_data;
 use plugin::{Attr, Ctx, Interrupted, State};
 use schemas::Service;
 use std::collections::BTreeMap;
@@ -59,20 +60,27 @@ pub(super) async fn create(
     let waits = waits_until_ready(&planned);
     let facts = ServiceFacts::of(&spec, address.ip);
     let access = router::access(session, Arc::clone(&cloud), &facts, &address, &instance)?;
-    if waits {
-        match readiness::router(ctx, &access).await {
-            Ok(()) => {}
-            Err(failure @ Failure::Interrupted { why: Interrupted::Cancelled, .. }) => {
-                return leave_unfinished(session, &id, &address, &instance, state, failure).await;
-            }
-            Err(failure @ Failure::Boot { .. }) if !keeps_failed(&planned) => {
-                let instance = Some(&instance);
-                return Err(give_up(session, &id, &address, instance, state, failure).await);
-            }
-            Err(failure) => {
-                set_phase(session, &id, &address, Some(&instance), Phase::Unfinished, state).await;
-                return Err(failure);
-            }
+    let waited = if waits {
+        readiness::router(ctx, &access).await
+    } else {
+        wait_until_running(ctx, &*cloud, &id, &instance).await
+    };
+    match waited {
+        Ok(()) => {}
+        Err(failure @ Failure::Boot { .. }) if !keeps_failed(&planned) => {
+            let instance = Some(&instance);
+            return Err(give_up(session, &id, &address, instance, state, failure).await);
+        }
+        // A verdict, or time enough without one: the groups behind it would be bought in vain.
+        Err(
+            failure @ (Failure::Boot { .. }
+            | Failure::Interrupted { why: Interrupted::Deadline, .. }),
+        ) => {
+            set_phase(session, &id, &address, Some(&instance), Phase::Unfinished, state).await;
+            return Err(failure);
+        }
+        Err(failure) => {
+            return leave_unfinished(session, &id, &address, &instance, state, failure).await;
         }
     }
     remember(state, waits.then_some(true), &address, 0);
@@ -152,6 +160,7 @@ async fn recover(
                 .to_owned(),
         });
     };
+    removal::remove_nobodys_workers(&*cloud, id, &found).await?;
     restore_tags(&*cloud, id, &spec, &address, &found).await?;
     // One that is up boots no second time: what its console says is of now.
     let is_woken = |router: &&cloud::Instance| match router.state {
@@ -161,9 +170,12 @@ async fn recover(
         | InstanceState::Stopped
         | InstanceState::Terminating => true,
     };
-    let woken = found.router.as_ref().filter(is_woken);
-    let past_boot = match woken {
-        Some(router) => readiness::latest_boot(&*cloud, &key(&id.fleet), &router.id).await?,
+    let woken = match found.router.as_ref().filter(is_woken) {
+        Some(router) => {
+            let fleet = key(&id.fleet);
+            let past_boot = readiness::latest_boot(&*cloud, &fleet, &router.id).await?;
+            Some(Woken { past_boot })
+        }
         None => None,
     };
     let instance = router::ensure(ctx, &*cloud, &spec, &address, &found).await?;
@@ -172,7 +184,9 @@ async fn recover(
     if waits {
         let facts = ServiceFacts::of(&spec, address.ip);
         let access = router::access(session, Arc::clone(&cloud), &facts, &address, &instance)?;
-        readiness::router(ctx, &RouterAccess { past_boot, ..access }).await?;
+        readiness::router(ctx, &RouterAccess { woken, ..access }).await?;
+    } else {
+        wait_until_running(ctx, &*cloud, id, &instance).await?;
     }
     router::mark(&*cloud, id, &address, &instance, waits).await?;
     session.forget(&id.fleet);
@@ -193,9 +207,19 @@ async fn restore_tags(
         .as_ref()
         .map(|router| (ObjectId::Instance(router.id.clone()), &router.tags, tags::of_router(spec)));
     for (object, carried, own) in std::iter::once(object).chain(router) {
-        if matches!(object, ObjectId::Instance(_))
-            && carried.get(tag::DIGEST) != own.get(tag::DIGEST)
-        {
+        let is_another = match (&object, carried.get(tag::DIGEST)) {
+            (ObjectId::Instance(router), None) => {
+                // The tag is gone, and the machine itself still knows what it was made from.
+                let fleet = key(&id.fleet);
+                let data = cloud.user_data(&fleet, router).await;
+                let data = data.doing(id.fleet.cloud, || format!("read user data of {router}"))?;
+                let made_from = data.and_then(|data| user_data::parse_router(&data).ok());
+                made_from.is_none_or(|made_from| made_from.digest() != spec.digest())
+            }
+            (ObjectId::Instance(_), Some(digest)) => *digest != spec.digest(),
+            (ObjectId::Fleet | ObjectId::Address(_), _) => false,
+        };
+        if is_another {
             return Err(Failure::Unrepairable {
                 what: format!("service {id}"),
                 findings: vec!["its router was made from another configuration".to_owned()],
@@ -226,7 +250,9 @@ pub(super) async fn delete(session: &Session, ctx: &Ctx, state: &mut State<Servi
         return Err(Failure::StillUsed {
             what,
             by: groups,
-            hint: "Workers without their router are paid for and do nothing. Remove these groups \
+            hint: "Workers without their router are paid for and do nothing. If this run removes \
+                   them too, run it again: refer to the resource, as in `service_id = \
+                   disagg_service.NAME.id`, and Terraform knows the order. Else remove these groups \
                    first; if another state has them, remove them there, or import them here with \
                    `terraform import disagg_replica_group.NAME cloud/region/fleet/service/group`."
                 .to_owned(),
@@ -319,6 +345,17 @@ async fn set_ingress(cloud: &dyn Cloud, id: &ServiceId, service: &Service) -> Re
         .set_ingress(&key(&id.fleet), &rule)
         .await
         .doing(id.fleet.cloud, || format!("open port {port} of service {id}"))
+}
+
+async fn wait_until_running(
+    ctx: &Ctx,
+    cloud: &dyn Cloud,
+    id: &ServiceId,
+    instance: &cloud::Instance,
+) -> Result<()> {
+    let what = format!("the router of service {id}");
+    let machines = std::slice::from_ref(&instance.id);
+    readiness::running(ctx, cloud, &key(&id.fleet), &what, machines).await
 }
 
 fn waits_until_ready(service: &Service) -> bool {

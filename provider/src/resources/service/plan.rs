@@ -1,11 +1,10 @@
 //! What a change of a service means: the router guard at work. Pure.
 
-use super::find::LOST_ROUTER;
 use super::record::RouterRecord;
 use super::{model, router};
 use crate::diagnose;
 use domain::catalogue;
-use domain::guard::{self, ChangeClass, NewValue, OnRouterChange};
+use domain::guard::{self, ChangeClass, LiveRouter, NewValue, OnRouterChange};
 use domain::id::{FleetId, ServiceId, Uid};
 use domain::version::DynamoVersion;
 use plugin::{Attr, AttributePath, Change, Diagnostic, Diagnostics};
@@ -187,7 +186,13 @@ fn plan_update(
     let mut replaced = !baked.is_empty() && !unknown_only;
 
     let id = prior.id.known().cloned().unwrap_or_default();
-    let live = RouterRecord::load(&change.prior_private).and_then(|record| record.live_router(&id));
+    let live = match RouterRecord::load(&change.prior_private) {
+        Some(record) => record.live_router(&id),
+        // Nothing is known, so it may be live.
+        None => prior.internal_ip.known().and_then(|address| {
+            Some(LiveRouter { service: id.clone(), address: address.parse().ok()?, workers: None })
+        }),
+    };
     let allowed = planned.on_router_change.known().is_some_and(|word| word == "replace");
     if let Some(router) = live.as_ref().filter(|_| !baked.is_empty()) {
         let on_change = if allowed { OnRouterChange::Replace } else { OnRouterChange::Refuse };
@@ -210,7 +215,7 @@ fn plan_update(
     planned.id = prior.id;
     planned.internal_ip = prior.internal_ip;
     planned.endpoint = prior.endpoint;
-    if prior.drift.known().is_none_or(|drift| !drift.contains_key(LOST_ROUTER)) {
+    if prior.drift.known().is_none_or(BTreeMap::is_empty) {
         planned.instance_type = prior.instance_type;
         planned.hourly_cost = prior.hourly_cost;
     } else {

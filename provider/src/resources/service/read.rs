@@ -3,10 +3,12 @@
 use super::find::{FoundService, find_by_id, find_by_name};
 use super::lifecycle::{fill_address, fill_offer, remember};
 use super::record::RouterRecord;
+use super::removal::OLDEST_CREATION;
 use super::{model, tags};
 use crate::error::{Doing, Failure, Result};
 use crate::resources::drift::changed_tag;
 use crate::session::{Session, key};
+use cloud::tag;
 use domain::id::{ImportPath, ServiceId};
 use domain::spec::RouterSpec;
 use plugin::{Attr, AttributePath, State};
@@ -39,8 +41,10 @@ pub(super) async fn read(session: &Session, state: &mut State<Service>) -> Resul
     if let Some(address) = &found.address {
         let workers = u32::try_from(found.workers.len()).unwrap_or(u32::MAX);
         let was = RouterRecord::load(state.private()).and_then(|record| record.live);
-        let live =
-            was == Some(true) || found.was_ready() || says_ready(session, &id, &found).await?;
+        let live = was == Some(true)
+            || found.was_ready()
+            || found.has_somebodys_workers()
+            || has_said_ready(session, &id, &found).await?;
         remember(state, Some(live), address, workers);
     }
     Ok(())
@@ -58,6 +62,17 @@ fn drift(found: &FoundService, spec: &RouterSpec) -> BTreeMap<String, String> {
         && let Some(finding) = changed_tag(&router.tags, &tags::of_router(spec))
     {
         drift.entry(format!("router {}", router.id)).or_insert(finding);
+    }
+    for worker in found.nobodys_workers() {
+        let group = worker.tags.get(tag::GROUP).map_or("", String::as_str);
+        drift.insert(
+            format!("machine {} of replica group {group}", worker.id),
+            format!(
+                "launched by a creation that died or goes on elsewhere; in no state, and removed when \
+                 it is {} hours old",
+                OLDEST_CREATION.as_secs() / 3600
+            ),
+        );
     }
     drift
 }
@@ -111,13 +126,13 @@ pub(super) async fn import(
     read(session, state).await
 }
 
-/// A router whose creation did not wait for it says on its console whether it has become healthy.
-async fn says_ready(session: &Session, id: &ServiceId, found: &FoundService) -> Result<bool> {
+/// A router whose creation did not wait for it says on its console whether it was ever healthy.
+async fn has_said_ready(session: &Session, id: &ServiceId, found: &FoundService) -> Result<bool> {
     let Some(router) = &found.router else { return Ok(false) };
     let cloud = session.cloud(id.fleet.cloud).await?;
     let console = cloud
         .console(&key(&id.fleet), &router.id)
         .await
         .doing(id.fleet.cloud, || format!("read the console of {}", router.id))?;
-    Ok(domain::console::latest_state(&console.text).is_some_and(|state| state.is_ready()))
+    Ok(domain::console::was_ready(&console.text))
 }

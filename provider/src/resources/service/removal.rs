@@ -1,12 +1,51 @@
 //! Everything of a service goes: machines first, then the rule, then the address.
 
-use super::find::find_by_id;
+use super::find::{FoundService, all, find_by_id};
 use crate::error::{Doing, Result};
 use crate::readiness;
 use crate::session::{Session, key};
-use cloud::{Ingress, Instance, Tags, tag};
-use domain::id::ServiceId;
+use cloud::{Cloud, Ingress, Instance, Tags, tag};
+use domain::id::{FleetId, ServiceId};
 use plugin::Ctx;
+use std::time::{Duration, SystemTime};
+
+/// Removes what creations that died have left in a fleet that is to go: no state has it, so nobody
+/// else would.
+pub(crate) async fn remove_nobodys(session: &Session, ctx: &Ctx, fleet: &FleetId) -> Result<()> {
+    session.forget(fleet);
+    let view = session.view(fleet).await?;
+    for id in all(&view, fleet) {
+        if find_by_id(&view, &id).is_nobodys() {
+            remove(session, ctx, &id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// After that time no creation goes on any more: what is in no state then never will be.
+pub(super) const OLDEST_CREATION: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// Removes workers that a creation which died has left, and that no creation can adopt any more: the
+/// group may be gone from the configuration.
+pub(super) async fn remove_nobodys_workers(
+    cloud: &dyn Cloud,
+    id: &ServiceId,
+    found: &FoundService,
+) -> Result<()> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let is_old = |worker: &&Instance| {
+        now.saturating_sub(Duration::from_secs(worker.launched_at)) > OLDEST_CREATION
+    };
+    let old: Vec<_> =
+        found.nobodys_workers().filter(is_old).map(|worker| worker.id.clone()).collect();
+    if old.is_empty() {
+        return Ok(());
+    }
+    cloud
+        .terminate_instances(&key(&id.fleet), &old)
+        .await
+        .doing(id.fleet.cloud, || format!("remove workers of service {id} that are in no state"))
+}
 
 /// Removes router, address and rule, and what a creation of a group may have left. What is gone
 /// already is no error.

@@ -170,7 +170,7 @@ pub(crate) fn access(
         instance: instance.id.clone(),
         ip: address.ip,
         endpoint: endpoint(address.reachable(), i64::from(facts.port)),
-        past_boot: None,
+        woken: None,
     })
 }
 

@@ -1,5 +1,6 @@
 //! The tags of a service's router and of its address.
 
+use super::find::ROUTER;
 use cloud::{Phase, Tags, tag};
 use domain::spec::{RouterSpec, ServiceFacts};
 
@@ -9,7 +10,7 @@ pub(super) fn of_router(spec: &RouterSpec) -> Tags {
         (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
         (tag::FLEET.to_owned(), spec.fleet.name.clone()),
         (tag::SERVICE.to_owned(), spec.id().tag_value()),
-        (tag::ROLE.to_owned(), "router".to_owned()),
+        (tag::ROLE.to_owned(), ROUTER.to_owned()),
         (tag::DIGEST.to_owned(), spec.digest()),
     ])
 }

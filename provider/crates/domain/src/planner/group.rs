@@ -94,8 +94,8 @@ pub struct GroupPlan {
 }
 
 /// Plans a group: what is stopped is started, what is impaired rebooted, and the count is met by
-/// adding or removing the difference. Removed are the unready before the ready and the newest before
-/// the oldest. Machines on their way out do not count; machines of another digest do, and stay as they
+/// adding or removing the difference. Removed are the unready before the ready, those of
+/// another digest before those of this one, and the newest before the oldest. Machines on their way out do not count; machines of another digest do, and stay as they
 /// are: they are rolled, which is [`next_batch`](super::next_batch).
 pub fn plan_group(wanted: Count, digest: &str, observed: &[Member]) -> GroupPlan {
     let mut present: Vec<&Member> =
@@ -103,7 +103,10 @@ pub fn plan_group(wanted: Count, digest: &str, observed: &[Member]) -> GroupPlan
     let count = u32::try_from(present.len()).unwrap_or(u32::MAX);
     let target = wanted.nearest(count);
 
-    present.sort_by_key(|member| (member.ready, Reverse(member.launched_at), Reverse(member.slot)));
+    let is_current = |member: &Member| member.digest == digest;
+    present.sort_by_key(|member| {
+        (member.ready, is_current(member), Reverse(member.launched_at), Reverse(member.slot))
+    });
     let staying = present.split_off(count.saturating_sub(target) as usize);
     let leaving = present;
 
