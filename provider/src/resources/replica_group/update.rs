@@ -30,6 +30,7 @@ pub(super) async fn update(
         return Ok(());
     }
     let id = model::id(prior)?;
+    let _claim = session.creating("replica group", id.to_string())?;
     session.forget(&id.service.fleet);
     let view = session.view(&id.service.fleet).await?;
     let group = workers::access(session, &planned, &id, &find_by_id(&view, &id.service)).await?;

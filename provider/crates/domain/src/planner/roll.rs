@@ -50,13 +50,9 @@ pub fn next_batch(strategy: UpdateStrategy, digest: &str, members: &[Member]) ->
     outdated.sort_by_key(|member| (member.ready, member.launched_at, Reverse(member.slot)));
     let size = strategy.max_unavailable.saturating_add(strategy.max_surge).max(1);
     outdated.truncate(size as usize);
-    // Without a surge something has to go before anything can come.
-    let unavailable = if strategy.max_surge == 0 {
-        strategy.max_unavailable.max(1)
-    } else {
-        strategy.max_unavailable
-    };
-    let later = outdated.split_off(outdated.len().min(unavailable as usize));
+    // As many as may surge go only when their successors are there: a group of one keeps serving.
+    let surge = outdated.len().min(strategy.max_surge as usize);
+    let later = outdated.split_off(outdated.len() - surge);
     let mut taken: BTreeSet<u32> = members.iter().map(|member| member.slot).collect();
     for member in &outdated {
         taken.remove(&member.slot);
@@ -115,6 +111,7 @@ mod tests {
         check(1, 0, &three, expect![[r#"remove ["i-0"], launch [0], then remove []"#]]);
         check(0, 1, &three, expect![[r#"remove [], launch [3], then remove ["i-0"]"#]]);
         check(1, 1, &three, expect![[r#"remove ["i-0"], launch [0, 3], then remove ["i-1"]"#]]);
+        check(1, 1, &three[..1], expect![[r#"remove [], launch [1], then remove ["i-0"]"#]]);
         check(9, 0, &three, expect![[r#"remove ["i-0", "i-1"], launch [0, 1], then remove []"#]]);
         check(1, 0, &three[2..], expect!["done"]);
         check(1, 0, &[], expect!["done"]);
