@@ -87,8 +87,8 @@ impl Session {
         Ok(self.http.get_or_init(|| client).clone())
     }
 
-    /// Claims `path` for whatever launches machines there; `what` is what is there, as in `replica group`. Two resources
-    /// of one name would find each other's unfinished machines and take them for their own.
+    /// Claims `path` for whatever launches machines there; `what` is what is there, as in `replica
+    /// group`. Two resources of one name would find each other's unfinished machines and take them for their own.
     pub(crate) fn creating(&self, what: &str, path: String) -> Result<Claim> {
         if lock(&self.creating).insert(path.clone()) {
             return Ok(Claim { path, paths: Arc::clone(&self.creating) });
