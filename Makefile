@@ -1,6 +1,6 @@
 # What a developer does with this repository. Each target is one script in .make.
 
-.PHONY: help install prepare quickstart quickstart-destroy test test-unprivileged hosts
+.PHONY: help install prepare quickstart quickstart-destroy test test-unprivileged hosts bench
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,3 +25,6 @@ test-unprivileged: ## The same without root: machines then share this machine's 
 
 hosts: ## Boot the user data on hosts with real systemd and cloud-init; TEST=name runs one; wants root
 	@.make/hosts $(TEST)
+
+bench: ## Measure speed against other providers and print a table; PART=name measures one part
+	@.make/bench $(PART)

@@ -133,6 +133,15 @@ pub(crate) fn write(cloud: &LocalCloud, record: &AddressRecord) -> Result<(), St
     store::write_json(&path(cloud, &record.id.0), record)
 }
 
+/// Addresses for machines that are records only, apart from every fleet's block, so that a fleet can
+/// have more of them than its block has addresses. Loopback addresses all the same: whoever calls
+/// one is refused at once.
+pub(crate) fn without_listeners(used: &BTreeSet<Ipv4Addr>) -> impl Iterator<Item = Ipv4Addr> {
+    let first = u32::from(Ipv4Addr::new(127, 128, 0, 1));
+    let last = u32::from(Ipv4Addr::new(127, 255, 255, 254));
+    (first..=last).map(Ipv4Addr::from).filter(|ip| !used.contains(ip))
+}
+
 pub(crate) fn exhausted(operation: &'static str) -> CloudError {
     let message = "the fleet's 241 addresses are all in use";
     CloudError::new(ErrorKind::QuotaExceeded, operation, message).code("NoAddresses")

@@ -17,7 +17,7 @@ pub(crate) async fn collect(cloud: &LocalCloud, change: &Change) -> Result<(), S
             remove(&machine, change).await?;
             continue;
         };
-        match (record.desired, machine.life()?) {
+        match (record.desired, record.life(&machine)?) {
             (Desired::Up, Life::Dead) => {
                 let log = fs::read_to_string(machine.supervisor_log()).unwrap_or_default();
                 tracing::warn!(machine = machine.id(), log = log.trim(), "the machine was lost");
@@ -38,13 +38,15 @@ pub(crate) async fn collect(cloud: &LocalCloud, change: &Change) -> Result<(), S
                 tracing::debug!(machine = machine.id(), "the machine is terminated");
                 remove(&machine, change).await?;
             }
+            (Desired::Terminated, Life::RecordOnly) => remove_directory(&machine)?,
             (Desired::Terminated | Desired::Stopped, Life::Alive(_)) => {
                 signal(&machine, Signal::TERM)?
             }
             // One that is starting reads its record once it has started.
             (Desired::Terminated | Desired::Stopped, Life::Starting)
             | (Desired::Stopped, Life::NotStarted | Life::Dead)
-            | (Desired::Up, Life::Starting | Life::Alive(_)) => {}
+            | (Desired::Up, Life::Starting | Life::Alive(_))
+            | (Desired::Up | Desired::Stopped, Life::RecordOnly) => {}
         }
     }
     remove_unfinished(cloud, change)
@@ -64,6 +66,10 @@ pub(crate) async fn collect_if_idle(cloud: &LocalCloud) -> Result<(), StateError
 /// directory half removed is never taken for a machine.
 pub(crate) async fn remove(machine: &MachineDirectory, _: &Change) -> Result<(), StateError> {
     end_processes(machine).await?;
+    remove_directory(machine)
+}
+
+fn remove_directory(machine: &MachineDirectory) -> Result<(), StateError> {
     let gone = machine.path().with_file_name(format!(".gone-{}", machine.id()));
     fs::rename(machine.path(), &gone).map_err(StateError::io("remove", machine.path()))?;
     store::remove_directory(&machine.memory())?;
@@ -104,8 +110,9 @@ pub(crate) fn signal(machine: &MachineDirectory, signal: Signal) -> Result<(), S
 fn needed(cloud: &LocalCloud) -> Result<bool, StateError> {
     for machine in cloud.store.list_machines()? {
         let Some(record) = machine.record()? else { return Ok(true) };
-        match (record.desired, machine.life()?) {
-            (Desired::Up | Desired::Terminated, Life::NotStarted | Life::Dead) => return Ok(true),
+        match (record.desired, record.life(&machine)?) {
+            (Desired::Up | Desired::Terminated, Life::NotStarted | Life::Dead)
+            | (Desired::Terminated, Life::RecordOnly) => return Ok(true),
             // Its supervisor may never have heard of it; a second signal does no harm.
             (Desired::Terminated | Desired::Stopped, Life::Alive(_)) => return Ok(true),
             _ => {}

@@ -41,10 +41,13 @@ launch, and each of its entries may be left out:
   {
     \"no_capacity\":  { \"gpu\": \"H200\", \"group\": \"decode\", \"after\": 1 },
     \"slow_boot\":    \"2s\",
-    \"boot_failure\": { \"group\": \"decode\", \"first\": 1, \"program\": \"/opt/disagg/engine\" }
+    \"boot_failure\": { \"group\": \"decode\", \"first\": 1, \"program\": \"/opt/disagg/engine\" },
+    \"no_processes\": true
   }
 no_capacity: the zone has no more than `after` such machines. slow_boot: so long until a machine
 looks at its user data. boot_failure: the program is broken on the first machines of a launch.
+no_processes: for benchmarks and tests of scale, machines that are records only: running at once, at
+addresses where nobody listens, with an empty console; use it with `wait_for = \"running\"`.
 ";
 
 /// What was asked for.

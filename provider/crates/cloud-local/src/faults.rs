@@ -6,7 +6,8 @@
 //!   "no_capacity":  { "gpu": "H200", "group": "decode", "after": 1 },
 //!   "slow_boot":    "2s",
 //!   "boot_failure": { "group": "decode", "first": 1, "program": "/opt/disagg/engine" },
-//!   "crash":        "before-spawn"
+//!   "crash":        "before-spawn",
+//!   "no_processes": true
 //! }
 //! ```
 
@@ -27,6 +28,7 @@ pub(crate) struct Faults {
     slow_boot: Option<Duration>,
     boot_failure: Option<BootFailure>,
     crash: Option<CrashPoint>,
+    no_processes: bool,
 }
 
 /// The zone has no more than `after` such machines.
@@ -102,6 +104,13 @@ impl Faults {
         hit.then(|| fault.program.clone())
     }
 
+    /// Whether new machines are records only: `running` at once, at addresses where nobody listens,
+    /// with an empty console, and otherwise listed, tagged, stopped and terminated like any other.
+    /// For benchmarks and tests of scale; nothing that waits for a machine to do something ends.
+    pub(crate) fn no_processes(&self) -> bool {
+        self.no_processes
+    }
+
     /// Dies here if that is switched on.
     pub(crate) fn crash(&self, point: CrashPoint) {
         if self.crash == Some(point) {
@@ -130,11 +139,12 @@ mod tests {
         assert_eq!(parse("{}").unwrap(), Faults::default());
         let faults = parse(
             r#"{"no_capacity": {"gpu": "H200", "after": 1}, "slow_boot": "1500ms",
-                "boot_failure": {"first": 2}, "crash": "before-spawn"}"#,
+                "boot_failure": {"first": 2}, "crash": "before-spawn", "no_processes": true}"#,
         )
         .unwrap();
         assert_eq!(faults.boot_delay(), Duration::from_millis(1500));
         assert_eq!(faults.crash, Some(CrashPoint::BeforeSpawn));
+        assert!(faults.no_processes());
         for wrong in
             [r#"{"slow_bot": "1s"}"#, r#"{"slow_boot": "soon"}"#, r#"{"no_capacity": {"n": 1}}"#]
         {

@@ -41,14 +41,15 @@ pub(crate) async fn start(
     const OPERATION: &str = "StartMachine";
     let change = cloud.store.change().await.during(OPERATION)?;
     let (machine, mut record) = require(cloud, OPERATION, key, id)?;
-    match (record.desired, machine.life().during(OPERATION)?) {
-        (Desired::Up, Life::Starting | Life::Alive(_)) => return Ok(()),
+    match (record.desired, record.life(&machine).during(OPERATION)?) {
+        (Desired::Up, Life::Starting | Life::Alive(_) | Life::RecordOnly) => return Ok(()),
         (Desired::Stopped, Life::Starting | Life::Alive(_)) => {
             return Err(CloudError::new(ErrorKind::Unavailable, OPERATION, "it is still stopping")
                 .object(&id.0)
                 .code("IncorrectState"));
         }
-        (Desired::Up | Desired::Stopped, Life::NotStarted | Life::Dead) => {}
+        (Desired::Up | Desired::Stopped, Life::NotStarted | Life::Dead)
+        | (Desired::Stopped, Life::RecordOnly) => {}
         (Desired::Terminated, _) => return Err(absent(OPERATION, "machine", &id.0)),
     }
     let user_data = fs::read(machine.user_data())
@@ -75,7 +76,7 @@ pub(crate) async fn reboot(
     const OPERATION: &str = "RebootMachine";
     let _change = cloud.store.change().await.during(OPERATION)?;
     let (machine, record) = require(cloud, OPERATION, key, id)?;
-    let life = machine.life().during(OPERATION)?;
+    let life = record.life(&machine).during(OPERATION)?;
     match record.state(&life, machine.cut().exists()) {
         Some(state) if state.is_up() => {}
         Some(state) => {
@@ -180,7 +181,7 @@ pub(crate) fn save(
 /// The machine as it is now; `None` when it is gone.
 pub(crate) fn describe(machine: &MachineDirectory) -> Result<Option<Instance>, StateError> {
     let Some(record) = machine.record()? else { return Ok(None) };
-    let state = record.state(&machine.life()?, machine.cut().exists());
+    let state = record.state(&record.life(machine)?, machine.cut().exists());
     Ok(state.map(|state| Instance {
         id: InstanceId(record.id),
         state,

@@ -127,6 +127,9 @@ fn make_records(
     if let Some(id) = &request.address {
         let address = address::require_free(cloud, operation, &request.fleet, id)?;
         addresses.insert(0, address.ip);
+    } else if faults.no_processes() {
+        let used = address::used(cloud, fleet_name).during(operation)?;
+        addresses.extend(missing.iter().copied().zip(address::without_listeners(&used)));
     } else {
         let mut fleet = fleet::require(cloud, operation, &request.fleet)?;
         let mut used = address::used(cloud, fleet_name).during(operation)?;
@@ -160,6 +163,7 @@ fn make_records(
             namespaces: cloud.config.namespaces,
             boot_delay_ms: faults.boot_delay().as_millis().try_into().unwrap_or(u64::MAX),
             broken_program: faults.broken_program(request, index),
+            record_only: faults.no_processes(),
         };
         let machine = make_record(cloud, change, &record, &request.user_data)?;
         made.insert(index, (machine, record));

@@ -54,6 +54,9 @@ pub(crate) struct MachineRecord {
     /// Faults, fixed at launch.
     pub(crate) boot_delay_ms: u64,
     pub(crate) broken_program: Option<PathBuf>,
+    /// It is this record and nothing else: no supervisor was or will be started for it.
+    #[serde(default)]
+    pub(crate) record_only: bool,
 }
 
 /// What the machine should be doing.
@@ -87,6 +90,8 @@ pub(crate) enum Life {
     Alive(Status),
     /// It had the lock once.
     Dead,
+    /// There is none by intention: the machine is a record only, and does what is asked at once.
+    RecordOnly,
 }
 
 impl MachineDirectory {
@@ -184,17 +189,27 @@ impl MachineRecord {
     pub(crate) fn state(&self, life: &Life, cut: bool) -> Option<InstanceState> {
         match (self.desired, life) {
             (Desired::Up, Life::NotStarted | Life::Starting) => Some(InstanceState::Pending),
-            (Desired::Up, Life::Alive(_)) if cut => Some(InstanceState::Impaired),
+            (Desired::Up, Life::Alive(_) | Life::RecordOnly) if cut => {
+                Some(InstanceState::Impaired)
+            }
+            (Desired::Up, Life::RecordOnly) => Some(InstanceState::Running),
             (Desired::Up, Life::Alive(status)) if status.booted => Some(InstanceState::Running),
             (Desired::Up, Life::Alive(_)) => Some(InstanceState::Pending),
             (Desired::Up, Life::Dead) => None,
             (Desired::Stopped, Life::Starting | Life::Alive(_)) => Some(InstanceState::Stopping),
-            (Desired::Stopped, Life::NotStarted | Life::Dead) => Some(InstanceState::Stopped),
+            (Desired::Stopped, Life::NotStarted | Life::Dead | Life::RecordOnly) => {
+                Some(InstanceState::Stopped)
+            }
             (Desired::Terminated, Life::Starting | Life::Alive(_)) => {
                 Some(InstanceState::Terminating)
             }
-            (Desired::Terminated, Life::NotStarted | Life::Dead) => None,
+            (Desired::Terminated, Life::NotStarted | Life::Dead | Life::RecordOnly) => None,
         }
+    }
+
+    /// Whether the machine's supervisor lives, if it is to have one.
+    pub(crate) fn life(&self, machine: &MachineDirectory) -> Result<Life, StateError> {
+        if self.record_only { Ok(Life::RecordOnly) } else { machine.life() }
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) async fn start_all<'a>(
     let program = program::place(&cloud.store, change, &cloud.config.machine_binary)?;
     let mut starting = JoinSet::new();
     for (machine, record) in machines {
-        if record.desired == Desired::Up && machine.life()? == Life::NotStarted {
+        if record.desired == Desired::Up && record.life(machine)? == Life::NotStarted {
             let (program, machine, secrets) = (program.clone(), machine.clone(), secrets.clone());
             starting.spawn(async move { start(&program, &machine, &secrets).await });
         }

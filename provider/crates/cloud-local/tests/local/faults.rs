@@ -4,8 +4,12 @@ use crate::harness::{
     Computer, console_with, create_fleet, delete_all, eventually, key, launch_request, offer,
     reach, unit, user_data,
 };
-use cloud::{Cloud, ErrorKind, InstanceState, TagFilter, tag};
-use std::process::{Command, Output};
+use cloud::{Cloud, ErrorKind, InstanceState, ObjectId, TagFilter, Tags, tag};
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    process::{Command, Output},
+};
 
 const SCRIPT: &str = "#!/bin/sh\nwhile :; do echo tick; sleep 0.02; done\n";
 
@@ -151,6 +155,49 @@ async fn the_local_command_shows_and_breaks() {
     local(&computer, &["lose", &two.0]);
     let left = cloud.list_instances(&key("f"), &TagFilter::all()).await.unwrap();
     assert_eq!(left.iter().map(|machine| &machine.id).collect::<Vec<_>>(), [one]);
+    delete_all(&cloud, "f").await;
+    computer.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn machines_can_be_records_only_as_many_as_one_likes() {
+    let computer = Computer::new();
+    let cloud = computer.cloud();
+    create_fleet(&cloud, "f").await;
+    computer.faults(r#"{"no_processes": true}"#);
+    let request = launch_request("f", "t", 300, SCRIPT);
+    let launched = cloud.launch(&request).await.unwrap();
+    assert_eq!(cloud.launch(&request).await.unwrap(), launched, "a repeat finds them");
+    assert!(launched.iter().all(|machine| machine.state == InstanceState::Running));
+    let addresses = launched.iter().map(|machine| machine.ip.unwrap()).collect::<BTreeSet<_>>();
+    assert_eq!(addresses.len(), 300);
+    let block: IpAddr = "127.128.0.0".parse().unwrap();
+    assert!(addresses.iter().all(|address| *address > block), "{addresses:?}");
+    assert_eq!(computer.processes(), Vec::<u32>::new());
+
+    let (one, two) = (&launched[0].id, &launched[1].id);
+    assert_eq!(cloud.console(&key("f"), one).await.unwrap().text, "");
+    assert_eq!(cloud.user_data(&key("f"), one).await.unwrap(), Some(request.user_data));
+    let tags = Tags::from([("colour".to_owned(), "red".to_owned())]);
+    cloud.tag(&key("f"), &[ObjectId::Instance(one.clone())], &tags).await.unwrap();
+    let red = TagFilter::all().and("colour", "red");
+    assert_eq!(cloud.list_instances(&key("f"), &red).await.unwrap().len(), 1);
+
+    cloud.stop(one).await.unwrap();
+    reach(&cloud, "f", one, Some(InstanceState::Stopped)).await;
+    cloud.start_instance(&key("f"), one).await.unwrap();
+    reach(&cloud, "f", one, Some(InstanceState::Running)).await;
+    cloud.cut(one).await.unwrap();
+    reach(&cloud, "f", one, Some(InstanceState::Impaired)).await;
+    cloud.reboot_instance(&key("f"), one).await.unwrap();
+    reach(&cloud, "f", one, Some(InstanceState::Running)).await;
+    cloud.lose(two).await.unwrap();
+    reach(&cloud, "f", two, None).await;
+
+    // The block's addresses are all still there for machines that are more than a record.
+    computer.faults("{}");
+    let real = cloud.launch(&launch_request("f", "real", 1, SCRIPT)).await.unwrap().remove(0);
+    assert_eq!(real.ip, Some("127.64.0.10".parse().unwrap()));
     delete_all(&cloud, "f").await;
     computer.assert_nothing_left();
 }
