@@ -19,8 +19,8 @@ pub(crate) fn failure(failure: Failure) -> Diagnostics {
         ),
         Failure::Launch { cloud, doing, error } => launch(cloud, &doing, &error),
         Failure::Boot { what, machines, kept } => boot(&what, &machines, kept),
-        Failure::RollStopped { group, left, machines, kept } => {
-            roll_stopped(&group, left, &machines, kept)
+        Failure::RollStopped { group, removed, left, cause } => {
+            roll_stopped(&group, removed, left, *cause)
         }
         Failure::Interrupted { waiting_for, seen, why, kept } => {
             interrupted(&waiting_for, &seen, why, kept)
@@ -204,22 +204,34 @@ fn boot(what: &str, machines: &[FailedMachine], kept: bool) -> Diagnostic {
     )
 }
 
-fn roll_stopped(group: &str, left: usize, machines: &[FailedMachine], kept: bool) -> Diagnostic {
-    let fate = if kept { "It is kept for a look." } else { "It was removed." };
-    let others = match left {
-        0 => "No machine of before is left.".to_owned(),
-        1 => "1 machine still runs what it ran before.".to_owned(),
-        count => format!("{count} machines still run what they ran before."),
+fn roll_stopped(group: &str, removed: usize, left: usize, cause: Failure) -> Diagnostic {
+    let (what, attribute) = match cause {
+        Failure::Boot { machines, kept, .. } => {
+            let fate = if kept { "It is kept for a look." } else { "It was removed." };
+            (format!("{}\n\n{fate}", machines_text(&machines)), None)
+        }
+        cause => {
+            let mut causes = failure(cause).into_iter();
+            let cause = causes.next().expect("a failure is one diagnostic");
+            (format!("{}.\n\n{}", cause.summary, cause.detail), cause.attribute)
+        }
     };
-    Diagnostic::error(
-        format!("Roll of replica group {group} stopped"),
-        format!(
-            "{}\n\n{fate} {others} The state has the attributes of before and the machines that there \
-             are. Mend the cause and apply again, which goes on from here, or take the change back \
-             and apply, which rolls it back.",
-            machines_text(machines)
-        ),
-    )
+    let removed = match removed {
+        0 => "No machine of before was removed".to_owned(),
+        1 => "1 machine of before was removed".to_owned(),
+        count => format!("{count} machines of before were removed"),
+    };
+    let left = match left {
+        0 => "none of them is left".to_owned(),
+        1 => "1 machine still runs what it ran before".to_owned(),
+        count => format!("{count} machines still run what they ran before"),
+    };
+    let detail = format!(
+        "{what}\n\n{removed}, and {left}. The state has the attributes of before and the machines that \
+         there are. Mend the cause and apply again, which goes on from here, or take the change back \
+         and apply, which rolls it back."
+    );
+    at(Diagnostic::error(format!("Roll of replica group {group} stopped"), detail), attribute)
 }
 
 fn machines_text(machines: &[FailedMachine]) -> String {
@@ -240,7 +252,8 @@ fn machines_text(machines: &[FailedMachine]) -> String {
                 )
             }
             MachineFailure::Silent(lines) => format!(
-                "Machine {id} at {address} did not register in time. The end of its console:\n{}",
+                "Machine {id} at {address} did not register in time, and no phase of its boot \
+                 failed: if it only needs longer, raise `timeouts`. The end of its console:\n{}",
                 indented(lines)
             ),
         }

@@ -21,8 +21,15 @@ pub(crate) enum Failure {
     Launch { cloud: CloudName, doing: String, error: LaunchError },
     /// The boot of the router, or of every worker, failed.
     Boot { what: String, machines: Vec<FailedMachine>, kept: bool },
-    /// A machine that was to replace another did not boot.
-    RollStopped { group: String, left: usize, machines: Vec<FailedMachine>, kept: bool },
+    /// A roll ended before all machines were replaced.
+    RollStopped {
+        group: String,
+        /// Machines that it had removed.
+        removed: usize,
+        /// Machines that still run what they ran before.
+        left: usize,
+        cause: Box<Failure>,
+    },
     /// The operation's time was over, or the user stopped it.
     Interrupted { waiting_for: String, seen: String, why: Interrupted, kept: bool },
     /// It belongs to another state, or to the old object under `create_before_destroy`.

@@ -174,7 +174,7 @@ fn what_cannot_be_repaired_is_an_error() {
 fn a_count_inside_its_bounds_is_no_drift() {
     let workspace = Workspace::new();
     let stack = Stack {
-        decode: "scaling = { min = 1, max = 3, target = 2 }".to_owned(),
+        decode: "scaling = { min = 1, max = 3, target = 10 / 3 }".to_owned(),
         endpoint: false,
         ..Stack::default()
     };

@@ -124,12 +124,39 @@ fn a_stopped_creation_keeps_its_machines_and_the_next_apply_waits_for_them() {
 
     let plan = workspace.plan(&stack.hcl());
     assert_eq!(plan.action("disagg_replica_group.decode"), "update", "{}", plan.text);
-    assert!(plan.text.contains("it will be waited for"), "{}", plan.text);
+    assert!(plan.text.contains("the next one waits for it"), "{}", plan.text);
     workspace.apply(&stack.hcl());
     let ids = |machines: Vec<acceptance::Machine>| -> Vec<String> {
         machines.into_iter().map(|machine| machine.id).collect()
     };
     assert_eq!(ids(workspace.machines()), ids(machines), "none was replaced");
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn a_stopped_surge_goes_on_with_the_machine_that_came_last() {
+    let workspace = Workspace::new();
+    let stack = |change: &str| Stack {
+        endpoint: false,
+        groups: format!("update_strategy = {{ max_surge = 1, max_unavailable = 0 }}\n{change}"),
+        ..Stack::default()
+    };
+    workspace.apply(&stack("").hcl());
+    let before = workspace.group("decode").remove(0).id;
+    workspace.faults(r#"{ "slow_boot": "4s", "no_capacity": { "group": "prefill", "after": 0 } }"#);
+    let changed = stack("env = { A = \"b\" }").hcl();
+    workspace.write(&changed);
+    let mut apply = apply_until(&workspace, 4);
+    signal(&apply, Signal::INT);
+    apply.wait().expect("it ends by itself");
+    workspace.faults("{}");
+    let machines = workspace.group("decode");
+    let came = machines.iter().find(|machine| machine.id != before).expect("a surge").id.clone();
+    workspace.apply(&changed);
+    let now = workspace.group("decode");
+    assert_eq!(now.len(), 1);
+    assert_eq!(now[0].id, came);
     workspace.assert_no_changes();
     workspace.destroy();
 }

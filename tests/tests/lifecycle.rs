@@ -120,7 +120,7 @@ fn counts_change_in_place_and_only_by_the_difference() {
 fn a_count_inside_its_bounds_is_left_alone() {
     let workspace = Workspace::new();
     let bounds = |min: u32, max: u32| Stack {
-        decode: format!("scaling = {{ min = {min}, max = {max}, target = 2 }}"),
+        decode: format!("scaling = {{ min = {min}, max = {max}, target = 10 / 3 }}"),
         endpoint: false,
         ..Stack::default()
     };

@@ -192,3 +192,15 @@ fn what_the_fleet_does_in_place_touches_nothing_in_it() {
     workspace.assert_no_changes();
     workspace.destroy();
 }
+
+#[test]
+fn a_fleet_is_not_replaced_under_its_service() {
+    let (workspace, stack) = deployed();
+    let zoned = Stack { fleet: "placement = \"zone\"", ..stack.clone() };
+    let plan = workspace.plan(&zoned.hcl());
+    assert!(plan.text.contains("Fleet is replaced"), "{}", plan.text);
+    workspace.apply_fails(&zoned.hcl()).says(&["still in use", "tiny"]);
+    workspace.apply(&stack.hcl());
+    workspace.assert_no_changes();
+    workspace.destroy();
+}

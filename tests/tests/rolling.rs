@@ -76,3 +76,32 @@ fn a_strategy_that_cannot_begin_and_one_that_takes_all_are_said() {
     workspace.assert_no_changes();
     workspace.destroy();
 }
+
+#[test]
+fn a_roll_takes_no_machine_for_one_that_would_be_refused() {
+    let workspace = Workspace::new();
+    workspace.apply(&two_decoders("").hcl());
+    let before = workspace.group("decode");
+    let secret = two_decoders("secret_env = { HF_TOKEN = \"env://DISAGG_TEST_UNSET\" }");
+    workspace.apply_fails(&secret.hcl()).says(&[
+        "Roll of replica group",
+        "DISAGG_TEST_UNSET",
+        "No machine of before was removed",
+        "2 machines still run",
+    ]);
+    assert_eq!(workspace.group("decode"), before);
+
+    // Capacity is known only when it is asked for.
+    workspace.faults(r#"{ "no_capacity": { "group": "decode", "after": 1 } }"#);
+    let changed = two_decoders("env = { A = \"b\" }");
+    workspace.apply_fails(&changed.hcl()).says(&[
+        "Roll of replica group",
+        "Insufficient capacity",
+        "1 machine of before was removed, and 1 machine still runs",
+    ]);
+    workspace.faults("{}");
+    workspace.apply(&changed.hcl());
+    assert_eq!(workspace.group("decode").len(), 2);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}

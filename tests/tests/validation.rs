@@ -133,6 +133,7 @@ fn replica_groups() {
         ("replicas = 1\n env = { \"1A\" = \"b\" }", "env", &["Invalid environment variable", "1A"]),
         ("replicas = 1\n env = { A = \"b\\nc\" }", "env", &["Invalid environment variable"]),
         ("replicas = 1\n env = { DISAGG_IP = \"1\" }", "env", &["Reserved variable", "DISAGG_IP"]),
+        ("replicas = 1\n env = { PATH = \"/x\" }", "env", &["Reserved variable", "scripts"]),
         (
             "replicas = 1\n secret_env = { HF_TOKEN = \"hf_abcdef\" }",
             "secret_env",
@@ -156,6 +157,7 @@ fn replica_groups() {
         ("\"mocker\"", "\"mock\"", "engine", &["Unknown engine", "mocker"][..]),
         ("\"mocker\"", "\"sglang\"", "disagg_replica_group", &["Missing GPU"]),
         ("\"mocker\"", "\"custom\"", "engine", &["Missing commands"]),
+        ("\"mocker\"", "\"custom\", commands = [\" \"]", "engine", &["Missing commands"]),
         ("role       = \"decode\"", "role       = \"encode\"", "role", &["prefill"]),
         ("disagg_service.tiny.id", "\"tiny\"", "service_id", &["Invalid service id"]),
     ] {
@@ -181,6 +183,25 @@ fn endpoints() {
         let endpoint = ENDPOINT.replace("  group_ids", &format!("  probe = {probe}\n  group_ids"));
         assert_refused(&format!("{base}{endpoint}"), "probe", said);
     }
+}
+
+#[test]
+fn what_is_not_known_yet_is_not_refused() {
+    let workspace = Workspace::new();
+    let unknown = "resource \"terraform_data\" \"later\" {}\n";
+    let commands = "commands = [terraform_data.later.id]";
+    let service = service(&format!("router = {{ type = \"custom\", {commands} }}"));
+    let group =
+        group("decode", "replicas = 1").replace("\"mocker\"", &format!("\"custom\", {commands}"));
+    workspace.plan(&format!("{unknown}{}{service}{group}", fleet("")));
+}
+
+#[test]
+fn a_machine_of_the_local_cloud_has_no_identity() {
+    let workspace = Workspace::new();
+    let group = group("decode", "replicas = 1\n identity = \"me\"");
+    let run = workspace.plan_fails(&format!("{}{}{group}", fleet(""), service("")));
+    run.says(&["Identity without a cloud", "Leave `identity` out"]);
 }
 
 #[test]

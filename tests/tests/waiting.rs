@@ -51,6 +51,27 @@ fn a_failed_boot_can_be_kept_for_a_look() {
 }
 
 #[test]
+fn a_kept_failure_of_an_update_is_tried_again_with_another_machine() {
+    let workspace = Workspace::new();
+    let stack = |engine: &str| {
+        let group = group("decode", "replicas = 1\n  on_boot_failure = \"keep\"");
+        format!("{}{}{}", fleet(""), service(""), group.replace("\"mocker\"", engine))
+    };
+    workspace.apply(&stack("\"mocker\""));
+    let broken = stack("\"mocker\", args = [\"--no-such-flag\"]");
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        workspace.apply_fails(&broken).says(&["no-such-flag", "for a look"]);
+        let kept = workspace.group("decode").remove(0).id;
+        assert!(!seen.contains(&kept), "{kept} has failed before");
+        seen.push(kept);
+    }
+    workspace.apply(&stack("\"mocker\""));
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
 fn running_machines_can_be_enough() {
     let workspace = Workspace::new();
     let custom = r#"

@@ -17,7 +17,7 @@ pub(crate) use pace::Pace;
 pub(crate) use router::{
     RouterAccess, Woken, latest_boot, refuse_if_failed, registered_addresses, registrations, router,
 };
-pub(crate) use workers::{Worker, workers};
+pub(crate) use workers::{Worker, failed, workers};
 
 use crate::error::{Failure, Result};
 use plugin::Ctx;

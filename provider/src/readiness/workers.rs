@@ -68,6 +68,21 @@ pub(crate) async fn workers(
     Ok((watch.failed, any_registered))
 }
 
+/// Those of the machines whose boot says that it has failed.
+pub(crate) async fn failed(
+    router: &RouterAccess,
+    machines: Vec<Instance>,
+) -> Result<Vec<Instance>> {
+    let mut failed = Vec::new();
+    for machine in machines {
+        let console = console(&*router.cloud, &router.fleet, &machine.id).await?;
+        if console::failure(&console).is_some() {
+            failed.push(machine);
+        }
+    }
+    Ok(failed)
+}
+
 struct Watch<'a> {
     router: &'a RouterAccess,
     before: &'a BTreeSet<String>,
@@ -98,7 +113,7 @@ impl Watch<'_> {
             match self.verdict(index, &listed).await? {
                 Some(reason) => {
                     let (worker, _) = self.waiting.remove(index);
-                    self.failed.push(failed(&worker, reason));
+                    self.failed.push(verdict_of(&worker, reason));
                 }
                 None => index += 1,
             }
@@ -142,7 +157,7 @@ impl Watch<'_> {
                 Err(error) => vec![format!("(it cannot be read: {error})")],
             };
             let last = lines[lines.len().saturating_sub(LAST_LINES)..].to_vec();
-            self.failed.push(failed(&worker, MachineFailure::Silent(last)));
+            self.failed.push(verdict_of(&worker, MachineFailure::Silent(last)));
         }
     }
 }
@@ -150,7 +165,7 @@ impl Watch<'_> {
 /// Lines of a silent machine's console that are shown.
 const LAST_LINES: usize = 30;
 
-fn failed(worker: &Worker, reason: MachineFailure) -> FailedMachine {
+fn verdict_of(worker: &Worker, reason: MachineFailure) -> FailedMachine {
     let address = worker.ip.map_or_else(|| "no address".to_owned(), |ip| ip.to_string());
     FailedMachine { id: worker.id.to_string(), address, reason }
 }

@@ -24,6 +24,19 @@ pub(super) fn texts(attribute: &Texts) -> Vec<String> {
     texts.filter_map(|text| text.known().cloned()).collect()
 }
 
+/// Whether there is any text but blank ones; none at all while that is not known.
+pub(super) fn has_text(attribute: &Texts) -> Option<bool> {
+    let texts = match attribute {
+        Attr::Null => return Some(false),
+        Attr::Unknown(_) => return None,
+        Attr::Known(texts) => texts,
+    };
+    if texts.iter().filter_map(Attr::known).any(|text| !text.trim().is_empty()) {
+        return Some(true);
+    }
+    if texts.iter().any(Attr::is_unknown) { None } else { Some(false) }
+}
+
 /// The pairs whose values are known.
 pub(super) fn pairs(attribute: &Pairs) -> BTreeMap<String, String> {
     let pairs = attribute.known().into_iter().flatten();

@@ -11,7 +11,11 @@ pub(super) fn changed_tag(found: &Tags, expected: &Tags) -> Option<String> {
     changed.sort_by_key(|(key, _)| *key != tag::DIGEST);
     let (key, value) = changed.first()?;
     if *key == tag::DIGEST && found.contains_key(tag::DIGEST) {
-        return Some("made from another configuration than this one".to_owned());
+        return Some(
+            "made from another configuration than the state's, as after a roll that stopped; the next \
+             apply brings all machines to one"
+                .to_owned(),
+        );
     }
     let now = found.get(*key).map_or_else(|| "gone".to_owned(), |value| format!("`{value}`"));
     Some(format!("its tag `{key}` is {now}; it will be `{value}` again"))

@@ -57,6 +57,15 @@ pub(crate) async fn launch(
     describe_all(launched.into_values().map(|(directory, _)| directory)).during(OPERATION)
 }
 
+/// Everything that refuses a launch but the lack of machines and of addresses.
+pub(crate) fn check_launch(cloud: &LocalCloud, request: &LaunchRequest) -> cloud::Result<()> {
+    const OPERATION: &str = "CheckLaunch";
+    check(OPERATION, request)?;
+    secrets(cloud, OPERATION, &request.user_data)?;
+    fleet::require(cloud, OPERATION, &request.fleet)?;
+    Ok(())
+}
+
 fn check(operation: &'static str, request: &LaunchRequest) -> cloud::Result<()> {
     let limit = Limits::of(CloudName::Local).user_data_bytes;
     let wrong = if request.count == 0 {

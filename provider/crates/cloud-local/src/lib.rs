@@ -110,6 +110,10 @@ impl Cloud for LocalCloud {
         launch::launch(self, request).await
     }
 
+    async fn check_launch(&self, request: &LaunchRequest) -> Result<()> {
+        launch::check_launch(self, request)
+    }
+
     async fn list_instances(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>> {
         instance::list(self, fleet, filter).await
     }

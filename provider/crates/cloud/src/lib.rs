@@ -81,6 +81,10 @@ pub trait Cloud: Debug + Send + Sync {
     /// instances while they live; with another request it is `Conflict`.
     async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>>;
 
+    /// Whether the cloud would take this launch: what it tells without making anything, by the errors
+    /// of [`Cloud::launch`]. It promises no capacity.
+    async fn check_launch(&self, request: &LaunchRequest) -> Result<()>;
+
     /// Every instance of the fleet whose tags match, also those that are stopped or on their way
     /// out. Instances that are gone for good are left out. Pages are followed to the end.
     async fn list_instances(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>>;

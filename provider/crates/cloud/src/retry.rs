@@ -132,6 +132,10 @@ impl<C: Cloud> Cloud for Retrying<C> {
         self.retry(|| self.cloud.launch(request)).await
     }
 
+    async fn check_launch(&self, request: &LaunchRequest) -> Result<()> {
+        self.retry(|| self.cloud.check_launch(request)).await
+    }
+
     async fn list_instances(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>> {
         self.retry(|| self.cloud.list_instances(fleet, filter)).await
     }

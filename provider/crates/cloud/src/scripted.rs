@@ -119,6 +119,10 @@ impl Cloud for Scripted {
         not_scripted()
     }
 
+    async fn check_launch(&self, _: &LaunchRequest) -> Result<()> {
+        not_scripted()
+    }
+
     async fn start_instance(&self, _: &FleetKey, _: &InstanceId) -> Result<()> {
         not_scripted()
     }

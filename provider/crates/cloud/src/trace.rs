@@ -121,6 +121,10 @@ impl<C: Cloud> Cloud for Traced<C> {
         self.trace("launch", &request.token, self.cloud.launch(request)).await
     }
 
+    async fn check_launch(&self, request: &LaunchRequest) -> Result<()> {
+        self.trace("check_launch", &request.token, self.cloud.check_launch(request)).await
+    }
+
     async fn list_instances(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>> {
         self.trace("list_instances", fleet, self.cloud.list_instances(fleet, filter)).await
     }

@@ -64,6 +64,8 @@ pub struct Limits {
     pub user_data_bytes: usize,
     /// Greatest length of a tag's value, in characters.
     pub tag_value_chars: usize,
+    /// Whether a machine can have an identity of its own.
+    pub has_identities: bool,
 }
 
 impl Limits {
@@ -78,7 +80,8 @@ impl Limits {
             CloudName::Gcp => ((256 << 10) / 4 * 3, 256),
             CloudName::Azure => ((64 << 10) - 1, 256),
         };
-        Self { user_data_bytes, tag_value_chars }
+        let has_identities = !matches!(cloud, CloudName::Local);
+        Self { user_data_bytes, tag_value_chars, has_identities }
     }
 }
 

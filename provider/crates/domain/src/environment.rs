@@ -44,6 +44,9 @@ pub fn check_reserved(name: &str, custom: bool) -> Result<(), ReservedVariable> 
     if name.starts_with("DISAGG_") || name == "DSTACK_ROUTER_INTERNAL_IP" {
         return reserved("the machine learns from it who it is");
     }
+    if SCRIPTS.contains(&name) {
+        return reserved("the machine's own scripts run with it; `commands` may export another");
+    }
     if custom {
         return Ok(());
     }
@@ -52,6 +55,10 @@ pub fn check_reserved(name: &str, custom: bool) -> Result<(), ReservedVariable> 
     }
     Ok(())
 }
+
+/// Variables that would change what the boot scripts do, rather than the engine: they share one
+/// environment.
+const SCRIPTS: &[&str] = &["PATH", "HOME", "BASH_ENV", "BASHOPTS", "SHELLOPTS", "LD_PRELOAD"];
 
 /// Variables of Dynamo and the engines that the provider or its boot scripts set.
 const RENDERED: &[&str] = &[
@@ -209,6 +216,8 @@ mod tests {
             ("DISAGG_ROLE", false, true),
             ("DISAGG_ANYTHING", true, true),
             ("DSTACK_ROUTER_INTERNAL_IP", true, true),
+            ("PATH", false, true),
+            ("HOME", true, true),
             ("ETCD_ENDPOINTS", false, true),
             ("ETCD_ENDPOINTS", true, false),
             ("DYN_SYSTEM_PORT", false, true),

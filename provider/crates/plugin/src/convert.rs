@@ -26,6 +26,21 @@ pub fn to_value<T: Serialize + ?Sized>(model: &T) -> Result<Value, ConvertError>
     model.serialize(serialize::ValueSerializer)
 }
 
+/// [`to_value`], in which every number that is the nearest floating-point number to the one at the
+/// same place of `exact` is that one: Terraform's numbers have more digits than a model's `f64`, and
+/// it takes the loss of one for another value.
+///
+/// # Errors
+/// As [`to_value`].
+pub(crate) fn to_value_as_exact<T: Serialize + ?Sized>(
+    model: &T,
+    exact: &Value,
+) -> Result<Value, ConvertError> {
+    let mut value = to_value(model)?;
+    value.restore_digits(exact);
+    Ok(value)
+}
+
 /// A value that does not fit a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvertError {

@@ -1,7 +1,7 @@
 //! What a data source's author writes: the [`DataSource`] trait.
 
 use crate::conformance;
-use crate::convert::{from_value, to_value};
+use crate::convert::{from_value, to_value_as_exact};
 use crate::ctx::Ctx;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::plan::fill_defaults;
@@ -105,7 +105,7 @@ impl<D: DataSource> DynDataSource for Erased<D> {
         }
         let mut given = config.clone();
         fill_defaults(&self.schema.attributes, &config, &mut given);
-        let model = match from_value::<D::Model>(given) {
+        let model = match from_value::<D::Model>(given.clone()) {
             Ok(model) => model,
             Err(error) => return (Value::Null, Diagnostic::from(error).into()),
         };
@@ -114,7 +114,7 @@ impl<D: DataSource> DynDataSource for Erased<D> {
             Ok(read) => read,
             Err(diagnostics) => return (Value::Null, diagnostics),
         };
-        let result = match to_value(&model) {
+        let result = match to_value_as_exact(&model, &given) {
             Ok(mut value) => {
                 self.schema.complete(&mut value);
                 value

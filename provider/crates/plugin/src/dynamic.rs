@@ -161,7 +161,7 @@ impl<R: Resource> DynResource for Erased<R> {
                 deleted
             }
         };
-        self.outcome(state, result, |result| {
+        self.outcome(state, &[&request.prior, &request.planned], result, |result| {
             conformance::applied(&self.schema, &request.planned, result)
         })
     }
@@ -173,10 +173,10 @@ impl<R: Resource> DynResource for Erased<R> {
         };
         let timeouts = timeouts::of(&state, self.resource.timeouts());
         private.count_read();
-        let mut kept = State::new(model, private);
+        let (exact, mut kept) = (state, State::new(model, private));
         let result = self.resource.read(&Ctx::new(timeouts.read, cancel), &mut kept).await;
         let mut outcome =
-            self.outcome(kept, result, |state| conformance::read(&self.schema, state));
+            self.outcome(kept, &[&exact], result, |state| conformance::read(&self.schema, state));
         if outcome.state.is_null() {
             // Otherwise the creation that follows would look like the second half of a replacement.
             outcome.private = Private::default();
@@ -190,7 +190,7 @@ impl<R: Resource> DynResource for Erased<R> {
         let mut state = State::new(None, private);
         let ctx = Ctx::new(self.resource.timeouts().read, cancel);
         let result = self.resource.import(&ctx, id, &mut state).await;
-        self.outcome(state, result, |state| match state {
+        self.outcome(state, &[], result, |state| match state {
             Value::Null => vec!["an import succeeded and saved no state".to_owned()],
             state => conformance::read(&self.schema, state),
         })
@@ -214,6 +214,7 @@ impl<R: Resource> Erased<R> {
     fn outcome(
         &self,
         state: State<R::Model>,
+        exact: &[&Value],
         result: Result<(), Diagnostics>,
         check: impl Fn(&Value) -> Vec<String>,
     ) -> Outcome {
@@ -225,6 +226,7 @@ impl<R: Resource> Erased<R> {
                 Value::Null
             }
         };
+        exact.iter().for_each(|exact| value.restore_digits(exact));
         clear_write_only(&self.schema.attributes, &mut value);
         match result {
             Ok(()) => {

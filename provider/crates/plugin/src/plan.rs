@@ -5,7 +5,7 @@
 //! own modifiers → the resource's `plan` → the checks that Terraform would make.
 
 use crate::conformance;
-use crate::convert::{from_value, to_value};
+use crate::convert::{from_value, to_value_as_exact};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::path::AttributePath;
 use crate::private::Private;
@@ -97,7 +97,7 @@ fn shape<R: Resource>(
         return Err(Diagnostic::bug("a plan made a removal of a change, or the reverse"));
     }
     let planned = match &change.planned {
-        Some(model) => to_value(model)?,
+        Some(model) => to_value_as_exact(model, &planned)?,
         None => Value::Null,
     };
     let mut requires_replace = change.requires_replace;

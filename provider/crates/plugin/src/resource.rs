@@ -138,6 +138,11 @@ impl<M> Change<M> {
     pub fn requires_replace(&mut self, path: AttributePath) {
         self.requires_replace.push(path);
     }
+
+    /// Whether the object is replaced by what is planned so far.
+    pub fn is_replacement(&self) -> bool {
+        self.prior.is_some() && !self.requires_replace.is_empty()
+    }
 }
 
 /// The state of an object while a handler works on it.

@@ -49,6 +49,27 @@ impl Value {
         }
     }
 
+    /// Gives numbers back the digits that a floating-point number has no room for: each that is the
+    /// nearest to the one at the same place of `exact` becomes that one.
+    pub(crate) fn restore_digits(&mut self, exact: &Self) {
+        match (self, exact) {
+            (Self::Number(number), Self::Number(exact)) if number.rounded() == exact.rounded() => {
+                *number = exact.clone();
+            }
+            (Self::List(elements), Self::List(exact)) => {
+                for (element, exact) in elements.iter_mut().zip(exact) {
+                    element.restore_digits(exact);
+                }
+            }
+            (Self::Map(members), Self::Map(exact)) => {
+                for (name, member) in members {
+                    member.restore_digits(exact.get(name).unwrap_or(&Self::Null));
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The value that a JSON document holds; numbers stay exact.
     pub fn from_json(json: &Json) -> Self {
         match json {
@@ -144,6 +165,14 @@ impl Number {
         self.0.parse().unwrap_or(f64::NAN)
     }
 
+    /// What is left of it in a floating-point number. Integers that fit 64 bits do not become one.
+    fn rounded(&self) -> Self {
+        if self.as_i64().is_some() || self.as_u64().is_some() {
+            return self.clone();
+        }
+        Self::from(self.as_f64())
+    }
+
     /// Its decimal text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -237,6 +266,7 @@ fn canonical(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn numbers_have_one_text() {
@@ -258,5 +288,30 @@ mod tests {
         assert_eq!(Number::from(1e21).as_str(), "1000000000000000000000");
         assert_eq!(Number::from(-3_i64).as_i64(), Some(-3));
         assert_eq!(Number::from_decimal("1.5").as_i64(), None);
+    }
+
+    #[test]
+    fn digits_come_back_where_nothing_but_digits_was_lost() {
+        let third = Number::from_decimal("3.33333333333333333333333333333333333");
+        let (exact, rounded) = (Value::Number(third.clone()), Value::from_json(&json!(10.0 / 3.0)));
+        let object = |value: &Value| {
+            let list = Value::List(vec![Value::Null, value.clone()]);
+            Value::Map(BTreeMap::from([("target".to_owned(), list)]))
+        };
+        for (value, exact, result) in [
+            (&rounded, &exact, &exact),
+            (&exact, &rounded, &rounded),
+            (&Value::from_json(&json!(3.3)), &exact, &Value::from_json(&json!(3.3))),
+            (&Value::Null, &exact, &Value::Null),
+            (
+                &Value::Number(Number::from(i64::MAX)),
+                &Value::Number(Number::from(i64::MAX - 1)),
+                &Value::Number(Number::from(i64::MAX)),
+            ),
+        ] {
+            let mut restored = object(value);
+            restored.restore_digits(&object(exact));
+            assert_eq!(restored, object(result), "{value:?} {exact:?}");
+        }
     }
 }

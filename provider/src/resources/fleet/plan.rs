@@ -67,6 +67,7 @@ pub(super) fn validate(config: &Fleet) -> Diagnostics {
 
 pub(super) fn plan(change: &mut Change<Fleet>) -> Diagnostics {
     let prior = change.prior.clone();
+    let replacement = change.is_replacement();
     let Some(planned) = change.planned.as_mut() else { return Diagnostics::default() };
     planned.drift = Attr::Known(BTreeMap::new());
     match prior {
@@ -94,7 +95,25 @@ pub(super) fn plan(change: &mut Change<Fleet>) -> Diagnostics {
             if config.is_some_and(|config| config.zone.is_null()) {
                 planned.zone = prior.zone;
             }
+            if replacement {
+                return warning_of_replacement(planned).into();
+            }
         }
     }
     Diagnostics::default()
+}
+
+/// A fleet cannot be removed with a service in it, and a service keeps its fleet: Terraform sees the
+/// one and not the other, and would find out half-way.
+fn warning_of_replacement(fleet: &Fleet) -> Diagnostic {
+    let name = fleet.name.as_str().unwrap_or("?");
+    Diagnostic::warning(
+        "Fleet is replaced",
+        format!(
+            "Fleet {name} is removed and made again, which the apply refuses while a service is in it: \
+             machines do not move to another zone or placement. Make a fleet of another name beside \
+             it, a service in that one, and switch your clients over; or remove the services in this \
+             same apply."
+        ),
+    )
 }

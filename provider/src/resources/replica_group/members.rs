@@ -102,7 +102,8 @@ fn finding(instance: &Instance, own: &Tags) -> Option<String> {
             if let Some(finding) = changed_tag(&instance.tags, own) {
                 finding
             } else if Phase::of(&instance.tags) != Phase::Ready {
-                "launched by an apply that did not end; it will be waited for".to_owned()
+                "launched by an apply that did not end; the next one waits for it, or replaces it"
+                    .to_owned()
             } else {
                 return None;
             }

@@ -152,6 +152,11 @@ pub(super) fn count(group: &ReplicaGroup) -> Count {
     }
 }
 
+/// How many machines are wanted of a group that has `present`.
+pub(super) fn wanted(group: &ReplicaGroup, present: usize) -> usize {
+    count(group).nearest(u32::try_from(present).unwrap_or(u32::MAX)) as usize
+}
+
 /// Whether the count, or its bounds, are known.
 pub(super) fn has_count(group: &ReplicaGroup) -> bool {
     match &group.scaling {

@@ -2,7 +2,8 @@
 
 use super::{model, warnings, workers};
 use crate::diagnose;
-use cloud::{CloudName, Offer};
+use crate::resources::attributes::has_text;
+use cloud::{CloudName, Limits, Offer};
 use domain::catalogue::NoOffer;
 use domain::engine;
 use domain::guard::{AttributeChange, ChangeClass, NewValue};
@@ -66,6 +67,17 @@ fn plan_offers(planned: &mut ReplicaGroup, diagnostics: &mut Diagnostics) {
         None => {}
     }
     refuse_foreign_secrets(cloud, planned, diagnostics);
+    if !Limits::of(cloud).has_identities && planned.identity.known().is_some() {
+        diagnostics.push(
+            Diagnostic::error(
+                "Identity without a cloud that has any",
+                format!(
+                    "Machines on `{cloud}` have no identity of their own. Leave `identity` out."
+                ),
+            )
+            .at(AttributePath::root("identity")),
+        );
+    }
 }
 
 fn plan_update(
@@ -145,6 +157,9 @@ fn check_user_data(planned: &ReplicaGroup, offers: &[Offer], diagnostics: &mut D
     else {
         return;
     };
+    if planned.engine.known().is_none_or(|engine| has_text(&engine.commands).is_none()) {
+        return;
+    }
     let id = GroupId { service, name: name.clone() };
     let (Ok(spec), Some(offer)) = (model::spec(planned, &id), offers.first()) else { return };
     let facts = ServiceFacts {

@@ -56,15 +56,19 @@ pub(super) async fn update(
 async fn adjust(ctx: &Ctx, progress: &mut Progress<'_>, planned: &ReplicaGroup) -> Result<()> {
     let group = progress.group;
     let before = readiness::registrations(&group.router).await;
+    remove_failed(ctx, progress).await?;
+    let mut unfinished = unfinished(progress);
+    if progress.slots.len() > model::wanted(planned, progress.slots.len()) {
+        // A surge that was stopped: one of those that came last may be about to serve.
+        let waited = group.wait(ctx, planned, &unfinished, &unfinished, &before).await?;
+        if !waited.is_empty() {
+            return Err(boot_failure(progress, planned, waited).await);
+        }
+        group.tag(&unfinished, &Phase::Ready.tag()).await?;
+        unfinished.clear();
+    }
     let observed = group.members(&progress.slots).await?;
     let plan = planner::plan_group(model::count(planned), &group.digest(), &observed);
-    let is_unfinished = |instance: &&Instance| {
-        instance.state.is_up()
-            && Phase::of(&instance.tags) != Phase::Ready
-            && group.has_digest(instance)
-    };
-    let unfinished: Vec<Instance> =
-        progress.slots.values().filter(is_unfinished).cloned().collect();
     let mut woken: BTreeSet<InstanceId> =
         unfinished.iter().map(|instance| instance.id.clone()).collect();
     let mut launched = Vec::new();
@@ -86,50 +90,91 @@ async fn adjust(ctx: &Ctx, progress: &mut Progress<'_>, planned: &ReplicaGroup) 
     woken.extend(launched.iter().map(|instance| instance.id.clone()));
     let woken: Vec<Instance> =
         progress.slots.values().filter(|found| woken.contains(&found.id)).cloned().collect();
-    let failed = match group.wait(ctx, planned, &woken, &unfinished, &before).await {
-        Ok(failed) if failed.is_empty() => return Ok(()),
-        Ok(failed) => failed,
-        Err(failure) => return Err(stop(progress, failure, &launched).await),
+    match group.wait(ctx, planned, &woken, &unfinished, &before).await {
+        Ok(failed) if failed.is_empty() => Ok(()),
+        Ok(failed) => Err(boot_failure(progress, planned, failed).await),
+        Err(failure) => Err(stop(progress, failure, &launched).await),
+    }
+}
+
+/// Those that were launched for what is wanted now and not seen to the end.
+fn unfinished(progress: &Progress<'_>) -> Vec<Instance> {
+    let is_unfinished = |instance: &&Instance| {
+        instance.state.is_up()
+            && Phase::of(&instance.tags) != Phase::Ready
+            && progress.group.has_digest(instance)
     };
-    let kept = keep_or_drop(progress, planned, &failed).await;
-    let what = format!("{} of the workers of replica group {}", failed.len(), group.id());
-    Err(Failure::Boot { what, machines: failed, kept })
+    progress.slots.values().filter(is_unfinished).cloned().collect()
+}
+
+/// A boot that has failed for good, before this apply and kept for a look or seen by nobody: another
+/// apply is another attempt, and another machine.
+async fn remove_failed(ctx: &Ctx, progress: &mut Progress<'_>) -> Result<()> {
+    let group = progress.group;
+    let failed = readiness::failed(&group.router, unfinished(progress)).await?;
+    if failed.is_empty() {
+        return Ok(());
+    }
+    group.remove(ctx, &failed).await?;
+    progress.slots.retain(|_, instance| failed.iter().all(|failed| failed.id != instance.id));
+    progress.save();
+    Ok(())
 }
 
 /// Replaces the machines that something else is baked into.
 async fn roll(ctx: &Ctx, progress: &mut Progress<'_>, planned: &ReplicaGroup) -> Result<()> {
     let group = progress.group;
     let strategy = model::update_strategy(planned);
+    let mut removed = 0;
     loop {
         let observed = group.members(&progress.slots).await?;
         let Some(batch) = planner::next_batch(strategy, &group.digest(), &observed) else {
             return Ok(());
         };
-        let Batch { remove: leaving, launch: slots, replaced } = batch;
-        if !leaving.is_empty() {
-            remove(ctx, progress, &leaving).await?;
-            progress.save();
-        }
-        let before = readiness::registrations(&group.router).await;
-        let launched = launch(progress, planned, slots).await?;
-        progress.save();
-        let failed = match group.wait_for_registration(ctx, &launched, &[], &before).await {
-            Ok(failed) => failed,
-            Err(failure) => return Err(stop(progress, failure, &launched).await),
-        };
-        if !failed.is_empty() {
-            let kept = keep_or_drop(progress, planned, &failed).await;
+        if let Err(cause) = roll_batch(ctx, progress, planned, batch, &mut removed).await {
             let is_old = |found: &&Instance| !group.has_digest(found);
             let left = progress.slots.values().filter(is_old).count();
-            let group = group.id().to_string();
-            return Err(Failure::RollStopped { group, left, machines: failed, kept });
-        }
-        group.tag(&launched, &Phase::Ready.tag()).await?;
-        if !replaced.is_empty() {
-            remove(ctx, progress, &replaced).await?;
-            progress.save();
+            let (group, cause) = (group.id().to_string(), Box::new(cause));
+            return Err(Failure::RollStopped { group, removed, left, cause });
         }
     }
+}
+
+async fn roll_batch(
+    ctx: &Ctx,
+    progress: &mut Progress<'_>,
+    planned: &ReplicaGroup,
+    batch: Batch,
+    removed: &mut usize,
+) -> Result<()> {
+    let group = progress.group;
+    let Batch { remove: leaving, launch: slots, replaced } = batch;
+    if *removed == 0 {
+        // What a launch would be refused for is known before a machine goes for it.
+        group.check_launch(planned, slots.len()).await?;
+    }
+    if !leaving.is_empty() {
+        remove(ctx, progress, &leaving).await?;
+        *removed += leaving.len();
+        progress.save();
+    }
+    let before = readiness::registrations(&group.router).await;
+    let launched = launch(progress, planned, slots).await?;
+    progress.save();
+    let failed = match group.wait_for_registration(ctx, &launched, &[], &before).await {
+        Ok(failed) => failed,
+        Err(failure) => return Err(stop(progress, failure, &launched).await),
+    };
+    if !failed.is_empty() {
+        return Err(boot_failure(progress, planned, failed).await);
+    }
+    group.tag(&launched, &Phase::Ready.tag()).await?;
+    if !replaced.is_empty() {
+        remove(ctx, progress, &replaced).await?;
+        *removed += replaced.len();
+        progress.save();
+    }
+    Ok(())
 }
 
 async fn remove(ctx: &Ctx, progress: &mut Progress<'_>, removals: &[Removal]) -> Result<()> {
@@ -161,12 +206,15 @@ async fn stop(progress: &mut Progress<'_>, failure: Failure, launched: &[Instanc
     failure
 }
 
-/// What becomes of machines whose boot failed; answers whether they are still there.
-async fn keep_or_drop(
+/// What becomes of machines whose boot failed, and the failure that says so.
+async fn boot_failure(
     progress: &mut Progress<'_>,
     planned: &ReplicaGroup,
-    failed: &[FailedMachine],
-) -> bool {
-    let dead = progress.chosen(failed);
-    model::keeps_failed(planned) || !progress.drop_machines(&dead).await
+    machines: Vec<FailedMachine>,
+) -> Failure {
+    let dead = progress.chosen(&machines);
+    let kept = model::keeps_failed(planned) || !progress.drop_machines(&dead).await;
+    let what =
+        format!("{} of the workers of replica group {}", machines.len(), progress.group.id());
+    Failure::Boot { what, machines, kept }
 }

@@ -1,6 +1,7 @@
 //! What the attributes' own validators cannot see: what goes together and what does not. Pure.
 
 use super::model;
+use crate::resources::attributes::has_text;
 use domain::engine;
 use domain::secret::SecretReference;
 use plugin::{Attr, AttributePath, Diagnostic, Diagnostics};
@@ -73,11 +74,7 @@ fn validate_engine(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
     let Some(kind) = given.kind.known() else { return };
     let path = AttributePath::root("engine");
     let custom = kind == engine::CUSTOM;
-    let has_commands = match &given.commands {
-        Attr::Known(commands) => Some(!commands.is_empty()),
-        Attr::Null => Some(false),
-        Attr::Unknown(_) => None,
-    };
+    let has_commands = has_text(&given.commands);
     if custom && has_commands == Some(false) {
         diagnostics.push(
             Diagnostic::error(

@@ -127,6 +127,17 @@ impl GroupAccess {
         Err(Failure::Bug(format!("could not {}: {MOST_LAUNCHES} tokens are used up", doing())))
     }
 
+    /// Whether the cloud would launch `count` machines, as far as it can tell.
+    pub(super) async fn check_launch(&self, group: &ReplicaGroup, count: usize) -> Result<()> {
+        let cloud = &*self.router.cloud;
+        let mut tags = self.tags();
+        tags.extend(model::count_tags(group));
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let request = self.request(count, format!("check-{}", self.digest()), tags)?;
+        let doing = || format!("launch machines of replica group {}", self.id);
+        cloud.check_launch(&request).await.doing(cloud.name(), doing)
+    }
+
     pub(super) async fn start(&self, instance: &InstanceId) -> Result<()> {
         let cloud = &self.router.cloud;
         cloud

@@ -75,7 +75,7 @@ impl FoundService {
                         if Phase::of(&router.tags) == Phase::Ready {
                             return BTreeMap::new();
                         }
-                        "launched by an apply that did not end; it will be waited for"
+                        "launched by an apply that did not end; the next one waits for it"
                     }
                     InstanceState::Impaired => "impaired; it will be rebooted",
                     InstanceState::Stopping | InstanceState::Stopped => {

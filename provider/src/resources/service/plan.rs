@@ -3,6 +3,7 @@
 use super::record::RouterRecord;
 use super::{model, router};
 use crate::diagnose;
+use crate::resources::attributes::has_text;
 use domain::catalogue;
 use domain::guard::{self, ChangeClass, LiveRouter, NewValue, OnRouterChange};
 use domain::id::{FleetId, ServiceId, Uid};
@@ -50,11 +51,7 @@ fn validate_router(router: &Router) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
     let path = |name| AttributePath::root("router").attribute(name);
     let custom = router.kind.known().is_some_and(|kind| kind == "custom");
-    let has_commands = match &router.commands {
-        Attr::Known(commands) => Some(!commands.is_empty()),
-        Attr::Null => Some(false),
-        Attr::Unknown(_) => None,
-    };
+    let has_commands = has_text(&router.commands);
     if custom && has_commands == Some(false) {
         diagnostics.push(
             Diagnostic::error(
@@ -115,6 +112,10 @@ pub(super) fn plan(change: &mut Change<Service>) -> Diagnostics {
 fn check_user_data(planned: &Service, diagnostics: &mut Diagnostics) {
     let fleet = planned.fleet_id.known().and_then(|id| id.parse::<FleetId>().ok());
     let (Some(fleet), Some(name)) = (fleet, planned.name.known()) else { return };
+    let commands = planned.router.known().map(|router| has_text(&router.commands));
+    if commands == Some(None) {
+        return;
+    }
     let id = ServiceId { fleet, name: name.clone(), uid: Uid::from_random(0) };
     let Ok(spec) = model::spec(planned, &id) else { return };
     if let Err(failure) = router::user_data(&spec, Ipv4Addr::LOCALHOST.into()) {

@@ -3,7 +3,7 @@
 use super::{Examination, Outcome, Sabotage, equal, expect, fails, ids, ok, violation};
 use crate::{
     Address, AddressId, AddressRequest, ErrorKind, FleetRequest, Ingress, Instance, InstanceId,
-    InstanceState, ObjectId, Phase, PlacementStrategy, TagFilter, Tags, tag,
+    InstanceState, Limits, ObjectId, Phase, PlacementStrategy, TagFilter, Tags, tag,
 };
 use std::collections::BTreeSet;
 
@@ -113,6 +113,15 @@ impl Examination<'_> {
         let cloud = self.cloud();
         let mut request = self.launch("router", "router-1", 1);
         request.address = Some(address.id.clone());
+
+        const CHECK: &str = "a launch can be checked without being made";
+        ok(CHECK, cloud.check_launch(&request).await)?;
+        let listed = ok(CHECK, cloud.list_instances(&self.key, &TagFilter::all()).await)?;
+        equal(CHECK, &listed, &Vec::new())?;
+        let mut too_large = request.clone();
+        too_large.user_data = vec![0; Limits::of(cloud.name()).user_data_bytes + 1];
+        fails(CHECK, ErrorKind::InvalidRequest, cloud.check_launch(&too_large).await)?;
+
         let launched = ok(RULE, cloud.launch(&request).await)?;
         let [router] = &launched[..] else {
             return Err(violation(RULE, format!("not one instance: {launched:?}")));
