@@ -90,20 +90,27 @@ pub(crate) fn workers_failed(group: &str, machines: &[FailedMachine], kept: bool
 
 /// What was made and not seen to the end, because of `failure`: no error, which would taint it, and
 /// so sell machines that may well be healthy.
-pub(crate) fn unfinished(what: &str, failure: Failure) -> Diagnostics {
-    let causes = self::failure(failure).into_iter().map(|cause| {
-        Diagnostic::warning(
-            format!("{} is not finished", capitalised(what)),
-            format!(
-                "{}.\n\n{}\n\nWhat was made is kept, and is in the state. The next plan shows it as \
-                 drift, and the next apply waits for it.",
-                cause.summary, cause.detail
-            ),
-        )
-    });
-    let mut diagnostics = Diagnostics::default();
-    diagnostics.extend(causes);
-    diagnostics
+pub(crate) fn unfinished(what: &str, cause: Failure) -> Diagnostics {
+    let cause = match cause {
+        // What there is, and what comes next, is said below.
+        Failure::Interrupted { waiting_for, seen, why, .. } => {
+            format!("{}. Last seen: {seen}.", interruption(&waiting_for, why))
+        }
+        cause => {
+            let causes = failure(cause);
+            let causes =
+                causes.iter().map(|cause| format!("{}.\n\n{}", cause.summary, cause.detail));
+            causes.collect::<Vec<_>>().join("\n\n")
+        }
+    };
+    Diagnostic::warning(
+        format!("{} is not finished", capitalised(what)),
+        format!(
+            "{cause}\n\nWhat was made is kept, and is in the state. The next plan shows it as drift, and \
+             the next apply waits for it. Raise `timeouts` if it only needs longer."
+        ),
+    )
+    .into()
 }
 
 /// A dotted path as Terraform's.
@@ -261,11 +268,14 @@ fn machines_text(machines: &[FailedMachine]) -> String {
     texts.collect::<Vec<_>>().join("\n\n")
 }
 
-fn interrupted(waiting_for: &str, seen: &str, why: Interrupted, kept: bool) -> Diagnostic {
-    let summary = match why {
+fn interruption(waiting_for: &str, why: Interrupted) -> String {
+    match why {
         Interrupted::Deadline => format!("Timeout while waiting for {waiting_for}"),
         Interrupted::Cancelled => format!("Stopped while waiting for {waiting_for}"),
-    };
+    }
+}
+
+fn interrupted(waiting_for: &str, seen: &str, why: Interrupted, kept: bool) -> Diagnostic {
     let next = match (why, kept) {
         (Interrupted::Deadline, true) => {
             "What exists is recorded in the state. Raise the operation's `timeouts` if it only \
@@ -280,7 +290,7 @@ fn interrupted(waiting_for: &str, seen: &str, why: Interrupted, kept: bool) -> D
         }
         (Interrupted::Cancelled, false) => "Nothing was made. Apply again to go on.",
     };
-    Diagnostic::error(summary, format!("Last seen: {seen}.\n\n{next}"))
+    Diagnostic::error(interruption(waiting_for, why), format!("Last seen: {seen}.\n\n{next}"))
 }
 
 fn at(mut diagnostic: Diagnostic, attribute: Option<AttributePath>) -> Diagnostic {

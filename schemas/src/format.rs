@@ -2,6 +2,7 @@
 //!
 //! What is right and wrong is decided in `domain`; here it only gets its place in the schema.
 
+use domain::text::shown;
 use domain::{cidr, duration, engine, environment, gpu, id, name, ports, secret, version};
 use plugin::Value;
 use std::{fmt::Display, str::FromStr};
@@ -130,7 +131,8 @@ fn url_path(value: &Value) -> Result<(), Wrong> {
             Ok(())
         } else {
             Err(format!(
-                "`{path}` is not a path; it begins with `/` and has no blanks, as in `/health`"
+                "`{}` is not a path; it begins with `/` and has no blanks, as in `/health`",
+                shown(path)
             ))
         }
     })
@@ -141,7 +143,7 @@ fn directory(value: &Value) -> Result<(), Wrong> {
         if path.starts_with('/') && !path.contains('\0') {
             Ok(())
         } else {
-            Err(format!("`{path}` is not an absolute path, as in `/var/lib/disagg`"))
+            Err(format!("`{}` is not an absolute path, as in `/var/lib/disagg`", shown(path)))
         }
     })
 }

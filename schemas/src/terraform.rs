@@ -1,6 +1,7 @@
 //! A definition → its Terraform schema: types, modes, defaults, validators.
 
 use crate::{format, table};
+use domain::text::shown;
 use plugin::{
     Attribute, AttributeKind, AttributePath, Invalid, Mode, Nesting, PlanModifier, Schema, Type,
     Validator,
@@ -136,7 +137,7 @@ fn one_of(words: Vec<String>) -> Validator {
     let allowed = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
     Validator::new(format!("one of {allowed}"), move |value| match value {
         plugin::Value::String(text) if !words.contains(text) => {
-            Err(invalid("Invalid value", format!("`{text}` is not one of {allowed}.")))
+            Err(invalid("Invalid value", format!("`{}` is not one of {allowed}.", shown(text))))
         }
         _ => Ok(()),
     })

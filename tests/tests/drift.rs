@@ -134,6 +134,16 @@ fn rules_tags_and_addresses() {
     workspace.apply(&stack.hcl());
     workspace.assert_no_changes();
 
+    edit(&workspace, "fleets", |fleet| {
+        let rules = fleet["ingress"].as_object_mut().expect("rules by service");
+        for rule in rules.values_mut() {
+            rule["port"] = 9000.into();
+        }
+    });
+    assert_drift(&workspace, "for port 9000; it will be for port 8000 again");
+    workspace.apply(&stack.hcl());
+    workspace.assert_no_changes();
+
     edit(&workspace, "fleets", |fleet| fleet["tags"]["disagg:managed-by"] = "me".into());
     assert_drift(&workspace, "tag disagg:managed-by");
     workspace.apply(&stack.hcl());
@@ -190,7 +200,13 @@ fn a_count_inside_its_bounds_is_no_drift() {
     }
     assert_drift(&workspace, "0 machines, outside 1..3");
     workspace.apply(&stack.hcl());
-    assert_eq!(workspace.group("decode").len(), 1);
+    let left = workspace.group("decode");
+    assert_eq!(left.len(), 1);
+    workspace.assert_no_changes();
+    // An autoscaler reads the bounds there.
+    workspace.retag(&left[0].id, "disagg:count", "1..99 rps 1");
+    assert_drift(&workspace, "its tag `disagg:count` is `1..99 rps 1`");
+    workspace.apply(&stack.hcl());
     workspace.assert_no_changes();
     workspace.destroy();
 }

@@ -24,7 +24,7 @@ pub(crate) async fn endpoint(
     model: &str,
     probe: &EndpointProbe,
 ) -> Result<()> {
-    let mut pace = Pace::new(cloud).at_most(probe.interval);
+    let pace = Pace::new(cloud).at_most(probe.interval);
     loop {
         let answer = ctx.checked(chat(http, endpoint, model)).await;
         let seen = match answer.unwrap_or_else(|_| Err("a completion was under way".to_owned())) {
@@ -61,7 +61,8 @@ async fn chat(http: &reqwest::Client, endpoint: &str, model: &str) -> Result<(),
             let code = answer.status().as_u16();
             let text = answer.text().await.unwrap_or_default();
             let text: String = text.chars().take(200).collect();
-            Err(format!("the chat completion answers {code} {text}"))
+            let text = if text.is_empty() { text } else { format!(": {text}") };
+            Err(format!("the chat completion answers {code}{text}"))
         }
         Err(error) => Err(reason(&error)),
     }

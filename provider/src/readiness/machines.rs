@@ -14,7 +14,7 @@ pub(crate) async fn gone(
     what: &str,
     is_meant: impl Fn(&Instance) -> bool,
 ) -> Result<()> {
-    let mut pace = Pace::new(cloud);
+    let pace = Pace::new(cloud);
     loop {
         let listed = list(cloud, fleet, || format!("watch the removal of {what}")).await;
         let seen = match passing(listed)? {
@@ -48,7 +48,7 @@ pub(crate) async fn running(
     what: &str,
     machines: &[InstanceId],
 ) -> Result<()> {
-    let mut pace = Pace::new(cloud);
+    let pace = Pace::new(cloud);
     loop {
         let listed = list(cloud, fleet, || format!("watch {what}")).await;
         let seen = match passing(listed)? {

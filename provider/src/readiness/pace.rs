@@ -5,24 +5,37 @@ use plugin::{Ctx, Interrupted};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Early first looks, then fewer; on the local cloud looks are cheap and boots are short.
+/// Early first looks, then fewer: never later after the event than a share of what the wait has taken.
+/// On the local cloud looks are cheap and boots are short.
 #[derive(Debug)]
 pub(crate) struct Pace {
     start: Instant,
-    next: Duration,
+    shortest: Duration,
     longest: Duration,
+    /// Of the time since the start.
+    share: f64,
     listing_lag: Duration,
 }
 
 impl Pace {
     pub(crate) fn new(cloud: &dyn Cloud) -> Self {
-        let (longest, listing_lag) = match cloud.name() {
-            CloudName::Local => (Duration::from_millis(400), Duration::ZERO),
-            CloudName::Aws | CloudName::Gcp | CloudName::Azure => {
-                (Duration::from_secs(10), Duration::from_secs(120))
-            }
-        };
-        Self { start: Instant::now(), next: Duration::from_millis(50), longest, listing_lag }
+        let start = Instant::now();
+        match cloud.name() {
+            CloudName::Local => Self {
+                start,
+                shortest: Duration::from_millis(20),
+                longest: Duration::from_millis(400),
+                share: 0.05,
+                listing_lag: Duration::ZERO,
+            },
+            CloudName::Aws | CloudName::Gcp | CloudName::Azure => Self {
+                start,
+                shortest: Duration::from_millis(500),
+                longest: Duration::from_secs(10),
+                share: 0.25,
+                listing_lag: Duration::from_secs(120),
+            },
+        }
     }
 
     /// Looks at least this often.
@@ -37,9 +50,9 @@ impl Pace {
     }
 
     /// Lets the next pause go by, unless the operation ends before.
-    pub(crate) async fn next(&mut self, ctx: &Ctx) -> Result<(), Interrupted> {
-        let pause = self.next.min(self.longest);
-        self.next = pause.mul_f64(1.4);
+    pub(crate) async fn next(&self, ctx: &Ctx) -> Result<(), Interrupted> {
+        let pause = self.start.elapsed().mul_f64(self.share);
+        let pause = pause.max(self.shortest).min(self.longest);
         ctx.checked(tokio::time::sleep(pause)).await
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Woken {
 
 /// Waits until the router serves.
 pub(crate) async fn router(ctx: &Ctx, router: &RouterAccess) -> Result<()> {
-    let mut pace = Pace::new(&*router.cloud);
+    let pace = Pace::new(&*router.cloud);
     let mut was_listed = false;
     loop {
         let seen = match passing(look(router).await)? {

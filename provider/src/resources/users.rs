@@ -20,7 +20,7 @@ pub(super) async fn left(
     users: impl Fn(&FleetView) -> BTreeMap<String, String>,
 ) -> Result<Vec<String>> {
     let start = Instant::now();
-    let mut pace = Pace::new(&*session.cloud(fleet.cloud).await?);
+    let pace = Pace::new(&*session.cloud(fleet.cloud).await?);
     loop {
         session.forget(fleet);
         let users = users(&*session.view(fleet).await?);

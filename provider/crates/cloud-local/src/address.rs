@@ -130,7 +130,7 @@ pub(crate) fn used(cloud: &LocalCloud, fleet: &str) -> Result<BTreeSet<Ipv4Addr>
 }
 
 pub(crate) fn write(cloud: &LocalCloud, record: &AddressRecord) -> Result<(), StateError> {
-    store::write_json(&path(cloud, &record.id.0), record)
+    store::write_json_durably(&path(cloud, &record.id.0), record)
 }
 
 /// Addresses for machines that are records only, apart from every fleet's block, so that a fleet can

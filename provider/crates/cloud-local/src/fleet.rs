@@ -248,7 +248,7 @@ fn read(cloud: &LocalCloud, name: &str) -> Result<Option<FleetRecord>, StateErro
 }
 
 fn write(cloud: &LocalCloud, record: &FleetRecord) -> Result<(), StateError> {
-    store::write_json(&path(cloud, &record.name), record)
+    store::write_json_durably(&path(cloud, &record.name), record)
 }
 
 fn path(cloud: &LocalCloud, name: &str) -> PathBuf {

@@ -125,7 +125,11 @@ fn make_records(
         return Err(CloudError::new(
             ErrorKind::InsufficientCapacity,
             operation,
-            format!("zone {} has no {} machines of this type now", fleet::ZONE, missing.len()),
+            format!(
+                "zone {} has not as many machines of this type free: {}",
+                fleet::ZONE,
+                missing.len()
+            ),
         )
         .object(&request.offer.instance_type)
         .code("InsufficientCapacity"));

@@ -71,7 +71,7 @@ impl Store {
                 Err(StateError::Newer { path: store.directory, found, known: FORMAT })
             }
             Some(_) => Ok(store),
-            None => write_json(&format, &Format { format: FORMAT }).map(|()| store),
+            None => write_json_durably(&format, &Format { format: FORMAT }).map(|()| store),
         }
     }
 
@@ -155,9 +155,10 @@ pub(crate) fn list(directory: &Path) -> Result<Vec<String>, StateError> {
     Ok(names)
 }
 
-/// A JSON file, or nothing where there is none.
+/// A JSON file, or nothing where there is none, or an empty one, which a loss of power leaves of what
+/// was not written durably.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StateError> {
-    let Some(bytes) = read(path)? else { return Ok(None) };
+    let Some(bytes) = read(path)?.filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
     let parsed = serde_json::from_slice(&bytes);
     parsed.map(Some).map_err(|source| StateError::Malformed { path: path.to_owned(), source })
 }
@@ -173,13 +174,28 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
 
 /// Replaces a JSON file.
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StateError> {
-    let mut bytes = serde_json::to_vec_pretty(value).expect("records have string keys only");
-    bytes.push(b'\n');
-    write(path, &bytes)
+    write(path, &json_bytes(value))
 }
 
-/// Replaces a file: after a crash at any instant it holds the old bytes or the new ones.
+/// Replaces a JSON file, and is done when it would survive a loss of power: for what outlives the
+/// computer's boot. Machines do not, and to sync a thousand of them is most of what they cost.
+pub(crate) fn write_json_durably<T: Serialize>(path: &Path, value: &T) -> Result<(), StateError> {
+    replace(path, &json_bytes(value), true)
+}
+
+/// Replaces a file: after the death of any process at any instant it holds the old bytes or the new
+/// ones. After a loss of power it may be empty.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    replace(path, bytes, false)
+}
+
+fn json_bytes<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).expect("records have string keys only");
+    bytes.push(b'\n');
+    bytes
+}
+
+fn replace(path: &Path, bytes: &[u8], durably: bool) -> Result<(), StateError> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -187,9 +203,14 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     let replaced = (|| {
         let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&new)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
+        if durably {
+            file.sync_all()?;
+        }
         fs::rename(&new, path)?;
-        File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+        if durably {
+            File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
+        }
+        Ok(())
     })();
     replaced.map_err(|error| {
         // Best effort: what is left of it is hidden and harmless.
@@ -285,6 +306,8 @@ mod tests {
         assert_eq!(read_json::<Vec<u32>>(&path).unwrap(), None);
         for value in [vec![1, 2, 3], vec![4]] {
             write_json(&path, &value).unwrap();
+            assert_eq!(read_json(&path).unwrap(), Some(value.clone()));
+            write_json_durably(&path, &value).unwrap();
             assert_eq!(read_json(&path).unwrap(), Some(value));
         }
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);

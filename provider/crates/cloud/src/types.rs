@@ -53,7 +53,7 @@ impl FromStr for CloudName {
         Self::ALL
             .into_iter()
             .find(|name| name.as_str() == text)
-            .ok_or_else(|| UnknownCloud(text.to_owned()))
+            .ok_or_else(|| UnknownCloud(text.escape_debug().take(60).collect()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Address blocks for rules of traffic from outside, as in `203.0.113.0/24`.
 
+use crate::text::shown;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use thiserror::Error;
@@ -19,7 +20,7 @@ pub fn parse(text: &str) -> Result<IpNet, InvalidCidr> {
     }
     match text.parse::<IpAddr>() {
         Ok(address) => Err(InvalidCidr::NoPrefix { address, right: IpNet::from(address) }),
-        Err(_) => Err(InvalidCidr::NotABlock(text.escape_debug().take(60).collect())),
+        Err(_) => Err(InvalidCidr::NotABlock(shown(text))),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Durations as Go and Terraform write them: `30m`, `2h45m`, `1.5s`.
 
+use crate::text::shown;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -8,7 +9,7 @@ use thiserror::Error;
 /// # Errors
 /// Says what a duration looks like.
 pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
-    let invalid = || InvalidDuration(text.escape_debug().take(60).collect());
+    let invalid = || InvalidDuration(shown(text));
     let mut rest = text;
     let mut nanos: u128 = 0;
     while !rest.is_empty() {

@@ -1,6 +1,7 @@
 //! Environment variables: which names and values there may be, which names are ours, and the format
 //! of a file that systemd reads with `EnvironmentFile=`.
 
+use crate::text::shown;
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -17,7 +18,7 @@ pub fn check_name(name: &str) -> Result<(), InvalidVariable> {
     if begins && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return Ok(());
     }
-    Err(InvalidVariable::Name(name.escape_debug().take(60).collect()))
+    Err(InvalidVariable::Name(shown(name)))
 }
 
 /// Checks the value of a variable: one line of printable text, because neither systemd nor a shell

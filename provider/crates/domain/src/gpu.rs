@@ -1,6 +1,6 @@
 //! Requests for GPUs: `H200` is exactly one per machine, `H200:8` exactly eight, `H200:4..8` a range.
 
-use crate::text::{listed, nearest, serde_as_text};
+use crate::text::{listed, nearest, serde_as_text, shown};
 use std::{fmt, str::FromStr};
 use thiserror::Error;
 
@@ -95,14 +95,13 @@ impl FromStr for GpuRequest {
         };
         if !MODELS.contains(&model) {
             return Err(InvalidGpuRequest::UnknownModel {
-                model: model.escape_debug().take(60).collect(),
+                model: shown(model),
                 nearest: nearest(model, MODELS.iter().copied()),
             });
         }
         let count = match count {
             None => CountRange { min: 1, max: 1 },
-            Some(count) => range(count)
-                .ok_or_else(|| InvalidGpuRequest::Count(count.escape_debug().take(60).collect()))?,
+            Some(count) => range(count).ok_or_else(|| InvalidGpuRequest::Count(shown(count)))?,
         };
         Ok(Self { model: model.to_owned(), count })
     }

@@ -5,7 +5,7 @@
 //! nobody knows it by heart. Randomness is the caller's.
 
 use crate::name::{self, InvalidName};
-use crate::text::serde_as_text;
+use crate::text::{serde_as_text, shown};
 use cloud::{CloudName, UnknownCloud};
 use std::{fmt, str::FromStr};
 use thiserror::Error;
@@ -92,7 +92,7 @@ pub struct InvalidId {
 
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 enum Reason {
-    #[error("it has {found} parts between slashes instead of {wanted}")]
+    #[error("it has {wanted} parts between slashes, and this one has {found}")]
     Parts { found: usize, wanted: &'static str },
     #[error("it has no `@` with a uid after the service's name")]
     NoUid,
@@ -135,7 +135,7 @@ const IMPORT: Shape = Shape {
 
 impl Shape {
     fn wrong(self, text: &str, reason: impl Into<Reason>) -> InvalidId {
-        let text = text.escape_debug().take(120).collect();
+        let text = shown(text);
         InvalidId { text, kind: self.kind, example: self.example, reason: reason.into() }
     }
 }

@@ -19,7 +19,6 @@
 mod boot;
 #[cfg(test)]
 mod sample;
-mod text;
 
 pub mod catalogue;
 pub mod cidr;
@@ -37,6 +36,7 @@ pub mod registration;
 pub mod router;
 pub mod secret;
 pub mod spec;
+pub mod text;
 pub mod user_data;
 pub mod version;
 

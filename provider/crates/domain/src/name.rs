@@ -2,6 +2,7 @@
 //!
 //! Deliberately not here: ids, which are made of names ([`crate::id`]).
 
+use crate::text::shown;
 use thiserror::Error;
 
 /// Greatest length of a resource's name: it becomes part of host names and tags on every cloud.
@@ -123,15 +124,6 @@ fn suggestion(name: &str) -> Option<String> {
         .collect();
     let replaced = replaced.trim_end_matches('-').to_owned();
     (!replaced.is_empty()).then_some(replaced)
-}
-
-/// Short and printable, whatever was given.
-fn shown(name: &str) -> String {
-    let mut shown: String = name.chars().take(60).flat_map(char::escape_debug).collect();
-    if name.chars().count() > 60 {
-        shown.push('…');
-    }
-    shown
 }
 
 #[cfg(test)]

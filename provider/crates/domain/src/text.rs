@@ -1,4 +1,5 @@
-//! Values that are one word in configuration, state and JSON: what they share in serde.
+//! Values that are one word in configuration, state and JSON: what they share in serde, and how one is
+//! shown in an error.
 
 /// Serializes a type as its `Display` text and reads it back with its `FromStr`.
 macro_rules! serde_as_text {
@@ -19,6 +20,15 @@ macro_rules! serde_as_text {
 }
 
 pub(crate) use serde_as_text;
+
+/// A user's text in an error: short and printable, whatever was given.
+pub fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(60).flat_map(char::escape_debug).collect();
+    if text.chars().count() > 60 {
+        shown.push('…');
+    }
+    shown
+}
 
 /// The word of `known` that `word` is the beginning of, or else the one that needs the fewest edits
 /// to become it, unless even that one has little in common with it. Upper and lower case are alike.

@@ -47,7 +47,7 @@ pub fn router_user_data(spec: &RouterSpec, router_ip: IpAddr) -> Result<UserData
         RouterKind::Custom => MachineKind::CustomRouter,
     };
     let machine = Machine { kind, role: "router", facts: &facts };
-    machine.render(setup, &spec.env, Vec::new(), requirements, &baked)
+    Ok(machine.content(setup, &spec.env, Vec::new(), requirements, &baked)?.render())
 }
 
 /// The user data of every worker of a replica group that is launched on this offer.
@@ -59,6 +59,32 @@ pub fn worker_user_data(
     facts: &ServiceFacts,
     offer: &Offer,
 ) -> Result<UserData, UserDataError> {
+    Ok(worker_content(spec, facts, offer)?.render())
+}
+
+/// Whether [`worker_user_data`] is there and within a cloud's limit, in bytes: as a rule without
+/// rendering and compressing it, which is most of what a plan would cost.
+///
+/// # Errors
+/// As [`worker_user_data`] and [`UserData::check_size`].
+pub fn check_worker_user_data(
+    spec: &GroupSpec,
+    facts: &ServiceFacts,
+    offer: &Offer,
+    limit: usize,
+) -> Result<(), UserDataError> {
+    let content = worker_content(spec, facts, offer)?;
+    if content.most_static_bytes() + content.varying_bytes() <= limit {
+        return Ok(());
+    }
+    Ok(content.render().check_size(limit)?)
+}
+
+fn worker_content(
+    spec: &GroupSpec,
+    facts: &ServiceFacts,
+    offer: &Offer,
+) -> Result<Content, UserDataError> {
     check_script_version(spec.script_version)?;
     let mut setup = engine::worker_setup(spec, facts, offer)?;
     setup.env.insert("DISAGG_GROUP".to_owned(), spec.group.clone());
@@ -73,7 +99,7 @@ pub fn worker_user_data(
     let baked = Baked::Worker(spec.clone());
     let kind = if custom { MachineKind::CustomWorker } else { MachineKind::Worker };
     let machine = Machine { kind, role: spec.role.as_str(), facts };
-    machine.render(setup, &spec.env, secrets, requirements, &baked)
+    machine.content(setup, &spec.env, secrets, requirements, &baked)
 }
 
 /// What a machine was made of, as it carries it along.
@@ -178,6 +204,9 @@ pub enum UserDataError {
     /// A variable that cannot be.
     #[error(transparent)]
     Variable(#[from] InvalidVariable),
+    /// Above the cloud's limit.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
     /// This release has no such boot scripts.
     #[error(
         "it was made with boot scripts of version {0}, and this release of the provider has version \
@@ -262,30 +291,33 @@ struct Machine<'a> {
     facts: &'a ServiceFacts,
 }
 
+/// What a document is made of, before it is one.
+struct Content {
+    kind: MachineKind,
+    /// What differs from one machine to another, by what users give.
+    varying: Vec<NodeFile>,
+    requirements: Option<&'static str>,
+    units: Vec<String>,
+}
+
 impl Machine<'_> {
-    fn render(
+    fn content(
         &self,
         setup: NodeSetup,
         user_env: &Environment,
         more: Vec<NodeFile>,
-        requirements: Option<&str>,
+        requirements: Option<&'static str>,
         baked: &Baked,
-    ) -> Result<UserData, UserDataError> {
+    ) -> Result<Content, UserDataError> {
         let mut env = self.env();
         env.extend(setup.env);
         env.extend(user_env.clone());
         let spec = serde_json::to_string(baked).expect("a spec is plain data");
-        let mut files = vec![private_file("/etc/disagg/env", environment::encode(&env)?)];
-        files.extend(setup.files);
-        files.extend(more);
-        files.push(private_file(SPEC_PATH, spec));
-        let largest = files.iter().max_by_key(|file| file.content.len());
-        let largest =
-            largest.map(|file| (file.path.clone(), file.content.len())).unwrap_or_default();
-        let boot_files = self.boot_files(&setup.units, requirements);
-        let write_files = files.iter().map(WriteFile::base64);
-        let write_files = write_files.chain(boot_files.iter().map(WriteFile::text)).collect();
-        Ok(pack(write_files, &setup.units, largest))
+        let mut varying = vec![private_file("/etc/disagg/env", environment::encode(&env)?)];
+        varying.extend(setup.files);
+        varying.extend(more);
+        varying.push(private_file(SPEC_PATH, spec));
+        Ok(Content { kind: self.kind, varying, requirements, units: setup.units })
     }
 
     fn env(&self) -> Environment {
@@ -307,10 +339,37 @@ impl Machine<'_> {
         }
         env
     }
+}
 
-    fn boot_files(&self, units: &[String], requirements: Option<&str>) -> Vec<NodeFile> {
+impl Content {
+    fn render(&self) -> UserData {
+        let largest = self.varying.iter().max_by_key(|file| file.content.len());
+        let largest =
+            largest.map(|file| (file.path.clone(), file.content.len())).unwrap_or_default();
+        let varying = self.varying.iter().map(WriteFile::base64);
+        let boot_files = self.boot_files();
+        let write_files = varying.chain(boot_files.iter().map(WriteFile::text)).collect();
+        pack(write_files, &self.units, largest)
+    }
+
+    /// The most that a worker's static files take in a document, compressed. A test holds it.
+    fn most_static_bytes(&self) -> usize {
+        match self.kind {
+            MachineKind::CustomWorker => 7_500,
+            _ if self.requirements.is_some() => 13_900,
+            _ => 10_500,
+        }
+    }
+
+    /// The most that the varying files can take in the document, even where they do not compress.
+    fn varying_bytes(&self) -> usize {
+        let of = |file: &NodeFile| file.path.len() + file.content.len().div_ceil(3) * 4 + 80;
+        self.varying.iter().map(of).sum()
+    }
+
+    fn boot_files(&self) -> Vec<NodeFile> {
         let mut files = Vec::new();
-        if let Some(lock) = requirements {
+        if let Some(lock) = self.requirements {
             let path = "/opt/disagg/requirements.txt".to_owned();
             files.push(NodeFile { path, mode: 0o644, content: lock.to_owned() });
         }
@@ -318,7 +377,7 @@ impl Machine<'_> {
             let path = format!("/opt/disagg/{name}");
             files.push(NodeFile { path, mode: 0o755, content: text.to_owned() });
         }
-        for BootFile { name, text } in boot::units(units) {
+        for BootFile { name, text } in boot::units(&self.units) {
             let path = format!("/etc/systemd/system/{name}");
             files.push(NodeFile { path, mode: 0o644, content: text.to_owned() });
         }

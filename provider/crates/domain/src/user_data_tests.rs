@@ -254,6 +254,38 @@ fn every_machine_fits_the_smallest_limit_with_room_for_the_user() {
 }
 
 #[test]
+fn the_static_files_of_a_worker_stay_below_what_the_quick_check_takes_for_them() {
+    let locks = DynamoVersion::all().filter_map(|version| version.requirements());
+    let mut kinds: Vec<_> =
+        locks.map(|lock| (MachineKind::Worker, "engine@0", Some(lock))).collect();
+    kinds.push((MachineKind::Worker, "engine@0", None));
+    kinds.push((MachineKind::CustomWorker, "custom", None));
+    for (kind, unit, requirements) in kinds {
+        let units = [unit, "ready"].map(|unit| format!("disagg-{unit}.service")).to_vec();
+        let empty = Content { kind, varying: Vec::new(), requirements, units };
+        let (size, most) = (empty.render().bytes().len(), empty.most_static_bytes());
+        assert!(size <= most && most <= size + 3000, "{kind:?}: {size}, not {most}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_quick_check_agrees_with_the_whole_document(
+        noise in prop::collection::vec("[!-~]{0,40}", 0..150),
+        limit in 11_000_usize..20_000,
+    ) {
+        let mut spec = sample::group("mocker", WorkerRole::Decode, None);
+        spec.engine.args = noise;
+        let (facts, offer) =
+            (sample::facts(CloudName::Aws), sample::offer(CloudName::Aws, &spec));
+        let quick = check_worker_user_data(&spec, &facts, &offer, limit).is_ok();
+        let whole = worker_user_data(&spec, &facts, &offer)
+            .is_ok_and(|data| data.check_size(limit).is_ok());
+        prop_assert_eq!(quick, whole);
+    }
+}
+
+#[test]
 fn what_is_too_large_is_named() {
     let mut spec = sample::group("custom", WorkerRole::Worker, None);
     // Text that does not compress: a chain of digests.

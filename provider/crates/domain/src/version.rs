@@ -3,7 +3,7 @@
 //! Deliberately not here: flags that are the same everywhere ([`crate::engine`]).
 
 use crate::boot;
-use crate::text::{listed, serde_as_text};
+use crate::text::{listed, serde_as_text, shown};
 use std::{fmt, str::FromStr};
 use thiserror::Error;
 
@@ -151,7 +151,7 @@ impl FromStr for DynamoVersion {
     fn from_str(text: &str) -> Result<Self, UnsupportedVersion> {
         Self::all()
             .find(|version| version.number() == text)
-            .ok_or_else(|| UnsupportedVersion { number: text.escape_debug().take(60).collect() })
+            .ok_or_else(|| UnsupportedVersion { number: shown(text) })
     }
 }
 

@@ -65,7 +65,11 @@ pub(super) fn drift(
     id: &GroupId,
     slots: &BTreeMap<u32, Instance>,
 ) -> Result<BTreeMap<String, String>> {
-    let own = own_tags(&model::spec(group, id)?);
+    let mut own = own_tags(&model::spec(group, id)?);
+    if group.scaling.known().is_some() {
+        // An autoscaler acts on these bounds.
+        own.extend(model::count_tags(group));
+    }
     let mut drift = BTreeMap::new();
     for (slot, instance) in slots {
         if let Some(finding) = finding(instance, &own) {

@@ -170,7 +170,7 @@ fn check_user_data(planned: &ReplicaGroup, offers: &[Offer], diagnostics: &mut D
         router_ip: Ipv4Addr::LOCALHOST.into(),
         script_version: spec.script_version,
     };
-    if let Err(failure) = workers::user_data(&spec, &facts, offer)
+    if let Err(failure) = workers::check_user_data(&spec, &facts, offer)
         && !diagnostics.has_error()
     {
         diagnostics.extend(diagnose::failure(failure));

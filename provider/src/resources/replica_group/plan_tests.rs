@@ -122,8 +122,8 @@ fn an_unchanged_group_plans_nothing() {
 fn what_is_baked_in_rolls_the_group_or_replaces_it_and_says_so() {
     for (path, change) in baked() {
         let plan = deployed().plan(&config(&change));
-        // The local cloud runs no containers, and says so.
-        let is_refused = path == "engine.image";
+        // The local cloud runs no containers and has no identities, and says so.
+        let is_refused = ["engine.image", "identity"].contains(&path);
         assert_eq!(plan.diagnostics.has_error(), is_refused, "{path}: {:?}", plan.diagnostics);
         let warnings: Vec<_> =
             plan.diagnostics.iter().map(|found| found.summary.as_str()).collect();

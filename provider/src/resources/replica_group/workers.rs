@@ -12,7 +12,7 @@ use cloud::{
 use domain::id::GroupId;
 use domain::planner::Member;
 use domain::spec::{GroupSpec, ServiceFacts};
-use domain::user_data::{self, UserData};
+use domain::user_data::{self, UserData, UserDataError};
 use plugin::{AttributePath, Ctx};
 use schemas::ReplicaGroup;
 use std::collections::{BTreeMap, BTreeSet};
@@ -301,16 +301,30 @@ impl GroupAccess {
 
 /// What a worker of this offer boots with.
 pub(crate) fn user_data(spec: &GroupSpec, facts: &ServiceFacts, offer: &Offer) -> Result<UserData> {
-    let invalid = |summary: &str, detail: String| Failure::Invalid {
-        summary: summary.to_owned(),
-        detail,
-        attribute: Some(AttributePath::root("engine")),
-    };
-    let data = user_data::worker_user_data(spec, facts, offer)
-        .map_err(|error| invalid("No user data for the workers", format!("{error}.")))?;
-    data.check_size(Limits::of(spec.service_id.fleet.cloud).user_data_bytes)
-        .map_err(|error| invalid("User data too large", format!("{error}.")))?;
+    let data = user_data::worker_user_data(spec, facts, offer).map_err(refused)?;
+    data.check_size(user_data_limit(spec)).map_err(|error| refused(error.into()))?;
     Ok(data)
+}
+
+/// Whether there is user data for a worker of this offer, without making it.
+pub(super) fn check_user_data(spec: &GroupSpec, facts: &ServiceFacts, offer: &Offer) -> Result<()> {
+    user_data::check_worker_user_data(spec, facts, offer, user_data_limit(spec)).map_err(refused)
+}
+
+fn user_data_limit(spec: &GroupSpec) -> usize {
+    Limits::of(spec.service_id.fleet.cloud).user_data_bytes
+}
+
+fn refused(error: UserDataError) -> Failure {
+    let summary = match error {
+        UserDataError::TooLarge(_) => "User data too large",
+        _ => "No user data for the workers",
+    };
+    Failure::Invalid {
+        summary: summary.to_owned(),
+        detail: format!("{error}."),
+        attribute: Some(AttributePath::root("engine")),
+    }
 }
 
 /// Removes these machines and waits until they are gone.

@@ -119,7 +119,8 @@ pub(super) async fn update(
     state: &mut State<Service>,
 ) -> Result<()> {
     let id = model::id(prior)?;
-    if model::ingress(prior) != model::ingress(&planned) {
+    let has_drift = prior.drift.known().is_some_and(|drift| !drift.is_empty());
+    if has_drift || model::ingress(prior) != model::ingress(&planned) {
         session.forget(&id.fleet);
         let cloud = session.cloud(id.fleet.cloud).await?;
         set_ingress(&*cloud, &id, &planned).await?;
@@ -127,7 +128,7 @@ pub(super) async fn update(
         done.ingress_cidrs = planned.ingress_cidrs.clone();
         state.save(&done);
     }
-    if prior.drift.known().is_some_and(|drift| !drift.is_empty()) {
+    if has_drift {
         let instance = recover(session, ctx, &id, &planned).await?;
         // What was planned as known stays: the price of another day is no change.
         if planned.instance_type.is_unknown() {

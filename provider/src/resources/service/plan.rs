@@ -92,7 +92,7 @@ pub(super) fn plan(change: &mut Change<Service>) -> Diagnostics {
     if change.prior.as_ref().is_none_or(|prior| *prior != planned) {
         check_user_data(&planned, &mut diagnostics);
     }
-    if is_open(&planned) && !open_before {
+    if is_open(&planned) && !open_before && !is_on_loopback(&planned) {
         diagnostics.push(
             Diagnostic::warning(
                 "Endpoint open to everybody",
@@ -121,6 +121,11 @@ fn check_user_data(planned: &Service, diagnostics: &mut Diagnostics) {
     if let Err(failure) = router::user_data(&spec, Ipv4Addr::LOCALHOST.into()) {
         diagnostics.extend(diagnose::failure(failure));
     }
+}
+
+/// Whether nobody outside this computer can reach the endpoint, whatever its rule says.
+fn is_on_loopback(service: &Service) -> bool {
+    service.fleet_id.as_str().is_some_and(|id| id.starts_with("local/"))
 }
 
 /// Whether there is no address that may not reach the endpoint.

@@ -8,7 +8,7 @@ use super::{model, tags};
 use crate::error::{Doing, Failure, Result};
 use crate::resources::drift::changed_tag;
 use crate::session::{Session, key};
-use cloud::tag;
+use cloud::{Ingress, tag};
 use domain::id::{ImportPath, ServiceId};
 use domain::spec::RouterSpec;
 use plugin::{Attr, AttributePath, State};
@@ -30,7 +30,13 @@ pub(super) async fn read(session: &Session, state: &mut State<Service>) -> Resul
         service.ingress_cidrs =
             Attr::Known(cidrs.into_iter().map(|block| Attr::Known(schemas::Cidr(block))).collect());
     }
-    service.drift = Attr::Known(drift(&found, &model::spec(&service, &id)?));
+    let spec = model::spec(&service, &id)?;
+    let mut drift = drift(&found, &spec);
+    if let Some(Ingress { port, .. }) = rule.filter(|rule| rule.port != spec.port) {
+        let finding = format!("for port {port}; it will be for port {} again", spec.port);
+        drift.insert("ingress rule".to_owned(), finding);
+    }
+    service.drift = Attr::Known(drift);
     if let Some(address) = &found.address {
         fill_address(&mut service, address);
     }

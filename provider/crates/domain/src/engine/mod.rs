@@ -16,7 +16,7 @@ pub use error::{EngineError, UnknownEngine};
 use crate::environment::Environment;
 use crate::ports::{self, EnginePorts};
 use crate::spec::{GroupSpec, Runtime, ServiceFacts, WorkerRole};
-use crate::text::nearest;
+use crate::text::{nearest, shown};
 use crate::version::ImageKind;
 use cloud::{CloudName, Offer};
 use std::fmt;
@@ -268,7 +268,7 @@ fn disaggregation_mode(role: WorkerRole) -> Option<&'static str> {
 
 fn named(name: &str) -> Result<&'static dyn Engine, UnknownEngine> {
     find(name).ok_or_else(|| UnknownEngine {
-        name: name.escape_debug().take(60).collect(),
+        name: shown(name),
         nearest: nearest(name, ENGINES.iter().map(|engine| engine.name())),
     })
 }
