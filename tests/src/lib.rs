@@ -13,4 +13,4 @@ mod workspace;
 pub use http::{chat, chat_stream};
 pub use machines::{Machine, wait_until};
 pub use plan::Plan;
-pub use workspace::{Run, Workspace};
+pub use workspace::{Run, Workspace, release_directory};

@@ -23,10 +23,15 @@ impl Default for Workspace {
 impl Workspace {
     /// An empty one.
     pub fn new() -> Self {
+        Self::of(binary())
+    }
+
+    /// An empty one with another build of the provider.
+    pub fn of(binary: &Path) -> Self {
         let directory = tempfile::Builder::new().prefix("disagg-").tempdir().expect("temp dir");
         let cli_config = format!(
             "provider_installation {{\n  dev_overrides {{\n    \"disagg/disagg\" = \"{}\"\n  }}\n  direct {{}}\n}}\n",
-            binary().parent().expect("a binary is in a directory").display()
+            binary.parent().expect("a binary is in a directory").display()
         );
         std::fs::write(directory.path().join("terraform.rc"), cli_config).expect("CLI config");
         Self { directory, environment: Vec::new() }
@@ -260,6 +265,11 @@ impl Run {
         }
         self
     }
+}
+
+/// Where the tests and the provider under test are built.
+pub fn release_directory() -> &'static Path {
+    binary().parent().expect("a binary is in a directory")
 }
 
 /// The provider under test: the one that `DISAGG_PROVIDER` names, else a fresh build.

@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("terraform-provider-disagg", &["cloud", "cloud-local", "domain", "plugin", "schemas"]),
     ("acceptance", &[]),
     ("hosts", &["domain"]),
+    ("bench", &["domain"]),
 ];
 
 /// Crates that only one of ours may name, by the beginning of their names.

@@ -64,36 +64,36 @@ fn uids_are_made_of_random_bits() {
 #[test]
 fn errors_show_the_right_shape() {
     fn check<T: FromStr<Err = InvalidId> + fmt::Debug>(text: &str, expected: Expect) {
-        expected.assert_eq(&text.parse::<T>().unwrap_err().to_string());
+        expected.assert_eq(&format!("{}\n", text.parse::<T>().unwrap_err()));
     }
     check::<FleetId>(
         "aws/pd",
-        expect![
-            "`aws/pd` is not a fleet id, which looks like `aws/us-east-2/pd`: it has 2 parts between slashes instead of three"
-        ],
+        expect![[r#"
+            `aws/pd` is not a fleet id, which looks like `aws/us-east-2/pd`: it has three parts between slashes, and this one has 2
+        "#]],
     );
     check::<FleetId>(
         "nile/r/pd",
-        expect![
-            "`nile/r/pd` is not a fleet id, which looks like `aws/us-east-2/pd`: `nile` is not a cloud; the clouds are `local`, `aws`, `gcp` and `azure`"
-        ],
+        expect![[r#"
+            `nile/r/pd` is not a fleet id, which looks like `aws/us-east-2/pd`: `nile` is not a cloud; the clouds are `local`, `aws`, `gcp` and `azure`
+        "#]],
     );
     check::<ServiceId>(
         "aws/us-east-2/pd/glm",
-        expect![
-            "`aws/us-east-2/pd/glm` is not a service id, which looks like `aws/us-east-2/pd/glm@3f9a1c2e`: it has no `@` with a uid after the service's name"
-        ],
+        expect![[r#"
+            `aws/us-east-2/pd/glm` is not a service id, which looks like `aws/us-east-2/pd/glm@3f9a1c2e`: it has no `@` with a uid after the service's name
+        "#]],
     );
     check::<ServiceId>(
         "aws/us-east-2/pd/glm@XY",
-        expect![
-            "`aws/us-east-2/pd/glm@XY` is not a service id, which looks like `aws/us-east-2/pd/glm@3f9a1c2e`: `XY` is not a uid, which is eight lower-case letters and digits"
-        ],
+        expect![[r#"
+            `aws/us-east-2/pd/glm@XY` is not a service id, which looks like `aws/us-east-2/pd/glm@3f9a1c2e`: `XY` is not a uid, which is eight lower-case letters and digits
+        "#]],
     );
     check::<ImportPath>(
         "aws/us-east-2/pd/glm@3f9a1c2e",
-        expect![
-            "`aws/us-east-2/pd/glm@3f9a1c2e` is not an import path, which looks like `aws/us-east-2/pd, aws/us-east-2/pd/glm or aws/us-east-2/pd/glm/prefill`: the `@` and the uid after it are not part of the path"
-        ],
+        expect![[r#"
+            `aws/us-east-2/pd/glm@3f9a1c2e` is not an import path, which looks like `aws/us-east-2/pd, aws/us-east-2/pd/glm or aws/us-east-2/pd/glm/prefill`: the `@` and the uid after it are not part of the path
+        "#]],
     );
 }

@@ -15,7 +15,7 @@ fn shown(setup: &NodeSetup) -> String {
 
 fn check(cloud: CloudName, spec: &GroupSpec, expected: Expect) {
     let setup = worker_setup(spec, &sample::facts(cloud), &sample::offer(cloud, spec));
-    expected.assert_eq(&setup.map_or_else(|error| error.to_string(), |setup| shown(&setup)));
+    expected.assert_eq(&setup.map_or_else(|error| format!("{error}\n"), |setup| shown(&setup)));
 }
 
 #[test]
@@ -256,21 +256,21 @@ fn trtllm_overrides_are_merged() {
     for (args, error) in [
         (
             vec!["--override-engine-args"],
-            expect![
-                "the argument `--override-engine-args` cannot be given: what follows it is not a JSON object"
-            ],
+            expect![[r#"
+            the argument `--override-engine-args` cannot be given: what follows it is not a JSON object
+        "#]],
         ),
         (
             vec!["--override-engine-args", "[]"],
-            expect![
-                "the argument `--override-engine-args` cannot be given: what follows it is not a JSON object"
-            ],
+            expect![[r#"
+            the argument `--override-engine-args` cannot be given: what follows it is not a JSON object
+        "#]],
         ),
         (
             vec!["--trtllm.kv_cache_config.free_gpu_memory_fraction", "0.7"],
-            expect![
-                "the argument `--trtllm.*` cannot be given: the engine does not take it together with `--override-engine-args`, which the provider gives; put the setting into `--override-engine-args` of your own, as JSON, and the two are merged"
-            ],
+            expect![[r#"
+            the argument `--trtllm.*` cannot be given: the engine does not take it together with `--override-engine-args`, which the provider gives; put the setting into `--override-engine-args` of your own, as JSON, and the two are merged
+        "#]],
         ),
     ] {
         spec.engine.args = args.into_iter().map(str::to_owned).collect();
@@ -371,7 +371,13 @@ fn custom() {
     "#]],
     );
     spec.engine.commands = vec![" ".to_owned()];
-    check(CloudName::Aws, &spec, expect!["there are no commands to run"]);
+    check(
+        CloudName::Aws,
+        &spec,
+        expect![[r#"
+            there are no commands to run
+        "#]],
+    );
 }
 
 #[test]
@@ -385,46 +391,54 @@ fn refusals() {
     check(
         CloudName::Local,
         &with(|_| {}),
-        expect![
-            "the engine `vllm` needs real GPUs, and those of the local cloud are simulated; `mocker` and `custom` run there"
-        ],
+        expect![[r#"
+            the engine `vllm` needs real GPUs, and those of the local cloud are simulated; `mocker` and `custom` run there
+        "#]],
     );
     aws(
         |spec| spec.resources.gpu = None,
-        expect![[r#"the engine `vllm` needs GPUs, as in `resources = { gpu = "H200:8" }`"#]],
+        expect![[r#"
+            the engine `vllm` needs GPUs, as in `resources = { gpu = "H200:8" }`
+        "#]],
     );
     aws(
         |spec| spec.engine.kind = "vlm".to_owned(),
-        expect![
-            "`vlm` is not an engine (did you mean `vllm`?); the engines are `sglang`, `vllm`, `trtllm`, `mocker` and `custom`"
-        ],
+        expect![[r#"
+            `vlm` is not an engine (did you mean `vllm`?); the engines are `sglang`, `vllm`, `trtllm`, `mocker` and `custom`
+        "#]],
     );
     aws(
         |spec| spec.engine.tensor_parallel = Some(3),
-        expect![
-            "`tensor_parallel` is 3, which does not divide the 8 GPUs of a machine: 2 of them would do nothing"
-        ],
+        expect![[r#"
+            `tensor_parallel` is 3, which does not divide the 8 GPUs of a machine: 2 of them would do nothing
+        "#]],
     );
     aws(
         |spec| spec.engine.tensor_parallel = Some(16),
-        expect!["`tensor_parallel` is 16, and a machine has 8 GPUs for it"],
+        expect![[r#"
+            `tensor_parallel` is 16, and a machine has 8 GPUs for it
+        "#]],
     );
     aws(
         |spec| spec.engine.runtime = Some(Runtime::Venv),
-        expect![[
-            r#"the engine `vllm` runs only with `runtime = "container"`, which is its default"#
-        ]],
+        expect![[r#"
+            the engine `vllm` runs only with `runtime = "container"`, which is its default
+        "#]],
     );
     aws(
         |spec| spec.engine.args = vec!["--ok".to_owned(), "a\nb".to_owned()],
-        expect!["argument 2 is not one line of printable text"],
+        expect![[r#"
+            argument 2 is not one line of printable text
+        "#]],
     );
     let mut mocker = sample::group("mocker", Decode, None);
     mocker.engine.image = Some("x".to_owned());
     check(
         CloudName::Local,
         &mocker,
-        expect!["the engine `mocker` runs in a virtual environment and has no use for `image`"],
+        expect![[r#"
+            the engine `mocker` runs in a virtual environment and has no use for `image`
+        "#]],
     );
     mocker.engine.image = None;
     let facts =
