@@ -43,7 +43,6 @@ pub(crate) struct FleetView {
     pub(crate) fleet: Option<Fleet>,
     pub(crate) addresses: Vec<Address>,
     pub(crate) instances: Vec<Instance>,
-    pub(crate) ingress: Vec<Ingress>,
 }
 
 impl Session {
@@ -120,6 +119,14 @@ impl Session {
     }
 }
 
+impl FleetView {
+    /// What may reach this service from outside, by its tag.
+    pub(crate) fn ingress(&self, service: &str) -> Option<&Ingress> {
+        let rules = &self.fleet.as_ref()?.ingress;
+        rules.iter().find(|rule| rule.service == service)
+    }
+}
+
 /// The fleet's key in its cloud.
 pub(crate) fn key(id: &FleetId) -> FleetKey {
     FleetKey { region: id.region.clone(), name: id.name.clone() }
@@ -128,13 +135,10 @@ pub(crate) fn key(id: &FleetId) -> FleetKey {
 async fn look(cloud: &dyn Cloud, key: &FleetKey) -> cloud::Result<FleetView> {
     let Some(fleet) = cloud.get_fleet(key).await? else { return Ok(FleetView::default()) };
     let all = TagFilter::all();
-    let (addresses, instances, ingress) = futures::future::try_join3(
-        cloud.list_addresses(key, &all),
-        cloud.list_instances(key, &all),
-        cloud.list_ingress(key),
-    )
-    .await?;
-    Ok(FleetView { fleet: Some(fleet), addresses, instances, ingress })
+    let (addresses, instances) =
+        futures::future::try_join(cloud.list_addresses(key, &all), cloud.list_instances(key, &all))
+            .await?;
+    Ok(FleetView { fleet: Some(fleet), addresses, instances })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -182,14 +182,6 @@ pub(crate) async fn set_ingress(
     save(cloud, &change, &fleet).during(OPERATION)
 }
 
-pub(crate) fn list_ingress(cloud: &LocalCloud, key: &FleetKey) -> cloud::Result<Vec<Ingress>> {
-    let fleet = find(cloud, key).during("ListIngress")?;
-    let rules = fleet.into_iter().flat_map(|fleet| fleet.ingress);
-    let rules =
-        rules.map(|(service, IngressRecord { port, cidrs })| Ingress { service, port, cidrs });
-    Ok(rules.collect())
-}
-
 /// The fleet's record; what is not in this region does not exist.
 pub(crate) fn find(cloud: &LocalCloud, key: &FleetKey) -> Result<Option<FleetRecord>, StateError> {
     if key.region != REGION || !is_file_name(&key.name) {
@@ -212,12 +204,18 @@ pub(crate) fn save(cloud: &LocalCloud, _: &Change, fleet: &FleetRecord) -> Resul
 }
 
 fn describe(record: &FleetRecord) -> Fleet {
+    let ingress = record.ingress.iter().map(|(service, rule)| Ingress {
+        service: service.clone(),
+        port: rule.port,
+        cidrs: rule.cidrs.clone(),
+    });
     Fleet {
         key: FleetKey { region: REGION.to_owned(), name: record.name.clone() },
         zone: ZONE.to_owned(),
         placement: record.placement,
         token: record.token.clone(),
         tags: record.tags.clone(),
+        ingress: ingress.collect(),
         findings: findings(record),
     }
 }

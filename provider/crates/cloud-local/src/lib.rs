@@ -144,10 +144,6 @@ impl Cloud for LocalCloud {
         fleet::set_ingress(self, fleet, rule).await
     }
 
-    async fn list_ingress(&self, fleet: &FleetKey) -> Result<Vec<Ingress>> {
-        fleet::list_ingress(self, fleet)
-    }
-
     async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()> {
         tags::set(self, fleet, objects, tags).await
     }

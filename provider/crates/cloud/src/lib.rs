@@ -106,11 +106,9 @@ pub trait Cloud: Debug + Send + Sync {
     /// The very bytes the instance was launched with.
     async fn user_data(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Option<Vec<u8>>>;
 
-    /// Makes the service's rule for traffic from outside exactly this one; no CIDR closes it.
+    /// Makes the service's rule for traffic from outside exactly this one; no CIDR closes it. The
+    /// rules as they are come with [`Cloud::get_fleet`].
     async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()>;
-
-    /// The rules as the cloud has them now.
-    async fn list_ingress(&self, fleet: &FleetKey) -> Result<Vec<Ingress>>;
 
     /// Sets these tags on these objects and leaves every other tag alone.
     async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()>;

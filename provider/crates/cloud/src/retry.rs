@@ -164,10 +164,6 @@ impl<C: Cloud> Cloud for Retrying<C> {
         self.retry(|| self.cloud.set_ingress(fleet, rule)).await
     }
 
-    async fn list_ingress(&self, fleet: &FleetKey) -> Result<Vec<Ingress>> {
-        self.retry(|| self.cloud.list_ingress(fleet)).await
-    }
-
     async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()> {
         self.retry(|| self.cloud.tag(fleet, objects, tags)).await
     }

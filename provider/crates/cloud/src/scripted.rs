@@ -147,10 +147,6 @@ impl Cloud for Scripted {
         not_scripted()
     }
 
-    async fn list_ingress(&self, _: &FleetKey) -> Result<Vec<Ingress>> {
-        not_scripted()
-    }
-
     async fn tag(&self, _: &FleetKey, _: &[ObjectId], _: &Tags) -> Result<()> {
         not_scripted()
     }

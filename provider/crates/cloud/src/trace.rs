@@ -155,10 +155,6 @@ impl<C: Cloud> Cloud for Traced<C> {
         self.trace("set_ingress", &rule.service, self.cloud.set_ingress(fleet, rule)).await
     }
 
-    async fn list_ingress(&self, fleet: &FleetKey) -> Result<Vec<Ingress>> {
-        self.trace("list_ingress", fleet, self.cloud.list_ingress(fleet)).await
-    }
-
     async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()> {
         self.trace("tag", fleet, self.cloud.tag(fleet, objects, tags)).await
     }

@@ -173,6 +173,8 @@ pub struct Fleet {
     pub token: String,
     /// Its tags.
     pub tags: Tags,
+    /// What may reach its services from outside, ordered by service.
+    pub ingress: Vec<Ingress>,
     /// What about it is not as it was made (object → finding); empty when all is well.
     pub findings: std::collections::BTreeMap<String, String>,
 }

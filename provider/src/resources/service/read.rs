@@ -24,7 +24,7 @@ pub(super) async fn read(session: &Session, state: &mut State<Service>) -> Resul
         state.remove();
         return Ok(());
     }
-    let rule = view.ingress.iter().find(|rule| rule.service == id.tag_value());
+    let rule = view.ingress(&id.tag_value());
     let cidrs = rule.map(|rule| rule.cidrs.clone()).unwrap_or_default();
     if model::ingress(&service) != cidrs {
         service.ingress_cidrs =

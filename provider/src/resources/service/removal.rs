@@ -75,7 +75,7 @@ pub(super) async fn remove(session: &Session, ctx: &Ctx, id: &ServiceId) -> Resu
         readiness::gone(ctx, &*cloud, &fleet, &what, is_ours).await?;
     }
     let closed = Ingress { service: tag.clone(), port: 0, cidrs: Vec::new() };
-    if view.ingress.iter().any(|rule| rule.service == tag) {
+    if view.ingress(&tag).is_some() {
         cloud
             .set_ingress(&fleet, &closed)
             .await

@@ -18,7 +18,6 @@ impl Examination<'_> {
         for key in [&key, &self.key] {
             expect(RULE, ok(RULE, cloud.list_instances(key, &all).await)?.is_empty(), "instances")?;
             expect(RULE, ok(RULE, cloud.list_addresses(key, &all).await)?.is_empty(), "addresses")?;
-            expect(RULE, ok(RULE, cloud.list_ingress(key).await)?.is_empty(), "rules")?;
             expect(RULE, ok(RULE, cloud.user_data(key, &instance).await)?.is_none(), "user data")?;
             ok(RULE, cloud.console(key, &instance).await)?;
             ok(RULE, cloud.terminate_instances(key, std::slice::from_ref(&instance)).await)?;
@@ -228,16 +227,15 @@ impl Examination<'_> {
         for rule in [&rule("a@1", &["192.0.2.0/25"]), &kept, &wanted, &wanted] {
             ok(RULE, cloud.set_ingress(&self.key, rule).await)?;
         }
-        let sorted = async || {
-            let mut rules = ok(RULE, cloud.list_ingress(&self.key).await)?;
-            rules.sort_by(|a, b| a.service.cmp(&b.service));
-            Ok(rules)
+        let rules = async || {
+            let fleet = ok(RULE, cloud.get_fleet(&self.key).await)?;
+            Ok(fleet.map(|fleet| fleet.ingress).unwrap_or_default())
         };
-        equal(RULE, &sorted().await?, &vec![wanted, kept.clone()])?;
+        equal(RULE, &rules().await?, &vec![wanted, kept.clone()])?;
         for _ in 0..2 {
             ok(RULE, cloud.set_ingress(&self.key, &rule("a@1", &[])).await)?;
         }
-        equal(RULE, &sorted().await?, &vec![kept])?;
+        equal(RULE, &rules().await?, &vec![kept])?;
         ok(RULE, cloud.set_ingress(&self.key, &rule("b@2", &[])).await)
     }
 
