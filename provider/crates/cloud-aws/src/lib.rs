@@ -1,1 +1,159 @@
-//! AWS.
+//! AWS: a fleet is a security group and a cluster placement group in one zone of one VPC, a reserved
+//! address is a network interface, and machines are EC2 instances.
+//!
+//! There is no record beside EC2's own objects: everything is found again by its tags. Facts of a fleet
+//! that never change (its group, subnet, zone) are kept in memory for the length of a run.
+
+mod address;
+mod connect;
+mod error;
+mod fleet;
+mod image;
+mod ingress;
+mod instance;
+mod instance_type;
+mod interfaces;
+mod launch;
+mod placement;
+mod subnet;
+mod tags;
+
+pub use connect::AssumeRole;
+
+use async_trait::async_trait;
+use aws_sdk_ec2::Client;
+use cloud::{
+    Address, AddressId, AddressRequest, Cloud, CloudName, Console, Fleet, FleetKey, FleetRequest,
+    Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, TagFilter, Tags,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// How to get at an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AwsConfig {
+    /// A profile of the shared configuration files.
+    pub profile: Option<String>,
+    /// A role to take on.
+    pub assume_role: Option<AssumeRole>,
+    /// Another endpoint than AWS's own, for simulators and private endpoints.
+    pub endpoint_url: Option<String>,
+}
+
+/// EC2 in one account.
+#[derive(Debug, Default)]
+pub struct AwsCloud {
+    config: AwsConfig,
+    regions: Mutex<BTreeMap<String, Arc<Region>>>,
+}
+
+/// One region: its client, and what never changes about what is in it.
+#[derive(Debug)]
+pub(crate) struct Region {
+    pub(crate) ec2: Client,
+    pub(crate) fleets: Mutex<BTreeMap<String, fleet::FleetFacts>>,
+    pub(crate) types: Mutex<BTreeMap<String, instance_type::InstanceType>>,
+    pub(crate) images: Mutex<BTreeMap<&'static str, image::Image>>,
+}
+
+impl AwsCloud {
+    /// No call is made, and no credentials are looked for, until there is something to do.
+    pub fn new(config: AwsConfig) -> Self {
+        Self { config, regions: Mutex::default() }
+    }
+
+    async fn region(&self, name: &str) -> Arc<Region> {
+        let mut regions = self.regions.lock().await;
+        if let Some(region) = regions.get(name) {
+            return Arc::clone(region);
+        }
+        let region = Arc::new(Region {
+            ec2: connect::client(&self.config, name).await,
+            fleets: Mutex::default(),
+            types: Mutex::default(),
+            images: Mutex::default(),
+        });
+        regions.insert(name.to_owned(), Arc::clone(&region));
+        region
+    }
+}
+
+#[async_trait]
+impl Cloud for AwsCloud {
+    fn name(&self) -> CloudName {
+        CloudName::Aws
+    }
+
+    async fn list_zones(&self, region: &str, instance_types: &[String]) -> Result<Vec<String>> {
+        instance_type::zones(&*self.region(region).await, instance_types).await
+    }
+
+    async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet> {
+        fleet::create(&*self.region(&request.key.region).await, request).await
+    }
+
+    async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>> {
+        fleet::get(&*self.region(&key.region).await, key).await
+    }
+
+    async fn repair_fleet(&self, key: &FleetKey) -> Result<Fleet> {
+        fleet::repair(&*self.region(&key.region).await, key).await
+    }
+
+    async fn delete_fleet(&self, key: &FleetKey) -> Result<()> {
+        fleet::delete(&*self.region(&key.region).await, key).await
+    }
+
+    async fn reserve_address(&self, request: &AddressRequest) -> Result<Address> {
+        address::reserve(&*self.region(&request.fleet.region).await, request).await
+    }
+
+    async fn list_addresses(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Address>> {
+        address::list(&*self.region(&fleet.region).await, fleet, filter).await
+    }
+
+    async fn release_address(&self, fleet: &FleetKey, id: &AddressId) -> Result<()> {
+        address::release(&*self.region(&fleet.region).await, id).await
+    }
+
+    async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>> {
+        launch::launch(&*self.region(&request.fleet.region).await, request).await
+    }
+
+    async fn check_launch(&self, request: &LaunchRequest) -> Result<()> {
+        launch::check(&*self.region(&request.fleet.region).await, request).await
+    }
+
+    async fn list_instances(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>> {
+        instance::list(&*self.region(&fleet.region).await, fleet, filter).await
+    }
+
+    async fn start_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
+        instance::start(&*self.region(&fleet.region).await, id).await
+    }
+
+    async fn reboot_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
+        instance::reboot(&*self.region(&fleet.region).await, id).await
+    }
+
+    async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()> {
+        instance::terminate(&*self.region(&fleet.region).await, ids).await
+    }
+
+    async fn console(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Console> {
+        instance::console(&*self.region(&fleet.region).await, id).await
+    }
+
+    async fn user_data(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Option<Vec<u8>>> {
+        instance::user_data(&*self.region(&fleet.region).await, id).await
+    }
+
+    async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()> {
+        ingress::set(&*self.region(&fleet.region).await, fleet, rule).await
+    }
+
+    async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()> {
+        instance::tag(&*self.region(&fleet.region).await, fleet, objects, tags).await
+    }
+}

@@ -1,0 +1,173 @@
+//! A reserved address: a network interface that outlives the machine on it, so that a new router comes
+//! back at the old address. Where its subnet leads to the internet, an Elastic IP is on it: EC2 gives no
+//! public address to an interface that was made before its machine.
+
+use crate::error::{During, is};
+use crate::{Region, fleet, subnet, tags};
+use aws_sdk_ec2::types::{DomainType, Filter, NetworkInterface, ResourceType};
+use cloud::{Address, AddressId, AddressRequest, CloudError, ErrorKind, FleetKey, TagFilter};
+use sha2::{Digest, Sha256};
+
+pub(crate) async fn reserve(region: &Region, request: &AddressRequest) -> cloud::Result<Address> {
+    const OPERATION: &str = "CreateNetworkInterface";
+    let facts = fleet::facts(region, &request.fleet).await?;
+    let of_token = TagFilter::all().and(tags::TOKEN, request.token.as_str());
+    let mut own = request.tags.clone();
+    own.insert(tags::TOKEN.to_owned(), request.token.clone());
+    let interface = match find(region, &request.fleet, &of_token).await?.into_iter().next() {
+        Some(interface) => interface,
+        None => region
+            .ec2
+            .create_network_interface()
+            .subnet_id(&facts.subnet.id)
+            .groups(&facts.group_id)
+            .description(format!("Router of a service in fleet {}", request.fleet.name))
+            .client_token(client_token(&request.fleet, &request.token))
+            .tag_specifications(tags::specification(
+                ResourceType::NetworkInterface,
+                &tags::named(&own),
+            ))
+            .send()
+            .await
+            .during(OPERATION)?
+            .network_interface
+            .ok_or_else(|| {
+                CloudError::new(ErrorKind::Other, OPERATION, "the answer has no interface")
+            })?,
+    };
+    let mut address = describe(&interface)?;
+    address.tags = request.tags.clone();
+    if address.public_ip.is_none() && subnet::is_public(region, &facts.subnet).await? {
+        address.public_ip = Some(make_public(region, request, &address.id.0).await?);
+    }
+    Ok(address)
+}
+
+pub(crate) async fn list(
+    region: &Region,
+    key: &FleetKey,
+    filter: &TagFilter,
+) -> cloud::Result<Vec<Address>> {
+    let mut addresses: Vec<Address> =
+        find(region, key, filter).await?.iter().map(describe).collect::<cloud::Result<_>>()?;
+    for address in &mut addresses {
+        address.tags.remove(tags::TOKEN);
+    }
+    Ok(addresses)
+}
+
+/// Gives the Elastic IP back first: an interface that is gone says no longer which one was its own.
+pub(crate) async fn release(region: &Region, id: &AddressId) -> cloud::Result<()> {
+    const OPERATION: &str = "DeleteNetworkInterface";
+    let of_interface = [tags::filter("network-interface-id", [id.0.as_str()])];
+    let by_tag = [tags::filter(&format!("tag:{INTERFACE}"), [id.0.as_str()])];
+    for filters in [of_interface, by_tag] {
+        release_elastic(region, filters.to_vec()).await?;
+    }
+    let call = region.ec2.delete_network_interface().network_interface_id(&id.0);
+    match call.send().await.during(OPERATION).map_err(|error| error.object(&id.0)) {
+        Err(error) if is(&error, "InvalidNetworkInterfaceID.NotFound") => Ok(()),
+        // A name of the client's own is as unknown as one that is gone.
+        Err(error) if is(&error, "InvalidNetworkInterfaceId.Malformed") => Ok(()),
+        // In use: a machine is still on it, or on its way out.
+        Err(error) if is(&error, "InvalidParameterValue") => {
+            Err(CloudError { kind: ErrorKind::InUse, ..error })
+        }
+        released => released.map(drop),
+    }
+}
+
+/// Puts an Elastic IP on the interface: one that an earlier call made and could not tell of, or a new
+/// one. EC2 takes no token for it; its tag is the token.
+async fn make_public(
+    region: &Region,
+    request: &AddressRequest,
+    interface: &str,
+) -> cloud::Result<std::net::IpAddr> {
+    const OPERATION: &str = "AllocateAddress";
+    let call = region.ec2.describe_addresses();
+    let made = call.filters(tags::filter(&format!("tag:{INTERFACE}"), [interface])).send().await;
+    let made = made.during("DescribeAddresses")?.addresses.unwrap_or_default();
+    let (allocation, ip) = match made.into_iter().next() {
+        Some(made) => (made.allocation_id, made.public_ip),
+        None => {
+            let mut own = request.tags.clone();
+            own.insert(INTERFACE.to_owned(), interface.to_owned());
+            let call = region.ec2.allocate_address().domain(DomainType::Vpc);
+            let made = call
+                .tag_specifications(tags::specification(
+                    ResourceType::ElasticIp,
+                    &tags::named(&own),
+                ))
+                .send()
+                .await
+                .during(OPERATION)?;
+            (made.allocation_id, made.public_ip)
+        }
+    };
+    let call = region.ec2.associate_address().network_interface_id(interface);
+    call.set_allocation_id(allocation).send().await.during("AssociateAddress")?;
+    parse(OPERATION, ip.as_deref())
+}
+
+async fn release_elastic(region: &Region, filters: Vec<Filter>) -> cloud::Result<()> {
+    let found = region.ec2.describe_addresses().set_filters(Some(filters)).send().await;
+    for elastic in found.during("DescribeAddresses")?.addresses.unwrap_or_default() {
+        if let Some(association) = &elastic.association_id {
+            let call = region.ec2.disassociate_address().association_id(association);
+            match call.send().await.during("DisassociateAddress") {
+                Err(error) if !is(&error, "InvalidAssociationID.NotFound") => return Err(error),
+                _ => {}
+            }
+        }
+        let call = region.ec2.release_address().set_allocation_id(elastic.allocation_id);
+        match call.send().await.during("ReleaseAddress") {
+            Err(error) if !is(&error, "InvalidAllocationID.NotFound") => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn find(
+    region: &Region,
+    key: &FleetKey,
+    filter: &TagFilter,
+) -> cloud::Result<Vec<NetworkInterface>> {
+    const OPERATION: &str = "DescribeNetworkInterfaces";
+    let mut found = Vec::new();
+    let call = region.ec2.describe_network_interfaces();
+    let call = call.set_filters(Some(tags::filters(key, filter))).max_results(1000);
+    let mut pages = call.into_paginator().items().send();
+    while let Some(interface) = pages.next().await {
+        found.push(interface.during(OPERATION)?);
+    }
+    Ok(found)
+}
+
+fn describe(interface: &NetworkInterface) -> cloud::Result<Address> {
+    const OPERATION: &str = "DescribeNetworkInterfaces";
+    let public = interface.association().and_then(|association| association.public_ip());
+    Ok(Address {
+        id: AddressId(interface.network_interface_id().unwrap_or_default().to_owned()),
+        ip: parse(OPERATION, interface.private_ip_address())?,
+        public_ip: public.map(|ip| parse(OPERATION, Some(ip))).transpose()?,
+        tags: tags::from_ec2(interface.tag_set()),
+    })
+}
+
+fn parse(operation: &'static str, text: Option<&str>) -> cloud::Result<std::net::IpAddr> {
+    let text = text.unwrap_or_default();
+    text.parse().map_err(|_| {
+        CloudError::new(ErrorKind::Other, operation, format!("`{text}` is not an address"))
+    })
+}
+
+/// EC2 takes 64 characters.
+fn client_token(fleet: &FleetKey, token: &str) -> String {
+    let digest = Sha256::digest(format!("{}\n{token}", fleet.name).as_bytes());
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The interface that an Elastic IP was made for.
+const INTERFACE: &str = "disagg:interface";

@@ -1,0 +1,296 @@
+//! A fleet: one security group, whose tags say what cannot be asked otherwise, and one cluster placement
+//! group of the same name.
+//!
+//! The security group is the fleet's claim to its name, because names of groups are unique in a VPC.
+
+use crate::error::{During, is, refused};
+use crate::subnet::Subnet;
+use crate::{Region, address, ingress, instance, placement, subnet, tags};
+use aws_sdk_ec2::types::{IpPermission, ResourceType, SecurityGroup, UserIdGroupPair};
+use cloud::{
+    CloudError, ErrorKind, Fleet, FleetKey, FleetRequest, Phase, PlacementStrategy, TagFilter,
+    Tags, tag,
+};
+use std::collections::BTreeMap;
+
+/// What never changes about a fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FleetFacts {
+    pub(crate) group_id: String,
+    pub(crate) subnet: Subnet,
+    pub(crate) zone: String,
+    /// The name of the placement group, if it has one.
+    pub(crate) placement_group: Option<String>,
+}
+
+pub(crate) async fn create(region: &Region, request: &FleetRequest) -> cloud::Result<Fleet> {
+    const OPERATION: &str = "CreateSecurityGroup";
+    let key = &request.key;
+    let name = object_name(key);
+    if find(region, key).await?.is_none() {
+        let subnet = subnet::default_of(region, &request.zone).await?;
+        let own = own_tags(request, &subnet);
+        let call = region.ec2.create_security_group().group_name(&name).vpc_id(&subnet.vpc);
+        let created = call
+            .description(format!("Fleet {} of terraform-provider-disagg", key.name))
+            .tag_specifications(tags::specification(
+                ResourceType::SecurityGroup,
+                &tags::named(&own),
+            ))
+            .send()
+            .await
+            .during(OPERATION);
+        match created {
+            // Another run was faster: what it has made is judged below.
+            Err(error) if !is(&error, "InvalidGroup.Duplicate") => return Err(error.object(name)),
+            _ => {}
+        }
+    }
+    let group = find(region, key).await?.ok_or_else(|| {
+        CloudError::new(ErrorKind::Unavailable, OPERATION, "the new group is not listed yet")
+            .object(&name)
+    })?;
+    let found = tags::from_ec2(group.tags());
+    if let Some(why) = claimed_by_another(&found, request) {
+        return Err(refused(OPERATION, "InvalidGroup.Duplicate", why).object(name));
+    }
+    open_to_itself(region, &group).await?;
+    if request.placement == PlacementStrategy::Cluster {
+        placement::ensure(region, &name, &found).await?;
+    }
+    describe(region, key, &group).await
+}
+
+pub(crate) async fn get(region: &Region, key: &FleetKey) -> cloud::Result<Option<Fleet>> {
+    match find(region, key).await? {
+        Some(group) => describe(region, key, &group).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+pub(crate) async fn repair(region: &Region, key: &FleetKey) -> cloud::Result<Fleet> {
+    let group = require(region, key).await?;
+    open_to_itself(region, &group).await?;
+    let own = lasting_tags(key);
+    let id = group.group_id().unwrap_or_default().to_owned();
+    instance::set_tags(region, &[id], &own).await?;
+    if strategy(&tags::from_ec2(group.tags())) == PlacementStrategy::Cluster {
+        placement::ensure(region, &object_name(key), &tags::from_ec2(group.tags())).await?;
+    }
+    let group = require(region, key).await?;
+    describe(region, key, &group).await
+}
+
+pub(crate) async fn delete(region: &Region, key: &FleetKey) -> cloud::Result<()> {
+    const OPERATION: &str = "DeleteSecurityGroup";
+    let Some(group) = find(region, key).await? else { return Ok(()) };
+    let all = TagFilter::all();
+    let addresses = address::list(region, key, &all).await?.into_iter().map(|found| found.id.0);
+    let instances = instance::list(region, key, &all).await?.into_iter().map(|found| found.id.0);
+    let left: Vec<String> = addresses.chain(instances).collect();
+    if !left.is_empty() {
+        let message = format!("it still has {}", left.join(", "));
+        return Err(refused(OPERATION, "DependencyViolation", message).object(key.to_string()));
+    }
+    placement::delete(region, &object_name(key)).await?;
+    let id = group.group_id().unwrap_or_default();
+    let deleted = region.ec2.delete_security_group().group_id(id).send().await;
+    match deleted.during(OPERATION).map_err(|error| error.object(id)) {
+        Err(error) if is(&error, "InvalidGroup.NotFound") => {}
+        Err(error) if error.kind == ErrorKind::InUse => {
+            return Err(name_strangers(region, id, error).await);
+        }
+        deleted => deleted.map(drop)?,
+    }
+    region.fleets.lock().await.remove(&key.name);
+    Ok(())
+}
+
+/// What never changes about a fleet, asked for once in a run.
+pub(crate) async fn facts(region: &Region, key: &FleetKey) -> cloud::Result<FleetFacts> {
+    if let Some(facts) = region.fleets.lock().await.get(&key.name) {
+        return Ok(facts.clone());
+    }
+    let group = require(region, key).await?;
+    Ok(remember(region, key, &group).await)
+}
+
+/// The security group of a fleet, for a request that cannot do without.
+pub(crate) async fn require(region: &Region, key: &FleetKey) -> cloud::Result<SecurityGroup> {
+    find(region, key).await?.ok_or_else(|| {
+        CloudError::new(
+            ErrorKind::InvalidRequest,
+            "DescribeSecurityGroups",
+            "there is no such fleet",
+        )
+        .object(key.to_string())
+        .code("InvalidGroup.NotFound")
+    })
+}
+
+/// By its name, which nobody can change, and not by its tags. Where several VPCs have one, the one with
+/// our tag.
+async fn find(region: &Region, key: &FleetKey) -> cloud::Result<Option<SecurityGroup>> {
+    const OPERATION: &str = "DescribeSecurityGroups";
+    let call = region.ec2.describe_security_groups();
+    let call = call.filters(tags::filter("group-name", [object_name(key).as_str()]));
+    let answer = call.send().await.during(OPERATION)?;
+    let is_ours = |group: &SecurityGroup| {
+        tags::from_ec2(group.tags()).get(tag::MANAGED_BY).map(String::as_str)
+            == Some(tag::MANAGED_BY_US)
+    };
+    let mut groups = answer.security_groups.unwrap_or_default();
+    groups.sort_by_key(|group| !is_ours(group));
+    Ok(groups.into_iter().next())
+}
+
+async fn describe(region: &Region, key: &FleetKey, group: &SecurityGroup) -> cloud::Result<Fleet> {
+    remember(region, key, group).await;
+    let found = tags::from_ec2(group.tags());
+    let own = [tags::TOKEN, tags::ZONE, tags::PLACEMENT, tags::SUBNET];
+    let shown = found.iter().filter(|(key, _)| !own.contains(&key.as_str()));
+    Ok(Fleet {
+        key: key.clone(),
+        zone: found.get(tags::ZONE).cloned().unwrap_or_default(),
+        placement: strategy(&found),
+        token: found.get(tags::TOKEN).cloned().unwrap_or_default(),
+        tags: shown.map(|(key, value)| (key.clone(), value.clone())).collect(),
+        ingress: ingress::of(group),
+        findings: findings(key, group, &found),
+    })
+}
+
+async fn remember(region: &Region, key: &FleetKey, group: &SecurityGroup) -> FleetFacts {
+    let found = tags::from_ec2(group.tags());
+    let clusters = strategy(&found) == PlacementStrategy::Cluster;
+    let facts = FleetFacts {
+        group_id: group.group_id().unwrap_or_default().to_owned(),
+        subnet: Subnet {
+            id: found.get(tags::SUBNET).cloned().unwrap_or_default(),
+            vpc: group.vpc_id().unwrap_or_default().to_owned(),
+        },
+        zone: found.get(tags::ZONE).cloned().unwrap_or_default(),
+        placement_group: clusters.then(|| object_name(key)),
+    };
+    region.fleets.lock().await.insert(key.name.clone(), facts.clone());
+    facts
+}
+
+/// Opens the group to and from itself: EFA wants both rules by name, and everything else works by them.
+async fn open_to_itself(region: &Region, group: &SecurityGroup) -> cloud::Result<()> {
+    let id = group.group_id().unwrap_or_default();
+    let pair = UserIdGroupPair::builder().group_id(id).build();
+    let rule = IpPermission::builder().ip_protocol("-1").user_id_group_pairs(pair).build();
+    let tolerate = |result: cloud::Result<()>| match result {
+        Err(error) if !is(&error, "InvalidPermission.Duplicate") => Err(error.object(id)),
+        _ => Ok(()),
+    };
+    if !leads_to_itself(group.ip_permissions(), id) {
+        let call = region.ec2.authorize_security_group_ingress().group_id(id);
+        let opened = call.ip_permissions(rule.clone()).send().await;
+        tolerate(opened.during("AuthorizeSecurityGroupIngress").map(drop))?;
+    }
+    if !leads_to_itself(group.ip_permissions_egress(), id) {
+        let call = region.ec2.authorize_security_group_egress().group_id(id);
+        let opened = call.ip_permissions(rule).send().await;
+        tolerate(opened.during("AuthorizeSecurityGroupEgress").map(drop))?;
+    }
+    Ok(())
+}
+
+fn leads_to_itself(rules: &[IpPermission], id: &str) -> bool {
+    rules.iter().any(|rule| {
+        rule.ip_protocol() == Some("-1")
+            && rule.user_id_group_pairs().iter().any(|pair| pair.group_id() == Some(id))
+    })
+}
+
+fn claimed_by_another(found: &Tags, request: &FleetRequest) -> Option<&'static str> {
+    if Phase::of(found) != Phase::Creating {
+        Some("a fleet of this name exists already")
+    } else if found.get(tags::TOKEN) != Some(&request.token) {
+        Some("a fleet of this name is being created by another run")
+    } else if strategy(found) != request.placement {
+        Some("the fleet is being created with another placement")
+    } else {
+        None
+    }
+}
+
+fn findings(key: &FleetKey, group: &SecurityGroup, found: &Tags) -> BTreeMap<String, String> {
+    let id = group.group_id().unwrap_or_default();
+    let mut findings = BTreeMap::new();
+    for (name, value) in lasting_tags(key) {
+        let now = found.get(&name).map_or("is gone".to_owned(), |now| format!("is `{now}` now"));
+        if found.get(&name) != Some(&value) {
+            findings.insert(format!("tag {name}"), format!("was `{value}` and {now}"));
+        }
+    }
+    for (direction, rules) in
+        [("ingress", group.ip_permissions()), ("egress", group.ip_permissions_egress())]
+    {
+        if !leads_to_itself(rules, id) {
+            let finding = "machines of the fleet cannot reach each other without it".to_owned();
+            findings.insert(format!("{direction} rule of {id} for itself"), finding);
+        }
+    }
+    findings
+}
+
+/// Who else is in the group: EC2 only says that somebody is.
+async fn name_strangers(region: &Region, group: &str, error: CloudError) -> CloudError {
+    let call = region.ec2.describe_network_interfaces();
+    let found = call.filters(tags::filter("group-id", [group])).send().await;
+    let Ok(found) = found.during("DescribeNetworkInterfaces") else { return error };
+    let strangers = found.network_interfaces().iter().map(|interface| {
+        let id = interface.network_interface_id().unwrap_or_default();
+        match interface.description() {
+            Some(text) if !text.is_empty() => format!("{id} ({text})"),
+            _ => id.to_owned(),
+        }
+    });
+    let strangers: Vec<String> = strangers.collect();
+    if strangers.is_empty() {
+        return error;
+    }
+    CloudError { message: format!("{}; in it: {}", error.message, strangers.join(", ")), ..error }
+}
+
+fn own_tags(request: &FleetRequest, subnet: &Subnet) -> Tags {
+    let mut own = request.tags.clone();
+    let strategy = match request.placement {
+        PlacementStrategy::Cluster => CLUSTER,
+        PlacementStrategy::Zone => "zone",
+    };
+    for (key, value) in [
+        (tags::TOKEN, request.token.as_str()),
+        (tags::ZONE, request.zone.as_str()),
+        (tags::PLACEMENT, strategy),
+        (tags::SUBNET, subnet.id.as_str()),
+    ] {
+        own.insert(key.to_owned(), value.to_owned());
+    }
+    own
+}
+
+/// The tags that a fleet has as long as it lives.
+fn lasting_tags(key: &FleetKey) -> Tags {
+    Tags::from([
+        (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
+        (tag::FLEET.to_owned(), key.name.clone()),
+    ])
+}
+
+fn strategy(tags: &Tags) -> PlacementStrategy {
+    match tags.get(tags::PLACEMENT).map(String::as_str) {
+        Some(CLUSTER) => PlacementStrategy::Cluster,
+        _ => PlacementStrategy::Zone,
+    }
+}
+
+const CLUSTER: &str = "cluster";
+
+/// The name of the fleet's own objects.
+fn object_name(key: &FleetKey) -> String {
+    format!("disagg-{}", key.name)
+}

@@ -1,0 +1,89 @@
+//! What may reach a service from outside: rules of the fleet's security group whose description is the
+//! service.
+
+use crate::error::{During, is};
+use crate::{Region, fleet};
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, SecurityGroup};
+use cloud::{FleetKey, Ingress};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One address block of one rule: service, port, block.
+type Block = (String, u16, String);
+
+/// The rules of a group, by service. Somebody may have opened another port in a service's name: that
+/// shows as a rule of its own.
+pub(crate) fn of(group: &SecurityGroup) -> Vec<Ingress> {
+    let mut rules: BTreeMap<(String, u16), Vec<String>> = BTreeMap::new();
+    for (service, port, block) in blocks(group) {
+        rules.entry((service, port)).or_default().push(block);
+    }
+    let rules = rules.into_iter();
+    rules.map(|((service, port), cidrs)| Ingress { service, port, cidrs }).collect()
+}
+
+pub(crate) async fn set(region: &Region, key: &FleetKey, rule: &Ingress) -> cloud::Result<()> {
+    let group = match fleet::require(region, key).await {
+        Err(error) if rule.cidrs.is_empty() && is(&error, "InvalidGroup.NotFound") => return Ok(()),
+        group => group?,
+    };
+    let id = group.group_id().unwrap_or_default();
+    let service = rule.service.as_str();
+    let now: BTreeSet<Block> =
+        blocks(&group).into_iter().filter(|(found, ..)| found == service).collect();
+    let cidrs = rule.cidrs.iter();
+    let wanted: BTreeSet<Block> =
+        cidrs.map(|cidr| (service.to_owned(), rule.port, cidr.clone())).collect();
+    let missing: Vec<_> = wanted.difference(&now).map(permission).collect();
+    let extra: Vec<_> = now.difference(&wanted).map(permission).collect();
+    if !missing.is_empty() {
+        let call = region.ec2.authorize_security_group_ingress().group_id(id);
+        let opened = call.set_ip_permissions(Some(missing)).send().await;
+        match opened.during("AuthorizeSecurityGroupIngress") {
+            Err(error) if !is(&error, "InvalidPermission.Duplicate") => {
+                return Err(error.object(id));
+            }
+            _ => {}
+        }
+    }
+    if !extra.is_empty() {
+        let call = region.ec2.revoke_security_group_ingress().group_id(id);
+        let closed = call.set_ip_permissions(Some(extra)).send().await;
+        match closed.during("RevokeSecurityGroupIngress") {
+            Err(error) if !is(&error, "InvalidPermission.NotFound") => {
+                return Err(error.object(id));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Every block that the group lets in for one TCP port with a description.
+fn blocks(group: &SecurityGroup) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for rule in group.ip_permissions() {
+        let port = rule.from_port().filter(|port| rule.to_port() == Some(*port));
+        let Some(port) = port.and_then(|port| u16::try_from(port).ok()) else { continue };
+        if rule.ip_protocol() != Some("tcp") {
+            continue;
+        }
+        let four = rule.ip_ranges().iter().map(|range| (range.description(), range.cidr_ip()));
+        let six = rule.ipv6_ranges().iter().map(|range| (range.description(), range.cidr_ipv6()));
+        for (description, block) in four.chain(six) {
+            if let (Some(service), Some(block)) = (description, block) {
+                blocks.push((service.to_owned(), port, block.to_owned()));
+            }
+        }
+    }
+    blocks
+}
+
+fn permission((service, port, block): &Block) -> IpPermission {
+    let port = i32::from(*port);
+    let rule = IpPermission::builder().ip_protocol("tcp").from_port(port).to_port(port);
+    if block.contains(':') {
+        rule.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(block).description(service).build()).build()
+    } else {
+        rule.ip_ranges(IpRange::builder().cidr_ip(block).description(service).build()).build()
+    }
+}

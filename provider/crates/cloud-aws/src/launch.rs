@@ -1,0 +1,170 @@
+//! Launching machines: one RunInstances for all of them, all or none.
+
+use crate::error::{During, refused};
+use crate::image::Image;
+use crate::instance_type::InstanceType;
+use crate::interfaces::{Interface, layout};
+use crate::{Region, fleet, image, instance, instance_type, tags};
+use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
+use aws_sdk_ec2::types::{
+    BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
+    InstanceMetadataEndpointState, InstanceMetadataOptionsRequest, InstanceMetadataTagsState,
+    InstanceNetworkInterfaceSpecification, InstanceType as Ec2Type, Placement, ResourceType,
+    ShutdownBehavior, VolumeType,
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use cloud::{CloudError, CloudName, ErrorKind, Instance, LaunchRequest, Limits};
+use std::time::Duration;
+
+const OPERATION: &str = "RunInstances";
+
+pub(crate) async fn launch(
+    region: &Region,
+    request: &LaunchRequest,
+) -> cloud::Result<Vec<Instance>> {
+    let call = prepare(region, request).await?;
+    let mut patience = PROFILE_ATTEMPTS;
+    loop {
+        let launched = call.clone().send().await.during(OPERATION);
+        match launched.map_err(|error| about(error, request)) {
+            Ok(launched) => return launched.instances().iter().map(instance::describe).collect(),
+            // A new instance profile takes some seconds to be known everywhere.
+            Err(error) if patience > 0 && is_unknown_profile(&error) => {
+                patience -= 1;
+                tokio::time::sleep(PROFILE_PAUSE).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// EC2 checks parameters and permissions of a dry run, and says so as an error.
+pub(crate) async fn check(region: &Region, request: &LaunchRequest) -> cloud::Result<()> {
+    let call = prepare(region, request).await?;
+    match call.dry_run(true).send().await.during(OPERATION) {
+        Ok(_) => Ok(()),
+        Err(error) if crate::error::is(&error, "DryRunOperation") => Ok(()),
+        Err(error) => Err(about(error, request)),
+    }
+}
+
+async fn prepare(
+    region: &Region,
+    request: &LaunchRequest,
+) -> cloud::Result<RunInstancesFluentBuilder> {
+    check_request(request)?;
+    let facts = fleet::facts(region, &request.fleet).await?;
+    let name = &request.offer.instance_type;
+    let kind = instance_type::find(region, name).await?;
+    if facts.placement_group.is_some() && !kind.clusters {
+        let message = "machines of this type cannot be in a cluster placement group";
+        return Err(refused(OPERATION, "InvalidParameterCombination", message).object(name));
+    }
+    let image = image::newest(region, &kind.architecture, kind.has_gpus).await?;
+    let count = i32::try_from(request.count).unwrap_or(i32::MAX);
+    let placement = Placement::builder()
+        .availability_zone(&facts.zone)
+        .set_group_name(facts.placement_group.clone())
+        .build();
+    let named = tags::named(&request.tags);
+    let specification = |kind| tags::specification(kind, &named);
+    let profile = request.identity.as_ref().map(|identity| {
+        let profile = IamInstanceProfileSpecification::builder();
+        match identity.starts_with("arn:") {
+            true => profile.arn(identity).build(),
+            false => profile.name(identity).build(),
+        }
+    });
+    let call = region
+        .ec2
+        .run_instances()
+        .image_id(&image.id)
+        .instance_type(Ec2Type::from(name.as_str()))
+        .min_count(count)
+        .max_count(count)
+        .client_token(&request.token)
+        .user_data(BASE64_STANDARD.encode(&request.user_data))
+        .placement(placement)
+        .set_network_interfaces(Some(interfaces(request, &kind, &facts)))
+        .block_device_mappings(root_disk(&image, request.disk_gb))
+        .metadata_options(metadata_options())
+        .instance_initiated_shutdown_behavior(ShutdownBehavior::Stop)
+        .set_iam_instance_profile(profile)
+        .tag_specifications(specification(ResourceType::Instance))
+        .tag_specifications(specification(ResourceType::Volume));
+    Ok(call)
+}
+
+fn check_request(request: &LaunchRequest) -> cloud::Result<()> {
+    let limit = Limits::of(CloudName::Aws).user_data_bytes;
+    let size = request.user_data.len();
+    if size > limit {
+        let message = format!("user data of {size} bytes is over the limit of {limit}");
+        return Err(refused(OPERATION, "InvalidUserData.Malformed", message));
+    }
+    if request.count > 1 && request.address.is_some() {
+        let message = "one address is for one machine";
+        return Err(refused(OPERATION, "InvalidParameterCombination", message));
+    }
+    Ok(())
+}
+
+fn interfaces(
+    request: &LaunchRequest,
+    kind: &InstanceType,
+    facts: &fleet::FleetFacts,
+) -> Vec<InstanceNetworkInterfaceSpecification> {
+    let specification = InstanceNetworkInterfaceSpecification::builder;
+    if let Some(address) = &request.address {
+        let reserved = specification().network_interface_id(&address.0).device_index(0);
+        return vec![reserved.delete_on_termination(false).build()];
+    }
+    let with_efa = request.offer.interconnect.as_deref() == Some("efa");
+    let layout = layout(kind.network, with_efa);
+    let of = |interface: Interface| {
+        let index = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
+        specification()
+            .network_card_index(index(interface.card))
+            .device_index(index(interface.device))
+            .interface_type(interface.kind.as_str())
+            .subnet_id(&facts.subnet.id)
+            .groups(&facts.group_id)
+            // Left behind, it would hold the security group for good.
+            .delete_on_termination(true)
+            .build()
+    };
+    layout.into_iter().map(of).collect()
+}
+
+fn root_disk(image: &Image, gigabytes: u32) -> BlockDeviceMapping {
+    let disk = EbsBlockDevice::builder()
+        .volume_size(i32::try_from(gigabytes).unwrap_or(i32::MAX))
+        .volume_type(VolumeType::Gp3)
+        .encrypted(true)
+        .delete_on_termination(true)
+        .build();
+    BlockDeviceMapping::builder().device_name(&image.root_device).ebs(disk).build()
+}
+
+/// Tokens are required; containers share the host's network, so that one hop is enough.
+fn metadata_options() -> InstanceMetadataOptionsRequest {
+    InstanceMetadataOptionsRequest::builder()
+        .http_endpoint(InstanceMetadataEndpointState::Enabled)
+        .http_tokens(HttpTokensState::Required)
+        .http_put_response_hop_limit(1)
+        .instance_metadata_tags(InstanceMetadataTagsState::Enabled)
+        .build()
+}
+
+fn about(error: CloudError, request: &LaunchRequest) -> CloudError {
+    error.object(&request.offer.instance_type)
+}
+
+fn is_unknown_profile(error: &CloudError) -> bool {
+    error.kind == ErrorKind::InvalidRequest
+        && error.message.to_lowercase().contains("invalid iam instance profile")
+}
+
+/// How often, and how long in between, a launch waits for an instance profile to be known.
+const PROFILE_ATTEMPTS: u32 = 10;
+const PROFILE_PAUSE: Duration = Duration::from_secs(3);

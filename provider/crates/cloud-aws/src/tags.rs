@@ -1,0 +1,58 @@
+//! Our tags in EC2's words, and the few that only this crate writes.
+
+use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
+use cloud::{FleetKey, TagFilter, Tags, tag};
+
+/// The token that an object was made with, where EC2 itself keeps none.
+pub(crate) const TOKEN: &str = "disagg:token";
+/// The fleet's one zone, on its security group.
+pub(crate) const ZONE: &str = "disagg:zone";
+/// The fleet's placement strategy, on its security group.
+pub(crate) const PLACEMENT: &str = "disagg:placement";
+/// The fleet's subnet, on its security group.
+pub(crate) const SUBNET: &str = "disagg:subnet";
+
+/// What the tags of an object that is being created are called in a request.
+pub(crate) fn specification(kind: ResourceType, tags: &Tags) -> TagSpecification {
+    TagSpecification::builder().resource_type(kind).set_tags(Some(to_ec2(tags))).build()
+}
+
+/// Tags as EC2 takes them.
+pub(crate) fn to_ec2(tags: &Tags) -> Vec<Tag> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+/// Tags as EC2 gives them, without the one for people.
+pub(crate) fn from_ec2(tags: &[Tag]) -> Tags {
+    let pair =
+        |tag: &Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
+    tags.iter().filter_map(pair).filter(|(key, _)| key != NAME).collect()
+}
+
+/// The same with a `Name`, which is what the console shows.
+pub(crate) fn named(tags: &Tags) -> Tags {
+    let part = |key: &str| tags.get(key).map(|value| value.split('@').next().unwrap_or(value));
+    let parts = [part(tag::FLEET), part(tag::SERVICE), part(tag::GROUP).or(part(tag::ROLE))];
+    let name = parts.into_iter().flatten().collect::<Vec<_>>().join("/");
+    let mut named = tags.clone();
+    named.insert(NAME.to_owned(), name);
+    named
+}
+
+/// Filters for what belongs to a fleet and carries these tags.
+pub(crate) fn filters(fleet: &FleetKey, filter: &TagFilter) -> Vec<Filter> {
+    let of_fleet = (tag::FLEET, fleet.name.as_str());
+    let all = filter.0.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    std::iter::once(of_fleet)
+        .chain(all)
+        .map(|(key, value)| self::filter(&format!("tag:{key}"), [value]))
+        .collect()
+}
+
+/// One filter of a describing call.
+pub(crate) fn filter<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {
+    let values = values.into_iter().map(str::to_owned).collect();
+    Filter::builder().name(name).set_values(Some(values)).build()
+}
+
+const NAME: &str = "Name";
