@@ -58,6 +58,8 @@ pub(crate) async fn create(region: &Region, request: &FleetRequest) -> cloud::Re
     if request.placement == PlacementStrategy::Cluster {
         placement::ensure(region, &name, &found).await?;
     }
+    // With the rules that it has now.
+    let group = require(region, key).await?;
     describe(region, key, &group).await
 }
 

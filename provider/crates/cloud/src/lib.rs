@@ -78,7 +78,8 @@ pub trait Cloud: Debug + Send + Sync {
 
     /// Launches `count` identical instances, all or none: when the cloud cannot give them all, what
     /// it gave is removed before the error is returned. The same token again returns the same
-    /// instances while they live; with another request it is `Conflict`.
+    /// instances while they live; with another request it is `Conflict`, and when they are gone it may
+    /// be, because some clouds remember a token for good.
     async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>>;
 
     /// Whether the cloud would take this launch: what it tells without making anything, by the errors

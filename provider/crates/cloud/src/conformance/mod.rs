@@ -44,7 +44,7 @@ pub struct Subject<'a> {
 pub trait Sabotage: Debug + Send + Sync {
     /// Powers a machine off behind the provider's back.
     async fn stop(&self, fleet: &FleetKey, id: &InstanceId) -> crate::Result<()>;
-    /// Makes a machine run without working.
+    /// Makes a machine run without working; `Unsupported` where the cloud's list does not tell.
     async fn impair(&self, fleet: &FleetKey, id: &InstanceId) -> crate::Result<()>;
     /// Makes a machine disappear.
     async fn lose(&self, fleet: &FleetKey, id: &InstanceId) -> crate::Result<()>;

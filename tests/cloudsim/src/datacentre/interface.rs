@@ -1,0 +1,87 @@
+//! Network interfaces.
+
+use super::address::unknown_interface;
+use super::{Datacentre, Refusal, Tags};
+use std::net::Ipv4Addr;
+
+/// A network interface.
+#[derive(Clone, Debug)]
+pub(crate) struct Interface {
+    pub(crate) id: String,
+    pub(crate) subnet: String,
+    pub(crate) ip: Option<Ipv4Addr>,
+    pub(crate) groups: Vec<String>,
+    pub(crate) description: String,
+    /// `interface`, `efa` or `efa-only`.
+    pub(crate) kind: String,
+    pub(crate) attachment: Option<Attachment>,
+    pub(crate) token: Option<String>,
+    pub(crate) tags: Tags,
+}
+
+/// An interface on a machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Attachment {
+    pub(crate) machine: String,
+    pub(crate) device: u32,
+    pub(crate) card: u32,
+    pub(crate) delete_on_termination: bool,
+}
+
+impl Datacentre {
+    /// Makes an interface; the same token finds the one that it made.
+    pub(crate) fn create_interface(&mut self, wanted: Interface) -> Result<Interface, Refusal> {
+        self.check_subnet(&wanted.subnet)?;
+        for group in &wanted.groups {
+            self.group(group)?;
+        }
+        let is_same = |found: &&Interface| found.token.is_some() && found.token == wanted.token;
+        if let Some(found) = self.interfaces.values().find(is_same) {
+            if found.subnet != wanted.subnet || found.groups != wanted.groups {
+                return Err(Refusal::new(
+                    "IdempotentParameterMismatch",
+                    "The client token was used with other parameters.",
+                ));
+            }
+            return Ok(found.clone());
+        }
+        let ip = if wanted.kind == "efa-only" { None } else { Some(self.new_ip()) };
+        let interface = Interface { id: self.new_id("eni"), ip, ..wanted };
+        self.interfaces.insert(interface.id.clone(), interface.clone());
+        Ok(interface)
+    }
+
+    pub(crate) fn delete_interface(&mut self, id: &str) -> Result<(), Refusal> {
+        let interface = self.interfaces.get(id).ok_or_else(|| unknown_interface(id))?;
+        if interface.attachment.is_some() {
+            return Err(Refusal::new(
+                "InvalidParameterValue",
+                format!("Network interface '{id}' is currently in use."),
+            ));
+        }
+        let on = |association: &Option<(String, String)>| {
+            association.as_ref().is_some_and(|(_, interface)| interface == id)
+        };
+        for address in self.addresses.values_mut().filter(|address| on(&address.association)) {
+            address.association = None;
+        }
+        self.interfaces.remove(id);
+        Ok(())
+    }
+
+    /// The zone of a subnet: each zone has its default one.
+    pub(crate) fn check_subnet(&self, subnet: &str) -> Result<String, Refusal> {
+        let zone = self.settings.zones.keys().find(|zone| subnet_of(zone) == subnet);
+        zone.cloned().ok_or_else(|| {
+            Refusal::new(
+                "InvalidSubnetID.NotFound",
+                format!("The subnet ID '{subnet}' does not exist"),
+            )
+        })
+    }
+}
+
+/// The default subnet of a zone.
+pub(crate) fn subnet_of(zone: &str) -> String {
+    format!("subnet-{zone}")
+}

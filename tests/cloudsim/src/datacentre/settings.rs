@@ -1,0 +1,139 @@
+//! What a datacentre is like: its zones, its types, how long things take, and what the account may have.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A datacentre. Whatever is left out is as in [`Settings::default`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Its region.
+    pub region: String,
+    /// Its zones, by name.
+    pub zones: BTreeMap<String, Zone>,
+    /// Types of machines, by name.
+    pub types: BTreeMap<String, InstanceType>,
+    /// Seconds from launch to running.
+    pub boot_seconds: f64,
+    /// Seconds from the order to terminated, and to stopped.
+    pub end_seconds: f64,
+    /// Machines that the account may have.
+    pub most_machines: Option<u32>,
+    /// Elastic addresses that the account may have.
+    pub most_addresses: Option<u32>,
+    /// Whether the subnets lead to an internet gateway.
+    pub public: bool,
+    /// Instance profiles that exist.
+    pub profiles: Vec<String>,
+    /// What every machine prints on its console.
+    pub console: String,
+}
+
+/// A zone.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Zone {
+    /// Machines that there are of a type; a type that is not named is without limit.
+    pub capacity: BTreeMap<String, u32>,
+    /// Types that are not offered here.
+    pub without: Vec<String>,
+}
+
+/// A type of machine.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceType {
+    /// Virtual CPUs.
+    pub cpu: u32,
+    /// Main memory in GB.
+    pub memory_gb: u32,
+    /// GPUs: how many and which.
+    #[serde(default)]
+    pub gpus: Option<(u32, String)>,
+    /// Network cards.
+    #[serde(default = "one")]
+    pub cards: u32,
+    /// Interfaces with EFA at most.
+    #[serde(default)]
+    pub efa: u32,
+    /// Whether it can be in a cluster placement group.
+    #[serde(default = "yes")]
+    pub clusters: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let zones = ["us-east-2a", "us-east-2b", "us-east-2c"];
+        Self {
+            region: "us-east-2".to_owned(),
+            zones: zones.into_iter().map(|zone| (zone.to_owned(), Zone::default())).collect(),
+            types: types(),
+            boot_seconds: 0.0,
+            end_seconds: 0.0,
+            most_machines: None,
+            most_addresses: Some(5),
+            public: true,
+            profiles: Vec::new(),
+            console: String::new(),
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn boot(&self) -> Duration {
+        Duration::from_secs_f64(self.boot_seconds)
+    }
+
+    pub(crate) fn end(&self) -> Duration {
+        Duration::from_secs_f64(self.end_seconds)
+    }
+}
+
+/// Some types of 2026, after EC2's own description of them.
+fn types() -> BTreeMap<String, InstanceType> {
+    let cpu = |cpu, memory_gb, clusters| InstanceType {
+        cpu,
+        memory_gb,
+        gpus: None,
+        cards: 1,
+        efa: 0,
+        clusters,
+    };
+    let gpu = |cpu, memory_gb, count, model: &str, cards, efa| InstanceType {
+        cpu,
+        memory_gb,
+        gpus: Some((count, model.to_owned())),
+        cards,
+        efa,
+        clusters: true,
+    };
+    [
+        ("t3.medium", cpu(2, 4, false)),
+        ("c7i.large", cpu(2, 4, true)),
+        ("c7i.xlarge", cpu(4, 8, true)),
+        ("m7i.large", cpu(2, 8, true)),
+        ("m7i.xlarge", cpu(4, 16, true)),
+        ("m7i.2xlarge", cpu(8, 32, true)),
+        ("g6.xlarge", gpu(4, 16, 1, "L4", 1, 0)),
+        ("g6.8xlarge", gpu(32, 128, 1, "L4", 1, 1)),
+        ("g6.12xlarge", gpu(48, 192, 4, "L4", 1, 1)),
+        ("g6.48xlarge", gpu(192, 768, 8, "L4", 1, 1)),
+        ("g6e.24xlarge", gpu(96, 768, 4, "L40S", 2, 2)),
+        ("p4d.24xlarge", gpu(96, 1152, 8, "A100", 4, 4)),
+        ("p5.48xlarge", gpu(192, 2048, 8, "H100", 32, 32)),
+        ("p5en.48xlarge", gpu(192, 2048, 8, "H200", 16, 16)),
+        ("p6-b300.48xlarge", gpu(192, 4096, 8, "B300", 17, 16)),
+    ]
+    .into_iter()
+    .map(|(name, kind)| (name.to_owned(), kind))
+    .collect()
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,220 @@
+//! Instances and tags.
+
+use super::Members;
+use super::catalogue::VPC;
+use super::filter::Filters;
+use super::query::Query;
+use super::xml::Element;
+use crate::datacentre::{
+    Datacentre, Launch, LaunchInterface, Machine, MachineState, Refusal, Tags,
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+pub(super) fn run(datacentre: &mut Datacentre, query: &Query) -> Members {
+    let (least, most) = (query.number("MinCount"), query.number("MaxCount"));
+    if least != most {
+        return Err(Refusal::new(
+            "InvalidParameterCombination",
+            "This datacentre launches all or none: MinCount and MaxCount have to be equal.",
+        ));
+    }
+    let mut more = query.all();
+    for known in ["ClientToken", "DryRun", "Action", "Version"] {
+        more.remove(known);
+    }
+    let placement = query.below("Placement");
+    let profile = query.below("IamInstanceProfile");
+    let launch = Launch {
+        count: most.unwrap_or_default(),
+        instance_type: query.required("InstanceType")?.to_owned(),
+        image: query.required("ImageId")?.to_owned(),
+        zone: placement.text("AvailabilityZone").map(str::to_owned),
+        user_data: query.text("UserData").unwrap_or_default().to_owned(),
+        placement_group: placement.text("GroupName").map(str::to_owned),
+        profile: profile.text("Name").or(profile.text("Arn")).map(str::to_owned),
+        interfaces: query.members("NetworkInterface").iter().map(interface).collect(),
+        tags: query.tags_for("instance"),
+        more,
+    };
+    let token = query.text("ClientToken").unwrap_or_default();
+    let machines = datacentre.run(&launch, token, query.is_true("DryRun"))?;
+    let reservation = machines.first().map(|machine| machine.reservation.clone());
+    Ok(vec![
+        Element::text("reservationId", reservation.unwrap_or_default()),
+        Element::text("ownerId", "123456789012"),
+        Element::list("instancesSet", machines.iter().map(|one| described(datacentre, one))),
+    ])
+}
+
+fn interface(query: &Query) -> LaunchInterface {
+    LaunchInterface {
+        id: query.text("NetworkInterfaceId").map(str::to_owned),
+        subnet: query.text("SubnetId").map(str::to_owned),
+        groups: query.texts("SecurityGroupId"),
+        kind: query.text("InterfaceType").unwrap_or("interface").to_owned(),
+        device: query.number("DeviceIndex").unwrap_or_default(),
+        card: query.number("NetworkCardIndex").unwrap_or_default(),
+        delete_on_termination: query.is_true("DeleteOnTermination"),
+    }
+}
+
+/// Pages are of so many instances as was asked for; a reservation may be spread over several.
+pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
+    let (filters, ids) = (Filters::of(query), query.texts("InstanceId"));
+    for id in &ids {
+        datacentre.state_of(id)?;
+    }
+    let mut found = Vec::new();
+    for machine in datacentre.machines.values() {
+        let (_, state) = datacentre.state(machine).code_and_name();
+        let value = |name: &str| match name {
+            "instance-state-name" => Some(vec![state.to_owned()]),
+            "instance-type" => Some(vec![machine.launch.instance_type.clone()]),
+            "client-token" => Some(vec![machine.token.clone()]),
+            "availability-zone" => Some(vec![machine.zone.clone()]),
+            _ => None,
+        };
+        let is_meant = ids.is_empty() || ids.contains(&machine.id);
+        if is_meant && filters.pass(&machine.tags, value)? {
+            found.push(machine);
+        }
+    }
+    let start: usize = query.text("NextToken").and_then(|token| token.parse().ok()).unwrap_or(0);
+    let most = query.number("MaxResults").unwrap_or(1000) as usize;
+    let mut reservations: BTreeMap<&str, Vec<Vec<Element>>> = BTreeMap::new();
+    for machine in found.iter().skip(start).take(most) {
+        let described = described(datacentre, machine);
+        reservations.entry(&machine.reservation).or_default().push(described);
+    }
+    let items = reservations.into_iter().map(|(id, machines)| {
+        vec![Element::text("reservationId", id), Element::list("instancesSet", machines)]
+    });
+    let mut members = vec![Element::list("reservationSet", items)];
+    if start + most < found.len() {
+        members.push(Element::text("nextToken", start + most));
+    }
+    Ok(members)
+}
+
+pub(super) fn start(datacentre: &mut Datacentre, query: &Query) -> Members {
+    changed(datacentre, query, Datacentre::turn_on)
+}
+
+pub(super) fn stop(datacentre: &mut Datacentre, query: &Query) -> Members {
+    changed(datacentre, query, Datacentre::turn_off)
+}
+
+pub(super) fn terminate(datacentre: &mut Datacentre, query: &Query) -> Members {
+    datacentre.terminate(&query.texts("InstanceId"))?;
+    changed(datacentre, query, |_, _| Ok(()))
+}
+
+/// A running machine reboots, and is running all the time as far as EC2 tells.
+pub(super) fn reboot(datacentre: &mut Datacentre, query: &Query) -> Members {
+    for id in query.texts("InstanceId") {
+        if datacentre.state_of(&id)? != MachineState::Running {
+            return Err(Refusal::new("IncorrectState", format!("'{id}' is not running.")));
+        }
+    }
+    Ok(vec![Element::text("return", true)])
+}
+
+fn changed(
+    datacentre: &mut Datacentre,
+    query: &Query,
+    change: impl Fn(&mut Datacentre, &str) -> Result<(), Refusal>,
+) -> Members {
+    let mut items = Vec::new();
+    for id in query.texts("InstanceId") {
+        let before = datacentre.state_of(&id)?;
+        change(datacentre, &id)?;
+        let after = datacentre.state_of(&id)?;
+        items.push(vec![
+            Element::text("instanceId", id),
+            state_as("currentState", after),
+            state_as("previousState", before),
+        ]);
+    }
+    Ok(vec![Element::list("instancesSet", items)])
+}
+
+pub(super) fn console(datacentre: &mut Datacentre, query: &Query) -> Members {
+    let id = query.required("InstanceId")?;
+    let machine = datacentre.machine(id)?;
+    let output = BASE64_STANDARD.encode(&machine.console);
+    Ok(vec![Element::text("instanceId", id), Element::text("output", output)])
+}
+
+pub(super) fn attribute(datacentre: &mut Datacentre, query: &Query) -> Members {
+    let (id, name) = (query.required("InstanceId")?, query.required("Attribute")?);
+    let machine = datacentre.machine(id)?;
+    if name != "userData" {
+        let message = format!("The attribute '{name}' is not there to be asked for.");
+        return Err(Refusal::new("InvalidParameterValue", message));
+    }
+    let value = Element::text("value", &machine.launch.user_data);
+    Ok(vec![Element::text("instanceId", id), Element::parent("userData", vec![value])])
+}
+
+/// EC2 takes tags for ids that it does not know without a word.
+pub(super) fn create_tags(datacentre: &mut Datacentre, query: &Query) -> Members {
+    let tags = query.tags();
+    for id in query.texts("ResourceId") {
+        if let Some(own) = datacentre.tags_of(&id) {
+            own.extend(tags.clone());
+        }
+    }
+    Ok(vec![Element::text("return", true)])
+}
+
+fn described(datacentre: &Datacentre, machine: &Machine) -> Vec<Element> {
+    let state = datacentre.state(machine);
+    let launched_at = SystemTime::now() - (datacentre.now() - machine.launched_at);
+    let launched_at = jiff::Timestamp::try_from(launched_at).unwrap_or_default();
+    let mut placement = vec![Element::text("availabilityZone", &machine.zone)];
+    placement.extend(
+        machine.launch.placement_group.as_ref().map(|name| Element::text("groupName", name)),
+    );
+    let mut members = vec![
+        Element::text("instanceId", &machine.id),
+        Element::text("imageId", &machine.launch.image),
+        state_as("instanceState", state),
+        Element::text("instanceType", &machine.launch.instance_type),
+        Element::text("launchTime", launched_at.strftime("%Y-%m-%dT%H:%M:%S.000Z")),
+        Element::text("amiLaunchIndex", machine.index),
+        Element::text("clientToken", &machine.token),
+        Element::text("vpcId", VPC),
+        Element::parent("placement", placement),
+        tag_set(&machine.tags),
+    ];
+    let interfaces = datacentre.interfaces.values();
+    let primary = interfaces
+        .filter_map(|interface| Some((interface, interface.attachment.as_ref()?)))
+        .find(|(_, on)| on.machine == machine.id && on.device == 0 && on.card == 0);
+    if let Some((interface, _)) = primary {
+        members.push(Element::text("subnetId", &interface.subnet));
+        members.extend(interface.ip.map(|ip| Element::text("privateIpAddress", ip)));
+        let public = datacentre.public_ip(&interface.id);
+        members.extend(public.map(|address| Element::text("ipAddress", address.ip)));
+    }
+    members
+}
+
+fn state_as(name: &str, state: MachineState) -> Element {
+    let (code, word) = state.code_and_name();
+    Element::parent(name, vec![Element::text("code", code), Element::text("name", word)])
+}
+
+pub(super) fn tag_set(tags: &Tags) -> Element {
+    tags_as("tagSet", tags)
+}
+
+pub(super) fn tags_as(name: &str, tags: &Tags) -> Element {
+    let items = tags.iter();
+    Element::list(
+        name,
+        items.map(|(key, value)| vec![Element::text("key", key), Element::text("value", value)]),
+    )
+}
