@@ -4,6 +4,7 @@
 use crate::data_source::DynDataSource;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::dynamic::{ApplyRequest, DynResource};
+use crate::ephemeral::{DynEphemeralResource, Opened};
 use crate::function::{DynFunction, FunctionError};
 use crate::plan::PlanRequest;
 use crate::private::Private;
@@ -25,6 +26,7 @@ pub(crate) struct ProviderService<P> {
     schema: crate::schema::Schema,
     resources: BTreeMap<&'static str, Box<dyn DynResource>>,
     data_sources: BTreeMap<&'static str, Box<dyn DynDataSource>>,
+    ephemeral_resources: BTreeMap<&'static str, Box<dyn DynEphemeralResource>>,
     functions: BTreeMap<&'static str, Box<dyn DynFunction>>,
     /// Fired by StopProvider; a new one with each ConfigureProvider after the first, which begins
     /// another run. One that comes before the first is meant for this run.
@@ -38,11 +40,15 @@ impl<P: Provider> ProviderService<P> {
     pub(crate) fn new(provider: P, orphaned: CancellationToken) -> Self {
         let resources = provider.resources().into_iter();
         let data_sources = provider.data_sources().into_iter();
+        let ephemeral_resources = provider.ephemeral_resources().into_iter();
         let functions = provider.functions().into_iter();
         Self {
             schema: provider.schema(),
             resources: resources.map(|resource| (resource.type_name(), resource)).collect(),
             data_sources: data_sources.map(|source| (source.type_name(), source)).collect(),
+            ephemeral_resources: ephemeral_resources
+                .map(|resource| (resource.type_name(), resource))
+                .collect(),
             functions: functions.map(|function| (function.name(), function)).collect(),
             provider,
             stop: std::sync::Mutex::new(orphaned.child_token()),
@@ -59,6 +65,11 @@ impl<P: Provider> ProviderService<P> {
     fn data_source(&self, name: &str) -> Result<&dyn DynDataSource, Diagnostic> {
         let source = self.data_sources.get(name).map(|source| &**source);
         source.ok_or_else(|| Diagnostic::bug(format!("there is no data source `{name}`")))
+    }
+
+    fn ephemeral_resource(&self, name: &str) -> Result<&dyn DynEphemeralResource, Diagnostic> {
+        let resource = self.ephemeral_resources.get(name).map(|resource| &**resource);
+        resource.ok_or_else(|| Diagnostic::bug(format!("there is no ephemeral resource `{name}`")))
     }
 
     fn signatures(&self) -> std::collections::HashMap<String, pb::Function> {
@@ -83,6 +94,11 @@ impl<P: Provider> ProviderService<P> {
                 .data_sources
                 .iter()
                 .map(|(name, source)| ((*name).to_owned(), encode_schema(source.schema())))
+                .collect(),
+            ephemeral_resource_schemas: self
+                .ephemeral_resources
+                .iter()
+                .map(|(name, resource)| ((*name).to_owned(), encode_schema(resource.schema())))
                 .collect(),
             functions: self.signatures(),
             server_capabilities: Some(capabilities()),
@@ -118,6 +134,11 @@ impl<P: Provider> Service for ProviderService<P> {
                 .data_sources
                 .keys()
                 .map(|name| pb::get_metadata::DataSourceMetadata { type_name: (*name).to_owned() })
+                .collect(),
+            ephemeral_resources: self
+                .ephemeral_resources
+                .keys()
+                .map(|name| pb::get_metadata::EphemeralMetadata { type_name: (*name).to_owned() })
                 .collect(),
             functions: self
                 .functions
@@ -213,6 +234,78 @@ impl<P: Provider> Service for ProviderService<P> {
             diagnostics: encode_diagnostics(diagnostics),
             deferred: None,
         }))
+    }
+
+    async fn validate_ephemeral_resource_config(
+        &self,
+        request: Request<pb::validate_ephemeral_resource_config::Request>,
+    ) -> Answer<pb::validate_ephemeral_resource_config::Response> {
+        let request = request.into_inner();
+        let validate = || -> Result<Diagnostics, Diagnostic> {
+            let resource = self.ephemeral_resource(&request.type_name)?;
+            Ok(resource.validate(&decode_value(request.config, resource.schema())?))
+        };
+        let diagnostics = encode_diagnostics(validate().unwrap_or_else(Diagnostics::from));
+        Ok(Response::new(pb::validate_ephemeral_resource_config::Response { diagnostics }))
+    }
+
+    async fn open_ephemeral_resource(
+        &self,
+        request: Request<pb::open_ephemeral_resource::Request>,
+    ) -> Answer<pb::open_ephemeral_resource::Response> {
+        let request = request.into_inner();
+        let decoded = self
+            .ephemeral_resource(&request.type_name)
+            .and_then(|resource| Ok((resource, decode_value(request.config, resource.schema())?)));
+        let opened = match decoded {
+            Ok((resource, config)) => resource.open(config, self.cancel()).await,
+            Err(diagnostic) => {
+                Opened { warnings: diagnostic.into(), ..Opened::new(crate::Value::Null) }
+            }
+        };
+        Ok(Response::new(pb::open_ephemeral_resource::Response {
+            result: (!opened.result.is_null()).then(|| encode_value(&opened.result)).flatten(),
+            renew_at: opened.renew_at.map(Into::into),
+            private: Some(opened.private.encode()),
+            diagnostics: encode_diagnostics(opened.warnings),
+            deferred: None,
+        }))
+    }
+
+    async fn renew_ephemeral_resource(
+        &self,
+        request: Request<pb::renew_ephemeral_resource::Request>,
+    ) -> Answer<pb::renew_ephemeral_resource::Response> {
+        let request = request.into_inner();
+        let mut private = Private::decode(request.private());
+        let renewed = match self.ephemeral_resource(&request.type_name) {
+            Ok(resource) => resource.renew(&mut private, self.cancel()).await,
+            Err(diagnostic) => Err(diagnostic.into()),
+        };
+        let (renew_at, diagnostics) = match renewed {
+            Ok(renew_at) => (renew_at, Diagnostics::default()),
+            Err(diagnostics) => (None, diagnostics),
+        };
+        Ok(Response::new(pb::renew_ephemeral_resource::Response {
+            renew_at: renew_at.map(Into::into),
+            private: Some(private.encode()),
+            diagnostics: encode_diagnostics(diagnostics),
+        }))
+    }
+
+    async fn close_ephemeral_resource(
+        &self,
+        request: Request<pb::close_ephemeral_resource::Request>,
+    ) -> Answer<pb::close_ephemeral_resource::Response> {
+        let request = request.into_inner();
+        let private = Private::decode(request.private());
+        let closed = match self.ephemeral_resource(&request.type_name) {
+            // A stop ends the run, and this is how a run ends.
+            Ok(resource) => resource.close(private, self.orphaned.child_token()).await,
+            Err(diagnostic) => Err(diagnostic.into()),
+        };
+        let diagnostics = encode_diagnostics(closed.err().unwrap_or_default());
+        Ok(Response::new(pb::close_ephemeral_resource::Response { diagnostics }))
     }
 
     async fn validate_provider_config(
