@@ -4,9 +4,9 @@
 use async_trait::async_trait;
 use plugin::{
     Attr, Attribute, AttributeKind, AttributePath, Change, Ctx, Diagnostic, Diagnostics,
-    DynEphemeralResource, DynResource, EphemeralResource, Invalid, Mode, Nesting, Opened,
-    PlanModifier, Private, Provider, Resource, Schema, Serve, State, Timeouts, Type, Validator,
-    Value, ephemeral_resource, resource, serve,
+    DynEphemeralResource, DynResource, EphemeralResource, IdentityPart, Invalid, Mode, Nesting,
+    Opened, PlanModifier, Private, Provider, Resource, Schema, Serve, State, Timeouts, Type,
+    Validator, Value, ephemeral_resource, resource, serve,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -239,6 +239,14 @@ impl Resource for ShelfResource {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(error)),
             _ => Ok(()),
         }
+    }
+
+    fn identity_parts(&self) -> &'static [IdentityPart] {
+        &[IdentityPart { name: "shelf", description: "Its file's name." }]
+    }
+
+    fn identity(&self, shelf: &Shelf) -> Option<Vec<String>> {
+        Some(vec![shelf.id.as_str()?.to_owned()])
     }
 
     async fn import(&self, _: &Ctx, id: &str, state: &mut State<Shelf>) -> Result<(), Diagnostics> {

@@ -12,7 +12,7 @@ use crate::proto::plugin::{
 };
 use crate::proto::tfplugin6::provider_server::ProviderServer;
 use crate::provider::Provider;
-use crate::rpc::ProviderService;
+use crate::service::ProviderService;
 use crate::tls;
 use std::io::Write;
 use std::process::ExitCode;

@@ -2,21 +2,21 @@
 
 use async_trait::async_trait;
 use plugin::testing::Attached;
-use plugin::{Attr, Diagnostics, DynResource, Provider, Schema};
-use serde::Deserialize;
+use plugin::{
+    Attr, Attribute, AttributeKind, Ctx, DataSource, Diagnostics, DynDataSource, DynResource, Mode,
+    Provider, Schema, Type, data_source,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
-/// It counts how often its configuration is validated.
 #[derive(Debug)]
-struct Counting(Arc<AtomicU32>);
+struct Counting(Arc<AtomicI64>);
 
 #[derive(Debug, Deserialize)]
-struct Config {
-    #[serde(default)]
-    _nothing: Attr<String>,
-}
+struct Config {}
 
 #[async_trait]
 impl Provider for Counting {
@@ -26,11 +26,6 @@ impl Provider for Counting {
         Schema { description: "It counts.".to_owned(), ..Schema::default() }
     }
 
-    fn validate(&self, _: &Config) -> Diagnostics {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Diagnostics::default()
-    }
-
     async fn configure(&self, _: Config, _: &str) -> Result<Diagnostics, Diagnostics> {
         Ok(Diagnostics::default())
     }
@@ -38,18 +33,58 @@ impl Provider for Counting {
     fn resources(&self) -> Vec<Box<dyn DynResource>> {
         Vec::new()
     }
+
+    fn data_sources(&self) -> Vec<Box<dyn DynDataSource>> {
+        vec![data_source(LookDataSource(Arc::clone(&self.0)))]
+    }
+}
+
+/// How often it was looked at.
+#[derive(Debug)]
+struct LookDataSource(Arc<AtomicI64>);
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Look {
+    seen: Attr<i64>,
+}
+
+#[async_trait]
+impl DataSource for LookDataSource {
+    type Model = Look;
+
+    fn type_name(&self) -> &'static str {
+        "counting_look"
+    }
+
+    fn schema(&self) -> Schema {
+        let seen = Attribute {
+            kind: AttributeKind::Type(Type::Number),
+            mode: Mode::Computed,
+            description: "How often.".to_owned(),
+            ..Attribute::default()
+        };
+        Schema {
+            description: "A look.".to_owned(),
+            attributes: BTreeMap::from([("seen".to_owned(), seen)]),
+            ..Schema::default()
+        }
+    }
+
+    async fn read(&self, _: &Ctx, _: Look) -> Result<(Look, Diagnostics), Diagnostics> {
+        let seen = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        Ok((Look { seen: Attr::Known(seen) }, Diagnostics::default()))
+    }
 }
 
 #[test]
 fn terraform_uses_the_provider_of_this_process() {
-    let validated = Arc::new(AtomicU32::new(0));
+    let looks = Arc::new(AtomicI64::new(0));
     let address = "registry.terraform.io/example/counting";
-    let attached = Attached::serve(Counting(Arc::clone(&validated)), address);
-    let directory = tempfile::tempdir().unwrap();
+    let attached = Attached::serve(Counting(Arc::clone(&looks)), address);
+    let directory = tempfile::tempdir().expect("a directory");
     let configuration = "terraform {\n  required_providers {\n    counting = { source = \
-                         \"example/counting\" }\n  }\n}\n\nprovider \"counting\" {}\n\nresource \
-                         \"terraform_data\" \"it\" {}\n";
-    std::fs::write(directory.path().join("main.tf"), configuration).unwrap();
+                         \"example/counting\" }\n  }\n}\n\ndata \"counting_look\" \"it\" {}\n";
+    std::fs::write(directory.path().join("main.tf"), configuration).expect("a configuration");
     for arguments in [&["init", "-input=false"][..], &["apply", "-auto-approve", "-input=false"]] {
         let output = Command::new("terraform")
             .args(arguments)
@@ -62,5 +97,5 @@ fn terraform_uses_the_provider_of_this_process() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{arguments:?}: {said}");
     }
-    assert!(validated.load(Ordering::Relaxed) > 0);
+    assert_eq!(looks.load(Ordering::Relaxed), 1);
 }
