@@ -5,6 +5,7 @@ mod attributes;
 mod drift;
 pub(crate) mod endpoint;
 pub(crate) mod fleet;
+mod identity;
 pub(crate) mod replica_group;
 pub(crate) mod service;
 mod users;

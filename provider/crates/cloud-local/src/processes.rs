@@ -181,7 +181,12 @@ mod tests {
         let (name, value) = variable.split_once('=').unwrap();
         let mut child =
             Command::new("sleep").arg("60").env(name, value).stdin(Stdio::null()).spawn().unwrap();
-        let found = with_variable(&variable).unwrap();
+        // A process is born before the kernel has laid out its environment.
+        let mut found = with_variable(&variable).unwrap();
+        while found.is_empty() {
+            tokio::task::yield_now().await;
+            found = with_variable(&variable).unwrap();
+        }
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].pid().as_raw_pid(), child.id().cast_signed());
 

@@ -4,8 +4,9 @@
 use async_trait::async_trait;
 use plugin::{
     Attr, Attribute, AttributeKind, AttributePath, Change, Ctx, Diagnostic, Diagnostics,
-    DynResource, Invalid, Mode, Nesting, PlanModifier, Provider, Resource, Schema, Serve, State,
-    Timeouts, Type, Validator, Value, resource, serve,
+    DynEphemeralResource, DynResource, EphemeralResource, IdentityPart, Invalid, Mode, Nesting,
+    Opened, PlanModifier, Private, Provider, Resource, Schema, Serve, State, Timeouts, Type,
+    Validator, Value, ephemeral_resource, resource, serve,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -59,6 +60,55 @@ impl Provider for Toy {
 
     fn resources(&self) -> Vec<Box<dyn DynResource>> {
         vec![resource(ShelfResource { directory: Arc::clone(&self.directory) })]
+    }
+
+    fn ephemeral_resources(&self) -> Vec<Box<dyn DynEphemeralResource>> {
+        vec![ephemeral_resource(KeyResource { directory: Arc::clone(&self.directory) })]
+    }
+}
+
+/// A key is a file as long as somebody holds it.
+#[derive(Debug)]
+struct KeyResource {
+    directory: Directory,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Key {
+    name: Attr<String>,
+    secret: Attr<String>,
+}
+
+#[async_trait]
+impl EphemeralResource for KeyResource {
+    type Model = Key;
+
+    fn type_name(&self) -> &'static str {
+        "toy_key"
+    }
+
+    fn schema(&self) -> Schema {
+        let name = Attribute { mode: Mode::Required, ..text("Its name.") };
+        Schema {
+            description: "A key.".to_owned(),
+            attributes: named([("name", name), ("secret", computed())]),
+            ..Schema::default()
+        }
+    }
+
+    async fn open(&self, _: &Ctx, mut key: Key) -> Result<Opened<Key>, Diagnostics> {
+        let name = key.name.as_str().unwrap_or_default().to_owned();
+        std::fs::write(path_in(&self.directory, &format!("key-{name}"))?, "").map_err(failed)?;
+        key.secret = Attr::Known(format!("secret of {name}"));
+        let mut opened = Opened::new(key);
+        opened.private.set("name", name.into());
+        Ok(opened)
+    }
+
+    async fn close(&self, _: &Ctx, private: Private) -> Result<(), Diagnostics> {
+        let name = private.get("name").and_then(|name| name.as_str()).unwrap_or_default();
+        let path = path_in(&self.directory, &format!("key-{name}"))?;
+        std::fs::rename(&path, path.with_extension("returned")).map_err(failed)
     }
 }
 
@@ -191,6 +241,14 @@ impl Resource for ShelfResource {
         }
     }
 
+    fn identity_parts(&self) -> &'static [IdentityPart] {
+        &[IdentityPart { name: "shelf", description: "Its file's name." }]
+    }
+
+    fn identity(&self, shelf: &Shelf) -> Option<Vec<String>> {
+        Some(vec![shelf.id.as_str()?.to_owned()])
+    }
+
     async fn import(&self, _: &Ctx, id: &str, state: &mut State<Shelf>) -> Result<(), Diagnostics> {
         let Some(shelf) = self.look(id)? else {
             let detail = format!("There is no `{id}` in the directory.");
@@ -203,12 +261,7 @@ impl Resource for ShelfResource {
 
 impl ShelfResource {
     fn path(&self, id: &str) -> Result<PathBuf, Diagnostics> {
-        let directory = self.directory.lock().expect("no holder panics").clone();
-        let directory = directory.ok_or_else(|| {
-            Diagnostic::error("Directory is not known", "Configure the provider's `directory`.")
-                .at(AttributePath::root("directory"))
-        })?;
-        Ok(directory.join(format!("{id}.json")))
+        path_in(&self.directory, &format!("{id}.json"))
     }
 
     fn look(&self, id: &str) -> Result<Option<Shelf>, Diagnostics> {
@@ -225,6 +278,15 @@ impl ShelfResource {
         let bytes = serde_json::to_vec(shelf).map_err(failed)?;
         std::fs::write(self.path(id)?, bytes).map_err(failed)
     }
+}
+
+fn path_in(directory: &Directory, name: &str) -> Result<PathBuf, Diagnostics> {
+    let directory = directory.lock().expect("no holder panics").clone();
+    let directory = directory.ok_or_else(|| {
+        Diagnostic::error("Directory is not known", "Configure the provider's `directory`.")
+            .at(AttributePath::root("directory"))
+    })?;
+    Ok(directory.join(name))
 }
 
 fn failed(error: impl std::error::Error) -> Diagnostics {

@@ -4,6 +4,7 @@ use crate::conformance;
 use crate::convert::{from_value, to_value};
 use crate::ctx::Ctx;
 use crate::diagnostics::{Diagnostic, Diagnostics, Severity};
+use crate::identity::IdentityPart;
 use crate::path::AttributePath;
 use crate::plan::{self, PlanRequest, PlanResponse};
 use crate::private::Private;
@@ -33,6 +34,10 @@ pub trait DynResource: Debug + Send + Sync {
     async fn read(&self, state: Value, private: Private, cancel: CancellationToken) -> Outcome;
     /// Finds by an id.
     async fn import(&self, id: &str, cancel: CancellationToken) -> Outcome;
+    /// The parts of its identity.
+    fn identity_parts(&self) -> &'static [IdentityPart];
+    /// Their values in a state, as far as they are known.
+    fn identity_of(&self, state: &Value) -> Option<Vec<String>>;
     /// The state of an older or of this schema version as a value.
     ///
     /// # Errors
@@ -194,6 +199,14 @@ impl<R: Resource> DynResource for Erased<R> {
             Value::Null => vec!["an import succeeded and saved no state".to_owned()],
             state => conformance::read(&self.schema, state),
         })
+    }
+
+    fn identity_parts(&self) -> &'static [IdentityPart] {
+        self.resource.identity_parts()
+    }
+
+    fn identity_of(&self, state: &Value) -> Option<Vec<String>> {
+        self.resource.identity(&from_value(state.clone()).ok()?)
     }
 
     fn upgrade(&self, version: i64, state: serde_json::Value) -> Result<Value, Diagnostics> {

@@ -1,8 +1,9 @@
 //! What a plugin and its host say to each other before the first connection.
 
+use crate::transport::Location;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use std::{env, path::Path};
+use std::env;
 
 const COOKIE: &str = "TF_PLUGIN_MAGIC_COOKIE";
 const COOKIE_VALUE: &str = "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2";
@@ -30,16 +31,18 @@ pub(crate) fn check_cookie() -> Result<(), HandshakeError> {
 }
 
 /// The one line on standard output.
-pub(crate) fn line(socket: &Path, certificate: Option<&[u8]>) -> Result<String, HandshakeError> {
-    let socket = socket.to_str().ok_or(HandshakeError::SocketPath)?;
+pub(crate) fn line(at: &Location, certificate: Option<&[u8]>) -> Result<String, HandshakeError> {
+    let (network, address) = network_and_address(at)?;
     let certificate = certificate.map(|der| STANDARD_NO_PAD.encode(der)).unwrap_or_default();
     // A host that asks about multiplexed connections gets the answer that there are none.
     let multiplex = if env::var_os("PLUGIN_MULTIPLEX_GRPC").is_some() { "|false" } else { "" };
-    Ok(format!("1|{PROTOCOL}|unix|{socket}|grpc|{certificate}{multiplex}"))
+    Ok(format!("1|{PROTOCOL}|{network}|{address}|grpc|{certificate}{multiplex}"))
 }
 
-/// The variable that attaches Terraform to a process that runs already.
-pub(crate) fn reattach(address: &str, socket: &Path) -> String {
+/// The value of the variable that attaches Terraform to a process that runs already,
+/// `TF_REATTACH_PROVIDERS`.
+pub(crate) fn reattach(address: &str, at: &Location) -> Result<String, HandshakeError> {
+    let (network, location) = network_and_address(at)?;
     let value = serde_json::json!({
         address: {
             "Protocol": "grpc",
@@ -47,10 +50,19 @@ pub(crate) fn reattach(address: &str, socket: &Path) -> String {
             "Pid": std::process::id(),
             // Terraform leaves a process under test alone when its run ends.
             "Test": true,
-            "Addr": { "Network": "unix", "String": socket },
+            "Addr": { "Network": network, "String": location },
         }
     });
-    format!("TF_REATTACH_PROVIDERS='{value}'")
+    Ok(value.to_string())
+}
+
+fn network_and_address(at: &Location) -> Result<(&'static str, String), HandshakeError> {
+    match at {
+        Location::Unix(path) => {
+            Ok(("unix", path.to_str().ok_or(HandshakeError::SocketPath)?.to_owned()))
+        }
+        Location::Tcp(port) => Ok(("tcp", format!("127.0.0.1:{port}"))),
+    }
 }
 
 #[cfg(test)]
@@ -59,18 +71,18 @@ mod tests {
 
     #[test]
     fn the_line_is_that_of_the_protocol() {
-        let line = line(Path::new("/tmp/x/plugin.sock"), Some(&[0xfb, 0xff])).unwrap();
+        let unix = |path: &str| Location::Unix(path.into());
+        let line = line(&unix("/tmp/x/plugin.sock"), Some(&[0xfb, 0xff])).unwrap();
         assert_eq!(line, "1|6|unix|/tmp/x/plugin.sock|grpc|+/8");
-        let plain = super::line(Path::new("/s"), None).unwrap();
-        assert_eq!(plain, "1|6|unix|/s|grpc|");
+        assert_eq!(super::line(&unix("/s"), None).unwrap(), "1|6|unix|/s|grpc|");
+        let tcp = super::line(&Location::Tcp(10_000), Some(&[0])).unwrap();
+        assert_eq!(tcp, "1|6|tcp|127.0.0.1:10000|grpc|AA");
     }
 
     #[test]
     fn the_reattach_variable_is_json() {
-        let line = reattach("registry.terraform.io/a/b", Path::new("/tmp/s"));
-        let json =
-            line.strip_prefix("TF_REATTACH_PROVIDERS='").unwrap().strip_suffix('\'').unwrap();
-        let value: serde_json::Value = serde_json::from_str(json).unwrap();
+        let value = reattach("registry.terraform.io/a/b", &Location::Unix("/tmp/s".into()));
+        let value: serde_json::Value = serde_json::from_str(&value.unwrap()).unwrap();
         assert_eq!(value["registry.terraform.io/a/b"]["ProtocolVersion"], 6);
         assert_eq!(value["registry.terraform.io/a/b"]["Addr"]["String"], "/tmp/s");
     }

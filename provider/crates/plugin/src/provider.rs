@@ -3,6 +3,7 @@
 use crate::data_source::DynDataSource;
 use crate::diagnostics::Diagnostics;
 use crate::dynamic::DynResource;
+use crate::ephemeral::DynEphemeralResource;
 use crate::function::DynFunction;
 use crate::schema::Schema;
 use async_trait::async_trait;
@@ -40,6 +41,11 @@ pub trait Provider: Send + Sync + 'static {
 
     /// The one list of data sources.
     fn data_sources(&self) -> Vec<Box<dyn DynDataSource>> {
+        Vec::new()
+    }
+
+    /// The one list of ephemeral resources.
+    fn ephemeral_resources(&self) -> Vec<Box<dyn DynEphemeralResource>> {
         Vec::new()
     }
 

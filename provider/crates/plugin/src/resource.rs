@@ -3,6 +3,7 @@
 use crate::convert::ConvertError;
 use crate::ctx::{Ctx, Timeouts};
 use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::identity::IdentityPart;
 use crate::path::AttributePath;
 use crate::private::Private;
 use crate::schema::Schema;
@@ -82,6 +83,17 @@ pub trait Resource: Debug + Send + Sync + 'static {
             format!("`{}` cannot be imported.", self.type_name()),
         )
         .into())
+    }
+
+    /// The parts of its import id between slashes, which identify it; without any it has no identity.
+    fn identity_parts(&self) -> &'static [IdentityPart] {
+        &[]
+    }
+
+    /// The values of these parts; `None` while they are not known.
+    fn identity(&self, model: &Self::Model) -> Option<Vec<String>> {
+        let _ = model;
+        None
     }
 
     /// The state of an older schema version in the form of this one.

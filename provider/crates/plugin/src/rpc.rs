@@ -1,104 +1,19 @@
 //! The RPCs: messages in, semantics elsewhere, messages out. What is not here answers
 //! UNIMPLEMENTED, as the protocol wants it.
 
-use crate::data_source::DynDataSource;
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::dynamic::{ApplyRequest, DynResource};
-use crate::function::{DynFunction, FunctionError};
+use crate::dynamic::{ApplyRequest, Outcome};
+use crate::ephemeral::Opened;
+use crate::function::FunctionError;
+use crate::identity;
 use crate::plan::PlanRequest;
 use crate::private::Private;
 use crate::proto::tfplugin6::{self as pb, provider_server::Provider as Service};
 use crate::provider::Provider;
-use crate::wire::{
-    decode_arguments, decode_value, encode_diagnostics, encode_function, encode_path,
-    encode_schema, encode_value,
-};
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use tokio_util::sync::CancellationToken;
+use crate::service::{ProviderService, capabilities};
+use crate::wire::{decode_arguments, decode_value, encode_diagnostics, encode_path, encode_value};
+use std::sync::atomic::Ordering;
 use tonic::{Request, Response, Status};
-
-/// The service `tfplugin6.Provider` over a provider.
-#[derive(Debug)]
-pub(crate) struct ProviderService<P> {
-    provider: P,
-    schema: crate::schema::Schema,
-    resources: BTreeMap<&'static str, Box<dyn DynResource>>,
-    data_sources: BTreeMap<&'static str, Box<dyn DynDataSource>>,
-    functions: BTreeMap<&'static str, Box<dyn DynFunction>>,
-    /// Fired by StopProvider; a new one with each ConfigureProvider after the first, which begins
-    /// another run. One that comes before the first is meant for this run.
-    stop: std::sync::Mutex<CancellationToken>,
-    is_configured: AtomicBool,
-    /// Fired when Terraform is gone.
-    orphaned: CancellationToken,
-}
-
-impl<P: Provider> ProviderService<P> {
-    pub(crate) fn new(provider: P, orphaned: CancellationToken) -> Self {
-        let resources = provider.resources().into_iter();
-        let data_sources = provider.data_sources().into_iter();
-        let functions = provider.functions().into_iter();
-        Self {
-            schema: provider.schema(),
-            resources: resources.map(|resource| (resource.type_name(), resource)).collect(),
-            data_sources: data_sources.map(|source| (source.type_name(), source)).collect(),
-            functions: functions.map(|function| (function.name(), function)).collect(),
-            provider,
-            stop: std::sync::Mutex::new(orphaned.child_token()),
-            is_configured: AtomicBool::new(false),
-            orphaned,
-        }
-    }
-
-    fn resource(&self, name: &str) -> Result<&dyn DynResource, Diagnostic> {
-        let resource = self.resources.get(name).map(|resource| &**resource);
-        resource.ok_or_else(|| Diagnostic::bug(format!("there is no resource type `{name}`")))
-    }
-
-    fn data_source(&self, name: &str) -> Result<&dyn DynDataSource, Diagnostic> {
-        let source = self.data_sources.get(name).map(|source| &**source);
-        source.ok_or_else(|| Diagnostic::bug(format!("there is no data source `{name}`")))
-    }
-
-    fn signatures(&self) -> std::collections::HashMap<String, pb::Function> {
-        let functions = self.functions.iter();
-        functions
-            .map(|(name, function)| ((*name).to_owned(), encode_function(&function.signature())))
-            .collect()
-    }
-
-    fn cancel(&self) -> CancellationToken {
-        self.stop.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-
-    fn schemas(&self) -> pb::get_provider_schema::Response {
-        let resources = self.resources.iter();
-        pb::get_provider_schema::Response {
-            provider: Some(encode_schema(&self.schema)),
-            resource_schemas: resources
-                .map(|(name, resource)| ((*name).to_owned(), encode_schema(resource.schema())))
-                .collect(),
-            data_source_schemas: self
-                .data_sources
-                .iter()
-                .map(|(name, source)| ((*name).to_owned(), encode_schema(source.schema())))
-                .collect(),
-            functions: self.signatures(),
-            server_capabilities: Some(capabilities()),
-            ..Default::default()
-        }
-    }
-}
-
-fn capabilities() -> pb::ServerCapabilities {
-    pb::ServerCapabilities {
-        plan_destroy: true,
-        get_provider_schema_optional: true,
-        move_resource_state: true,
-        generate_resource_config: false,
-    }
-}
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -118,6 +33,11 @@ impl<P: Provider> Service for ProviderService<P> {
                 .data_sources
                 .keys()
                 .map(|name| pb::get_metadata::DataSourceMetadata { type_name: (*name).to_owned() })
+                .collect(),
+            ephemeral_resources: self
+                .ephemeral_resources
+                .keys()
+                .map(|name| pb::get_metadata::EphemeralMetadata { type_name: (*name).to_owned() })
                 .collect(),
             functions: self
                 .functions
@@ -139,7 +59,33 @@ impl<P: Provider> Service for ProviderService<P> {
         &self,
         _: Request<pb::get_resource_identity_schemas::Request>,
     ) -> Answer<pb::get_resource_identity_schemas::Response> {
-        Ok(Response::new(pb::get_resource_identity_schemas::Response::default()))
+        let resources = self.resources.iter();
+        Ok(Response::new(pb::get_resource_identity_schemas::Response {
+            identity_schemas: resources
+                .filter_map(|(name, resource)| {
+                    Some(((*name).to_owned(), identity::schema(&**resource)?))
+                })
+                .collect(),
+            diagnostics: Vec::new(),
+        }))
+    }
+
+    async fn upgrade_resource_identity(
+        &self,
+        request: Request<pb::upgrade_resource_identity::Request>,
+    ) -> Answer<pb::upgrade_resource_identity::Response> {
+        let request = request.into_inner();
+        let upgraded = identity::upgrade(request.version, request.raw_identity);
+        Ok(Response::new(match upgraded {
+            Ok(identity) => pb::upgrade_resource_identity::Response {
+                upgraded_identity: Some(identity),
+                diagnostics: Vec::new(),
+            },
+            Err(diagnostic) => pb::upgrade_resource_identity::Response {
+                upgraded_identity: None,
+                diagnostics: encode_diagnostics(diagnostic.into()),
+            },
+        }))
     }
 
     async fn get_functions(
@@ -213,6 +159,78 @@ impl<P: Provider> Service for ProviderService<P> {
             diagnostics: encode_diagnostics(diagnostics),
             deferred: None,
         }))
+    }
+
+    async fn validate_ephemeral_resource_config(
+        &self,
+        request: Request<pb::validate_ephemeral_resource_config::Request>,
+    ) -> Answer<pb::validate_ephemeral_resource_config::Response> {
+        let request = request.into_inner();
+        let validate = || -> Result<Diagnostics, Diagnostic> {
+            let resource = self.ephemeral_resource(&request.type_name)?;
+            Ok(resource.validate(&decode_value(request.config, resource.schema())?))
+        };
+        let diagnostics = encode_diagnostics(validate().unwrap_or_else(Diagnostics::from));
+        Ok(Response::new(pb::validate_ephemeral_resource_config::Response { diagnostics }))
+    }
+
+    async fn open_ephemeral_resource(
+        &self,
+        request: Request<pb::open_ephemeral_resource::Request>,
+    ) -> Answer<pb::open_ephemeral_resource::Response> {
+        let request = request.into_inner();
+        let decoded = self
+            .ephemeral_resource(&request.type_name)
+            .and_then(|resource| Ok((resource, decode_value(request.config, resource.schema())?)));
+        let opened = match decoded {
+            Ok((resource, config)) => resource.open(config, self.cancel()).await,
+            Err(diagnostic) => {
+                Opened { warnings: diagnostic.into(), ..Opened::new(crate::Value::Null) }
+            }
+        };
+        Ok(Response::new(pb::open_ephemeral_resource::Response {
+            result: (!opened.result.is_null()).then(|| encode_value(&opened.result)).flatten(),
+            renew_at: opened.renew_at.map(Into::into),
+            private: Some(opened.private.encode()),
+            diagnostics: encode_diagnostics(opened.warnings),
+            deferred: None,
+        }))
+    }
+
+    async fn renew_ephemeral_resource(
+        &self,
+        request: Request<pb::renew_ephemeral_resource::Request>,
+    ) -> Answer<pb::renew_ephemeral_resource::Response> {
+        let request = request.into_inner();
+        let mut private = Private::decode(request.private());
+        let renewed = match self.ephemeral_resource(&request.type_name) {
+            Ok(resource) => resource.renew(&mut private, self.cancel()).await,
+            Err(diagnostic) => Err(diagnostic.into()),
+        };
+        let (renew_at, diagnostics) = match renewed {
+            Ok(renew_at) => (renew_at, Diagnostics::default()),
+            Err(diagnostics) => (None, diagnostics),
+        };
+        Ok(Response::new(pb::renew_ephemeral_resource::Response {
+            renew_at: renew_at.map(Into::into),
+            private: Some(private.encode()),
+            diagnostics: encode_diagnostics(diagnostics),
+        }))
+    }
+
+    async fn close_ephemeral_resource(
+        &self,
+        request: Request<pb::close_ephemeral_resource::Request>,
+    ) -> Answer<pb::close_ephemeral_resource::Response> {
+        let request = request.into_inner();
+        let private = Private::decode(request.private());
+        let closed = match self.ephemeral_resource(&request.type_name) {
+            // A stop ends the run, and this is how a run ends.
+            Ok(resource) => resource.close(private, self.orphaned.child_token()).await,
+            Err(diagnostic) => Err(diagnostic.into()),
+        };
+        let diagnostics = encode_diagnostics(closed.err().unwrap_or_default());
+        Ok(Response::new(pb::close_ephemeral_resource::Response { diagnostics }))
     }
 
     async fn validate_provider_config(
@@ -330,10 +348,11 @@ impl<P: Provider> Service for ProviderService<P> {
         };
         let outcome = resource.read(state, Private::decode(&request.private), self.cancel()).await;
         Ok(Response::new(pb::read_resource::Response {
+            new_identity: identity::of(resource, &outcome.state),
             new_state: encode_value(&outcome.state),
             private: outcome.private.encode(),
             diagnostics: encode_diagnostics(outcome.diagnostics),
-            ..Default::default()
+            deferred: None,
         }))
     }
 
@@ -356,7 +375,10 @@ impl<P: Provider> Service for ProviderService<P> {
         let response = match decode() {
             Ok((resource, plan)) => {
                 let planned = resource.plan(plan);
+                // What is replaced gets another identity with its creation.
+                let kept = request.prior_identity.filter(|_| planned.requires_replace.is_empty());
                 pb::plan_resource_change::Response {
+                    planned_identity: kept,
                     planned_state: encode_value(&planned.planned),
                     requires_replace: planned.requires_replace.iter().map(encode_path).collect(),
                     planned_private: planned.planned_private.encode(),
@@ -402,6 +424,7 @@ impl<P: Provider> Service for ProviderService<P> {
         };
         let outcome = resource.apply(apply, self.cancel()).await;
         Ok(Response::new(pb::apply_resource_change::Response {
+            new_identity: identity::of(resource, &outcome.state),
             new_state: encode_value(&outcome.state),
             private: outcome.private.encode(),
             diagnostics: encode_diagnostics(outcome.diagnostics),
@@ -414,10 +437,21 @@ impl<P: Provider> Service for ProviderService<P> {
         request: Request<pb::import_resource_state::Request>,
     ) -> Answer<pb::import_resource_state::Response> {
         let request = request.into_inner();
-        let outcome = match self.resource(&request.type_name) {
-            Ok(resource) => resource.import(&request.id, self.cancel()).await,
+        let found = self.resource(&request.type_name).and_then(|resource| {
+            let id = match request.identity {
+                Some(identity) if request.id.is_empty() => identity::import_id(resource, identity)?,
+                _ => request.id.clone(),
+            };
+            Ok((resource, id))
+        });
+        let (outcome, identity) = match found {
+            Ok((resource, id)) => {
+                let outcome = resource.import(&id, self.cancel()).await;
+                let identity = identity::of(resource, &outcome.state);
+                (outcome, identity)
+            }
             Err(diagnostic) => {
-                crate::dynamic::Outcome { diagnostics: diagnostic.into(), ..Default::default() }
+                (Outcome { diagnostics: diagnostic.into(), ..Outcome::default() }, None)
             }
         };
         let mut imported_resources = Vec::new();
@@ -426,7 +460,7 @@ impl<P: Provider> Service for ProviderService<P> {
                 type_name: request.type_name,
                 state: encode_value(&outcome.state),
                 private: outcome.private.encode(),
-                identity: None,
+                identity,
             });
         }
         Ok(Response::new(pb::import_resource_state::Response {

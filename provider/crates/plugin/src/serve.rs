@@ -12,7 +12,7 @@ use crate::proto::plugin::{
 };
 use crate::proto::tfplugin6::provider_server::ProviderServer;
 use crate::provider::Provider;
-use crate::rpc::ProviderService;
+use crate::service::ProviderService;
 use crate::tls;
 use std::io::Write;
 use std::process::ExitCode;
@@ -109,12 +109,12 @@ async fn serve_plugin<P: Provider>(provider: P) -> Result<(), ServeError> {
     let orphaned = CancellationToken::new();
     // Terraform may also be gone before it has ever connected.
     let parent = parent::end();
-    let line = handshake::line(listener.path(), certificate.as_deref())?;
+    let line = handshake::line(&listener.location(), certificate.as_deref())?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{line}")?;
     stdout.flush()?;
 
-    let socket = listener.socket();
+    let socket = listener.file();
     let server = router(provider, &host, orphaned.clone()).serve_with_incoming(listener.accept());
     tokio::select! {
         served = server => served?,
@@ -136,14 +136,17 @@ async fn serve_plugin<P: Provider>(provider: P) -> Result<(), ServeError> {
 
 async fn serve_debug<P: Provider>(provider: P, options: Serve) -> Result<(), ServeError> {
     let listener = Listener::bind(None)?;
-    let line = handshake::reattach(options.address, listener.path());
+    let value = handshake::reattach(options.address, &listener.location())?;
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "Provider started. To attach Terraform to it, set:\n\n\t{line}\n")?;
+    writeln!(
+        stdout,
+        "Provider started. To attach Terraform to it, set:\n\n\tTF_REATTACH_PROVIDERS='{value}'\n"
+    )?;
     stdout.flush()?;
     let host = HostServices { shutdown: CancellationToken::new() };
     let mut interrupts = signal(SignalKind::interrupt())?;
     let mut terminations = signal(SignalKind::terminate())?;
-    let socket = listener.socket();
+    let socket = listener.file();
     let server =
         router(provider, &host, CancellationToken::new()).serve_with_incoming(listener.accept());
     tokio::select! {

@@ -1,6 +1,10 @@
 //! A stand-in for Terraform, in the test's own process: it asks in Terraform's order and keeps the
 //! state, so that a resource can be tested without the binary, with tokio's paused time.
 
+mod attached;
+
+pub use attached::Attached;
+
 use crate::diagnostics::Diagnostics;
 use crate::dynamic::{ApplyRequest, DynResource};
 use crate::plan::{PlanRequest, PlanResponse};

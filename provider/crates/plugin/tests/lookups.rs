@@ -1,15 +1,19 @@
-//! A function and a data source, and their tests: the examples that the crate's documentation refers
+//! A function, a data source and an ephemeral resource, and their tests: the examples that the crate's documentation refers
 //! to.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use async_trait::async_trait;
 use plugin::{
     Attr, Attribute, AttributeKind, AttributePath, Ctx, DataSource, Diagnostic, Diagnostics,
-    Function, FunctionError, Mode, Parameter, Schema, Signature, Type, Value, data_source,
-    function,
+    EphemeralResource, Function, FunctionError, Mode, Opened, Parameter, Private, Schema,
+    Signature, Type, Value, data_source, ephemeral_resource, function,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 use tokio_util::sync::CancellationToken;
 
 /// `provider::example::repeat("ab", 3)` is `{ text = "ababab", length = 6 }`.
@@ -138,4 +142,109 @@ async fn a_data_source_is_read() {
 
     let (_, diagnostics) = read(json!("u")).await;
     assert_eq!(diagnostics.iter().next().unwrap().summary, "Provider bug");
+}
+
+/// `ephemeral "example_lease"`: a number that lasts an hour at a time.
+#[derive(Debug)]
+struct LeaseResource {
+    /// What is done with its leases, in order.
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Lease {
+    of: Attr<String>,
+    number: Attr<i64>,
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+impl LeaseResource {
+    fn note(&self, what: &str, private: &Private) {
+        let of = private.get("of").and_then(|of| of.as_str()).unwrap_or("nothing");
+        self.log.lock().unwrap().push(format!("{what} {of}"));
+    }
+}
+
+#[async_trait]
+impl EphemeralResource for LeaseResource {
+    type Model = Lease;
+
+    fn type_name(&self) -> &'static str {
+        "example_lease"
+    }
+
+    fn schema(&self) -> Schema {
+        let attribute = |mode, kind| Attribute {
+            mode,
+            kind: AttributeKind::Type(kind),
+            description: "It.".to_owned(),
+            ..Attribute::default()
+        };
+        Schema {
+            description: "A lease.".to_owned(),
+            attributes: BTreeMap::from([
+                ("of".to_owned(), attribute(Mode::Required, Type::String)),
+                ("number".to_owned(), attribute(Mode::Computed, Type::Number)),
+            ]),
+            ..Schema::default()
+        }
+    }
+
+    async fn open(&self, _: &Ctx, lease: Lease) -> Result<Opened<Lease>, Diagnostics> {
+        let of = lease.of.as_str().unwrap_or_default().to_owned();
+        let number = match of.as_str() {
+            "nothing" => return Err(Diagnostic::error("No lease", "Of what?").into()),
+            // A bug: a result has to be known.
+            "tomorrow" => Attr::unknown(),
+            of => Attr::Known(i64::try_from(of.len()).unwrap()),
+        };
+        let mut opened = Opened::new(Lease { number, ..lease });
+        opened.private.set("of", of.into());
+        opened.renew_at = Some(SystemTime::UNIX_EPOCH + HOUR);
+        self.note("open", &opened.private);
+        Ok(opened)
+    }
+
+    async fn renew(
+        &self,
+        _: &Ctx,
+        private: &mut Private,
+    ) -> Result<Option<SystemTime>, Diagnostics> {
+        self.note("renew", private);
+        Ok(Some(SystemTime::UNIX_EPOCH + 2 * HOUR))
+    }
+
+    async fn close(&self, _: &Ctx, private: Private) -> Result<(), Diagnostics> {
+        self.note("close", &private);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_ephemeral_resource_is_opened_renewed_and_closed() {
+    let log = Arc::default();
+    let leases = ephemeral_resource(LeaseResource { log: Arc::clone(&log) });
+    let never = CancellationToken::new;
+    let config = |of: serde_json::Value| Value::from_json(&json!({ "of": of, "number": null }));
+
+    let opened = leases.open(config(json!("house")), never()).await;
+    assert!(opened.warnings.is_empty(), "{:?}", opened.warnings);
+    assert_eq!(opened.result.to_json().unwrap(), json!({ "of": "house", "number": 5 }));
+    assert_eq!(opened.renew_at, Some(SystemTime::UNIX_EPOCH + HOUR));
+    let mut private = opened.private;
+    let renewed = leases.renew(&mut private, never()).await.unwrap();
+    assert_eq!(renewed, Some(SystemTime::UNIX_EPOCH + 2 * HOUR));
+    leases.close(private, never()).await.unwrap();
+    assert_eq!(*log.lock().unwrap(), ["open house", "renew house", "close house"]);
+
+    // What failed is not closed; what breaks the rules is, because Terraform will not.
+    log.lock().unwrap().clear();
+    let failed = leases.open(config(json!("nothing")), never()).await;
+    assert!(failed.result.is_null() && failed.warnings.has_error());
+    let unknown = leases.open(config(json!("tomorrow")), never()).await;
+    assert!(unknown.result.is_null() && unknown.warnings.has_error());
+    assert_eq!(*log.lock().unwrap(), ["open tomorrow", "close tomorrow"]);
+    let refused = leases.open(config(json!(null)), never()).await;
+    assert!(refused.result.is_null() && refused.warnings.has_error());
 }

@@ -4,9 +4,10 @@ mod lifecycle;
 mod plan;
 
 use crate::diagnose;
+use crate::resources::identity;
 use crate::session::Session;
 use async_trait::async_trait;
-use plugin::{Change, Ctx, Diagnostics, Resource, Schema, State, Timeouts};
+use plugin::{Change, Ctx, Diagnostics, IdentityPart, Resource, Schema, State, Timeouts};
 use schemas::Endpoint;
 use std::{sync::Arc, time::Duration};
 
@@ -73,6 +74,14 @@ impl Resource for EndpointResource {
         // There is nothing to remove: service and groups are resources of their own.
         state.remove();
         Ok(())
+    }
+
+    fn identity_parts(&self) -> &'static [IdentityPart] {
+        identity::SERVICE
+    }
+
+    fn identity(&self, model: &Endpoint) -> Option<Vec<String>> {
+        identity::of(&model.id)
     }
 
     async fn import(

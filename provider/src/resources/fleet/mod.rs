@@ -4,10 +4,11 @@ mod lifecycle;
 mod plan;
 
 use crate::diagnose;
+use crate::resources::identity;
 use crate::session::Session;
 use async_trait::async_trait;
 use cloud::CloudName;
-use plugin::{Change, Ctx, Diagnostics, Resource, Schema, State, Timeouts};
+use plugin::{Change, Ctx, Diagnostics, IdentityPart, Resource, Schema, State, Timeouts};
 use schemas::Fleet;
 use std::{sync::Arc, time::Duration};
 
@@ -72,6 +73,14 @@ impl Resource for FleetResource {
 
     async fn delete(&self, ctx: &Ctx, state: &mut State<Fleet>) -> Result<(), Diagnostics> {
         lifecycle::delete(&self.session, ctx, state).await.map_err(diagnose::failure)
+    }
+
+    fn identity_parts(&self) -> &'static [IdentityPart] {
+        identity::FLEET
+    }
+
+    fn identity(&self, model: &Fleet) -> Option<Vec<String>> {
+        identity::of(&model.id)
     }
 
     async fn import(

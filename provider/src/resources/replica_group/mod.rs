@@ -17,9 +17,10 @@ pub(crate) use validate::validate as check;
 pub(crate) use workers::user_data as worker_user_data;
 
 use crate::diagnose;
+use crate::resources::identity;
 use crate::session::Session;
 use async_trait::async_trait;
-use plugin::{Change, Ctx, Diagnostics, Resource, Schema, State, Timeouts};
+use plugin::{Change, Ctx, Diagnostics, IdentityPart, Resource, Schema, State, Timeouts};
 use schemas::ReplicaGroup;
 use std::{sync::Arc, time::Duration};
 
@@ -85,6 +86,14 @@ impl Resource for ReplicaGroupResource {
 
     async fn delete(&self, ctx: &Ctx, state: &mut State<ReplicaGroup>) -> Result<(), Diagnostics> {
         delete::delete(&self.session, ctx, state).await.map_err(diagnose::failure)
+    }
+
+    fn identity_parts(&self) -> &'static [IdentityPart] {
+        identity::REPLICA_GROUP
+    }
+
+    fn identity(&self, model: &ReplicaGroup) -> Option<Vec<String>> {
+        identity::of(&model.id)
     }
 
     async fn import(

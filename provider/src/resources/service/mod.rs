@@ -20,9 +20,10 @@ pub(crate) use router::{
 };
 
 use crate::diagnose;
+use crate::resources::identity;
 use crate::session::Session;
 use async_trait::async_trait;
-use plugin::{Change, Ctx, Diagnostics, Resource, Schema, State, Timeouts};
+use plugin::{Change, Ctx, Diagnostics, IdentityPart, Resource, Schema, State, Timeouts};
 use schemas::Service;
 use std::{sync::Arc, time::Duration};
 
@@ -88,6 +89,14 @@ impl Resource for ServiceResource {
 
     async fn delete(&self, ctx: &Ctx, state: &mut State<Service>) -> Result<(), Diagnostics> {
         lifecycle::delete(&self.session, ctx, state).await.map_err(diagnose::failure)
+    }
+
+    fn identity_parts(&self) -> &'static [IdentityPart] {
+        identity::SERVICE
+    }
+
+    fn identity(&self, model: &Service) -> Option<Vec<String>> {
+        identity::of(&model.id)
     }
 
     async fn import(

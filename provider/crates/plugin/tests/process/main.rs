@@ -5,6 +5,7 @@
 
 mod end;
 mod handshake;
+mod identity;
 mod mutual_tls;
 mod requests;
 mod start;

@@ -13,11 +13,11 @@ use tonic::Code;
 use tonic::transport::Channel;
 
 /// Values may come as JSON as well; what comes back is MessagePack.
-fn json(value: Value) -> Option<DynamicValue> {
+pub(crate) fn json(value: Value) -> Option<DynamicValue> {
     Some(DynamicValue { json: value.to_string().into_bytes(), ..DynamicValue::default() })
 }
 
-fn member(value: Option<&DynamicValue>, name: &str) -> rmpv::Value {
+pub(crate) fn member(value: Option<&DynamicValue>, name: &str) -> rmpv::Value {
     let bytes = &value.expect("a value").msgpack;
     let object = rmpv::decode::read_value(&mut bytes.as_slice()).unwrap();
     let members = object.as_map().expect("an object");
@@ -25,14 +25,14 @@ fn member(value: Option<&DynamicValue>, name: &str) -> rmpv::Value {
     member.expect("the attribute").1.clone()
 }
 
-fn shelf(name: &str, seconds: i64) -> Value {
+pub(crate) fn shelf(name: &str, seconds: i64) -> Value {
     json!({
         "id": null, "name": name, "color": null, "owner": null, "slots": null, "seconds": seconds,
         "timeouts": null,
     })
 }
 
-async fn configure(provider: &mut ProviderClient<Channel>, directory: &Path) {
+pub(crate) async fn configure(provider: &mut ProviderClient<Channel>, directory: &Path) {
     let request = pb::configure_provider::Request {
         terraform_version: "1.11.4".to_owned(),
         config: json(json!({ "directory": directory })),
@@ -43,7 +43,7 @@ async fn configure(provider: &mut ProviderClient<Channel>, directory: &Path) {
 }
 
 /// Plans and applies a shelf that does not exist yet.
-async fn create(
+pub(crate) async fn create(
     provider: &mut ProviderClient<Channel>,
     config: Value,
 ) -> pb::apply_resource_change::Response {
@@ -173,9 +173,6 @@ async fn what_there_is_not_is_said_in_the_way_that_the_host_takes() {
     let mut provider = toy.provider().await;
     let action = provider.plan_action(pb::plan_action::Request::default()).await.unwrap_err();
     assert_eq!(action.code(), Code::Unimplemented);
-    let identity = pb::get_resource_identity_schemas::Request {};
-    let identity = provider.get_resource_identity_schemas(identity).await.unwrap().into_inner();
-    assert!(identity.identity_schemas.is_empty());
     let moved = pb::move_resource_state::Request::default();
     let moved = provider.move_resource_state(moved).await.unwrap().into_inner();
     assert_eq!(moved.diagnostics[0].summary, "Move is not supported");

@@ -28,16 +28,25 @@ impl Workspace {
 
     /// The configuration from now on: one shelf with these arguments.
     fn write(&self, arguments: &str) {
+        self.write_all(&format!("resource \"toy_shelf\" \"it\" {{\n{arguments}\n}}\n"));
+    }
+
+    /// The configuration from now on, under a configured provider.
+    fn write_all(&self, configuration: &str) {
         let shelves = self.directory.path().join("shelves");
         let text = format!(
             "terraform {{\n  required_providers {{\n    toy = {{ source = \"example/toy\" }}\n  }}\n}}\n\n\
-             provider \"toy\" {{\n  directory = {shelves:?}\n}}\n\n\
-             resource \"toy_shelf\" \"it\" {{\n{arguments}\n}}\n"
+             provider \"toy\" {{\n  directory = {shelves:?}\n}}\n\n{configuration}"
         );
         std::fs::write(self.directory.path().join("main.tf"), text).unwrap();
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(arguments, &[])
+    }
+
+    /// The same, with more in Terraform's environment.
+    fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         Command::new("terraform")
             .args(arguments)
             .current_dir(self.directory.path())
@@ -45,6 +54,7 @@ impl Workspace {
             .env("CHECKPOINT_DISABLE", "1")
             .env("TF_IN_AUTOMATION", "1")
             .env_remove("TF_LOG")
+            .envs(environment.iter().copied())
             .output()
             .expect("terraform is on the path")
     }
@@ -139,6 +149,51 @@ fn terraform_takes_it_from_validation_to_removal() {
 
     workspace.succeeds(&["destroy", "-auto-approve", "-no-color"]);
     assert!(workspace.shelves().is_empty());
+}
+
+#[test]
+fn an_ephemeral_value_reaches_a_resource_and_is_given_back() {
+    let workspace = Workspace::new();
+    workspace.write_all(
+        "ephemeral \"toy_key\" \"it\" {\n  name = \"front\"\n}\n\n\
+         resource \"toy_shelf\" \"it\" {\n  name  = \"a\"\n  \
+         owner = { email = \"a@b\", token = ephemeral.toy_key.it.secret }\n}\n",
+    );
+    workspace.succeeds(&["apply", "-auto-approve", "-no-color"]);
+    let mut shelves = workspace.shelves();
+    shelves.sort();
+    assert_eq!(shelves, ["key-front.returned", "shelf-a.json"].map(PathBuf::from));
+    let state = std::fs::read_to_string(workspace.directory.path().join("terraform.tfstate"));
+    assert!(!state.unwrap().contains("secret of"));
+    assert_eq!(workspace.changes(), Some(0));
+}
+
+#[test]
+fn terraform_may_do_without_tls() {
+    let workspace = Workspace::new();
+    workspace.write("  name = \"a\"");
+    let plain = [("TF_DISABLE_PLUGIN_TLS", "1")];
+    let output = workspace.run_with(&["apply", "-auto-approve", "-no-color"], &plain);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(workspace.shelves(), [PathBuf::from("shelf-a.json")]);
+}
+
+#[test]
+fn terraform_is_reached_over_tcp_where_there_is_no_room_for_a_socket() {
+    let workspace = Workspace::new();
+    workspace.write("  name = \"a\"");
+    // A socket's path has 107 bytes at most.
+    let deep = workspace.directory.path().join("d".repeat(120));
+    std::fs::create_dir(&deep).unwrap();
+    let sockets =
+        [("PLUGIN_UNIX_SOCKET_DIR", deep.to_str().unwrap()), ("TMPDIR", deep.to_str().unwrap())];
+    let output = workspace.run_with(&["apply", "-auto-approve", "-no-color"], &sockets);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(workspace.shelves(), [PathBuf::from("shelf-a.json")]);
+    // Without TLS anybody on this computer could ask it.
+    let plain = [sockets[0], sockets[1], ("TF_DISABLE_PLUGIN_TLS", "1")];
+    let output = workspace.run_with(&["plan", "-no-color"], &plain);
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]
