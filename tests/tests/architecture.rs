@@ -10,11 +10,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("plugin", &[]),
     ("domain", &["cloud"]),
     ("cloud-local", &["cloud"]),
+    ("cloud-aws", &["cloud", "cloudsim"]),
     ("schemas", &["domain", "plugin"]),
     ("terraform-provider-disagg", &["cloud", "cloud-local", "domain", "plugin", "schemas"]),
     ("acceptance", &[]),
     ("hosts", &["domain"]),
     ("bench", &["domain"]),
+    ("cloudsim", &[]),
 ];
 
 /// Crates that only one of ours may name, by the beginning of their names.

@@ -86,9 +86,9 @@ impl Datacentre {
 
     /// The public address of an interface.
     pub(crate) fn public_ip(&self, interface: &str) -> Option<&ElasticAddress> {
-        self.addresses.values().find(|address| {
-            address.association.as_ref().is_some_and(|(_, on)| on == interface)
-        })
+        self.addresses
+            .values()
+            .find(|address| address.association.as_ref().is_some_and(|(_, on)| on == interface))
     }
 }
 

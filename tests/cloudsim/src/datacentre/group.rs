@@ -155,7 +155,8 @@ impl SecurityGroup {
     }
 
     pub(crate) fn revoke(&mut self, rules: &[Rule]) -> Result<(), Refusal> {
-        if let Some(rule) = rules.iter().find(|rule| !self.ingress.iter().any(|one| one.is_same(rule)))
+        if let Some(rule) =
+            rules.iter().find(|rule| !self.ingress.iter().any(|one| one.is_same(rule)))
         {
             return Err(Refusal::new(
                 "InvalidPermission.NotFound",

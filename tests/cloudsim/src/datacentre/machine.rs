@@ -167,7 +167,9 @@ impl Datacentre {
         self.check_interfaces(launch)?;
         self.check_capacity(launch, &zone)?;
         let reservation = self.new_id("r");
-        (0..launch.count).map(|index| self.start_machine(launch, token, index, &reservation, &zone)).collect()
+        (0..launch.count)
+            .map(|index| self.start_machine(launch, token, index, &reservation, &zone))
+            .collect()
     }
 
     /// Turns it on again: same address, same disk.
@@ -295,15 +297,18 @@ impl Datacentre {
             zones.extend(subnet.map(|subnet| self.check_subnet(&subnet)));
         }
         let zones = zones.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let zone = zones.first().cloned().unwrap_or_else(|| {
-            self.settings.zones.keys().next().cloned().unwrap_or_default()
-        });
+        let zone = zones
+            .first()
+            .cloned()
+            .unwrap_or_else(|| self.settings.zones.keys().next().cloned().unwrap_or_default());
         if zones.iter().any(|other| *other != zone) {
             return Err(invalid("The subnets are in several availability zones.".to_owned()));
         }
-        let offered = self.settings.zones.get(&zone).ok_or_else(|| {
-            invalid(format!("Invalid availability zone: [{zone}]"))
-        })?;
+        let offered = self
+            .settings
+            .zones
+            .get(&zone)
+            .ok_or_else(|| invalid(format!("Invalid availability zone: [{zone}]")))?;
         if offered.without.contains(&launch.instance_type) {
             return Err(Refusal::new(
                 "Unsupported",
@@ -377,9 +382,8 @@ impl Datacentre {
             machine.zone == zone && machine.launch.instance_type == launch.instance_type
         };
         let same = u32::try_from(living.iter().filter(is_same).count()).unwrap_or(u32::MAX);
-        let capacity = self.settings.zones.get(zone).and_then(|zone| {
-            zone.capacity.get(&launch.instance_type)
-        });
+        let capacity =
+            self.settings.zones.get(zone).and_then(|zone| zone.capacity.get(&launch.instance_type));
         if capacity.is_some_and(|most| same + launch.count > *most) {
             return Err(Refusal::server(
                 500,
@@ -453,10 +457,7 @@ impl Datacentre {
 }
 
 fn unknown(id: &str) -> Refusal {
-    Refusal::new(
-        "InvalidInstanceID.NotFound",
-        format!("The instance ID '{id}' does not exist"),
-    )
+    Refusal::new("InvalidInstanceID.NotFound", format!("The instance ID '{id}' does not exist"))
 }
 
 fn wrong_state(id: &str, state: MachineState) -> Refusal {

@@ -20,7 +20,8 @@ pub(crate) use interface::{Attachment, Interface, subnet_of};
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Tags of one object.
 pub type Tags = BTreeMap<String, String>;
@@ -142,6 +143,32 @@ impl Datacentre {
         let groups = groups.map(|group| format!("security group {}", group.name));
         let placement = self.placement_groups.keys().map(|name| format!("placement group {name}"));
         machines.chain(interfaces).chain(addresses).chain(groups).chain(placement).collect()
+    }
+
+    /// Somebody else's interface in a security group of this name; answers its id.
+    pub fn add_stranger(&mut self, group: &str, description: &str) -> String {
+        let groups = self.groups.values().filter(|found| found.name == group);
+        let groups = groups.map(|found| found.id.clone()).collect();
+        let (id, ip) = (self.new_id("eni"), self.new_ip());
+        let zone = self.settings.zones.keys().next().cloned().unwrap_or_default();
+        let stranger = Interface {
+            id: id.clone(),
+            subnet: subnet_of(&zone),
+            ip: Some(ip),
+            groups,
+            description: description.to_owned(),
+            kind: "interface".to_owned(),
+            attachment: None,
+            token: None,
+            tags: Tags::new(),
+        };
+        self.interfaces.insert(id.clone(), stranger);
+        id
+    }
+
+    /// What kind each interface is, in no order.
+    pub fn interface_kinds(&self) -> Vec<String> {
+        self.interfaces.values().map(|interface| interface.kind.clone()).collect()
     }
 
     pub(crate) fn new_id(&mut self, prefix: &str) -> String {

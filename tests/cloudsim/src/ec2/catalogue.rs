@@ -136,11 +136,7 @@ pub(super) fn images(_: &mut Datacentre, query: &Query) -> Members {
 
 /// Owner, beginning of the name, architecture.
 const IMAGES: &[(&str, &str, &str)] = &[
-    (
-        "898082745236",
-        "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 24.04) ",
-        "x86_64",
-    ),
+    ("898082745236", "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 24.04) ", "x86_64"),
     ("099720109477", "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-", "x86_64"),
 ];
 

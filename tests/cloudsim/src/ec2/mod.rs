@@ -105,7 +105,8 @@ fn document(request_id: &str, operation: &str, members: Members) -> Answer {
     match members {
         Ok(members) => {
             let id = Element::text("requestId", request_id);
-            let root = Element::parent(&format!("{operation}Response"), [vec![id], members].concat());
+            let root =
+                Element::parent(&format!("{operation}Response"), [vec![id], members].concat());
             Answer::Document { status: 200, xml: root.document(Some(NAMESPACE)) }
         }
         Err(Refusal { status, code, message }) => {

@@ -48,11 +48,8 @@ impl Query {
     /// The members of a list, in their order.
     pub(crate) fn members(&self, name: &str) -> Vec<Self> {
         let list = self.below(name);
-        let mut indices: Vec<u32> = list
-            .0
-            .keys()
-            .filter_map(|key| key.split('.').next()?.parse().ok())
-            .collect();
+        let mut indices: Vec<u32> =
+            list.0.keys().filter_map(|key| key.split('.').next()?.parse().ok()).collect();
         indices.sort_unstable();
         indices.dedup();
         indices.into_iter().map(|index| list.below(&index.to_string())).collect()
@@ -61,11 +58,8 @@ impl Query {
     /// The members of a list of texts, in their order.
     pub(crate) fn texts(&self, name: &str) -> Vec<String> {
         let list = self.below(name);
-        let mut members: Vec<(u32, &String)> = list
-            .0
-            .iter()
-            .filter_map(|(key, value)| Some((key.parse().ok()?, value)))
-            .collect();
+        let mut members: Vec<(u32, &String)> =
+            list.0.iter().filter_map(|(key, value)| Some((key.parse().ok()?, value))).collect();
         members.sort_unstable();
         members.into_iter().map(|(_, value)| value.clone()).collect()
     }

@@ -1,0 +1,98 @@
+//! A datacentre, a cloud that works in it, and a fleet.
+
+use cloud::{
+    Address, AddressRequest, Cloud, FleetKey, FleetRequest, LaunchRequest, Offer, Phase,
+    PlacementStrategy, Retrying, Tags, tag,
+};
+use cloud_aws::{AwsCloud, AwsConfig};
+use cloudsim::{Datacentre, Server, Settings};
+use std::collections::BTreeMap;
+
+pub(crate) const REGION: &str = "us-east-2";
+pub(crate) const ZONE: &str = "us-east-2a";
+
+/// A datacentre with a fleet in it.
+pub(crate) struct Place {
+    pub(crate) server: Server,
+    pub(crate) cloud: Retrying<AwsCloud>,
+}
+
+impl Place {
+    pub(crate) async fn new(settings: Settings) -> Self {
+        let server = Server::start(Datacentre::new(settings), 0).await.expect("a server");
+        let cloud = Retrying::new(connect(&server));
+        let request = FleetRequest {
+            key: key(),
+            zone: ZONE.to_owned(),
+            placement: PlacementStrategy::Cluster,
+            token: "fleet".to_owned(),
+            tags: tags("fleet"),
+        };
+        cloud.create_fleet(&request).await.expect("a fleet");
+        Self { server, cloud }
+    }
+
+    pub(crate) async fn reserve(&self) -> Address {
+        let token = "router".to_owned();
+        let request = AddressRequest { fleet: key(), token, tags: tags("router") };
+        self.cloud.reserve_address(&request).await.expect("an address")
+    }
+
+    /// How often each operation was called since the last time.
+    pub(crate) fn new_calls(&self, before: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+        let now = self.server.datacentre().calls().clone();
+        let new = now.into_iter().map(|(name, count)| {
+            let earlier = before.get(&name).copied().unwrap_or_default();
+            (name, count - earlier)
+        });
+        new.filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+pub(crate) fn connect(server: &Server) -> AwsCloud {
+    let endpoint_url = Some(server.endpoint());
+    AwsCloud::new(AwsConfig { endpoint_url, profile: None, assume_role: None })
+}
+
+pub(crate) fn key() -> FleetKey {
+    FleetKey { region: REGION.to_owned(), name: "pd".to_owned() }
+}
+
+pub(crate) fn offer(instance_type: &str, interconnect: Option<&str>) -> Offer {
+    Offer {
+        instance_type: instance_type.to_owned(),
+        gpu: None,
+        gpu_count: 0,
+        cpu: 2,
+        memory_gb: 8,
+        interconnect: interconnect.map(str::to_owned),
+        hourly_cost: 0.1,
+        priced_on: "2026-07-20".to_owned(),
+    }
+}
+
+pub(crate) fn request(instance_type: &str, count: u32, token: &str) -> LaunchRequest {
+    let mut tags = tags("decode");
+    tags.insert(tag::LAUNCH.to_owned(), token.to_owned());
+    LaunchRequest {
+        fleet: key(),
+        offer: offer(instance_type, None),
+        count,
+        disk_gb: 50,
+        address: None,
+        user_data: b"#cloud-config\n{}\n".to_vec(),
+        identity: None,
+        token: token.to_owned(),
+        tags,
+    }
+}
+
+fn tags(group: &str) -> Tags {
+    let pairs = [
+        (tag::MANAGED_BY, tag::MANAGED_BY_US),
+        (tag::FLEET, "pd"),
+        (tag::GROUP, group),
+        (tag::PHASE, Phase::Creating.as_str()),
+    ];
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
