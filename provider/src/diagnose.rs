@@ -19,8 +19,8 @@ pub(crate) fn failure(failure: Failure) -> Diagnostics {
         ),
         Failure::Launch { cloud, doing, error } => launch(cloud, &doing, &error),
         Failure::Boot { what, machines, kept } => boot(&what, &machines, kept),
-        Failure::RollStopped { group, removed, left, cause } => {
-            roll_stopped(&group, removed, left, *cause)
+        Failure::RollStopped { group, removed, left, new, cause } => {
+            roll_stopped(&group, removed, left, new, *cause)
         }
         Failure::Interrupted { waiting_for, seen, why, kept } => {
             interrupted(&waiting_for, &seen, why, kept)
@@ -211,7 +211,13 @@ fn boot(what: &str, machines: &[FailedMachine], kept: bool) -> Diagnostic {
     )
 }
 
-fn roll_stopped(group: &str, removed: usize, left: usize, cause: Failure) -> Diagnostic {
+fn roll_stopped(
+    group: &str,
+    removed: usize,
+    left: usize,
+    new: usize,
+    cause: Failure,
+) -> Diagnostic {
     let (what, attribute) = match cause {
         Failure::Boot { machines, kept, .. } => {
             let fate = if kept { "It is kept for a look." } else { "It was removed." };
@@ -228,15 +234,12 @@ fn roll_stopped(group: &str, removed: usize, left: usize, cause: Failure) -> Dia
         1 => "1 machine of before was removed".to_owned(),
         count => format!("{count} machines of before were removed"),
     };
-    let left = match left {
-        0 => "none of them is left".to_owned(),
-        1 => "1 machine still runs what it ran before".to_owned(),
-        count => format!("{count} machines still run what they ran before"),
-    };
     let detail = format!(
-        "{what}\n\n{removed}, and {left}. The state has the attributes of before and the machines that \
-         there are. Mend the cause and apply again, which goes on from here, or take the change back \
-         and apply, which rolls it back."
+        "{what}\n\n{removed}. The group has {left} of before now, and {new} that this change brought. The \
+         state has the attributes of before and the machines that there are. Mend the cause and apply \
+         again, which goes on from here, or take the change back and apply, which rolls it back. With \
+         `update_strategy = {{ max_unavailable = 0, max_surge = 1 }}` no machine goes before its \
+         successor is there."
     );
     at(Diagnostic::error(format!("Roll of replica group {group} stopped"), detail), attribute)
 }

@@ -28,6 +28,8 @@ pub(crate) enum Failure {
         removed: usize,
         /// Machines that still run what they ran before.
         left: usize,
+        /// Machines that run what is wanted now, or are on their way to it.
+        new: usize,
         cause: Box<Failure>,
     },
     /// The operation's time was over, or the user stopped it.

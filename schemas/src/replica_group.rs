@@ -70,7 +70,7 @@ pub struct ReplicaGroup {
     pub update_strategy: Attr<UpdateStrategy>,
 
     /// `ready` waits until the workers have registered with the router, `running` only until the
-    /// cloud says that the machines run.
+    /// cloud says that the machines run, also in a roll, which then goes on although they may not serve.
     #[schemars(extend("x-disagg" = optional(ProviderOnly).default("ready"), "enum" = ["ready", "running"]))]
     pub wait_for: Attr<String>,
 
@@ -154,8 +154,8 @@ pub struct Scaling {
     #[schemars(extend("x-disagg" = optional(InPlace).default("rps").import(Tag), "enum" = ["rps"]))]
     pub metric: Attr<String>,
 
-    /// The value of the metric that one machine is to carry; more than 0.
-    #[schemars(extend("x-disagg" = required(InPlace).import(Tag), "exclusiveMinimum" = 0))]
+    /// The value of the metric that one machine is to carry; more than 0, and a million million at most.
+    #[schemars(extend("x-disagg" = required(InPlace).import(Tag), "exclusiveMinimum" = 0, "maximum" = 1e12))]
     pub target: Attr<f64>,
 }
 

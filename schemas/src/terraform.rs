@@ -174,7 +174,8 @@ impl Range {
         let text = match (self.least, self.above, self.most) {
             (Some(least), _, Some(most)) => format!("between {least} and {most}"),
             (Some(least), _, None) => format!("at least {least}"),
-            (None, Some(above), _) => format!("more than {above}"),
+            (None, Some(above), Some(most)) => format!("more than {above} and at most {most}"),
+            (None, Some(above), None) => format!("more than {above}"),
             (None, None, most) => format!("at most {}", most.unwrap_or(f64::INFINITY)),
         };
         Validator::new(text.clone(), move |value| {
@@ -186,7 +187,10 @@ impl Range {
             if fits {
                 Ok(())
             } else {
-                Err(invalid("Number out of range", format!("{number} is not {text}.")))
+                Err(invalid(
+                    "Number out of range",
+                    format!("{} is not {text}.", shown(number.as_str())),
+                ))
             }
         })
     }

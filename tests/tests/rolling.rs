@@ -46,7 +46,7 @@ fn a_roll_that_fails_stops_and_can_be_taken_back() {
     run.says(&[
         "Roll of replica group",
         "no-such-flag",
-        "1 machine still runs what it ran before",
+        "The group has 1 of before now",
         "take the change back",
     ]);
     let left = workspace.group("decode");
@@ -87,7 +87,7 @@ fn a_roll_takes_no_machine_for_one_that_would_be_refused() {
         "Roll of replica group",
         "DISAGG_TEST_UNSET",
         "No machine of before was removed",
-        "2 machines still run",
+        "The group has 2 of before now, and 0 that this change brought",
     ]);
     assert_eq!(workspace.group("decode"), before);
 
@@ -97,7 +97,8 @@ fn a_roll_takes_no_machine_for_one_that_would_be_refused() {
     workspace.apply_fails(&changed.hcl()).says(&[
         "Roll of replica group",
         "Insufficient capacity",
-        "1 machine of before was removed, and 1 machine still runs",
+        "1 machine of before was removed. The group has 1 of before now",
+        "max_surge = 1",
     ]);
     workspace.faults("{}");
     workspace.apply(&changed.hcl());

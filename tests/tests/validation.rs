@@ -124,6 +124,7 @@ fn replica_groups() {
         ("replicas = -1", "replicas", &["-1", "between 0 and 10000"]),
         ("scaling = { min = 3, max = 2, target = 1 }", "scaling", &["Invalid bounds", "3", "2"]),
         ("scaling = { min = 1, max = 2, target = 0 }", "scaling", &["more than 0"]),
+        ("scaling = { min = 1, max = 2, target = 1e400 }", "scaling", &["at most 1000000000000"]),
         ("scaling = { min = 1, max = 2, target = 1, metric = \"ttft\" }", "scaling", &["rps"]),
         (
             "replicas = 1\n resources = { gpu = \"H200:8:9\" }",

@@ -91,6 +91,11 @@ resource "disagg_replica_group" "idle" {
         workspace.disagg(&["local", "journal", &idle.id]).success().stdout.contains(&said)
     });
     workspace.assert_no_changes();
+    // They never register, and are rolled all the same.
+    let changed = custom.replace("I am", "Here is");
+    workspace.apply(&format!("{}{}{changed}", fleet(""), service("")));
+    assert_ne!(workspace.group("idle")[0].id, idle.id);
+    workspace.assert_no_changes();
     workspace.destroy();
 }
 

@@ -126,7 +126,7 @@ fn make_records(
             ErrorKind::InsufficientCapacity,
             operation,
             format!(
-                "zone {} has not as many machines of this type free: {}",
+                "zone {} has fewer than {} machines of this type free",
                 fleet::ZONE,
                 missing.len()
             ),

@@ -59,7 +59,24 @@ pub fn check_reserved(name: &str, custom: bool) -> Result<(), ReservedVariable> 
 
 /// Variables that would change what the boot scripts do, rather than the engine: they share one
 /// environment.
-const SCRIPTS: &[&str] = &["PATH", "HOME", "BASH_ENV", "BASHOPTS", "SHELLOPTS", "LD_PRELOAD"];
+const SCRIPTS: &[&str] = &[
+    "BASHOPTS",
+    "BASH_ENV",
+    "ENV",
+    "EUID",
+    "GCONV_PATH",
+    "HOME",
+    "IFS",
+    "LD_AUDIT",
+    "LD_PRELOAD",
+    "PATH",
+    "PPID",
+    "PS4",
+    "PWD",
+    "SHELLOPTS",
+    "UID",
+    "_",
+];
 
 /// Variables of Dynamo and the engines that the provider or its boot scripts set.
 const RENDERED: &[&str] = &[

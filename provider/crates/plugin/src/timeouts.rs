@@ -20,7 +20,8 @@ pub(crate) fn validate(config: &Value) -> Diagnostics {
                 Diagnostic::error(
                     "Timeout cannot be parsed",
                     format!(
-                        "`{text}` is not a duration of more than nothing, as in `45m` or `1h30m`."
+                        "`{}` is not a duration of more than nothing, as in `45m` or `1h30m`.",
+                        text.escape_debug().take(60).collect::<String>()
                     ),
                 )
                 .at(AttributePath::root(ATTRIBUTE).attribute(operation)),

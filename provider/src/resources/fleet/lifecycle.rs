@@ -110,7 +110,8 @@ pub(super) async fn delete(session: &Session, ctx: &Ctx, state: &mut State<Fleet
             by: services,
             hint: "A fleet is removed only when no service is left in it. If this run removes them \
                    too, run it again: refer to the resource, as in `fleet_id = disagg_fleet.NAME.id`, \
-                   and Terraform knows the order. Else remove these first; \
+                   and Terraform knows the order. If this run replaces the fleet, replace its services \
+                   with it: `terraform apply -replace=disagg_service.NAME`. Else remove these first; \
                    import them if no state has them."
                 .to_owned(),
         });

@@ -3,6 +3,7 @@
 use super::{LOCAL_REGION, LOCAL_ZONE, is_local};
 use crate::clouds;
 use cloud::CloudName;
+use domain::text::shown;
 use plugin::{Attr, AttributePath, Change, Diagnostic, Diagnostics};
 use schemas::Fleet;
 use std::collections::BTreeMap;
@@ -26,7 +27,10 @@ pub(super) fn validate(config: &Fleet) -> Diagnostics {
         (true, Attr::Known(given)) if given != LOCAL_REGION => diagnostics.push(
             Diagnostic::error(
                 "Invalid region",
-                format!("The local cloud has one region, `{LOCAL_REGION}`, not `{given}`. Leave `region` out."),
+                format!(
+                    "The local cloud has one region, `{LOCAL_REGION}`, not `{}`. Leave `region` out.",
+                    shown(given)
+                ),
             )
             .at(region),
         ),
@@ -111,9 +115,10 @@ fn warning_of_replacement(fleet: &Fleet) -> Diagnostic {
         "Fleet is replaced",
         format!(
             "Fleet {name} is removed and made again, which the apply refuses while a service is in it: \
-             machines do not move to another zone or placement. Make a fleet of another name beside \
-             it, a service in that one, and switch your clients over; or remove the services in this \
-             same apply."
+             machines do not move to another zone or placement. Either make a fleet of another name \
+             beside it, a service in that one, and switch your clients over; or replace the services \
+             in this same apply, which ends them for a while:\n\n  terraform apply \
+             -replace=disagg_service.NAME"
         ),
     )
 }

@@ -134,8 +134,9 @@ async fn roll(ctx: &Ctx, progress: &mut Progress<'_>, planned: &ReplicaGroup) ->
         if let Err(cause) = roll_batch(ctx, progress, planned, batch, &mut removed).await {
             let is_old = |found: &&Instance| !group.has_digest(found);
             let left = progress.slots.values().filter(is_old).count();
+            let new = progress.slots.len() - left;
             let (group, cause) = (group.id().to_string(), Box::new(cause));
-            return Err(Failure::RollStopped { group, removed, left, cause });
+            return Err(Failure::RollStopped { group, removed, left, new, cause });
         }
     }
 }
@@ -161,7 +162,7 @@ async fn roll_batch(
     let before = readiness::registrations(&group.router).await;
     let launched = launch(progress, planned, slots).await?;
     progress.save();
-    let failed = match group.wait_for_registration(ctx, &launched, &[], &before).await {
+    let failed = match group.wait(ctx, planned, &launched, &[], &before).await {
         Ok(failed) => failed,
         Err(failure) => return Err(stop(progress, failure, &launched).await),
     };

@@ -176,9 +176,8 @@ impl GroupAccess {
         self.wait_for_registration(ctx, machines, adopted, before).await
     }
 
-    /// Waits until each of the machines has registered or has failed, whatever the configuration
-    /// says: a roll that did not would take the whole group at once.
-    pub(super) async fn wait_for_registration(
+    /// Waits until each of the machines has registered or has failed.
+    async fn wait_for_registration(
         &self,
         ctx: &Ctx,
         machines: &[Instance],

@@ -6,7 +6,7 @@ use cloud::{Address, Instance, InstanceState, Phase, Tags, tag};
 use domain::id::{FleetId, ServiceId};
 use domain::spec::ServiceFacts;
 use plugin::AttributePath;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The role of a router, in its tag.
 pub(super) const ROUTER: &str = "router";
@@ -34,11 +34,17 @@ impl FoundService {
         self.workers.iter().any(|worker| Phase::of(&worker.tags) != Phase::Creating)
     }
 
-    /// Workers in no state: their creation died, or goes on somewhere else.
+    /// Workers in no state: their creation died, or goes on somewhere else. Those that were launched for
+    /// a group that is somebody's are the group's to see to.
     pub(super) fn nobodys_workers(&self) -> impl Iterator<Item = &Instance> {
+        let is_nobodys = |worker: &Instance| Phase::of(&worker.tags) == Phase::Creating;
+        let group = |worker: &Instance| worker.tags.get(tag::GROUP).cloned();
+        let somebodys: BTreeSet<_> =
+            self.workers.iter().filter(|worker| !is_nobodys(worker)).filter_map(group).collect();
         let workers = self.workers.iter();
         workers
-            .filter(|worker| Phase::of(&worker.tags) == Phase::Creating)
+            .filter(move |worker| is_nobodys(worker))
+            .filter(move |worker| group(worker).is_none_or(|group| !somebodys.contains(&group)))
             .filter(|worker| worker.state != InstanceState::Terminating)
     }
 
