@@ -1,6 +1,7 @@
 //! The one list of clouds, and the only file that knows which of them are built in.
 
 use cloud::{Cloud, CloudError, CloudName, ErrorKind, Retrying, Traced};
+use plugin::Attr;
 use schemas::ProviderConfig;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::Mutex;
@@ -31,6 +32,20 @@ impl Clouds {
         open.insert(name, Arc::clone(&cloud));
         Ok(cloud)
     }
+
+    /// The region of fleets that name none themselves, without a call; unknown while the provider's own
+    /// configuration is.
+    pub(crate) fn default_region(&self, name: CloudName) -> Attr<String> {
+        match name {
+            #[cfg(feature = "aws")]
+            CloudName::Aws => match &self.config.aws {
+                Attr::Unknown(_) => Attr::unknown(),
+                Attr::Known(aws) if !aws.region.is_null() => aws.region.clone(),
+                Attr::Known(_) | Attr::Null => Attr::from(cloud_aws::region_from_environment()),
+            },
+            _ => Attr::Null,
+        }
+    }
 }
 
 fn connect(name: CloudName, config: &ProviderConfig) -> cloud::Result<Arc<dyn Cloud>> {
@@ -39,6 +54,11 @@ fn connect(name: CloudName, config: &ProviderConfig) -> cloud::Result<Arc<dyn Cl
         CloudName::Local => {
             let config = local_config(config);
             Ok(Arc::new(Traced::new(Retrying::new(cloud_local::LocalCloud::open(config)?))))
+        }
+        #[cfg(feature = "aws")]
+        CloudName::Aws => {
+            let cloud = cloud_aws::AwsCloud::new(aws_config(config)?);
+            Ok(Arc::new(Traced::new(Retrying::new(cloud))))
         }
         other => {
             let _ = config;
@@ -63,12 +83,47 @@ fn local_config(config: &ProviderConfig) -> cloud_local::LocalConfig {
     )
 }
 
+/// What is not known yet is no setting: the SDK would take another account than is meant.
+#[cfg(feature = "aws")]
+fn aws_config(config: &ProviderConfig) -> cloud::Result<cloud_aws::AwsConfig> {
+    let unknown = |name: &str| {
+        CloudError::new(
+            ErrorKind::InvalidRequest,
+            "configure",
+            format!("`{name}` of the provider's configuration is known only after the apply"),
+        )
+    };
+    let text = |attribute: &Attr<String>, name: &str| match attribute {
+        Attr::Unknown(_) => Err(unknown(name)),
+        attribute => Ok(attribute.known().cloned()),
+    };
+    let aws = match &config.aws {
+        Attr::Unknown(_) => return Err(unknown("aws")),
+        aws => aws.known().cloned().unwrap_or_default(),
+    };
+    let assume_role = match &aws.assume_role {
+        Attr::Unknown(_) => return Err(unknown("aws.assume_role")),
+        Attr::Null => None,
+        Attr::Known(role) => Some(cloud_aws::AssumeRole {
+            arn: text(&role.role_arn, "aws.assume_role.role_arn")?.unwrap_or_default(),
+            external_id: text(&role.external_id, "aws.assume_role.external_id")?,
+            session_name: text(&role.session_name, "aws.assume_role.session_name")?,
+        }),
+    };
+    Ok(cloud_aws::AwsConfig {
+        profile: text(&aws.profile, "aws.profile")?,
+        assume_role,
+        endpoint_url: text(&aws.endpoint_url, "aws.endpoint_url")?,
+    })
+}
+
 /// Why a cloud cannot be used with this build, if it cannot.
 pub(crate) fn not_built_in(name: &str) -> Option<String> {
     let name: CloudName = name.parse().ok()?;
     let built_in = match name {
         CloudName::Local => cfg!(all(feature = "local", target_os = "linux")),
-        CloudName::Aws | CloudName::Gcp | CloudName::Azure => false,
+        CloudName::Aws => cfg!(feature = "aws"),
+        CloudName::Gcp | CloudName::Azure => false,
     };
     (!built_in).then(|| match name {
         CloudName::Local => {

@@ -17,7 +17,9 @@ pub(crate) fn failure(failure: Failure) -> Diagnostics {
             ),
             attribute,
         ),
-        Failure::Launch { cloud, doing, error } => launch(cloud, &doing, &error),
+        Failure::Launch { cloud, doing, error, attribute } => {
+            at(launch(cloud, &doing, &error), attribute)
+        }
         Failure::Boot { what, machines, kept } => boot(&what, &machines, kept),
         Failure::RollStopped { group, removed, left, new, cause } => {
             roll_stopped(&group, removed, left, new, *cause)

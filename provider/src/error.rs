@@ -1,6 +1,6 @@
 //! Everything that can end an operation, as data. The words for the user are in `diagnose.rs`.
 
-use cloud::{CloudError, CloudName, LaunchError};
+use cloud::{CloudError, CloudName, LaunchError, RequestPart};
 use domain::console::BootFailure;
 use plugin::{AttributePath, ConvertError, Interrupted};
 
@@ -18,7 +18,7 @@ pub(crate) enum Failure {
         attribute: Option<AttributePath>,
     },
     /// No offer could be launched.
-    Launch { cloud: CloudName, doing: String, error: LaunchError },
+    Launch { cloud: CloudName, doing: String, error: LaunchError, attribute: Option<AttributePath> },
     /// The boot of the router, or of every worker, failed.
     Boot { what: String, machines: Vec<FailedMachine>, kept: bool },
     /// A roll ended before all machines were replaced.
@@ -50,7 +50,33 @@ pub(crate) enum Failure {
     Bug(String),
 }
 
+/// The attributes of a resource that stand behind the parts of a request.
+pub(crate) type AttributesOf = [(RequestPart, &'static str)];
+
 impl Failure {
+    /// Points to the attribute that the cloud finds fault with, if it has told.
+    pub(crate) fn at_fault(mut self, attributes: &AttributesOf) -> Self {
+        let of_part = |part: Option<RequestPart>| {
+            let (_, name) = attributes.iter().find(|(known, _)| Some(*known) == part)?;
+            Some(AttributePath::root(name))
+        };
+        match &mut self {
+            Self::Cloud { error, attribute: attribute @ None, .. } => {
+                *attribute = of_part(error.part)
+            }
+            Self::Launch { error, attribute: attribute @ None, .. } => {
+                // The last attempt is the one that ended the walk.
+                *attribute = of_part(error.attempts.last().and_then(|(_, error)| error.part));
+            }
+            Self::RollStopped { cause, .. } => {
+                let inner = std::mem::replace(&mut **cause, Self::Bug(String::new()));
+                **cause = inner.at_fault(attributes);
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// An import id that is none.
     pub(crate) fn import_id(detail: String) -> Self {
         Self::Invalid {

@@ -5,7 +5,7 @@ use crate::error::{Doing, Failure, Result};
 use crate::readiness;
 use cloud::{Address, Cloud, CloudName, Fleet, FleetKey, Ingress, Instance, TagFilter};
 use domain::id::FleetId;
-use plugin::AttributePath;
+use plugin::{Attr, AttributePath};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::OnceCell;
@@ -59,6 +59,11 @@ impl Session {
         }
         let clouds = Arc::clone(&lock(&self.clouds));
         clouds.get(name).await.doing(name, || format!("open the cloud `{name}`"))
+    }
+
+    /// The region of fleets that name none themselves.
+    pub(crate) fn default_region(&self, name: CloudName) -> Attr<String> {
+        lock(&self.clouds).default_region(name)
     }
 
     /// One look at the fleet, shared by all reads of this process: a refresh of a hundred groups

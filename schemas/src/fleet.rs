@@ -25,13 +25,20 @@ pub struct Fleet {
     #[schemars(extend("x-disagg" = required(Replace).import(Id), "format" = "cloud"))]
     pub cloud: Attr<String>,
 
-    /// The region. Always `local` on the local cloud; required on every other.
+    /// The region. Always `local` on the local cloud. On AWS the provider's `aws.region` and the
+    /// environment's `AWS_REGION` stand in for it; what a fleet was made with is kept.
     #[schemars(extend("x-disagg" = optional(Replace).computed().import(Id), "format" = "location"))]
     pub region: Attr<String>,
 
     /// The zone. When it is left out, the first zone that offers all of `gpus` is taken and kept.
     #[schemars(extend("x-disagg" = optional(Replace).computed().import(Cloud), "format" = "location"))]
     pub zone: Attr<String>,
+
+    /// The subnet, by its id, as in `subnet-0123456789abcdef0`: it is in the fleet's zone, and names the
+    /// zone when nothing else does. By default the default one of the zone, in the account's default
+    /// network. The local cloud has none.
+    #[schemars(extend("x-disagg" = optional(Replace).computed().import(Cloud), "format" = "word"))]
+    pub subnet: Attr<String>,
 
     /// `cluster` asks for one fast fabric (cluster placement group, compact placement policy,
     /// availability set) and fails when there is none; `zone` asks for the same zone only.

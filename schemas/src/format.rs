@@ -69,6 +69,9 @@ const FORMATS: &[Format] = &[
     Format { name: "secret-environment", summary: "Invalid secret reference", check: secret_map },
     Format { name: "url-path", summary: "Invalid path", check: url_path },
     Format { name: "directory", summary: "Invalid directory", check: directory },
+    Format { name: "url", summary: "Invalid URL", check: url },
+    Format { name: "role-arn", summary: "Invalid role", check: role_arn },
+    Format { name: "word", summary: "Invalid value", check: word },
 ];
 
 mod cloud_name {
@@ -144,6 +147,53 @@ fn directory(value: &Value) -> Result<(), Wrong> {
             Ok(())
         } else {
             Err(format!("`{}` is not an absolute path, as in `/var/lib/disagg`", shown(path)))
+        }
+    })
+}
+
+fn url(value: &Value) -> Result<(), Wrong> {
+    text(value, |url| {
+        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let printable = url.bytes().all(|byte| byte.is_ascii_graphic());
+        if host.is_some_and(|host| !host.is_empty() && !host.starts_with('/')) && printable {
+            Ok(())
+        } else {
+            Err(format!(
+                "`{}` is not a URL, as in `https://ec2.us-east-2.amazonaws.com`",
+                shown(url)
+            ))
+        }
+    })
+}
+
+fn role_arn(value: &Value) -> Result<(), Wrong> {
+    text(value, |arn| {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let is_role = matches!(parts[..], ["arn", partition, "iam", "", account, role]
+            if partition.starts_with("aws")
+                && account.len() == 12
+                && account.bytes().all(|byte| byte.is_ascii_digit())
+                && role.strip_prefix("role/").is_some_and(|name| !name.is_empty()));
+        if is_role {
+            Ok(())
+        } else {
+            Err(format!(
+                "`{}` is not the ARN of a role, as in `arn:aws:iam::123456789012:role/inference`",
+                shown(arn)
+            ))
+        }
+    })
+}
+
+fn word(value: &Value) -> Result<(), Wrong> {
+    text(value, |word| {
+        if !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(())
+        } else {
+            Err(format!(
+                "`{}` is empty or has blanks or other characters that cannot be in it",
+                shown(word)
+            ))
         }
     })
 }

@@ -1,6 +1,6 @@
 //! The `provider "disagg"` block.
 
-use crate::table::{ChangeClass::ProviderOnly, optional};
+use crate::table::{ChangeClass::ProviderOnly, optional, required};
 use plugin::Attr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,12 @@ pub struct ProviderConfig {
     /// Settings of the local cloud.
     #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
     pub local: Attr<Local>,
+
+    /// Settings of AWS. Credentials come from the AWS SDK's own chain: environment, profile, single
+    /// sign-on, web identity, container or instance role. They are looked for by the first call, never
+    /// by `validate`, and not by a plan that asks the cloud nothing.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
+    pub aws: Attr<Aws>,
 }
 
 /// Settings of the local cloud.
@@ -27,4 +33,42 @@ pub struct Local {
     /// The environment variable `DISAGG_CACHE_DIRECTORY` sets it too.
     #[schemars(extend("x-disagg" = optional(ProviderOnly), "format" = "directory"))]
     pub cache_directory: Attr<String>,
+}
+
+/// Settings of AWS.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Aws {
+    /// The region of fleets that name none themselves. By default the environment variables `AWS_REGION`
+    /// and `AWS_DEFAULT_REGION`.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly), "format" = "location"))]
+    pub region: Attr<String>,
+
+    /// A profile of the shared configuration and credentials files. By default the environment variable
+    /// `AWS_PROFILE`.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly), "format" = "word"))]
+    pub profile: Attr<String>,
+
+    /// A role to take on with the credentials found.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
+    pub assume_role: Attr<AssumeRole>,
+
+    /// Another endpoint of EC2 than AWS's own, as a private one or a simulator's.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly), "format" = "url"))]
+    pub endpoint_url: Attr<String>,
+}
+
+/// A role to take on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AssumeRole {
+    /// The role, as in `arn:aws:iam::123456789012:role/inference`.
+    #[schemars(extend("x-disagg" = required(ProviderOnly), "format" = "role-arn"))]
+    pub role_arn: Attr<String>,
+
+    /// What the role's trust policy wants to hear, if it does.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly), "format" = "word"))]
+    pub external_id: Attr<String>,
+
+    /// The name of the session in the account's logs; `terraform-provider-disagg` by default.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly), "format" = "word"))]
+    pub session_name: Attr<String>,
 }

@@ -60,6 +60,22 @@ pub struct ReplicaGroup {
     #[schemars(extend("x-disagg" = optional(Rolling).import(UserData)))]
     pub identity: Attr<String>,
 
+    /// The machine image, by its id in the cloud, as in `ami-0123456789abcdef0`; for the engine's own
+    /// image see `engine.image`. By default the cloud's newest image for such machines, with drivers
+    /// and fabric where it has GPUs.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "format" = "word"))]
+    pub image: Attr<String>,
+
+    /// How the machines are bought: `on-demand`, `spot`, which the cloud takes back when it wants them,
+    /// or `capacity-block`, out of the block that `reservation` names.
+    #[schemars(extend("x-disagg" = optional(Rolling).default("on-demand").import(UserData), "enum" = ["on-demand", "spot", "capacity-block"]))]
+    pub market: Attr<String>,
+
+    /// The reservation that the machines are taken out of, by its id, as in `cr-0123456789abcdef0`. Its
+    /// fleet has `placement = "zone"`, because what is reserved is where it is.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "format" = "word"))]
+    pub reservation: Attr<String>,
+
     /// Raise it to roll the group over to machines with the provider's newest scripts.
     #[schemars(extend("x-disagg" = optional(Rolling).default(0).import(UserData), "minimum" = 0, "maximum" = 1_000_000))]
     pub boot_revision: Attr<i64>,
@@ -90,6 +106,11 @@ pub struct ReplicaGroup {
     /// The instance type. In the plan when only one fits, after the apply otherwise.
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]
     pub instance_type: Attr<String>,
+
+    /// The machine image that the machines were made from. New ones are made from it too, until a roll
+    /// takes the newest. None on the local cloud.
+    #[schemars(extend("x-disagg" = computed().import(Cloud)))]
+    pub image_id: Attr<String>,
 
     /// The fabric for KV transfer: `efa`, `infiniband`, …; `tcp` when there is none.
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]

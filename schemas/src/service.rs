@@ -50,6 +50,17 @@ pub struct Service {
     #[schemars(extend("x-disagg" = optional(InPlace).import(Cloud), "uniqueItems" = true))]
     pub ingress_cidrs: Attr<Vec<Attr<Cidr>>>,
 
+    /// Whether clients outside the network reach the router by a public address, which is kept as long as
+    /// the service. By default it has one where its network leads to the internet by a gateway. A
+    /// change gives another `endpoint`, and workers do not notice.
+    #[schemars(extend("x-disagg" = optional(InPlace)))]
+    pub public_ip: Attr<bool>,
+
+    /// The machine image of the router, by its id in the cloud, as in `ami-0123456789abcdef0`. By
+    /// default the newest Ubuntu of the cloud on the day the router is made.
+    #[schemars(extend("x-disagg" = optional(Refused).import(UserData), "format" = "word"))]
+    pub image: Attr<String>,
+
     /// `sequential` returns when the router is healthy, so that no GPU is bought for a router that
     /// failed. `overlap` returns as soon as the router is launched, and the workers boot beside it.
     #[schemars(extend("x-disagg" = optional(ProviderOnly).default("sequential"), "enum" = ["sequential", "overlap"]))]
@@ -80,6 +91,11 @@ pub struct Service {
     /// The instance type of the router.
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]
     pub instance_type: Attr<String>,
+
+    /// The machine image that the router was made from; one that replaces it is made from it too. None
+    /// on the local cloud.
+    #[schemars(extend("x-disagg" = computed().import(Cloud)))]
+    pub image_id: Attr<String>,
 
     /// The router's price in US dollars an hour: the catalogue's estimate of the day it was made.
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]

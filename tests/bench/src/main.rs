@@ -4,7 +4,7 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use domain::catalogue::{self, Resources};
-use domain::cloud::{CloudName, Offer};
+use domain::cloud::{CloudName, Market, Offer};
 use domain::environment::Environment;
 use domain::id::FleetId;
 use domain::spec::{EngineSpec, GroupSpec, RouterKind, RouterSpec, ServiceFacts, WorkerRole};
@@ -66,6 +66,7 @@ fn router() -> Result<RouterSpec, Box<dyn Error>> {
         args: Vec::new(),
         env: Environment::new(),
         commands: Vec::new(),
+        image: None,
         script_version: domain::SCRIPT_VERSION,
     })
 }
@@ -89,6 +90,9 @@ fn group(router: &RouterSpec, index: u32) -> GroupSpec {
         env: Environment::new(),
         secret_env: BTreeMap::new(),
         identity: None,
+        image: None,
+        market: Market::OnDemand,
+        reservation: None,
         boot_revision: 0,
         script_version: domain::SCRIPT_VERSION,
     }

@@ -2,7 +2,7 @@
 
 use domain::SCRIPT_VERSION;
 use domain::catalogue::{self, Resources};
-use domain::cloud::{CloudName, Offer};
+use domain::cloud::{CloudName, Market, Offer};
 use domain::environment::Environment;
 use domain::id::FleetId;
 use domain::spec::{EngineSpec, GroupSpec, RouterKind, RouterSpec, ServiceFacts, WorkerRole};
@@ -29,6 +29,7 @@ pub fn router(cloud: CloudName) -> RouterSpec {
         args: Vec::new(),
         env: Environment::new(),
         commands: Vec::new(),
+        image: None,
         script_version: SCRIPT_VERSION,
     }
 }
@@ -52,6 +53,9 @@ pub fn group(router: &RouterSpec, engine: &str, role: WorkerRole) -> GroupSpec {
         env: Environment::new(),
         secret_env: BTreeMap::new(),
         identity: None,
+        image: None,
+        market: Market::OnDemand,
+        reservation: None,
         boot_revision: 0,
         script_version: SCRIPT_VERSION,
     }

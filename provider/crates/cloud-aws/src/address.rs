@@ -3,6 +3,7 @@
 //! public address to an interface that was made before its machine.
 
 use crate::error::{During, is};
+use crate::subnet::WayOut;
 use crate::{Region, fleet, subnet, tags};
 use aws_sdk_ec2::types::{DomainType, Filter, NetworkInterface, ResourceType};
 use cloud::{Address, AddressId, AddressRequest, CloudError, ErrorKind, FleetKey, TagFilter};
@@ -37,8 +38,19 @@ pub(crate) async fn reserve(region: &Region, request: &AddressRequest) -> cloud:
     };
     let mut address = describe(&interface)?;
     address.tags = request.tags.clone();
-    if address.public_ip.is_none() && subnet::is_public(region, &facts.subnet).await? {
-        address.public_ip = Some(make_public(region, request, &address.id.0).await?);
+    let public = match request.public {
+        Some(public) => public,
+        None => subnet::way_out(region, &facts.subnet).await? == WayOut::Gateway,
+    };
+    match (public, address.public_ip) {
+        (true, None) => {
+            address.public_ip = Some(make_public(region, request, &address.id.0).await?);
+        }
+        (false, Some(_)) => {
+            release_elastic_of(region, &address.id.0).await?;
+            address.public_ip = None;
+        }
+        (true, Some(_)) | (false, None) => {}
     }
     Ok(address)
 }
@@ -59,11 +71,7 @@ pub(crate) async fn list(
 /// Gives the Elastic IP back first: an interface that is gone says no longer which one was its own.
 pub(crate) async fn release(region: &Region, id: &AddressId) -> cloud::Result<()> {
     const OPERATION: &str = "DeleteNetworkInterface";
-    let of_interface = [tags::filter("network-interface-id", [id.0.as_str()])];
-    let by_tag = [tags::filter(&format!("tag:{INTERFACE}"), [id.0.as_str()])];
-    for filters in [of_interface, by_tag] {
-        release_elastic(region, filters.to_vec()).await?;
-    }
+    release_elastic_of(region, &id.0).await?;
     let call = region.ec2.delete_network_interface().network_interface_id(&id.0);
     match call.send().await.during(OPERATION).map_err(|error| error.object(&id.0)) {
         Err(error) if is(&error, "InvalidNetworkInterfaceID.NotFound") => Ok(()),
@@ -108,6 +116,16 @@ async fn make_public(
     let call = region.ec2.associate_address().network_interface_id(interface);
     call.set_allocation_id(allocation).send().await.during("AssociateAddress")?;
     parse(OPERATION, ip.as_deref())
+}
+
+/// Gives back what is on an interface, and what was made for it.
+async fn release_elastic_of(region: &Region, interface: &str) -> cloud::Result<()> {
+    let on_it = tags::filter("network-interface-id", [interface]);
+    let for_it = tags::filter(&format!("tag:{INTERFACE}"), [interface]);
+    for filter in [on_it, for_it] {
+        release_elastic(region, vec![filter]).await?;
+    }
+    Ok(())
 }
 
 async fn release_elastic(region: &Region, filters: Vec<Filter>) -> cloud::Result<()> {

@@ -23,6 +23,14 @@ pub struct AssumeRole {
     pub session_name: Option<String>,
 }
 
+/// The region that the environment names, as AWS's own tools read it.
+pub fn region_from_environment() -> Option<String> {
+    ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(|name| {
+        let region = std::env::var(name).ok()?;
+        (!region.is_empty()).then_some(region)
+    })
+}
+
 /// The client of a region. Credentials are looked for by the first call.
 pub(crate) async fn client(config: &AwsConfig, region: &str) -> Client {
     let region = Region::new(region.to_owned());

@@ -4,7 +4,7 @@
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use cloud::{CloudError, ErrorKind};
+use cloud::{CloudError, ErrorKind, RequestPart};
 use std::error::Error as StdError;
 
 /// What an SDK call of this operation came to.
@@ -27,7 +27,8 @@ pub(crate) fn refused(
     code: &'static str,
     message: impl Into<String>,
 ) -> CloudError {
-    CloudError::new(kind_of(code), operation, message).code(code)
+    let error = CloudError::new(kind_of(code), operation, message).code(code);
+    CloudError { part: part_of(code, &error.message), ..error }
 }
 
 /// Whether a failure has this code.
@@ -50,7 +51,8 @@ where
         };
         let message = message.unwrap_or_else(|| "EC2 gives no reason".to_owned());
         let failure = CloudError::new(kind, operation, message.trim_end_matches('.'));
-        return CloudError { code, request_id, ..failure };
+        let part = code.as_deref().and_then(|code| part_of(code, &failure.message));
+        return CloudError { code, request_id, part, ..failure };
     }
     if let Some(cause) = credentials_cause(&error) {
         return CloudError::new(
@@ -192,6 +194,38 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
             "IncorrectInstanceState",
         ],
     ),
+];
+
+/// What of a request a code finds fault with. Some codes are for everything, and only their message
+/// tells.
+fn part_of(code: &str, message: &str) -> Option<RequestPart> {
+    let of_code = PARTS.iter().find(|(beginning, _)| code.starts_with(beginning));
+    let message = message.to_lowercase();
+    let of_message = || {
+        let said = MESSAGES.iter().find(|(text, _)| message.contains(text));
+        said.filter(|_| code.starts_with("InvalidParameter")).map(|(_, part)| *part)
+    };
+    of_code.map(|(_, part)| *part).or_else(of_message)
+}
+
+const PARTS: &[(&str, RequestPart)] = &[
+    ("InvalidAMIID", RequestPart::Image),
+    ("InvalidSubnet", RequestPart::Subnet),
+    ("InvalidAvailabilityZone", RequestPart::Zone),
+    ("InvalidInstanceType", RequestPart::InstanceType),
+    ("Unsupported", RequestPart::InstanceType),
+    ("InvalidCapacityReservation", RequestPart::Reservation),
+    ("InvalidUserData", RequestPart::UserData),
+    ("SpotMaxPriceTooLow", RequestPart::Market),
+    ("MaxSpotInstanceCountExceeded", RequestPart::Market),
+];
+
+const MESSAGES: &[(&str, RequestPart)] = &[
+    ("iam instance profile", RequestPart::Identity),
+    ("capacity reservation", RequestPart::Reservation),
+    ("placement group", RequestPart::InstanceType),
+    ("instance type", RequestPart::InstanceType),
+    ("availability zone", RequestPart::Zone),
 ];
 
 /// Codes that come in families.

@@ -28,7 +28,7 @@ pub(crate) async fn create(region: &Region, request: &FleetRequest) -> cloud::Re
     let key = &request.key;
     let name = object_name(key);
     if find(region, key).await?.is_none() {
-        let subnet = subnet::default_of(region, &request.zone).await?;
+        let subnet = subnet_for(region, request).await?;
         let own = own_tags(request, &subnet);
         let call = region.ec2.create_security_group().group_name(&name).vpc_id(&subnet.vpc);
         let created = call
@@ -110,24 +110,41 @@ pub(crate) async fn delete(region: &Region, key: &FleetKey) -> cloud::Result<()>
 
 /// What never changes about a fleet, asked for once in a run.
 pub(crate) async fn facts(region: &Region, key: &FleetKey) -> cloud::Result<FleetFacts> {
+    facts_if_any(region, key).await?.ok_or_else(|| absent(key))
+}
+
+/// The same of a fleet that may not be there.
+pub(crate) async fn facts_if_any(
+    region: &Region,
+    key: &FleetKey,
+) -> cloud::Result<Option<FleetFacts>> {
     if let Some(facts) = region.fleets.lock().await.get(&key.name) {
-        return Ok(facts.clone());
+        return Ok(Some(facts.clone()));
     }
-    let group = require(region, key).await?;
-    Ok(remember(region, key, &group).await)
+    match find(region, key).await? {
+        Some(group) => Ok(Some(remember(region, key, &group).await)),
+        None => Ok(None),
+    }
+}
+
+async fn subnet_for(region: &Region, request: &FleetRequest) -> cloud::Result<Subnet> {
+    let Some(id) = &request.subnet else { return subnet::default_of(region, &request.zone).await };
+    let (subnet, zone) = subnet::find(region, id).await?;
+    if zone != request.zone {
+        let message = format!("the subnet is in zone {zone}, and the fleet in {}", request.zone);
+        return Err(refused("DescribeSubnets", "InvalidSubnet.Conflict", message).object(id));
+    }
+    Ok(subnet)
 }
 
 /// The security group of a fleet, for a request that cannot do without.
 pub(crate) async fn require(region: &Region, key: &FleetKey) -> cloud::Result<SecurityGroup> {
-    find(region, key).await?.ok_or_else(|| {
-        CloudError::new(
-            ErrorKind::InvalidRequest,
-            "DescribeSecurityGroups",
-            "there is no such fleet",
-        )
+    find(region, key).await?.ok_or_else(|| absent(key))
+}
+
+fn absent(key: &FleetKey) -> CloudError {
+    refused("DescribeSecurityGroups", "InvalidGroup.NotFound", "there is no such fleet")
         .object(key.to_string())
-        .code("InvalidGroup.NotFound")
-    })
 }
 
 /// By its name, which nobody can change, and not by its tags. Where several VPCs have one, the one with
@@ -154,6 +171,7 @@ async fn describe(region: &Region, key: &FleetKey, group: &SecurityGroup) -> clo
     Ok(Fleet {
         key: key.clone(),
         zone: found.get(tags::ZONE).cloned().unwrap_or_default(),
+        subnet: found.get(tags::SUBNET).cloned(),
         placement: strategy(&found),
         token: found.get(tags::TOKEN).cloned().unwrap_or_default(),
         tags: shown.map(|(key, value)| (key.clone(), value.clone())).collect(),
@@ -214,6 +232,8 @@ fn claimed_by_another(found: &Tags, request: &FleetRequest) -> Option<&'static s
         Some("a fleet of this name is being created by another run")
     } else if strategy(found) != request.placement {
         Some("the fleet is being created with another placement")
+    } else if request.subnet.as_ref().is_some_and(|id| found.get(tags::SUBNET) != Some(id)) {
+        Some("the fleet is being created in another subnet")
     } else {
         None
     }

@@ -1,11 +1,13 @@
-//! The machine image: resolved once in a run by its owner and the beginning of its name.
+//! The machine image: the one that is asked for, or else the newest by its owner and the beginning of
+//! its name, resolved once in a run.
 //!
 //! GPU machines run AWS's Deep Learning Base image (driver, EFA, container toolkit), all others plain
 //! Ubuntu of the same release.
 
 use crate::Region;
-use crate::error::During;
+use crate::error::{During, refused};
 use crate::tags::filter;
+use aws_sdk_ec2::types::Image as Ec2Image;
 use cloud::{CloudError, ErrorKind};
 
 /// An image, and the name of its root device.
@@ -20,6 +22,23 @@ struct Wanted {
     owner: &'static str,
     name: &'static str,
     architecture: &'static str,
+}
+
+/// An image by its id.
+pub(crate) async fn find(region: &Region, id: &str) -> cloud::Result<Image> {
+    const OPERATION: &str = "DescribeImages";
+    let mut known = region.images.lock().await;
+    if let Some(image) = known.get(id) {
+        return Ok(image.clone());
+    }
+    let answer = region.ec2.describe_images().image_ids(id).send().await.during(OPERATION);
+    let answer = answer.map_err(|error| error.object(id))?;
+    let found = answer.images.unwrap_or_default().into_iter().next().ok_or_else(|| {
+        refused(OPERATION, "InvalidAMIID.NotFound", "the region has no such image").object(id)
+    })?;
+    let image = of(found);
+    known.insert(id.to_owned(), image.clone());
+    Ok(image)
 }
 
 /// The newest image for machines of this kind.
@@ -51,12 +70,16 @@ pub(crate) async fn newest(
             let message = format!("owner {} has no image `{}` here", wanted.owner, wanted.name);
             CloudError::new(ErrorKind::Unsupported, OPERATION, message)
         })?;
-    let image = Image {
-        id: newest.image_id.unwrap_or_default(),
-        root_device: newest.root_device_name.unwrap_or_else(|| "/dev/sda1".to_owned()),
-    };
-    known.insert(wanted.name, image.clone());
+    let image = of(newest);
+    known.insert(wanted.name.to_owned(), image.clone());
     Ok(image)
+}
+
+fn of(found: Ec2Image) -> Image {
+    Image {
+        id: found.image_id.unwrap_or_default(),
+        root_device: found.root_device_name.unwrap_or_else(|| "/dev/sda1".to_owned()),
+    }
 }
 
 fn wanted(architecture: &str, with_gpus: bool) -> Wanted {

@@ -1,7 +1,8 @@
 //! Machines as EC2 lists them, and what is done to one that exists.
 
 use crate::error::{During, is};
-use crate::{Region, fleet, tags};
+use crate::fleet::FleetFacts;
+use crate::{Region, fleet, settings, tags};
 use aws_sdk_ec2::primitives::DateTime;
 use aws_sdk_ec2::types::{Instance as Ec2Instance, InstanceAttributeName, InstanceStateName};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -20,19 +21,24 @@ pub(crate) async fn list(
     let mut filters = tags::filters(key, filter);
     filters.push(tags::filter("instance-state-name", LISTED));
     let mut found = Vec::new();
+    let facts = fleet::facts_if_any(region, key).await?;
     let call = region.ec2.describe_instances().set_filters(Some(filters)).max_results(1000);
     let mut pages = call.into_paginator().send();
     while let Some(page) = pages.next().await {
         for reservation in page.during(OPERATION)?.reservations() {
             for instance in reservation.instances() {
-                found.push(describe(instance)?);
+                found.push(describe(instance, facts.as_ref())?);
             }
         }
     }
     Ok(found)
 }
 
-pub(crate) fn describe(instance: &Ec2Instance) -> cloud::Result<Instance> {
+/// A machine as the contract knows it; what was changed about it is told by the facts of its fleet.
+pub(crate) fn describe(
+    instance: &Ec2Instance,
+    facts: Option<&FleetFacts>,
+) -> cloud::Result<Instance> {
     const OPERATION: &str = "DescribeInstances";
     let id = instance.instance_id().unwrap_or_default();
     let state = instance.state().and_then(|state| state.name());
@@ -54,8 +60,14 @@ pub(crate) fn describe(instance: &Ec2Instance) -> cloud::Result<Instance> {
             .map(|kind| kind.as_str().to_owned())
             .unwrap_or_default(),
         zone: placement.and_then(|found| found.availability_zone()).unwrap_or_default().to_owned(),
+        image: instance.image_id().map(str::to_owned),
         launched_at: u64::try_from(launched_at).unwrap_or_default(),
         tags: tags::from_ec2(instance.tags()),
+        // One that is on its way out has lost its interfaces already.
+        findings: match (state, facts) {
+            (InstanceState::Terminating, _) | (_, None) => Vec::new(),
+            (_, Some(facts)) => settings::findings(instance, facts),
+        },
     })
 }
 

@@ -4,16 +4,21 @@ use crate::error::{During, refused};
 use crate::image::Image;
 use crate::instance_type::InstanceType;
 use crate::interfaces::{Interface, layout};
-use crate::{Region, fleet, image, instance, instance_type, tags};
+use crate::subnet::WayOut;
+use crate::{Region, fleet, image, instance, instance_type, settings, subnet, tags};
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
-    BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
-    InstanceMetadataEndpointState, InstanceMetadataOptionsRequest, InstanceMetadataTagsState,
-    InstanceNetworkInterfaceSpecification, InstanceType as Ec2Type, Placement, ResourceType,
-    ShutdownBehavior, VolumeType,
+    BlockDeviceMapping, CapacityReservationSpecification, CapacityReservationTarget,
+    EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification, InstanceInterruptionBehavior,
+    InstanceMarketOptionsRequest, InstanceMetadataEndpointState, InstanceMetadataOptionsRequest,
+    InstanceMetadataTagsState, InstanceNetworkInterfaceSpecification, InstanceType as Ec2Type,
+    MarketType, Placement, ResourceType, ShutdownBehavior, SpotInstanceType, SpotMarketOptions,
+    VolumeType,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use cloud::{CloudError, CloudName, ErrorKind, Instance, LaunchRequest, Limits};
+use cloud::{
+    CloudError, CloudName, ErrorKind, Instance, LaunchRequest, Limits, Market, RequestPart,
+};
 use std::time::Duration;
 
 const OPERATION: &str = "RunInstances";
@@ -27,7 +32,10 @@ pub(crate) async fn launch(
     loop {
         let launched = call.clone().send().await.during(OPERATION);
         match launched.map_err(|error| about(error, request)) {
-            Ok(launched) => return launched.instances().iter().map(instance::describe).collect(),
+            Ok(launched) => {
+                let launched = launched.instances().iter();
+                return launched.map(|launched| instance::describe(launched, None)).collect();
+            }
             // A new instance profile takes some seconds to be known everywhere.
             Err(error) if patience > 0 && is_unknown_profile(&error) => {
                 patience -= 1;
@@ -60,13 +68,25 @@ async fn prepare(
         let message = "machines of this type cannot be in a cluster placement group";
         return Err(refused(OPERATION, "InvalidParameterCombination", message).object(name));
     }
-    let image = image::newest(region, &kind.architecture, kind.has_gpus).await?;
+    if facts.placement_group.is_some() && request.reservation.is_some() {
+        let message = "what a reservation holds is where it is, and a placement group would ask for \
+                       another place: give the fleet `placement = \"zone\"`";
+        return Err(refused(OPERATION, "InvalidParameterCombination", message)
+            .object(name)
+            .part(RequestPart::Reservation));
+    }
+    let image = match &request.image {
+        Some(id) => image::find(region, id).await?,
+        None => image::newest(region, &kind.architecture, kind.has_gpus).await?,
+    };
+    let interfaces = interfaces(region, request, &kind, &facts).await?;
     let count = i32::try_from(request.count).unwrap_or(i32::MAX);
     let placement = Placement::builder()
         .availability_zone(&facts.zone)
         .set_group_name(facts.placement_group.clone())
         .build();
-    let named = tags::named(&request.tags);
+    let mut named = tags::named(&request.tags);
+    named.insert(tags::TYPE.to_owned(), name.clone());
     let specification = |kind| tags::specification(kind, &named);
     let profile = request.identity.as_ref().map(|identity| {
         let profile = IamInstanceProfileSpecification::builder();
@@ -85,11 +105,13 @@ async fn prepare(
         .client_token(&request.token)
         .user_data(BASE64_STANDARD.encode(&request.user_data))
         .placement(placement)
-        .set_network_interfaces(Some(interfaces(request, &kind, &facts)))
+        .set_network_interfaces(Some(interfaces))
         .block_device_mappings(root_disk(&image, request.disk_gb))
         .metadata_options(metadata_options())
         .instance_initiated_shutdown_behavior(ShutdownBehavior::Stop)
         .set_iam_instance_profile(profile)
+        .set_instance_market_options(market_options(request.market))
+        .set_capacity_reservation_specification(request.reservation.as_deref().map(reservation))
         .tag_specifications(specification(ResourceType::Instance))
         .tag_specifications(specification(ResourceType::Volume));
     Ok(call)
@@ -109,18 +131,23 @@ fn check_request(request: &LaunchRequest) -> cloud::Result<()> {
     Ok(())
 }
 
-fn interfaces(
+async fn interfaces(
+    region: &Region,
     request: &LaunchRequest,
     kind: &InstanceType,
     facts: &fleet::FleetFacts,
-) -> Vec<InstanceNetworkInterfaceSpecification> {
+) -> cloud::Result<Vec<InstanceNetworkInterfaceSpecification>> {
     let specification = InstanceNetworkInterfaceSpecification::builder;
     if let Some(address) = &request.address {
         let reserved = specification().network_interface_id(&address.0).device_index(0);
-        return vec![reserved.delete_on_termination(false).build()];
+        return Ok(vec![reserved.delete_on_termination(false).build()]);
     }
     let with_efa = request.offer.interconnect.as_deref() == Some("efa");
     let layout = layout(kind.network, with_efa);
+    let way_out = subnet::way_out(region, &facts.subnet).await?;
+    check_way_out(request, facts, layout.len(), way_out)?;
+    // EC2 gives one to a machine with a single interface only.
+    let public = layout.len() == 1 && way_out == WayOut::Gateway;
     let of = |interface: Interface| {
         let index = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
         specification()
@@ -129,11 +156,68 @@ fn interfaces(
             .interface_type(interface.kind.as_str())
             .subnet_id(&facts.subnet.id)
             .groups(&facts.group_id)
+            .set_associate_public_ip_address(public.then_some(true))
             // Left behind, it would hold the security group for good.
             .delete_on_termination(true)
             .build()
     };
-    layout.into_iter().map(of).collect()
+    Ok(layout.into_iter().map(of).collect())
+}
+
+/// A machine that cannot install its engine is paid for until its boot gives up. An image of the user's
+/// own may have everything on it.
+fn check_way_out(
+    request: &LaunchRequest,
+    facts: &fleet::FleetFacts,
+    interfaces: usize,
+    way_out: WayOut,
+) -> cloud::Result<()> {
+    if request.image.is_some() {
+        return Ok(());
+    }
+    let name = &request.offer.instance_type;
+    let message = match way_out {
+        WayOut::Nat | WayOut::Endpoints => return Ok(()),
+        WayOut::Gateway if interfaces == 1 => return Ok(()),
+        WayOut::Gateway => format!(
+            "machines of this type have {interfaces} network interfaces, to which EC2 gives no public \
+             address, and the subnet's only way out is an internet gateway; they could install nothing"
+        ),
+        WayOut::None => {
+            "the subnet has no route to the internet and to no endpoint; a machine in it \
+                         could install nothing"
+                .to_owned()
+        }
+    };
+    let subnet = &facts.subnet.id;
+    let message = format!(
+        "{message}. Give the fleet a `subnet` with a NAT gateway in this zone, or give the machines an \
+         `image` that has everything on it (subnet {subnet})"
+    );
+    Err(CloudError::new(ErrorKind::InvalidRequest, "DescribeRouteTables", message)
+        .object(name)
+        .part(RequestPart::Subnet))
+}
+
+fn market_options(market: Market) -> Option<InstanceMarketOptionsRequest> {
+    let options = InstanceMarketOptionsRequest::builder();
+    match market {
+        Market::OnDemand => None,
+        Market::Spot => {
+            // One that comes back by itself after an interruption would be nobody's.
+            let spot = SpotMarketOptions::builder()
+                .spot_instance_type(SpotInstanceType::OneTime)
+                .instance_interruption_behavior(InstanceInterruptionBehavior::Terminate)
+                .build();
+            Some(options.market_type(MarketType::Spot).spot_options(spot).build())
+        }
+        Market::CapacityBlock => Some(options.market_type(MarketType::CapacityBlock).build()),
+    }
+}
+
+fn reservation(id: &str) -> CapacityReservationSpecification {
+    let target = CapacityReservationTarget::builder().capacity_reservation_id(id).build();
+    CapacityReservationSpecification::builder().capacity_reservation_target(target).build()
 }
 
 fn root_disk(image: &Image, gigabytes: u32) -> BlockDeviceMapping {
@@ -146,12 +230,12 @@ fn root_disk(image: &Image, gigabytes: u32) -> BlockDeviceMapping {
     BlockDeviceMapping::builder().device_name(&image.root_device).ebs(disk).build()
 }
 
-/// Tokens are required; containers share the host's network, so that one hop is enough.
+/// Tokens are required.
 fn metadata_options() -> InstanceMetadataOptionsRequest {
     InstanceMetadataOptionsRequest::builder()
         .http_endpoint(InstanceMetadataEndpointState::Enabled)
         .http_tokens(HttpTokensState::Required)
-        .http_put_response_hop_limit(1)
+        .http_put_response_hop_limit(settings::METADATA_HOPS)
         .instance_metadata_tags(InstanceMetadataTagsState::Enabled)
         .build()
 }

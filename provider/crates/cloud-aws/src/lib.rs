@@ -15,10 +15,11 @@ mod instance_type;
 mod interfaces;
 mod launch;
 mod placement;
+mod settings;
 mod subnet;
 mod tags;
 
-pub use connect::AssumeRole;
+pub use connect::{AssumeRole, region_from_environment};
 
 use async_trait::async_trait;
 use aws_sdk_ec2::Client;
@@ -54,7 +55,8 @@ pub(crate) struct Region {
     pub(crate) ec2: Client,
     pub(crate) fleets: Mutex<BTreeMap<String, fleet::FleetFacts>>,
     pub(crate) types: Mutex<BTreeMap<String, instance_type::InstanceType>>,
-    pub(crate) images: Mutex<BTreeMap<&'static str, image::Image>>,
+    pub(crate) images: Mutex<BTreeMap<String, image::Image>>,
+    pub(crate) ways_out: Mutex<BTreeMap<String, subnet::WayOut>>,
 }
 
 impl AwsCloud {
@@ -73,6 +75,7 @@ impl AwsCloud {
             fleets: Mutex::default(),
             types: Mutex::default(),
             images: Mutex::default(),
+            ways_out: Mutex::default(),
         });
         regions.insert(name.to_owned(), Arc::clone(&region));
         region
@@ -87,6 +90,10 @@ impl Cloud for AwsCloud {
 
     async fn list_zones(&self, region: &str, instance_types: &[String]) -> Result<Vec<String>> {
         instance_type::zones(&*self.region(region).await, instance_types).await
+    }
+
+    async fn subnet_zone(&self, region: &str, subnet: &str) -> Result<String> {
+        subnet::find(&*self.region(region).await, subnet).await.map(|(_, zone)| zone)
     }
 
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet> {
@@ -135,6 +142,10 @@ impl Cloud for AwsCloud {
 
     async fn reboot_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
         instance::reboot(&*self.region(&fleet.region).await, id).await
+    }
+
+    async fn repair_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
+        settings::repair(&*self.region(&fleet.region).await, fleet, id).await
     }
 
     async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()> {

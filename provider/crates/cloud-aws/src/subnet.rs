@@ -1,8 +1,10 @@
-//! The subnet of a fleet: the default one of its zone.
+//! The subnet of a fleet: the one that is asked for, or else the default one of its zone; and the way
+//! that leads out of it.
 
 use crate::Region;
-use crate::error::During;
+use crate::error::{During, refused};
 use crate::tags::filter;
+use aws_sdk_ec2::types::{Route, RouteState, Subnet as Ec2Subnet};
 use cloud::{CloudError, ErrorKind};
 
 /// A subnet and its VPC.
@@ -10,6 +12,18 @@ use cloud::{CloudError, ErrorKind};
 pub(crate) struct Subnet {
     pub(crate) id: String,
     pub(crate) vpc: String,
+}
+
+/// A subnet by its id, and its zone.
+pub(crate) async fn find(region: &Region, id: &str) -> cloud::Result<(Subnet, String)> {
+    const OPERATION: &str = "DescribeSubnets";
+    let answer = region.ec2.describe_subnets().subnet_ids(id).send().await.during(OPERATION);
+    let answer = answer.map_err(|error| error.object(id))?;
+    let found = answer.subnets.unwrap_or_default().into_iter().next().ok_or_else(|| {
+        refused(OPERATION, "InvalidSubnetID.NotFound", "the region has no such subnet").object(id)
+    })?;
+    let zone = found.availability_zone.clone().unwrap_or_default();
+    Ok((of(found), zone))
 }
 
 /// The default subnet of a zone.
@@ -22,23 +36,61 @@ pub(crate) async fn default_of(region: &Region, zone: &str) -> cloud::Result<Sub
         let message = "the account has no default subnet in this zone";
         CloudError::new(ErrorKind::InvalidRequest, OPERATION, message).object(zone)
     })?;
-    Ok(Subnet { id: subnet.subnet_id.unwrap_or_default(), vpc: subnet.vpc_id.unwrap_or_default() })
+    Ok(of(subnet))
 }
 
-/// Whether what is in a subnet and has a public address is reached from the internet: whether its
-/// route table, or else the main one of its VPC, leads to an internet gateway.
-pub(crate) async fn is_public(region: &Region, subnet: &Subnet) -> cloud::Result<bool> {
+/// The way out of a subnet: what its route table, or else the main one of its VPC, does with whatever
+/// is in no network of its own. Asked for once in a run.
+pub(crate) async fn way_out(region: &Region, subnet: &Subnet) -> cloud::Result<WayOut> {
     const OPERATION: &str = "DescribeRouteTables";
+    let mut known = region.ways_out.lock().await;
+    if let Some(way) = known.get(&subnet.id) {
+        return Ok(*way);
+    }
     let tables = |name: &str, value: &str| {
         let call = region.ec2.describe_route_tables();
         call.filters(filter("vpc-id", [subnet.vpc.as_str()])).filters(filter(name, [value])).send()
     };
     let own = tables("association.subnet-id", &subnet.id).await.during(OPERATION)?;
-    let mut tables_found = own.route_tables.unwrap_or_default();
-    if tables_found.is_empty() {
+    let mut found = own.route_tables.unwrap_or_default();
+    if found.is_empty() {
         let main = tables("association.main", "true").await.during(OPERATION)?;
-        tables_found = main.route_tables.unwrap_or_default();
+        found = main.route_tables.unwrap_or_default();
     }
-    let mut routes = tables_found.iter().flat_map(|table| table.routes());
-    Ok(routes.any(|route| route.gateway_id().is_some_and(|id| id.starts_with("igw-"))))
+    let way = found.iter().flat_map(|table| table.routes()).map(way_of).max();
+    let way = way.unwrap_or(WayOut::None);
+    known.insert(subnet.id.clone(), way);
+    Ok(way)
+}
+
+/// How what is in a subnet reaches the internet. A better way is the greater one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum WayOut {
+    /// Not at all.
+    None,
+    /// Some of AWS's services alone, by their endpoints.
+    Endpoints,
+    /// By a public address of its own, through an internet gateway.
+    Gateway,
+    /// Without one: NAT, a transit gateway, an appliance.
+    Nat,
+}
+
+fn way_of(route: &Route) -> WayOut {
+    if route.gateway_id().is_some_and(|id| id.starts_with("vpce-")) {
+        return WayOut::Endpoints;
+    }
+    let leads_anywhere = route.destination_cidr_block() == Some("0.0.0.0/0");
+    if !leads_anywhere || route.state() == Some(&RouteState::Blackhole) {
+        return WayOut::None;
+    }
+    match route.gateway_id() {
+        Some(id) if id.starts_with("igw-") => WayOut::Gateway,
+        // The instance or interface of an appliance, a NAT or transit gateway, a peering.
+        _ => WayOut::Nat,
+    }
+}
+
+fn of(found: Ec2Subnet) -> Subnet {
+    Subnet { id: found.subnet_id.unwrap_or_default(), vpc: found.vpc_id.unwrap_or_default() }
 }

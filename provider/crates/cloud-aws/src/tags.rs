@@ -12,6 +12,9 @@ pub(crate) const PLACEMENT: &str = "disagg:placement";
 /// The fleet's subnet, on its security group.
 pub(crate) const SUBNET: &str = "disagg:subnet";
 
+/// The type that an instance was launched as.
+pub(crate) const TYPE: &str = "disagg:type";
+
 /// What the tags of an object that is being created are called in a request.
 pub(crate) fn specification(kind: ResourceType, tags: &Tags) -> TagSpecification {
     TagSpecification::builder().resource_type(kind).set_tags(Some(to_ec2(tags))).build()
@@ -22,11 +25,11 @@ pub(crate) fn to_ec2(tags: &Tags) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
-/// Tags as EC2 gives them, without the one for people.
+/// Tags as EC2 gives them, without the one for people and the one for this crate.
 pub(crate) fn from_ec2(tags: &[Tag]) -> Tags {
     let pair =
         |tag: &Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
-    tags.iter().filter_map(pair).filter(|(key, _)| key != NAME).collect()
+    tags.iter().filter_map(pair).filter(|(key, _)| key != NAME && key != TYPE).collect()
 }
 
 /// The same with a `Name`, which is what the console shows.

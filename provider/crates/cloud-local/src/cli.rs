@@ -252,7 +252,9 @@ mod tests {
             ip: Some(std::net::Ipv4Addr::new(127, 64, 0, 10).into()),
             instance_type: "cpu".to_owned(),
             zone: "local-a".to_owned(),
+            image: None,
             launched_at: 0,
+            findings: Vec::new(),
             tags: [Some((tag::SERVICE, "glm@1a2b3c4d")), group.map(|group| (tag::GROUP, group))]
                 .into_iter()
                 .flatten()

@@ -76,3 +76,10 @@ pub(crate) fn absent(operation: &'static str, what: &str, name: &str) -> CloudEr
 pub(crate) fn invalid(operation: &'static str, message: impl Into<String>) -> CloudError {
     CloudError::new(ErrorKind::InvalidRequest, operation, message).code("InvalidRequest")
 }
+
+/// The local cloud has no networks to choose from.
+pub(crate) fn no_subnets(subnet: &str) -> CloudError {
+    CloudError::new(ErrorKind::Unsupported, "ListSubnets", "the local cloud has no subnets")
+        .object(subnet)
+        .code("NoSubnets")
+}

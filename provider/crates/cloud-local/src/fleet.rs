@@ -212,6 +212,7 @@ fn describe(record: &FleetRecord) -> Fleet {
     Fleet {
         key: FleetKey { region: REGION.to_owned(), name: record.name.clone() },
         zone: ZONE.to_owned(),
+        subnet: None,
         placement: record.placement,
         token: record.token.clone(),
         tags: record.tags.clone(),

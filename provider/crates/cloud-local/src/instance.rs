@@ -188,7 +188,9 @@ pub(crate) fn describe(machine: &MachineDirectory) -> Result<Option<Instance>, S
         ip: Some(record.ip.into()),
         instance_type: record.instance_type,
         zone: fleet::ZONE.to_owned(),
+        image: None,
         launched_at: record.launched_at,
+        findings: Vec::new(),
         tags: record.tags,
     }))
 }

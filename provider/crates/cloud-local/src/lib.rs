@@ -78,6 +78,10 @@ impl Cloud for LocalCloud {
         fleet::list_zones(region)
     }
 
+    async fn subnet_zone(&self, _region: &str, subnet: &str) -> Result<String> {
+        Err(error::no_subnets(subnet))
+    }
+
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet> {
         fleet::create(self, request).await
     }
@@ -124,6 +128,11 @@ impl Cloud for LocalCloud {
 
     async fn reboot_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
         instance::reboot(self, fleet, id).await
+    }
+
+    /// Nobody can change a local machine but by its state and its tags.
+    async fn repair_instance(&self, _fleet: &FleetKey, _id: &InstanceId) -> Result<()> {
+        Ok(())
     }
 
     async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()> {

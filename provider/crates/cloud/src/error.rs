@@ -19,6 +19,8 @@ pub struct CloudError {
     pub code: Option<String>,
     /// The cloud's request id, for its support.
     pub request_id: Option<String>,
+    /// The part of the request that is at fault, where the cloud's code tells.
+    pub part: Option<RequestPart>,
     /// What the cloud said.
     pub message: String,
     /// The cause below.
@@ -34,6 +36,7 @@ impl CloudError {
             object: None,
             code: None,
             request_id: None,
+            part: None,
             message: message.into(),
             source: None,
         }
@@ -50,6 +53,13 @@ impl CloudError {
     #[must_use]
     pub fn code(mut self, code: impl Into<String>) -> Self {
         self.code = Some(code.into());
+        self
+    }
+
+    /// The part of the request that is at fault.
+    #[must_use]
+    pub fn part(mut self, part: RequestPart) -> Self {
+        self.part = Some(part);
         self
     }
 
@@ -79,6 +89,27 @@ impl StdError for CloudError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_ref().map(|source| &**source as _)
     }
+}
+
+/// What of a request a cloud can find fault with by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RequestPart {
+    /// The zone.
+    Zone,
+    /// The subnet.
+    Subnet,
+    /// The offer: its instance type.
+    InstanceType,
+    /// The image.
+    Image,
+    /// The machine's identity.
+    Identity,
+    /// The market.
+    Market,
+    /// The reservation.
+    Reservation,
+    /// The user data.
+    UserData,
 }
 
 /// The kinds of failure.

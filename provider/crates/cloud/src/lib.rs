@@ -16,15 +16,15 @@ mod trace;
 mod types;
 pub mod wait;
 
-pub use error::{CloudError, ErrorKind, Result};
+pub use error::{CloudError, ErrorKind, RequestPart, Result};
 pub use launch::{LaunchError, launch_over_offers};
 pub use retry::{Backoff, Retrying};
 pub use tags::{Phase, TagFilter, Tags, tag};
 pub use trace::{Calls, Traced};
 pub use types::{
-    Address, AddressId, AddressRequest, CloudName, Console, Fleet, FleetKey, FleetRequest, Ingress,
-    Instance, InstanceId, InstanceState, LaunchRequest, Limits, ObjectId, Offer, PlacementStrategy,
-    UnknownCloud,
+    Address, AddressId, AddressRequest, CloudName, Console, Finding, Fleet, FleetKey, FleetRequest,
+    Ingress, Instance, InstanceId, InstanceState, LaunchRequest, Limits, Market, ObjectId, Offer,
+    PlacementStrategy, UnknownCloud, UnknownMarket,
 };
 
 use async_trait::async_trait;
@@ -50,6 +50,10 @@ pub trait Cloud: Debug + Send + Sync {
     /// The zones of the region that offer *all* of `instance_types`, best first. An empty list of
     /// types asks for every zone.
     async fn list_zones(&self, region: &str, instance_types: &[String]) -> Result<Vec<String>>;
+
+    /// The zone of a subnet. `InvalidRequest` when the region has no such subnet, `Unsupported` when the
+    /// cloud has none at all.
+    async fn subnet_zone(&self, region: &str, subnet: &str) -> Result<String>;
 
     /// Claims the fleet's name in its region and makes its placement and network. The same request
     /// again returns the same fleet, also when a first call died half-way: what is missing is made.
@@ -95,6 +99,9 @@ pub trait Cloud: Debug + Send + Sync {
 
     /// Reboots an instance that runs but does not work: same address, same disk.
     async fn reboot_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()>;
+
+    /// Puts back what was changed by hand about an instance, as far as that can be done while it runs.
+    async fn repair_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()>;
 
     /// Starts to remove the instances. The operating system is asked to stop first, so that units
     /// get SIGTERM and drain; what does not stop in the cloud's own time is cut off.

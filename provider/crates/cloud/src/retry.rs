@@ -100,6 +100,10 @@ impl<C: Cloud> Cloud for Retrying<C> {
         self.retry(|| self.cloud.list_zones(region, instance_types)).await
     }
 
+    async fn subnet_zone(&self, region: &str, subnet: &str) -> Result<String> {
+        self.retry(|| self.cloud.subnet_zone(region, subnet)).await
+    }
+
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet> {
         self.retry(|| self.cloud.create_fleet(request)).await
     }
@@ -146,6 +150,10 @@ impl<C: Cloud> Cloud for Retrying<C> {
 
     async fn reboot_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
         self.retry(|| self.cloud.reboot_instance(fleet, id)).await
+    }
+
+    async fn repair_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
+        self.retry(|| self.cloud.repair_instance(fleet, id)).await
     }
 
     async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()> {

@@ -3,8 +3,8 @@
 
 use crate::{
     Address, AddressId, AddressRequest, Cloud, CloudError, CloudName, Console, ErrorKind, Fleet,
-    FleetKey, FleetRequest, Ingress, Instance, InstanceId, InstanceState, LaunchRequest, ObjectId,
-    Offer, Result, TagFilter, Tags, tag,
+    FleetKey, FleetRequest, Ingress, Instance, InstanceId, InstanceState, LaunchRequest, Market,
+    ObjectId, Offer, Result, TagFilter, Tags, tag,
 };
 use async_trait::async_trait;
 use std::{collections::VecDeque, sync::Mutex};
@@ -50,6 +50,9 @@ pub(crate) fn launch_request() -> LaunchRequest {
         offer: offer("a"),
         count: 1,
         disk_gb: 10,
+        image: None,
+        market: Market::OnDemand,
+        reservation: None,
         address: None,
         user_data: Vec::new(),
         identity: None,
@@ -75,8 +78,10 @@ impl Cloud for Scripted {
             ip: None,
             instance_type: request.offer.instance_type.clone(),
             zone: "z".to_owned(),
+            image: None,
             launched_at: 0,
             tags: request.tags.clone(),
+            findings: Vec::new(),
         };
         self.instances.lock().unwrap().push(instance.clone());
         Ok(vec![instance])
@@ -88,6 +93,10 @@ impl Cloud for Scripted {
     }
 
     async fn list_zones(&self, _: &str, _: &[String]) -> Result<Vec<String>> {
+        not_scripted()
+    }
+
+    async fn subnet_zone(&self, _: &str, _: &str) -> Result<String> {
         not_scripted()
     }
 
@@ -128,6 +137,10 @@ impl Cloud for Scripted {
     }
 
     async fn reboot_instance(&self, _: &FleetKey, _: &InstanceId) -> Result<()> {
+        not_scripted()
+    }
+
+    async fn repair_instance(&self, _: &FleetKey, _: &InstanceId) -> Result<()> {
         not_scripted()
     }
 

@@ -88,6 +88,10 @@ impl<C: Cloud> Cloud for Traced<C> {
         self.trace("list_zones", &region, call).await
     }
 
+    async fn subnet_zone(&self, region: &str, subnet: &str) -> Result<String> {
+        self.trace("subnet_zone", &subnet, self.cloud.subnet_zone(region, subnet)).await
+    }
+
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet> {
         self.trace("create_fleet", &request.key, self.cloud.create_fleet(request)).await
     }
@@ -135,6 +139,10 @@ impl<C: Cloud> Cloud for Traced<C> {
 
     async fn reboot_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
         self.trace("reboot_instance", id, self.cloud.reboot_instance(fleet, id)).await
+    }
+
+    async fn repair_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
+        self.trace("repair_instance", id, self.cloud.repair_instance(fleet, id)).await
     }
 
     async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()> {

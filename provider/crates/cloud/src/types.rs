@@ -66,6 +66,10 @@ pub struct Limits {
     pub tag_value_chars: usize,
     /// Whether a machine can have an identity of its own.
     pub has_identities: bool,
+    /// Whether machines are made from images, and can be bought in more than one way.
+    pub has_images: bool,
+    /// Whether fleets are in subnets.
+    pub has_subnets: bool,
 }
 
 impl Limits {
@@ -80,8 +84,14 @@ impl Limits {
             CloudName::Gcp => ((256 << 10) / 4 * 3, 256),
             CloudName::Azure => ((64 << 10) - 1, 256),
         };
-        let has_identities = !matches!(cloud, CloudName::Local);
-        Self { user_data_bytes, tag_value_chars, has_identities }
+        let is_local = matches!(cloud, CloudName::Local);
+        Self {
+            user_data_bytes,
+            tag_value_chars,
+            has_identities: !is_local,
+            has_images: !is_local,
+            has_subnets: !is_local,
+        }
     }
 }
 
@@ -152,6 +162,8 @@ pub struct FleetRequest {
     pub key: FleetKey,
     /// Its one zone.
     pub zone: String,
+    /// Its subnet in that zone; the cloud's default one when none is given.
+    pub subnet: Option<String>,
     /// How its instances are placed.
     pub placement: PlacementStrategy,
     /// Same token, same fleet.
@@ -167,6 +179,8 @@ pub struct Fleet {
     pub key: FleetKey,
     /// Its one zone.
     pub zone: String,
+    /// Its subnet, in a cloud that has any.
+    pub subnet: Option<String>,
     /// How its instances are placed.
     pub placement: PlacementStrategy,
     /// The token it was made with.
@@ -184,6 +198,9 @@ pub struct Fleet {
 pub struct AddressRequest {
     /// Where.
     pub fleet: FleetKey,
+    /// Whether clients outside reach it by a public address; `None` leaves it to the network: one that
+    /// leads to the internet gives one. Asked for again with another wish, the address gets or loses it.
+    pub public: Option<bool>,
     /// Same token, same address.
     pub token: String,
     /// Its tags.
@@ -231,6 +248,49 @@ pub struct Offer {
     pub priced_on: String,
 }
 
+/// How instances are bought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Market {
+    /// By the hour, for as long as they are wanted.
+    #[default]
+    OnDemand,
+    /// Cheaper, and taken away when the cloud wants them back.
+    Spot,
+    /// Out of a block of capacity that was bought for a time.
+    CapacityBlock,
+}
+
+impl Market {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 3] = [Self::OnDemand, Self::Spot, Self::CapacityBlock];
+
+    /// The word in configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OnDemand => "on-demand",
+            Self::Spot => "spot",
+            Self::CapacityBlock => "capacity-block",
+        }
+    }
+}
+
+impl FromStr for Market {
+    type Err = UnknownMarket;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMarket> {
+        Self::ALL
+            .into_iter()
+            .find(|market| market.as_str() == text)
+            .ok_or_else(|| UnknownMarket(text.escape_debug().take(60).collect()))
+    }
+}
+
+/// A word that names no market.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not one of `on-demand`, `spot` and `capacity-block`")]
+pub struct UnknownMarket(pub String);
+
 /// Instances to be launched: all identical, so that N are one call.
 #[derive(Clone, PartialEq)]
 pub struct LaunchRequest {
@@ -242,6 +302,12 @@ pub struct LaunchRequest {
     pub count: u32,
     /// Root disk in GB.
     pub disk_gb: u32,
+    /// The image to boot, in the cloud's own words; by default the newest one that fits the offer.
+    pub image: Option<String>,
+    /// How they are bought.
+    pub market: Market,
+    /// The reservation that they are taken out of, in the cloud's own words.
+    pub reservation: Option<String>,
     /// The reserved address of the one instance; `count` is 1 then.
     pub address: Option<AddressId>,
     /// A cloud-config, gzip'd.
@@ -282,10 +348,24 @@ pub struct Instance {
     pub instance_type: String,
     /// Its zone.
     pub zone: String,
+    /// The image it was made from, in a cloud that tells.
+    pub image: Option<String>,
     /// The moment it was asked for, seconds since 1970.
     pub launched_at: u64,
     /// Its tags.
     pub tags: Tags,
+    /// What about it is not as it was made, besides its state and its tags.
+    pub findings: Vec<Finding>,
+}
+
+/// Something about an instance that somebody has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What is found, as in `its metadata service answers without a token`.
+    pub text: String,
+    /// Whether [`Cloud::repair_instance`](crate::Cloud::repair_instance) puts it back; else only another
+    /// instance is as it should be.
+    pub repairable: bool,
 }
 
 /// The lifecycle of an instance, in the field's words.

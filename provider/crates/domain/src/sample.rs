@@ -5,7 +5,7 @@ use crate::environment::Environment;
 use crate::id::{FleetId, ServiceId};
 use crate::spec::{EngineSpec, GroupSpec, RouterKind, RouterSpec, ServiceFacts, WorkerRole};
 use crate::{SCRIPT_VERSION, version::DynamoVersion};
-use cloud::{CloudName, Offer};
+use cloud::{CloudName, Market, Offer};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -26,6 +26,7 @@ pub(crate) fn router(cloud: CloudName) -> RouterSpec {
         args: Vec::new(),
         env: Environment::new(),
         commands: Vec::new(),
+        image: None,
         script_version: SCRIPT_VERSION,
     }
 }
@@ -56,6 +57,9 @@ pub(crate) fn group(engine: &str, role: WorkerRole, gpu: Option<&str>) -> GroupS
         env: Environment::new(),
         secret_env: BTreeMap::new(),
         identity: None,
+        image: None,
+        market: Market::OnDemand,
+        reservation: None,
         boot_revision: 0,
         script_version: SCRIPT_VERSION,
     }

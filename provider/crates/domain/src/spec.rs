@@ -11,7 +11,7 @@ use crate::environment::Environment;
 use crate::id::{FleetId, GroupId, ServiceId, Uid};
 use crate::secret::SecretReference;
 use crate::version::DynamoVersion;
-use cloud::{Offer, Tags, tag};
+use cloud::{Market, Offer, Tags, tag};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -49,6 +49,9 @@ pub struct RouterSpec {
     /// The commands of a custom router.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,
+    /// The machine image that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// The version of the boot scripts it was made with.
     pub script_version: u32,
 }
@@ -188,11 +191,24 @@ pub struct GroupSpec {
     /// The identity of the machines in their cloud.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
+    /// The machine image that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// How the machines are bought.
+    #[serde(default, skip_serializing_if = "is_on_demand")]
+    pub market: Market,
+    /// The reservation that they are taken out of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<String>,
     /// Raised by the user to replace every machine by one of the newest scripts.
     #[serde(default)]
     pub boot_revision: u32,
     /// The version of the boot scripts they are made with.
     pub script_version: u32,
+}
+
+fn is_on_demand(market: &Market) -> bool {
+    *market == Market::OnDemand
 }
 
 impl GroupSpec {

@@ -8,6 +8,9 @@ fn decode() -> GroupSpec {
         env: Environment::from([("NCCL_DEBUG".to_owned(), "WARN".to_owned())]),
         secret_env: BTreeMap::from([("HF_TOKEN".to_owned(), "aws-sm://prod/hf".parse().unwrap())]),
         identity: Some("workers".to_owned()),
+        image: None,
+        market: Market::OnDemand,
+        reservation: None,
         ..sample::group("sglang", WorkerRole::Decode, Some("H200:8"))
     }
 }

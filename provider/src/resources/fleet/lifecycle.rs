@@ -30,10 +30,7 @@ pub(super) async fn create(
         }
         // A creation that died: whatever it had chosen stays chosen, unless that is not wanted now.
         Some(fleet) if is_as_planned(fleet, &planned) => fleet.zone.clone(),
-        _ => match planned.zone.known() {
-            Some(zone) => zone.clone(),
-            None => choose_zone(&*cloud, &id, &planned).await?,
-        },
+        _ => choose_zone(&*cloud, &id, &planned).await?,
     };
     if existing.is_some_and(|fleet| !is_as_planned(&fleet, &planned)) {
         let doing = || format!("remove what a creation of fleet {id} that died has left");
@@ -45,6 +42,7 @@ pub(super) async fn create(
     planned.id = Attr::Known(id.to_string());
     planned.region = Attr::Known(id.region.clone());
     planned.zone = Attr::Known(fleet.zone);
+    planned.subnet = Attr::from(fleet.subnet);
     planned.drift = Attr::Known(BTreeMap::new());
     state.save(&planned);
     mark_ready(&*cloud, &id).await
@@ -60,6 +58,7 @@ pub(super) async fn read(session: &Session, state: &mut State<Fleet>) -> Result<
     };
     fleet.region = Attr::Known(id.region.clone());
     fleet.zone = Attr::Known(found.zone.clone());
+    fleet.subnet = Attr::from(found.subnet.clone());
     fleet.placement = Attr::Known(placement_word(found.placement).to_owned());
     fleet.drift = Attr::Known(found.findings.clone());
     state.save(&fleet);
@@ -166,6 +165,7 @@ fn service_at(id: &FleetId, address: &Address) -> (String, String) {
 
 fn is_as_planned(found: &cloud::Fleet, planned: &Fleet) -> bool {
     planned.zone.known().is_none_or(|zone| *zone == found.zone)
+        && planned.subnet.known().is_none_or(|subnet| Some(subnet) == found.subnet.as_ref())
         && placement(planned) == found.placement
 }
 
@@ -180,6 +180,7 @@ fn request(id: &FleetId, zone: String, fleet: &Fleet) -> FleetRequest {
     FleetRequest {
         key: key(id),
         zone,
+        subnet: fleet.subnet.known().cloned(),
         placement: placement(fleet),
         // The name is the claim: whoever creates it again after a crash must mean the same fleet.
         token: format!("fleet-{}-{}", id.region, id.name),
@@ -198,15 +199,38 @@ fn placement_word(placement: PlacementStrategy) -> &'static str {
     }
 }
 
-/// The first zone that offers, for each requested GPU, at least one machine.
+/// The zone that is given, by itself or by a subnet, else the first of all; of each requested GPU it
+/// offers at least one machine.
 async fn choose_zone(cloud: &dyn Cloud, id: &FleetId, fleet: &Fleet) -> Result<String> {
+    let doing = || format!("choose a zone for fleet {id}");
     let zones = |types: Vec<String>| async move {
-        cloud
-            .list_zones(&id.region, &types)
-            .await
-            .doing(id.cloud, || format!("choose a zone for fleet {id}"))
+        cloud.list_zones(&id.region, &types).await.doing(id.cloud, doing)
     };
-    let mut candidates = zones(Vec::new()).await?;
+    let of_subnet = match fleet.subnet.known() {
+        Some(subnet) => {
+            let zone = cloud.subnet_zone(&id.region, subnet).await;
+            Some(zone.doing(id.cloud, || format!("find the zone of subnet {subnet}"))?)
+        }
+        None => None,
+    };
+    let given = match (fleet.zone.known(), of_subnet) {
+        (Some(zone), Some(other)) if *zone != other => {
+            return Err(Failure::Invalid {
+                summary: "Subnet of another zone".to_owned(),
+                detail: format!(
+                    "The subnet is in zone `{other}`, and the fleet is to be in `{zone}`. Give a \
+                     subnet of that zone, or leave one of them out."
+                ),
+                attribute: Some(AttributePath::root("subnet")),
+            });
+        }
+        (Some(zone), _) => Some(zone.clone()),
+        (None, of_subnet) => of_subnet,
+    };
+    let mut candidates = match &given {
+        Some(zone) => vec![zone.clone()],
+        None => zones(Vec::new()).await?,
+    };
     for (index, gpu) in fleet.gpus.known().into_iter().flatten().enumerate() {
         let Some(gpu) = gpu.known() else { continue };
         let attribute = AttributePath::root("gpus").index(index);
@@ -225,10 +249,20 @@ async fn choose_zone(cloud: &dyn Cloud, id: &FleetId, fleet: &Fleet) -> Result<S
         }
         candidates.retain(|zone| offered.contains(zone));
         if candidates.is_empty() {
-            return Err(invalid(format!(
-                "No zone of region `{}` offers {} together with the ones before it. Choose another region.",
-                id.region, gpu.0
-            )));
+            let others: Vec<_> = offered.iter().map(|zone| format!("`{zone}`")).collect();
+            return Err(invalid(match (&given, others.is_empty()) {
+                (_, true) => format!("No zone of region `{}` offers {}.", id.region, gpu.0),
+                (Some(zone), false) => {
+                    format!("Zone `{zone}` does not offer {}; {} do.", gpu.0, others.join(", "))
+                }
+                (None, false) => format!(
+                    "No zone of region `{}` offers {} together with the ones before it; it alone is \
+                     in {}.",
+                    id.region,
+                    gpu.0,
+                    others.join(", ")
+                ),
+            }));
         }
     }
     candidates

@@ -4,10 +4,11 @@ mod lifecycle;
 mod plan;
 
 use crate::diagnose;
+use crate::error::{AttributesOf, Failure};
 use crate::resources::identity;
 use crate::session::Session;
 use async_trait::async_trait;
-use cloud::CloudName;
+use cloud::{CloudName, RequestPart};
 use plugin::{Change, Ctx, Diagnostics, IdentityPart, Resource, Schema, State, Timeouts};
 use schemas::Fleet;
 use std::{sync::Arc, time::Duration};
@@ -45,7 +46,7 @@ impl Resource for FleetResource {
     }
 
     fn plan(&self, change: &mut Change<Fleet>) -> Diagnostics {
-        plan::plan(change)
+        plan::plan(change, |cloud| self.session.default_region(cloud))
     }
 
     async fn create(
@@ -54,11 +55,11 @@ impl Resource for FleetResource {
         planned: Fleet,
         state: &mut State<Fleet>,
     ) -> Result<(), Diagnostics> {
-        lifecycle::create(&self.session, planned, state).await.map_err(diagnose::failure)
+        lifecycle::create(&self.session, planned, state).await.map_err(diagnosed)
     }
 
     async fn read(&self, _ctx: &Ctx, state: &mut State<Fleet>) -> Result<(), Diagnostics> {
-        lifecycle::read(&self.session, state).await.map_err(diagnose::failure)
+        lifecycle::read(&self.session, state).await.map_err(diagnosed)
     }
 
     async fn update(
@@ -68,11 +69,11 @@ impl Resource for FleetResource {
         planned: Fleet,
         state: &mut State<Fleet>,
     ) -> Result<(), Diagnostics> {
-        lifecycle::update(&self.session, &prior, planned, state).await.map_err(diagnose::failure)
+        lifecycle::update(&self.session, &prior, planned, state).await.map_err(diagnosed)
     }
 
     async fn delete(&self, ctx: &Ctx, state: &mut State<Fleet>) -> Result<(), Diagnostics> {
-        lifecycle::delete(&self.session, ctx, state).await.map_err(diagnose::failure)
+        lifecycle::delete(&self.session, ctx, state).await.map_err(diagnosed)
     }
 
     fn identity_parts(&self) -> &'static [IdentityPart] {
@@ -89,7 +90,7 @@ impl Resource for FleetResource {
         id: &str,
         state: &mut State<Fleet>,
     ) -> Result<(), Diagnostics> {
-        lifecycle::import(&self.session, id, state).await.map_err(diagnose::failure)
+        lifecycle::import(&self.session, id, state).await.map_err(diagnosed)
     }
 }
 
@@ -102,3 +103,14 @@ const LOCAL_ZONE: &str = "local-a";
 fn is_local(cloud: &str) -> bool {
     cloud == CloudName::Local.as_str()
 }
+
+fn diagnosed(failure: Failure) -> Diagnostics {
+    diagnose::failure(failure.at_fault(PARTS))
+}
+
+/// What of a request to the cloud each attribute stands for.
+const PARTS: &AttributesOf = &[
+    (RequestPart::Zone, "zone"),
+    (RequestPart::Subnet, "subnet"),
+    (RequestPart::InstanceType, "gpus"),
+];

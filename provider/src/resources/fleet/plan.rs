@@ -34,13 +34,7 @@ pub(super) fn validate(config: &Fleet) -> Diagnostics {
             )
             .at(region),
         ),
-        (false, Attr::Null) => diagnostics.push(
-            Diagnostic::error(
-                "Missing region",
-                format!("A fleet on `{cloud}` needs a `region`, as in `us-east-2`."),
-            )
-            .at(region),
-        ),
+        // Without one, the provider's own is known in the plan.
         _ => {}
     }
     if is_local(cloud) && config.zone.known().is_some_and(|zone| zone != LOCAL_ZONE) {
@@ -57,11 +51,21 @@ pub(super) fn validate(config: &Fleet) -> Diagnostics {
         Attr::Known(gpus) => gpus.is_empty(),
         Attr::Unknown(_) => false,
     };
-    if !is_local(cloud) && config.zone.is_null() && no_gpus {
+    if is_local(cloud) && config.subnet.known().is_some() {
+        diagnostics.push(
+            Diagnostic::error(
+                "Subnet without a cloud that has any",
+                "The local cloud has no subnets. Leave `subnet` out.",
+            )
+            .at(AttributePath::root("subnet")),
+        );
+    }
+    if !is_local(cloud) && config.zone.is_null() && config.subnet.is_null() && no_gpus {
         diagnostics.push(
             Diagnostic::error(
                 "Missing zone",
-                "Give a `zone`, or `gpus` from which one is chosen, as in `gpus = [\"H200:8\"]`.",
+                "Give a `zone` or a `subnet`, or `gpus` from which a zone is chosen, as in `gpus = \
+                 [\"H200:8\"]`.",
             )
             .at(AttributePath::root("zone")),
         );
@@ -69,7 +73,11 @@ pub(super) fn validate(config: &Fleet) -> Diagnostics {
     diagnostics
 }
 
-pub(super) fn plan(change: &mut Change<Fleet>) -> Diagnostics {
+/// `default_region` is the provider's own, for the fleet's cloud.
+pub(super) fn plan(
+    change: &mut Change<Fleet>,
+    default_region: impl Fn(CloudName) -> Attr<String>,
+) -> Diagnostics {
     let prior = change.prior.clone();
     let replacement = change.is_replacement();
     let Some(planned) = change.planned.as_mut() else { return Diagnostics::default() };
@@ -77,9 +85,17 @@ pub(super) fn plan(change: &mut Change<Fleet>) -> Diagnostics {
     match prior {
         None => {
             if change.config.as_ref().is_some_and(|config| config.region.is_null()) {
-                let local = planned.cloud.known().is_some_and(|cloud| is_local(cloud));
-                planned.region =
-                    if local { Attr::Known(LOCAL_REGION.to_owned()) } else { Attr::unknown() };
+                planned.region = match planned.cloud.known().map(|cloud| cloud.parse()) {
+                    Some(Ok(CloudName::Local)) => Attr::Known(LOCAL_REGION.to_owned()),
+                    Some(Ok(cloud)) => match default_region(cloud) {
+                        Attr::Null => return missing_region(cloud).into(),
+                        region => region,
+                    },
+                    Some(Err(_)) | None => Attr::unknown(),
+                };
+            }
+            if planned.cloud.known().is_some_and(|cloud| is_local(cloud)) {
+                planned.subnet = Attr::Null;
             }
             planned.id = match (planned.cloud.known(), planned.region.known(), planned.name.known())
             {
@@ -99,12 +115,30 @@ pub(super) fn plan(change: &mut Change<Fleet>) -> Diagnostics {
             if config.is_some_and(|config| config.zone.is_null()) {
                 planned.zone = prior.zone;
             }
+            if config.is_some_and(|config| config.subnet.is_null()) {
+                planned.subnet = prior.subnet;
+            }
             if replacement {
                 return warning_of_replacement(planned).into();
             }
         }
     }
     Diagnostics::default()
+}
+
+fn missing_region(cloud: CloudName) -> Diagnostic {
+    let defaults = match cloud {
+        CloudName::Aws => {
+            ", or give the provider one: `aws = { region = … }` in its block, or `AWS_REGION` in its \
+             environment"
+        }
+        CloudName::Local | CloudName::Gcp | CloudName::Azure => "",
+    };
+    Diagnostic::error(
+        "Missing region",
+        format!("A fleet on `{cloud}` needs a `region`, as in `us-east-2`{defaults}."),
+    )
+    .at(AttributePath::root("region"))
 }
 
 /// A fleet cannot be removed with a service in it, and a service keeps its fleet: Terraform sees the

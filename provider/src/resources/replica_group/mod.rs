@@ -17,9 +17,11 @@ pub(crate) use validate::validate as check;
 pub(crate) use workers::user_data as worker_user_data;
 
 use crate::diagnose;
+use crate::error::{AttributesOf, Failure};
 use crate::resources::identity;
 use crate::session::Session;
 use async_trait::async_trait;
+use cloud::RequestPart;
 use plugin::{Change, Ctx, Diagnostics, IdentityPart, Resource, Schema, State, Timeouts};
 use schemas::ReplicaGroup;
 use std::{sync::Arc, time::Duration};
@@ -66,11 +68,11 @@ impl Resource for ReplicaGroupResource {
         planned: ReplicaGroup,
         state: &mut State<ReplicaGroup>,
     ) -> Result<(), Diagnostics> {
-        create::create(&self.session, ctx, planned, state).await.map_err(diagnose::failure)
+        create::create(&self.session, ctx, planned, state).await.map_err(diagnosed)
     }
 
     async fn read(&self, _ctx: &Ctx, state: &mut State<ReplicaGroup>) -> Result<(), Diagnostics> {
-        read::read(&self.session, state).await.map_err(diagnose::failure)
+        read::read(&self.session, state).await.map_err(diagnosed)
     }
 
     async fn update(
@@ -81,11 +83,11 @@ impl Resource for ReplicaGroupResource {
         state: &mut State<ReplicaGroup>,
     ) -> Result<(), Diagnostics> {
         let result = update::update(&self.session, ctx, &prior, planned, state).await;
-        result.map_err(diagnose::failure)
+        result.map_err(diagnosed)
     }
 
     async fn delete(&self, ctx: &Ctx, state: &mut State<ReplicaGroup>) -> Result<(), Diagnostics> {
-        delete::delete(&self.session, ctx, state).await.map_err(diagnose::failure)
+        delete::delete(&self.session, ctx, state).await.map_err(diagnosed)
     }
 
     fn identity_parts(&self) -> &'static [IdentityPart] {
@@ -102,6 +104,20 @@ impl Resource for ReplicaGroupResource {
         id: &str,
         state: &mut State<ReplicaGroup>,
     ) -> Result<(), Diagnostics> {
-        read::import(&self.session, id, state).await.map_err(diagnose::failure)
+        read::import(&self.session, id, state).await.map_err(diagnosed)
     }
 }
+
+fn diagnosed(failure: Failure) -> Diagnostics {
+    diagnose::failure(failure.at_fault(PARTS))
+}
+
+/// What of a request to the cloud each attribute stands for.
+const PARTS: &AttributesOf = &[
+    (RequestPart::InstanceType, "resources"),
+    (RequestPart::Image, "image"),
+    (RequestPart::Identity, "identity"),
+    (RequestPart::Market, "market"),
+    (RequestPart::Reservation, "reservation"),
+    (RequestPart::UserData, "engine"),
+];

@@ -2,7 +2,7 @@
 
 use crate::error::{Failure, Result};
 use crate::resources::attributes::{from_pairs, from_texts, number, pairs, texts, word};
-use cloud::{CloudName, Instance, Offer, tag};
+use cloud::{CloudName, Instance, Market, Offer, tag};
 use domain::catalogue::{self, NoOffer, Resources as Wanted};
 use domain::id::GroupId;
 use domain::planner::{Count, UpdateStrategy};
@@ -71,6 +71,13 @@ pub(crate) fn spec(group: &ReplicaGroup, id: &GroupId) -> Result<GroupSpec> {
         env: pairs(&group.env),
         secret_env,
         identity: group.identity.known().cloned(),
+        image: group.image.known().cloned(),
+        market: group
+            .market
+            .known()
+            .map_or(Ok(Market::default()), |market| market.parse())
+            .map_err(|_| missing("market"))?,
+        reservation: group.reservation.known().cloned(),
         boot_revision: number(&group.boot_revision, None).flatten().unwrap_or_default(),
         script_version: number(&group.script_version, None)
             .flatten()
@@ -112,6 +119,9 @@ pub(super) fn from_spec(spec: &GroupSpec) -> ReplicaGroup {
             secrets.map(|(name, reference)| (name.clone(), reference.to_string())),
         ),
         identity: Attr::from(spec.identity.clone()),
+        image: Attr::from(spec.image.clone()),
+        market: word(spec.market.as_str()),
+        reservation: Attr::from(spec.reservation.clone()),
         boot_revision: Attr::Known(i64::from(spec.boot_revision)),
         wait_for: word("ready"),
         on_boot_failure: word("remove"),
@@ -236,6 +246,11 @@ pub(super) fn fill_members(
     group.instance_count = Attr::Known(count);
     if let Some(instance) = slots.values().next() {
         group.instance_type = Attr::Known(instance.instance_type.clone());
+    }
+    if group.image_id.known().is_none() {
+        // Whatever was launched last is what the next one will be made from.
+        let newest = slots.values().max_by_key(|instance| instance.launched_at);
+        group.image_id = Attr::from(newest.and_then(|instance| instance.image.clone()));
     }
     let instance_type = group.instance_type.known().cloned().unwrap_or_default();
     let offer = catalogue::find(cloud, &instance_type);

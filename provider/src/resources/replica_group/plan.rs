@@ -32,6 +32,7 @@ fn plan_create(planned: &mut ReplicaGroup, diagnostics: &mut Diagnostics) {
     planned.instance_count = Attr::unknown();
     planned.members = Attr::unknown();
     planned.instance_type = Attr::unknown();
+    planned.image_id = Attr::unknown();
     planned.interconnect = Attr::unknown();
     planned.hourly_cost = Attr::unknown();
     planned.minimum_hourly_cost = Attr::unknown();
@@ -67,16 +68,36 @@ fn plan_offers(planned: &mut ReplicaGroup, diagnostics: &mut Diagnostics) {
         None => {}
     }
     refuse_foreign_secrets(cloud, planned, diagnostics);
-    if !Limits::of(cloud).has_identities && planned.identity.known().is_some() {
+    refuse_what_the_cloud_has_not(cloud, planned, diagnostics);
+}
+
+/// What only some clouds have.
+fn refuse_what_the_cloud_has_not(
+    cloud: CloudName,
+    planned: &ReplicaGroup,
+    diagnostics: &mut Diagnostics,
+) {
+    let limits = Limits::of(cloud);
+    let mut refuse = |name: &str, has: &str| {
         diagnostics.push(
             Diagnostic::error(
-                "Identity without a cloud that has any",
-                format!(
-                    "Machines on `{cloud}` have no identity of their own. Leave `identity` out."
-                ),
+                format!("`{name}` on a cloud without it"),
+                format!("Machines on `{cloud}` {has}. Leave `{name}` out."),
             )
-            .at(AttributePath::root("identity")),
+            .at(AttributePath::root(name)),
         );
+    };
+    if !limits.has_identities && planned.identity.known().is_some() {
+        refuse("identity", "have no identity of their own");
+    }
+    if !limits.has_images && planned.image.known().is_some() {
+        refuse("image", "are not made from images");
+    }
+    if !limits.has_images && planned.reservation.known().is_some() {
+        refuse("reservation", "are not taken out of reservations");
+    }
+    if !limits.has_images && planned.market.known().is_some_and(|market| market != "on-demand") {
+        refuse("market", "are not bought");
     }
 }
 
@@ -107,6 +128,12 @@ fn plan_update(
     }
 
     planned.id = prior.id.clone();
+    let has_images =
+        cloud_of(&planned.service_id).is_some_and(|cloud| Limits::of(cloud).has_images);
+    planned.image_id = match (rolling.is_empty(), has_images) {
+        (false, true) => Attr::unknown(),
+        _ => prior.image_id.clone(),
+    };
     // New machines for a certain change are made of the newest scripts; without one nothing changes.
     let newest = Attr::Known(i64::from(domain::SCRIPT_VERSION));
     planned.script_version = if rolling.iter().any(|change| change.new != NewValue::Unknown) {

@@ -16,6 +16,7 @@ pub(crate) fn validate(config: &ReplicaGroup) -> Diagnostics {
     validate_engine(config, &mut diagnostics);
     validate_secrets(config, &mut diagnostics);
     validate_environment(config, &mut diagnostics);
+    validate_market(config, &mut diagnostics);
     diagnostics
 }
 
@@ -50,6 +51,27 @@ fn validate_count(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
             )
             .at(AttributePath::root("scaling").attribute("min")),
         );
+    }
+}
+
+fn validate_market(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
+    match (config.market.as_str(), &config.reservation) {
+        (Some("capacity-block"), Attr::Null) => diagnostics.push(
+            Diagnostic::error(
+                "Missing reservation",
+                "`market = \"capacity-block\"` takes machines out of a block that was bought for a \
+                 time: `reservation = \"cr-…\"` names it.",
+            )
+            .at(AttributePath::root("reservation")),
+        ),
+        (Some("spot"), Attr::Known(_)) => diagnostics.push(
+            Diagnostic::error(
+                "Reservation of spot machines",
+                "What is reserved is not bought on the spot market. Leave `market` or `reservation` out.",
+            )
+            .at(AttributePath::root("market")),
+        ),
+        _ => {}
     }
 }
 

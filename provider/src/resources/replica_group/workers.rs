@@ -27,6 +27,8 @@ pub(super) struct GroupAccess {
     address: Address,
     router_was_ready: bool,
     offers: Vec<Offer>,
+    /// The image that new machines are made from, until a roll takes the newest.
+    pinned_image: Option<String>,
 }
 
 /// Everything that is needed to work on a group whose service exists.
@@ -55,7 +57,16 @@ pub(super) async fn access(
         })?;
     let router = router_access(session, cloud, &facts, &address, instance)?;
     let router_was_ready = service.was_ready();
-    Ok(GroupAccess { router, id: id.clone(), spec, facts, address, router_was_ready, offers })
+    Ok(GroupAccess {
+        router,
+        id: id.clone(),
+        spec,
+        facts,
+        address,
+        router_was_ready,
+        offers,
+        pinned_image: group.image_id.known().cloned(),
+    })
 }
 
 impl GroupAccess {
@@ -117,7 +128,12 @@ impl GroupAccess {
                 // The token belongs to a launch with other tags or of an older release.
                 Err(error) if error.kind() == ErrorKind::Conflict => continue,
                 Err(error) => {
-                    return Err(Failure::Launch { cloud: cloud.name(), doing: doing(), error });
+                    return Err(Failure::Launch {
+                        cloud: cloud.name(),
+                        doing: doing(),
+                        error,
+                        attribute: None,
+                    });
                 }
             };
             if launched.iter().all(|instance| instance.state.is_up()) {
@@ -283,6 +299,9 @@ impl GroupAccess {
             offer,
             count,
             disk_gb: self.spec.resources.disk_gb.unwrap_or(DISK_GB),
+            image: self.spec.image.clone().or_else(|| self.pinned_image.clone()),
+            market: self.spec.market,
+            reservation: self.spec.reservation.clone(),
             address: None,
             user_data: data.bytes().to_vec(),
             identity: self.spec.identity.clone(),

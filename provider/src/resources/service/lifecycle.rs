@@ -34,14 +34,7 @@ pub(super) async fn create(
     let id = claim::id_for(session, ctx, &fleet, &planned).await?;
     let spec = model::spec(&planned, &id)?;
     let cloud = session.cloud(fleet.cloud).await?;
-    let address = cloud
-        .reserve_address(&AddressRequest {
-            fleet: key(&fleet),
-            token: id.uid.to_string(),
-            tags: tags::creating(tags::of_address(&spec)),
-        })
-        .await
-        .doing(fleet.cloud, || format!("reserve the router's address of service {id}"))?;
+    let address = reserve(&*cloud, &planned, &spec).await?;
     planned.id = Attr::Known(id.to_string());
     planned.drift = Attr::Known(BTreeMap::new());
     fill_address(&mut planned, &address);
@@ -93,6 +86,19 @@ pub(super) async fn create(
     }
 }
 
+/// The service's address: the one it has, public as it is wished for now, or a new one.
+async fn reserve(cloud: &dyn Cloud, service: &Service, spec: &RouterSpec) -> Result<Address> {
+    let request = AddressRequest {
+        fleet: key(&spec.fleet),
+        public: service.public_ip.known().copied(),
+        token: spec.uid.to_string(),
+        tags: tags::creating(tags::of_address(spec)),
+    };
+    let reserved = cloud.reserve_address(&request).await;
+    reserved
+        .doing(cloud.name(), || format!("reserve the router's address of service {}", spec.id()))
+}
+
 /// Opens the port and makes the router be there.
 async fn launch(
     session: &Session,
@@ -106,7 +112,8 @@ async fn launch(
     set_ingress(&*cloud, id, planned).await?;
     session.forget(&id.fleet);
     let found = find_by_id(&*session.view(&id.fleet).await?, id);
-    let instance = router::ensure(ctx, &*cloud, spec, address, &found).await?;
+    let instance =
+        router::ensure(ctx, &*cloud, spec, pinned_image(planned), address, &found).await?;
     session.forget(&id.fleet);
     Ok(instance)
 }
@@ -128,6 +135,10 @@ pub(super) async fn update(
         done.ingress_cidrs = planned.ingress_cidrs.clone();
         state.save(&done);
     }
+    let moves = prior.public_ip != planned.public_ip || planned.endpoint.is_unknown();
+    if moves {
+        move_endpoint(session, &id, &mut planned).await?;
+    }
     if has_drift {
         let instance = recover(session, ctx, &id, &planned).await?;
         // What was planned as known stays: the price of another day is no change.
@@ -137,6 +148,19 @@ pub(super) async fn update(
     }
     planned.drift = Attr::Known(BTreeMap::new());
     state.save(&planned);
+    Ok(())
+}
+
+/// Gives the router's address another way from outside, or none.
+async fn move_endpoint(session: &Session, id: &ServiceId, planned: &mut Service) -> Result<()> {
+    session.forget(&id.fleet);
+    // Where the address itself is gone, another one would be no help: workers know the old one.
+    if find_by_id(&*session.view(&id.fleet).await?, id).address.is_some() {
+        let cloud = session.cloud(id.fleet.cloud).await?;
+        let address = reserve(&*cloud, planned, &model::spec(planned, id)?).await?;
+        session.forget(&id.fleet);
+        fill_address(planned, &address);
+    }
     Ok(())
 }
 
@@ -179,7 +203,8 @@ async fn recover(
         }
         None => None,
     };
-    let instance = router::ensure(ctx, &*cloud, &spec, &address, &found).await?;
+    let instance =
+        router::ensure(ctx, &*cloud, &spec, pinned_image(planned), &address, &found).await?;
     session.forget(&id.fleet);
     let waits = waits_until_ready(planned);
     if waits {
@@ -364,6 +389,11 @@ fn waits_until_ready(service: &Service) -> bool {
     is(&service.wait_for, "ready") && is(&service.boot, "sequential")
 }
 
+/// The image that the router was made from, for one in its place.
+fn pinned_image(service: &Service) -> Option<&str> {
+    service.image_id.as_str()
+}
+
 fn keeps_failed(service: &Service) -> bool {
     service.on_boot_failure.known().is_some_and(|word| word == "keep")
 }
@@ -389,6 +419,9 @@ pub(super) fn fill_offer(service: &mut Service, instance: Option<&cloud::Instanc
         found.or_else(|| service.instance_type.known().cloned()).unwrap_or_default();
     let fleet = model::fleet_id(service).ok();
     let price = fleet.and_then(|fleet| domain::catalogue::find(fleet.cloud, &instance_type));
+    if service.image_id.known().is_none() {
+        service.image_id = Attr::from(instance.and_then(|instance| instance.image.clone()));
+    }
     service.hourly_cost = Attr::Known(price.map_or(0.0, |offer| offer.hourly_cost));
     service.instance_type = Attr::Known(instance_type);
 }

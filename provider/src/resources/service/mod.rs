@@ -20,9 +20,11 @@ pub(crate) use router::{
 };
 
 use crate::diagnose;
+use crate::error::{AttributesOf, Failure};
 use crate::resources::identity;
 use crate::session::Session;
 use async_trait::async_trait;
+use cloud::RequestPart;
 use plugin::{Change, Ctx, Diagnostics, IdentityPart, Resource, Schema, State, Timeouts};
 use schemas::Service;
 use std::{sync::Arc, time::Duration};
@@ -69,11 +71,11 @@ impl Resource for ServiceResource {
         planned: Service,
         state: &mut State<Service>,
     ) -> Result<(), Diagnostics> {
-        lifecycle::create(&self.session, ctx, planned, state).await.map_err(diagnose::failure)
+        lifecycle::create(&self.session, ctx, planned, state).await.map_err(diagnosed)
     }
 
     async fn read(&self, _ctx: &Ctx, state: &mut State<Service>) -> Result<(), Diagnostics> {
-        read::read(&self.session, state).await.map_err(diagnose::failure)
+        read::read(&self.session, state).await.map_err(diagnosed)
     }
 
     async fn update(
@@ -84,11 +86,11 @@ impl Resource for ServiceResource {
         state: &mut State<Service>,
     ) -> Result<(), Diagnostics> {
         let result = lifecycle::update(&self.session, ctx, &prior, planned, state).await;
-        result.map_err(diagnose::failure)
+        result.map_err(diagnosed)
     }
 
     async fn delete(&self, ctx: &Ctx, state: &mut State<Service>) -> Result<(), Diagnostics> {
-        lifecycle::delete(&self.session, ctx, state).await.map_err(diagnose::failure)
+        lifecycle::delete(&self.session, ctx, state).await.map_err(diagnosed)
     }
 
     fn identity_parts(&self) -> &'static [IdentityPart] {
@@ -105,6 +107,17 @@ impl Resource for ServiceResource {
         id: &str,
         state: &mut State<Service>,
     ) -> Result<(), Diagnostics> {
-        read::import(&self.session, id, state).await.map_err(diagnose::failure)
+        read::import(&self.session, id, state).await.map_err(diagnosed)
     }
 }
+
+fn diagnosed(failure: Failure) -> Diagnostics {
+    diagnose::failure(failure.at_fault(PARTS))
+}
+
+/// What of a request to the cloud each attribute stands for.
+const PARTS: &AttributesOf = &[
+    (RequestPart::Image, "image"),
+    (RequestPart::InstanceType, "router"),
+    (RequestPart::UserData, "router"),
+];

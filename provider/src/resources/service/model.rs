@@ -55,6 +55,7 @@ pub(crate) fn spec(service: &Service, id: &ServiceId) -> Result<RouterSpec> {
         args: texts(&router.args),
         env: pairs(&router.env),
         commands: texts(&router.commands),
+        image: service.image.known().cloned(),
         script_version: service
             .script_version
             .known()
@@ -95,6 +96,7 @@ pub(super) fn from_spec(spec: &RouterSpec) -> Service {
         model: word(&spec.model),
         version: Attr::Known(spec.version.to_string()),
         port: Attr::Known(i64::from(spec.port)),
+        image: Attr::from(spec.image.clone()),
         router: if router == default_router() { Attr::Null } else { Attr::Known(router) },
         boot: word("sequential"),
         wait_for: word("ready"),

@@ -1,9 +1,11 @@
 //! What a change of a service means: the router guard at work. Pure.
 
+use super::read::PUBLIC_ADDRESS;
 use super::record::RouterRecord;
 use super::{model, router};
 use crate::diagnose;
 use crate::resources::attributes::has_text;
+use cloud::Limits;
 use domain::catalogue;
 use domain::guard::{self, ChangeClass, LiveRouter, NewValue, OnRouterChange};
 use domain::id::{FleetId, ServiceId, Uid};
@@ -144,10 +146,23 @@ fn plan_create(config: Option<&Service>, mut planned: Service) -> (Service, Diag
     planned.endpoint = Attr::unknown();
     planned.id = Attr::unknown();
     planned.instance_type = Attr::unknown();
+    planned.image_id = Attr::unknown();
     planned.hourly_cost = Attr::unknown();
     let fleet = planned.fleet_id.known().and_then(|id| id.parse::<FleetId>().ok());
     if let (Some(fleet), Some(name)) = (fleet, planned.name.known()) {
         planned.id = Attr::unknown_with_prefix(ServiceId::unknown_prefix(&fleet, name));
+        if !Limits::of(fleet.cloud).has_images && planned.image.known().is_some() {
+            diagnostics.push(
+                Diagnostic::error(
+                    "`image` on a cloud without it",
+                    format!(
+                        "Machines on `{}` are not made from images. Leave `image` out.",
+                        fleet.cloud
+                    ),
+                )
+                .at(AttributePath::root("image")),
+            );
+        }
         if let Some(wanted) = model::router_resources(&planned) {
             match catalogue::offers(fleet.cloud, &wanted) {
                 Ok(offers) if offers.len() == 1 => {
@@ -220,7 +235,10 @@ fn plan_update(
     // A change in place plans nothing on dependents: what they refer to stays as it is.
     planned.id = prior.id;
     planned.internal_ip = prior.internal_ip;
-    planned.endpoint = prior.endpoint;
+    planned.image_id = prior.image_id;
+    let moves = prior.public_ip != planned.public_ip
+        || prior.drift.known().is_some_and(|drift| drift.contains_key(PUBLIC_ADDRESS));
+    planned.endpoint = if moves { Attr::unknown() } else { prior.endpoint };
     if prior.drift.known().is_none_or(BTreeMap::is_empty) {
         planned.instance_type = prior.instance_type;
         planned.hourly_cost = prior.hourly_cost;

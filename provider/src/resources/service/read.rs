@@ -36,12 +36,24 @@ pub(super) async fn read(session: &Session, state: &mut State<Service>) -> Resul
         let finding = format!("for port {port}; it will be for port {} again", spec.port);
         drift.insert("ingress rule".to_owned(), finding);
     }
-    service.drift = Attr::Known(drift);
     if let Some(address) = &found.address {
+        let before = service.endpoint.clone();
         fill_address(&mut service, address);
+        if let (Some(was), Some(is)) = (before.known(), service.endpoint.known())
+            && was != is
+        {
+            drift.insert(
+                PUBLIC_ADDRESS.to_owned(),
+                format!("clients reach it at {is} and no longer at {was}"),
+            );
+        }
     }
+    service.drift = Attr::Known(drift);
     if let Some(instance) = &found.router {
         service.instance_type = Attr::Known(instance.instance_type.clone());
+        if service.image_id.is_null() {
+            service.image_id = Attr::from(instance.image.clone());
+        }
     }
     state.save(&service);
     if let Some(address) = &found.address {
@@ -55,6 +67,9 @@ pub(super) async fn read(session: &Session, state: &mut State<Service>) -> Resul
     }
     Ok(())
 }
+
+/// The finding that clients' way to the router has changed.
+pub(super) const PUBLIC_ADDRESS: &str = "public address";
 
 /// What is not as it was made: object → finding.
 fn drift(found: &FoundService, spec: &RouterSpec) -> BTreeMap<String, String> {

@@ -6,8 +6,8 @@ use crate::error::{Doing, Failure, Result};
 use crate::readiness::{self, RouterAccess};
 use crate::session::{Session, key};
 use cloud::{
-    Address, Cloud, ErrorKind, FleetKey, Instance, LaunchRequest, Limits, ObjectId, Phase, Tags,
-    launch_over_offers, tag,
+    Address, Cloud, ErrorKind, FleetKey, Instance, LaunchRequest, Limits, Market, ObjectId, Phase,
+    Tags, launch_over_offers, tag,
 };
 use domain::catalogue;
 use domain::id::ServiceId;
@@ -24,6 +24,7 @@ pub(super) async fn ensure(
     ctx: &Ctx,
     cloud: &dyn Cloud,
     spec: &RouterSpec,
+    pinned_image: Option<&str>,
     address: &Address,
     found: &FoundService,
 ) -> Result<Instance> {
@@ -39,7 +40,7 @@ pub(super) async fn ensure(
                 if !found.leaving.is_empty() {
                     readiness::gone(ctx, cloud, &fleet, &name, is_leaving).await?;
                 }
-                return launch(cloud, spec, address).await;
+                return launch(cloud, spec, pinned_image, address).await;
             }
             (RouterStep::Start, Some(router)) => cloud
                 .start_instance(&fleet, &router.id)
@@ -76,7 +77,12 @@ pub(crate) fn user_data(spec: &RouterSpec, ip: IpAddr) -> Result<UserData> {
     Ok(data)
 }
 
-async fn launch(cloud: &dyn Cloud, spec: &RouterSpec, address: &Address) -> Result<Instance> {
+async fn launch(
+    cloud: &dyn Cloud,
+    spec: &RouterSpec,
+    pinned_image: Option<&str>,
+    address: &Address,
+) -> Result<Instance> {
     let id = spec.id();
     let doing = || format!("launch the router of service {id}");
     let offers =
@@ -97,6 +103,9 @@ async fn launch(cloud: &dyn Cloud, spec: &RouterSpec, address: &Address) -> Resu
             offer: offers[0].clone(),
             count: 1,
             disk_gb: spec.resources.disk_gb.unwrap_or(DISK_GB),
+            image: spec.image.as_deref().or(pinned_image).map(str::to_owned),
+            market: Market::OnDemand,
+            reservation: None,
             address: Some(address.id.clone()),
             user_data: data.bytes().to_vec(),
             identity: None,
@@ -110,7 +119,12 @@ async fn launch(cloud: &dyn Cloud, spec: &RouterSpec, address: &Address) -> Resu
                 continue;
             }
             Err(error) => {
-                return Err(Failure::Launch { cloud: cloud.name(), doing: doing(), error });
+                return Err(Failure::Launch {
+                    cloud: cloud.name(),
+                    doing: doing(),
+                    error,
+                    attribute: None,
+                });
             }
         };
         let up = launched.into_iter().find(|instance| instance.state.is_up());

@@ -31,7 +31,7 @@ pub(crate) struct Attachment {
 impl Datacentre {
     /// Makes an interface; the same token finds the one that it made.
     pub(crate) fn create_interface(&mut self, wanted: Interface) -> Result<Interface, Refusal> {
-        self.check_subnet(&wanted.subnet)?;
+        self.subnet(&wanted.subnet)?;
         for group in &wanted.groups {
             self.group(group)?;
         }
@@ -51,6 +51,20 @@ impl Datacentre {
         Ok(interface)
     }
 
+    /// Puts an interface into these security groups and no other.
+    pub(crate) fn set_interface_groups(
+        &mut self,
+        id: &str,
+        groups: Vec<String>,
+    ) -> Result<(), Refusal> {
+        for group in &groups {
+            self.group(group)?;
+        }
+        let interface = self.interfaces.get_mut(id).ok_or_else(|| unknown_interface(id))?;
+        interface.groups = groups;
+        Ok(())
+    }
+
     pub(crate) fn delete_interface(&mut self, id: &str) -> Result<(), Refusal> {
         let interface = self.interfaces.get(id).ok_or_else(|| unknown_interface(id))?;
         if interface.attachment.is_some() {
@@ -68,20 +82,4 @@ impl Datacentre {
         self.interfaces.remove(id);
         Ok(())
     }
-
-    /// The zone of a subnet: each zone has its default one.
-    pub(crate) fn check_subnet(&self, subnet: &str) -> Result<String, Refusal> {
-        let zone = self.settings.zones.keys().find(|zone| subnet_of(zone) == subnet);
-        zone.cloned().ok_or_else(|| {
-            Refusal::new(
-                "InvalidSubnetID.NotFound",
-                format!("The subnet ID '{subnet}' does not exist"),
-            )
-        })
-    }
-}
-
-/// The default subnet of a zone.
-pub(crate) fn subnet_of(zone: &str) -> String {
-    format!("subnet-{zone}")
 }

@@ -2,7 +2,7 @@
 
 use super::address::unknown_interface;
 use super::group::unknown_placement_group;
-use super::interface::subnet_of;
+use super::subnet_of;
 use super::{Attachment, Datacentre, Interface, Refusal, Tags};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -49,6 +49,8 @@ pub struct LaunchInterface {
     pub card: u32,
     /// Whether it goes with the machine.
     pub delete_on_termination: bool,
+    /// Whether it is to have a public address.
+    pub public: bool,
 }
 
 /// A machine.
@@ -68,11 +70,40 @@ pub struct Machine {
     pub zone: String,
     /// When it was launched.
     pub launched_at: Duration,
+    /// Its type, which changes.
+    pub instance_type: String,
+    /// Its metadata service, which changes.
+    pub metadata: MetadataOptions,
     /// Its tags, which change.
     pub tags: Tags,
     /// What it has printed.
     pub console: String,
     pub(super) order: Order,
+}
+
+/// How a machine's metadata service answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetadataOptions {
+    /// `required` or `optional`.
+    pub tokens: String,
+    /// `enabled` or `disabled`.
+    pub endpoint: String,
+    /// Hops of an answer to PUT.
+    pub hops: u32,
+    /// `enabled` or `disabled`.
+    pub tags: String,
+}
+
+impl MetadataOptions {
+    fn of(launch: &Launch) -> Self {
+        let said = |name: &str| launch.more.get(&format!("MetadataOptions.{name}")).cloned();
+        Self {
+            tokens: said("HttpTokens").unwrap_or_else(|| "optional".to_owned()),
+            endpoint: said("HttpEndpoint").unwrap_or_else(|| "enabled".to_owned()),
+            hops: said("HttpPutResponseHopLimit").and_then(|hops| hops.parse().ok()).unwrap_or(1),
+            tags: said("InstanceMetadataTags").unwrap_or_else(|| "disabled".to_owned()),
+        }
+    }
 }
 
 /// The last thing that it was told, and when.
@@ -242,7 +273,7 @@ impl Datacentre {
                 shown.insert("id".to_owned(), machine.id.clone());
                 let (_, state) = self.state(machine).code_and_name();
                 shown.insert("state".to_owned(), state.to_owned());
-                shown.insert("type".to_owned(), machine.launch.instance_type.clone());
+                shown.insert("type".to_owned(), machine.instance_type.clone());
                 shown
             })
             .collect()
@@ -294,7 +325,7 @@ impl Datacentre {
                 }
                 None => interface.subnet.clone(),
             };
-            zones.extend(subnet.map(|subnet| self.check_subnet(&subnet)));
+            zones.extend(subnet.map(|subnet| self.subnet(&subnet).map(|found| found.zone)));
         }
         let zones = zones.into_iter().collect::<Result<Vec<_>, _>>()?;
         let zone = zones
@@ -338,6 +369,20 @@ impl Datacentre {
                  Instance Profile name"
             )));
         }
+        if launch.interfaces.len() > 1 && launch.interfaces.iter().any(|one| one.public) {
+            return Err(Refusal::new(
+                "InvalidParameterCombination",
+                "The associatePublicIPAddress parameter cannot be specified when launching with \
+                 multiple network interfaces.",
+            ));
+        }
+        if !self.has_image(&launch.image) {
+            return Err(Refusal::new(
+                "InvalidAMIID.NotFound",
+                format!("The image id '[{}]' does not exist", launch.image),
+            ));
+        }
+        self.check_reservation(launch, &zone)?;
         let efas = launch.interfaces.iter().filter(|one| one.kind != "interface").count();
         if efas > kind.efa as usize {
             return Err(Refusal::new(
@@ -379,7 +424,7 @@ impl Datacentre {
             ));
         }
         let is_same = |machine: &&&Machine| {
-            machine.zone == zone && machine.launch.instance_type == launch.instance_type
+            machine.zone == zone && machine.instance_type == launch.instance_type
         };
         let same = u32::try_from(living.iter().filter(is_same).count()).unwrap_or(u32::MAX);
         let capacity =
@@ -447,6 +492,8 @@ impl Datacentre {
             reservation: reservation.to_owned(),
             zone: zone.to_owned(),
             launched_at: now,
+            instance_type: launch.instance_type.clone(),
+            metadata: MetadataOptions::of(launch),
             tags: launch.tags.clone(),
             console: self.settings.console.clone(),
             order: Order::Run(now),

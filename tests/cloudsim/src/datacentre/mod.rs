@@ -8,15 +8,20 @@ mod fault;
 mod group;
 mod interface;
 mod machine;
+mod reservation;
 mod settings;
+mod subnet;
 
 pub use fault::{Effect, Fault};
-pub use machine::{Launch, LaunchInterface, Machine, MachineState};
+pub use machine::{Launch, LaunchInterface, Machine, MachineState, MetadataOptions};
+pub use reservation::Reservation;
 pub use settings::{InstanceType, Settings, Zone};
+pub use subnet::{Subnet, WayOut};
 
 pub(crate) use address::ElasticAddress;
 pub(crate) use group::{PlacementGroup, Rule, SecurityGroup, Target};
-pub(crate) use interface::{Attachment, Interface, subnet_of};
+pub(crate) use interface::{Attachment, Interface};
+pub(crate) use subnet::{VPC, subnet_of};
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

@@ -1,5 +1,6 @@
 //! What a datacentre is like: its zones, its types, how long things take, and what the account may have.
 
+use super::{Reservation, Subnet};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,6 +25,12 @@ pub struct Settings {
     pub most_addresses: Option<u32>,
     /// Whether the subnets lead to an internet gateway.
     pub public: bool,
+    /// Subnets beside the default ones, by their ids.
+    pub subnets: BTreeMap<String, Subnet>,
+    /// Reserved capacity, by its id.
+    pub reservations: BTreeMap<String, Reservation>,
+    /// Images beside those of the vendors.
+    pub images: Vec<String>,
     /// Instance profiles that exist.
     pub profiles: Vec<String>,
     /// What every machine prints on its console.
@@ -74,6 +81,9 @@ impl Default for Settings {
             most_machines: None,
             most_addresses: Some(5),
             public: true,
+            subnets: BTreeMap::new(),
+            reservations: BTreeMap::new(),
+            images: Vec::new(),
             profiles: Vec::new(),
             console: String::new(),
         }

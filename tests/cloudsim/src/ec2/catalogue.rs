@@ -4,9 +4,7 @@ use super::Members;
 use super::filter::Filters;
 use super::query::Query;
 use super::xml::Element;
-use crate::datacentre::{Datacentre, InstanceType, Refusal, Tags, subnet_of};
-
-pub(super) const VPC: &str = "vpc-default";
+use crate::datacentre::{Datacentre, InstanceType, Refusal, Tags, WayOut};
 
 pub(super) fn zones(datacentre: &mut Datacentre, query: &Query) -> Members {
     let filters = Filters::of(query);
@@ -104,34 +102,74 @@ fn described(name: &str, kind: &InstanceType) -> Vec<Element> {
     members
 }
 
-/// The images that a provider looks for: of each kind an older and a newer one.
-pub(super) fn images(_: &mut Datacentre, query: &Query) -> Members {
-    let (filters, owners) = (Filters::of(query), query.texts("Owner"));
+/// The images that a provider looks for, of each kind an older and a newer one, and those of the settings.
+pub(super) fn images(datacentre: &mut Datacentre, query: &Query) -> Members {
+    let (filters, owners, ids) = (Filters::of(query), query.texts("Owner"), query.texts("ImageId"));
+    if let Some(unknown) = ids.iter().find(|id| !datacentre.has_image(id)) {
+        return Err(Refusal::new(
+            "InvalidAMIID.NotFound",
+            format!("The image id '[{unknown}]' does not exist"),
+        ));
+    }
     let mut items = Vec::new();
-    for (owner, name, architecture) in IMAGES {
-        for (build, date) in [("20260901", "2026-09-01"), ("20261101", "2026-11-01")] {
-            let name = format!("{name}{build}");
-            let value = |filter: &str| match filter {
-                "name" => Some(vec![name.clone()]),
-                "state" => Some(vec!["available".to_owned()]),
-                "architecture" => Some(vec![(*architecture).to_owned()]),
-                _ => None,
-            };
-            let owned = owners.is_empty() || owners.iter().any(|wanted| wanted == owner);
-            if owned && filters.pass(&Tags::new(), value)? {
-                items.push(vec![
-                    Element::text("imageId", format!("ami-{owner}{build}")),
-                    Element::text("imageOwnerId", owner),
-                    Element::text("name", &name),
-                    Element::text("imageState", "available"),
-                    Element::text("architecture", architecture),
-                    Element::text("rootDeviceName", "/dev/sda1"),
-                    Element::text("creationDate", format!("{date}T00:00:00.000Z")),
-                ]);
-            }
+    for Image { id, owner, name, architecture, date } in all_images(datacentre) {
+        let value = |filter: &str| match filter {
+            "name" => Some(vec![name.clone()]),
+            "state" => Some(vec!["available".to_owned()]),
+            "architecture" => Some(vec![architecture.clone()]),
+            _ => None,
+        };
+        let is_meant =
+            (owners.is_empty() || owners.contains(&owner)) && (ids.is_empty() || ids.contains(&id));
+        if is_meant && filters.pass(&Tags::new(), value)? {
+            items.push(vec![
+                Element::text("imageId", &id),
+                Element::text("imageOwnerId", &owner),
+                Element::text("name", &name),
+                Element::text("imageState", "available"),
+                Element::text("architecture", &architecture),
+                Element::text("rootDeviceName", "/dev/sda1"),
+                Element::text("creationDate", format!("{date}T00:00:00.000Z")),
+            ]);
         }
     }
     Ok(vec![Element::list("imagesSet", items)])
+}
+
+struct Image {
+    id: String,
+    owner: String,
+    name: String,
+    architecture: String,
+    date: String,
+}
+
+fn all_images(datacentre: &Datacentre) -> Vec<Image> {
+    let builds = [("20260901", "2026-09-01"), ("20261101", "2026-11-01")];
+    let of_vendor = |(owner, name, architecture): &(&str, &str, &str)| {
+        builds.map(|(build, date)| Image {
+            id: format!("ami-{owner}{build}"),
+            owner: (*owner).to_owned(),
+            name: format!("{name}{build}"),
+            architecture: (*architecture).to_owned(),
+            date: date.to_owned(),
+        })
+    };
+    let own = datacentre.settings.images.iter().map(|id| Image {
+        id: id.clone(),
+        owner: "123456789012".to_owned(),
+        name: format!("baked {id}"),
+        architecture: "x86_64".to_owned(),
+        date: "2026-10-01".to_owned(),
+    });
+    IMAGES.iter().flat_map(of_vendor).chain(own).collect()
+}
+
+impl Datacentre {
+    /// Whether there is an image of this id.
+    pub(crate) fn has_image(&self, id: &str) -> bool {
+        all_images(self).iter().any(|image| image.id == id)
+    }
 }
 
 /// Owner, beginning of the name, architecture.
@@ -141,24 +179,27 @@ const IMAGES: &[(&str, &str, &str)] = &[
 ];
 
 pub(super) fn subnets(datacentre: &mut Datacentre, query: &Query) -> Members {
-    let filters = Filters::of(query);
+    let (filters, ids) = (Filters::of(query), query.texts("SubnetId"));
+    for id in &ids {
+        datacentre.subnet(id)?;
+    }
     let mut items = Vec::new();
-    for zone in datacentre.settings.zones.keys() {
-        let id = subnet_of(zone);
+    for (id, subnet) in datacentre.subnets() {
+        let is_default = !datacentre.settings.subnets.contains_key(&id);
         let value = |name: &str| match name {
-            "availability-zone" => Some(vec![zone.clone()]),
-            "default-for-az" => Some(vec!["true".to_owned()]),
+            "availability-zone" => Some(vec![subnet.zone.clone()]),
+            "default-for-az" => Some(vec![is_default.to_string()]),
             "subnet-id" => Some(vec![id.clone()]),
-            "vpc-id" => Some(vec![VPC.to_owned()]),
+            "vpc-id" => Some(vec![subnet.vpc.clone()]),
             _ => None,
         };
-        if filters.pass(&Tags::new(), value)? {
+        if (ids.is_empty() || ids.contains(&id)) && filters.pass(&Tags::new(), value)? {
             items.push(vec![
                 Element::text("subnetId", &id),
-                Element::text("vpcId", VPC),
-                Element::text("availabilityZone", zone),
+                Element::text("vpcId", &subnet.vpc),
+                Element::text("availabilityZone", &subnet.zone),
                 Element::text("cidrBlock", "172.31.0.0/16"),
-                Element::text("defaultForAz", true),
+                Element::text("defaultForAz", is_default),
                 Element::text("state", "available"),
             ]);
         }
@@ -166,32 +207,49 @@ pub(super) fn subnets(datacentre: &mut Datacentre, query: &Query) -> Members {
     Ok(vec![Element::list("subnetSet", items)])
 }
 
-/// One main table, for all subnets.
+/// Each network's main table, which its default subnets use, and one for each subnet of the settings.
 pub(super) fn route_tables(datacentre: &mut Datacentre, query: &Query) -> Members {
-    let value = |name: &str| match name {
-        "vpc-id" => Some(vec![VPC.to_owned()]),
-        "association.main" => Some(vec!["true".to_owned()]),
-        "association.subnet-id" => Some(Vec::new()),
-        _ => None,
-    };
-    if !Filters::of(query).pass(&Tags::new(), value)? {
-        return Ok(vec![Element::list("routeTableSet", Vec::new())]);
+    let filters = Filters::of(query);
+    let mut items = Vec::new();
+    for (id, subnet) in datacentre.subnets() {
+        let is_main = !datacentre.settings.subnets.contains_key(&id);
+        let value = |name: &str| match name {
+            "vpc-id" => Some(vec![subnet.vpc.clone()]),
+            "association.main" => Some(vec![is_main.to_string()]),
+            "association.subnet-id" => Some(if is_main { Vec::new() } else { vec![id.clone()] }),
+            _ => None,
+        };
+        // All default subnets have the same.
+        let is_known = is_main && !items.is_empty();
+        if !is_known && filters.pass(&Tags::new(), value)? {
+            let table = if is_main { "rtb-default".to_owned() } else { format!("rtb-{id}") };
+            items.push(vec![
+                Element::text("routeTableId", table),
+                Element::text("vpcId", &subnet.vpc),
+                Element::list("routeSet", routes(subnet.way_out)),
+            ]);
+        }
     }
-    let route = |block: &str, gateway: &str| {
-        vec![
-            Element::text("destinationCidrBlock", block),
-            Element::text("gatewayId", gateway),
-            Element::text("state", "active"),
-        ]
+    Ok(vec![Element::list("routeTableSet", items)])
+}
+
+fn routes(way_out: WayOut) -> Vec<Vec<Element>> {
+    let active = |mut route: Vec<Element>| {
+        route.push(Element::text("state", "active"));
+        route
     };
-    let mut routes = vec![route("172.31.0.0/16", "local")];
-    if datacentre.settings.public {
-        routes.push(route("0.0.0.0/0", "igw-default"));
+    let to = |block: &str, through: &str, id: &str| {
+        active(vec![Element::text("destinationCidrBlock", block), Element::text(through, id)])
+    };
+    let mut routes = vec![to("172.31.0.0/16", "gatewayId", "local")];
+    match way_out {
+        WayOut::None => {}
+        WayOut::Endpoints => routes.push(active(vec![
+            Element::text("destinationPrefixListId", "pl-7ba54012"),
+            Element::text("gatewayId", "vpce-0123456789abcdef0"),
+        ])),
+        WayOut::Gateway => routes.push(to("0.0.0.0/0", "gatewayId", "igw-default")),
+        WayOut::Nat => routes.push(to("0.0.0.0/0", "natGatewayId", "nat-0123456789abcdef0")),
     }
-    let table = vec![
-        Element::text("routeTableId", "rtb-default"),
-        Element::text("vpcId", VPC),
-        Element::list("routeSet", routes),
-    ];
-    Ok(vec![Element::list("routeTableSet", [table])])
+    routes
 }

@@ -1,11 +1,10 @@
 //! Security groups and placement groups.
 
 use super::Members;
-use super::catalogue::VPC;
 use super::filter::Filters;
 use super::query::Query;
 use super::xml::Element;
-use crate::datacentre::{Datacentre, PlacementGroup, Rule, Target};
+use crate::datacentre::{Datacentre, PlacementGroup, Rule, Target, VPC};
 
 pub(super) fn create(datacentre: &mut Datacentre, query: &Query) -> Members {
     let name = query.required("GroupName")?;
@@ -146,4 +145,9 @@ fn permission(rule: &Rule) -> Vec<Element> {
     target.extend(rule.description.as_ref().map(|text| Element::text("description", text)));
     members.push(Element::list(list, [target]));
     members
+}
+
+/// Groups as instances and interfaces name them.
+pub(super) fn references(ids: &[String]) -> impl Iterator<Item = Vec<Element>> {
+    ids.iter().map(|id| vec![Element::text("groupId", id)])
 }

@@ -1,12 +1,12 @@
 //! Instances and tags.
 
 use super::Members;
-use super::catalogue::VPC;
 use super::filter::Filters;
 use super::query::Query;
 use super::xml::Element;
 use crate::datacentre::{
-    Datacentre, Launch, LaunchInterface, Machine, MachineState, Refusal, Tags,
+    Attachment, Datacentre, Interface, Launch, LaunchInterface, Machine, MachineState,
+    MetadataOptions, Refusal, Tags, VPC,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use std::collections::BTreeMap;
@@ -57,6 +57,7 @@ fn interface(query: &Query) -> LaunchInterface {
         device: query.number("DeviceIndex").unwrap_or_default(),
         card: query.number("NetworkCardIndex").unwrap_or_default(),
         delete_on_termination: query.is_true("DeleteOnTermination"),
+        public: query.is_true("AssociatePublicIpAddress"),
     }
 }
 
@@ -71,7 +72,7 @@ pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
         let (_, state) = datacentre.state(machine).code_and_name();
         let value = |name: &str| match name {
             "instance-state-name" => Some(vec![state.to_owned()]),
-            "instance-type" => Some(vec![machine.launch.instance_type.clone()]),
+            "instance-type" => Some(vec![machine.instance_type.clone()]),
             "client-token" => Some(vec![machine.token.clone()]),
             "availability-zone" => Some(vec![machine.zone.clone()]),
             _ => None,
@@ -158,6 +159,35 @@ pub(super) fn attribute(datacentre: &mut Datacentre, query: &Query) -> Members {
     Ok(vec![Element::text("instanceId", id), Element::parent("userData", vec![value])])
 }
 
+pub(super) fn modify_metadata_options(datacentre: &mut Datacentre, query: &Query) -> Members {
+    let id = query.required("InstanceId")?;
+    let metadata = &mut datacentre.machine(id)?.metadata;
+    let set = |name: &str, value: &mut String| {
+        if let Some(said) = query.text(name) {
+            said.clone_into(value);
+        }
+    };
+    set("HttpTokens", &mut metadata.tokens);
+    set("HttpEndpoint", &mut metadata.endpoint);
+    set("InstanceMetadataTags", &mut metadata.tags);
+    metadata.hops = query.number("HttpPutResponseHopLimit").unwrap_or(metadata.hops);
+    let described = metadata_options("instanceMetadataOptions", metadata);
+    Ok(vec![Element::text("instanceId", id), described])
+}
+
+fn metadata_options(name: &str, options: &MetadataOptions) -> Element {
+    Element::parent(
+        name,
+        vec![
+            Element::text("state", "applied"),
+            Element::text("httpTokens", &options.tokens),
+            Element::text("httpPutResponseHopLimit", options.hops),
+            Element::text("httpEndpoint", &options.endpoint),
+            Element::text("instanceMetadataTags", &options.tags),
+        ],
+    )
+}
+
 /// EC2 takes tags for ids that it does not know without a word.
 pub(super) fn create_tags(datacentre: &mut Datacentre, query: &Query) -> Members {
     let tags = query.tags();
@@ -181,7 +211,7 @@ fn described(datacentre: &Datacentre, machine: &Machine) -> Vec<Element> {
         Element::text("instanceId", &machine.id),
         Element::text("imageId", &machine.launch.image),
         state_as("instanceState", state),
-        Element::text("instanceType", &machine.launch.instance_type),
+        Element::text("instanceType", &machine.instance_type),
         Element::text("launchTime", launched_at.strftime("%Y-%m-%dT%H:%M:%S.000Z")),
         Element::text("amiLaunchIndex", machine.index),
         Element::text("clientToken", &machine.token),
@@ -189,16 +219,47 @@ fn described(datacentre: &Datacentre, machine: &Machine) -> Vec<Element> {
         Element::parent("placement", placement),
         tag_set(&machine.tags),
     ];
+    members.push(metadata_options("metadataOptions", &machine.metadata));
+    if machine.launch.more.get("InstanceMarketOptions.MarketType").is_some_and(|it| it == "spot") {
+        members.push(Element::text("instanceLifecycle", "spot"));
+    }
+    let reservation = machine.launch.reservation();
+    members.extend(reservation.map(|id| Element::text("capacityReservationId", id)));
     let interfaces = datacentre.interfaces.values();
-    let primary = interfaces
+    let own: Vec<_> = interfaces
         .filter_map(|interface| Some((interface, interface.attachment.as_ref()?)))
-        .find(|(_, on)| on.machine == machine.id && on.device == 0 && on.card == 0);
-    if let Some((interface, _)) = primary {
+        .filter(|(_, on)| on.machine == machine.id)
+        .collect();
+    if let Some((interface, _)) = own.iter().find(|(_, on)| on.device == 0 && on.card == 0) {
         members.push(Element::text("subnetId", &interface.subnet));
         members.extend(interface.ip.map(|ip| Element::text("privateIpAddress", ip)));
         let public = datacentre.public_ip(&interface.id);
         members.extend(public.map(|address| Element::text("ipAddress", address.ip)));
+        members.push(Element::list("groupSet", super::group::references(&interface.groups)));
     }
+    let described = own.iter().map(|(interface, on)| interface_of_machine(interface, on));
+    members.push(Element::list("networkInterfaceSet", described));
+    members
+}
+
+fn interface_of_machine(interface: &Interface, on: &Attachment) -> Vec<Element> {
+    let attachment = vec![
+        Element::text("deviceIndex", on.device),
+        Element::text("networkCardIndex", on.card),
+        Element::text("status", "attached"),
+        Element::text("deleteOnTermination", on.delete_on_termination),
+    ];
+    let mut members = vec![
+        Element::text("networkInterfaceId", &interface.id),
+        Element::text("subnetId", &interface.subnet),
+        Element::text("vpcId", VPC),
+        Element::text("description", &interface.description),
+        Element::text("status", "in-use"),
+        Element::list("groupSet", super::group::references(&interface.groups)),
+        Element::parent("attachment", attachment),
+        Element::text("interfaceType", &interface.kind),
+    ];
+    members.extend(interface.ip.map(|ip| Element::text("privateIpAddress", ip)));
     members
 }
 

@@ -1,11 +1,10 @@
 //! Network interfaces.
 
 use super::Members;
-use super::catalogue::VPC;
 use super::filter::Filters;
 use super::query::Query;
 use super::xml::Element;
-use crate::datacentre::{Datacentre, Interface};
+use crate::datacentre::{Datacentre, Interface, VPC};
 
 pub(super) fn create(datacentre: &mut Datacentre, query: &Query) -> Members {
     let interface = datacentre.create_interface(Interface {
@@ -25,6 +24,12 @@ pub(super) fn create(datacentre: &mut Datacentre, query: &Query) -> Members {
 pub(super) fn delete(datacentre: &mut Datacentre, query: &Query) -> Members {
     datacentre.tidy();
     datacentre.delete_interface(query.required("NetworkInterfaceId")?)?;
+    Ok(vec![Element::text("return", true)])
+}
+
+pub(super) fn modify(datacentre: &mut Datacentre, query: &Query) -> Members {
+    let groups = query.texts("SecurityGroupId");
+    datacentre.set_interface_groups(query.required("NetworkInterfaceId")?, groups)?;
     Ok(vec![Element::text("return", true)])
 }
 

@@ -54,6 +54,8 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("DescribeSubnets", catalogue::subnets),
     ("DisassociateAddress", address::disassociate),
     ("GetConsoleOutput", instance::console),
+    ("ModifyInstanceMetadataOptions", instance::modify_metadata_options),
+    ("ModifyNetworkInterfaceAttribute", interface::modify),
     ("RebootInstances", instance::reboot),
     ("ReleaseAddress", address::release),
     ("RevokeSecurityGroupIngress", group::revoke),

@@ -1,7 +1,7 @@
 //! A datacentre, a cloud that works in it, and a fleet.
 
 use cloud::{
-    Address, AddressRequest, Cloud, FleetKey, FleetRequest, LaunchRequest, Offer, Phase,
+    Address, AddressRequest, Cloud, FleetKey, FleetRequest, LaunchRequest, Market, Offer, Phase,
     PlacementStrategy, Retrying, Tags, tag,
 };
 use cloud_aws::{AwsCloud, AwsConfig};
@@ -24,6 +24,7 @@ impl Place {
         let request = FleetRequest {
             key: key(),
             zone: ZONE.to_owned(),
+            subnet: None,
             placement: PlacementStrategy::Cluster,
             token: "fleet".to_owned(),
             tags: tags("fleet"),
@@ -34,7 +35,7 @@ impl Place {
 
     pub(crate) async fn reserve(&self) -> Address {
         let token = "router".to_owned();
-        let request = AddressRequest { fleet: key(), token, tags: tags("router") };
+        let request = AddressRequest { fleet: key(), public: None, token, tags: tags("router") };
         self.cloud.reserve_address(&request).await.expect("an address")
     }
 
@@ -79,6 +80,9 @@ pub(crate) fn request(instance_type: &str, count: u32, token: &str) -> LaunchReq
         offer: offer(instance_type, None),
         count,
         disk_gb: 50,
+        image: None,
+        market: Market::OnDemand,
+        reservation: None,
         address: None,
         user_data: b"#cloud-config\n{}\n".to_vec(),
         identity: None,

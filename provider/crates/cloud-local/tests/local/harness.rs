@@ -4,7 +4,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use cloud::wait::{self, Schedule};
 use cloud::{
     Cloud, Fleet, FleetKey, FleetRequest, Instance, InstanceId, InstanceState, LaunchRequest,
-    Offer, PlacementStrategy, TagFilter, Tags, tag,
+    Market, Offer, PlacementStrategy, TagFilter, Tags, tag,
 };
 use cloud_local::{LocalCloud, LocalConfig};
 use serde_json::json;
@@ -143,6 +143,7 @@ pub(crate) async fn create_fleet(cloud: &dyn Cloud, name: &str) -> Fleet {
     let request = FleetRequest {
         key: key(name),
         zone: "local-a".to_owned(),
+        subnet: None,
         placement: PlacementStrategy::Cluster,
         token: format!("{name}-1"),
         tags: Tags::new(),
@@ -159,6 +160,9 @@ pub(crate) fn launch_request(fleet: &str, token: &str, count: u32, script: &str)
         offer: offer(None),
         count,
         disk_gb: 20,
+        image: None,
+        market: Market::OnDemand,
+        reservation: None,
         address: None,
         user_data: user_data(&files, &["script"]),
         identity: None,

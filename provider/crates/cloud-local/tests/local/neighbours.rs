@@ -15,7 +15,12 @@ async fn two_state_directories_share_addresses_and_nothing_else() {
     let mut addresses = BTreeSet::new();
     for cloud in [&one, &two] {
         create_fleet(cloud, "f").await;
-        let request = AddressRequest { fleet: key("f"), token: "a".to_owned(), tags: Tags::new() };
+        let request = AddressRequest {
+            fleet: key("f"),
+            public: None,
+            token: "a".to_owned(),
+            tags: Tags::new(),
+        };
         addresses.insert(cloud.reserve_address(&request).await.unwrap().ip);
         let launched = cloud.launch(&launch_request("f", "t", 2, SCRIPT)).await.unwrap();
         addresses.extend(launched.into_iter().filter_map(|machine| machine.ip));

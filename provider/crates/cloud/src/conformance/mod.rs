@@ -9,7 +9,7 @@ mod rules;
 use crate::wait::{self, Schedule, WaitError};
 use crate::{
     Cloud, CloudError, ErrorKind, FleetKey, Instance, InstanceId, InstanceState, LaunchRequest,
-    Offer, Phase, TagFilter, Tags, tag,
+    Market, Offer, Phase, TagFilter, Tags, tag,
 };
 use async_trait::async_trait;
 use std::{collections::BTreeSet, fmt::Debug, time::Duration};
@@ -142,6 +142,9 @@ impl Examination<'_> {
             offer: self.subject.offer.clone(),
             count,
             disk_gb: 20,
+            image: None,
+            market: Market::OnDemand,
+            reservation: None,
             address: None,
             user_data: self.subject.user_data.clone(),
             identity: None,

@@ -35,6 +35,7 @@ impl Examination<'_> {
         let request = FleetRequest {
             key: self.key.clone(),
             zone: zone.clone(),
+            subnet: None,
             placement: PlacementStrategy::Zone,
             token: "fleet-1".to_owned(),
             tags: self.tags("fleet", "fleet-1"),
@@ -62,6 +63,7 @@ impl Examination<'_> {
         let cloud = self.cloud();
         let request = |token: &str| AddressRequest {
             fleet: self.key.clone(),
+            public: None,
             token: token.to_owned(),
             tags: self.tags("address", token),
         };

@@ -49,6 +49,8 @@ mod tests {
             ip: None,
             instance_type: "cpu-2-4".to_owned(),
             zone: "local-a".to_owned(),
+            image: None,
+            findings: Vec::new(),
             launched_at,
             tags: Tags::new(),
         }
