@@ -1,7 +1,7 @@
 //! The one place where errors become diagnostics: a short summary, a detail that says what
 //! happened to which object in which cloud with which code, and what to do next.
 
-use crate::error::{FailedMachine, Failure, MachineFailure};
+use crate::error::{FailedMachine, Failure, Fate, MachineFailure};
 use cloud::{CloudError, CloudName, ErrorKind, LaunchError};
 use domain::guard::Violation;
 use plugin::{AttributePath, Diagnostic, Diagnostics, Interrupted};
@@ -20,9 +20,9 @@ pub(crate) fn failure(failure: Failure) -> Diagnostics {
         Failure::Launch { cloud, doing, error, attribute } => {
             at(launch(cloud, &doing, &error), attribute)
         }
-        Failure::Boot { what, machines, kept } => boot(&what, &machines, kept),
-        Failure::RollStopped { group, removed, left, new, cause } => {
-            roll_stopped(&group, removed, left, new, *cause)
+        Failure::Boot { what, machines, fate } => boot(&what, &machines, fate),
+        Failure::RollStopped { group, removed, left, new, takes_first, cause } => {
+            roll_stopped(&group, [removed, left, new], takes_first, *cause)
         }
         Failure::Interrupted { waiting_for, seen, why, kept } => {
             interrupted(&waiting_for, &seen, why, kept)
@@ -78,11 +78,15 @@ pub(crate) fn violation(violation: &Violation) -> Diagnostic {
 }
 
 /// Workers that were removed because their boot failed, while others are at work.
-pub(crate) fn workers_failed(group: &str, machines: &[FailedMachine], kept: bool) -> Diagnostic {
-    let fate = if kept {
-        "They were kept for a look (`on_boot_failure = \"keep\"`)."
-    } else {
-        "They were removed, so that nothing is paid for them; the next apply launches them again."
+pub(crate) fn workers_failed(group: &str, machines: &[FailedMachine], fate: Fate) -> Diagnostic {
+    let fate = match fate {
+        Fate::Kept => "They were kept for a look (`on_boot_failure = \"keep\"`).",
+        Fate::NotRemoved | Fate::Untouched => {
+            "They could not be removed, and are in the state; the next apply removes them."
+        }
+        Fate::Removed => {
+            "They were removed, so that nothing is paid for them; the next apply launches them again."
+        }
     };
     Diagnostic::warning(
         format!("{} of the workers of {group} did not boot", machines.len()),
@@ -93,6 +97,12 @@ pub(crate) fn workers_failed(group: &str, machines: &[FailedMachine], kept: bool
 /// What was made and not seen to the end, because of `failure`: no error, which would taint it, and
 /// so sell machines that may well be healthy.
 pub(crate) fn unfinished(what: &str, cause: Failure) -> Diagnostics {
+    let advice = match &cause {
+        Failure::Interrupted { why: Interrupted::Deadline, .. } => {
+            " Raise `timeouts` if it only needs longer."
+        }
+        _ => "",
+    };
     let cause = match cause {
         // What there is, and what comes next, is said below.
         Failure::Interrupted { waiting_for, seen, why, .. } => {
@@ -109,7 +119,7 @@ pub(crate) fn unfinished(what: &str, cause: Failure) -> Diagnostics {
         format!("{} is not finished", capitalised(what)),
         format!(
             "{cause}\n\nWhat was made is kept, and is in the state. The next plan shows it as drift, and \
-             the next apply waits for it. Raise `timeouts` if it only needs longer."
+             the next apply waits for it.{advice}"
         ),
     )
     .into()
@@ -200,50 +210,53 @@ fn launch(cloud: CloudName, doing: &str, error: &LaunchError) -> Diagnostic {
     )
 }
 
-fn boot(what: &str, machines: &[FailedMachine], kept: bool) -> Diagnostic {
-    let fate = if kept {
-        "It is left as it is, for a look. Mend the cause and apply again."
-    } else {
-        "What was launched for it was removed. Mend the cause and apply again; with \
-         `on_boot_failure = \"keep\"` it stays for a look."
-    };
+fn boot(what: &str, machines: &[FailedMachine], fate: Fate) -> Diagnostic {
     Diagnostic::error(
         format!("Boot of {what} failed"),
-        format!("{}\n\n{fate}", machines_text(machines)),
+        format!("{}\n\n{}", machines_text(machines), fate_text(fate)),
     )
 }
 
-fn roll_stopped(
-    group: &str,
-    removed: usize,
-    left: usize,
-    new: usize,
-    cause: Failure,
-) -> Diagnostic {
-    let (what, attribute) = match cause {
-        Failure::Boot { machines, kept, .. } => {
-            let fate = if kept { "It is kept for a look." } else { "It was removed." };
-            (format!("{}\n\n{fate}", machines_text(&machines)), None)
+fn fate_text(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Untouched => "Nothing was changed. Mend the cause and apply again.",
+        Fate::Removed => {
+            "What was launched for it was removed. Mend the cause and apply again; with \
+             `on_boot_failure = \"keep\"` it stays for a look."
         }
-        cause => {
-            let mut causes = failure(cause).into_iter();
-            let cause = causes.next().expect("a failure is one diagnostic");
-            (format!("{}.\n\n{}", cause.summary, cause.detail), cause.attribute)
+        Fate::Kept => "It is left as it is, for a look. Mend the cause and apply again.",
+        Fate::NotRemoved => {
+            "What was launched for it could not be removed, and is in the state: mend the cause and \
+             apply again, which removes it first."
         }
+    }
+}
+
+/// `counts`: machines of before that were removed, those that are left, and new ones.
+fn roll_stopped(group: &str, counts: [usize; 3], takes_first: bool, cause: Failure) -> Diagnostic {
+    let next = match &cause {
+        Failure::Interrupted { .. } => "Apply again, which goes on from here",
+        _ => "Mend the cause and apply again, which goes on from here",
     };
+    let mut causes = failure(cause).into_iter();
+    let Diagnostic { summary, detail, attribute, .. } =
+        causes.next().expect("a failure is one diagnostic");
+    let [removed, left, new] = counts;
     let removed = match removed {
         0 => "No machine of before was removed".to_owned(),
         1 => "1 machine of before was removed".to_owned(),
         count => format!("{count} machines of before were removed"),
     };
-    let detail = format!(
-        "{what}\n\n{removed}. The group has {left} of before now, and {new} that this change brought. The \
-         state has the attributes of before and the machines that there are. Mend the cause and apply \
-         again, which goes on from here, or take the change back and apply, which rolls it back. With \
-         `update_strategy = {{ max_unavailable = 0, max_surge = 1 }}` no machine goes before its \
-         successor is there."
+    let mut text = format!(
+        "{summary}.\n\n{detail}\n\n{removed}. The group has {left} of before now, and {new} that this \
+         change brought. The state has the attributes of before and the machines that there are. {next}, or \
+         take the change back and apply, which rolls it back."
     );
-    at(Diagnostic::error(format!("Roll of replica group {group} stopped"), detail), attribute)
+    if takes_first {
+        text += " With `update_strategy = { max_unavailable = 0, max_surge = 1 }` no machine goes before \
+                 its successor is there.";
+    }
+    at(Diagnostic::error(format!("Roll of replica group {group} stopped"), text), attribute)
 }
 
 fn machines_text(machines: &[FailedMachine]) -> String {

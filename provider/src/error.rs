@@ -20,7 +20,7 @@ pub(crate) enum Failure {
     /// No offer could be launched.
     Launch { cloud: CloudName, doing: String, error: LaunchError, attribute: Option<AttributePath> },
     /// The boot of the router, or of every worker, failed.
-    Boot { what: String, machines: Vec<FailedMachine>, kept: bool },
+    Boot { what: String, machines: Vec<FailedMachine>, fate: Fate },
     /// A roll ended before all machines were replaced.
     RollStopped {
         group: String,
@@ -30,6 +30,8 @@ pub(crate) enum Failure {
         left: usize,
         /// Machines that run what is wanted now, or are on their way to it.
         new: usize,
+        /// Whether `update_strategy` lets machines go before there are others for them.
+        takes_first: bool,
         cause: Box<Failure>,
     },
     /// The operation's time was over, or the user stopped it.
@@ -84,6 +86,26 @@ impl Failure {
             detail,
             attribute: Some(AttributePath::root("id")),
         }
+    }
+}
+
+/// What has become of the machines of a failed boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Nobody has touched them: they are not this operation's.
+    Untouched,
+    /// They, or what waited for them, were removed.
+    Removed,
+    /// They are left for a look, as it was wished for.
+    Kept,
+    /// They were to be removed, and could not be.
+    NotRemoved,
+}
+
+impl Fate {
+    /// Of a removal that was tried.
+    pub(crate) fn of_removal(is_removed: bool) -> Self {
+        if is_removed { Self::Removed } else { Self::NotRemoved }
     }
 }
 

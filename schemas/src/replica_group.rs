@@ -66,9 +66,9 @@ pub struct ReplicaGroup {
     #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "format" = "word"))]
     pub image: Attr<String>,
 
-    /// How the machines are bought: `on-demand`, `spot`, which the cloud takes back when it wants them,
-    /// or `capacity-block`, out of the block that `reservation` names.
-    #[schemars(extend("x-disagg" = optional(Rolling).default("on-demand").import(UserData), "enum" = ["on-demand", "spot", "capacity-block"]))]
+    /// How the machines are bought: `on-demand`, which is the default, `spot`, which the cloud takes back
+    /// when it wants them, or `capacity-block`, out of the block that `reservation` names.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "enum" = ["on-demand", "spot", "capacity-block"]))]
     pub market: Attr<String>,
 
     /// The reservation that the machines are taken out of, by its id, as in `cr-0123456789abcdef0`. Its
@@ -81,7 +81,8 @@ pub struct ReplicaGroup {
     pub boot_revision: Attr<i64>,
 
     /// How a change of what is baked into the machines is rolled out: they are replaced batch by
-    /// batch, and the next batch comes only when the one before it has registered.
+    /// batch, and the next batch comes only when the one before it has registered (with `wait_for =
+    /// "running"`, when it runs).
     #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
     pub update_strategy: Attr<UpdateStrategy>,
 

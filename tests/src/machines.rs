@@ -61,6 +61,14 @@ impl Workspace {
         self.edit(id, |record| record["tags"][key] = value.into());
     }
 
+    /// The value of one of the provider's tags on a machine; empty when it has none.
+    pub fn tag(&self, id: &str, key: &str) -> String {
+        let path = self.state_directory().join("machines").join(id).join("machine.json");
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let record: Value = serde_json::from_str(&text).unwrap_or_default();
+        record["tags"][format!("disagg:{key}")].as_str().unwrap_or_default().to_owned()
+    }
+
     /// Takes a tag of a machine away behind the provider's back.
     pub fn untag(&self, id: &str, key: &str) {
         self.edit(id, |record| {

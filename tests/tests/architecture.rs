@@ -12,7 +12,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cloud-local", &["cloud"]),
     ("cloud-aws", &["cloud", "cloudsim"]),
     ("schemas", &["domain", "plugin"]),
-    ("terraform-provider-disagg", &["cloud", "cloud-local", "domain", "plugin", "schemas"]),
+    (
+        "terraform-provider-disagg",
+        &["cloud", "cloud-aws", "cloud-local", "domain", "plugin", "schemas"],
+    ),
     ("acceptance", &[]),
     ("hosts", &["domain"]),
     ("bench", &["domain"]),

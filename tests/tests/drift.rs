@@ -92,6 +92,33 @@ fn machines() {
 }
 
 #[test]
+fn a_machine_that_was_started_with_other_user_data_is_none_of_the_group() {
+    let (workspace, stack) = deployed();
+    for (machine, said) in [
+        (workspace.group("decode").remove(0), "another one takes its place"),
+        (workspace.router(), "only another service brings another router"),
+    ] {
+        workspace.disagg(&["local", "stop", &machine.id]).success();
+        let is_stopped = || workspace.machines().iter().any(|found| found.state == "stopped");
+        wait_until("it is stopped", is_stopped);
+        let data = workspace.state_directory().join("machines").join(&machine.id).join("user-data");
+        std::fs::write(&data, "#cloud-config\n{}\n").expect("user data");
+        // Who starts it does not look into it; what it was started with shows.
+        workspace.terraform(&["apply", "-auto-approve"]).success();
+        assert_drift(&workspace, "started with other user data than it was launched with");
+        assert_drift(&workspace, said);
+        if machine.group.is_some() {
+            workspace.apply(&stack.hcl());
+            assert_ne!(workspace.group("decode")[0].id, machine.id);
+            workspace.assert_no_changes();
+        } else {
+            workspace.apply_fails(&stack.hcl()).says(&["cannot be repaired in place", "-replace="]);
+        }
+    }
+    workspace.destroy();
+}
+
+#[test]
 fn a_machine_that_lost_a_tag_is_still_what_it_was() {
     let (workspace, stack) = deployed();
     let endpoint = Stack { endpoint: true, ..stack };

@@ -143,9 +143,20 @@ fn a_stopped_creation_keeps_its_machines_and_the_next_apply_waits_for_them() {
 
 #[test]
 fn a_stopped_surge_goes_on_with_the_machine_that_came_last() {
+    a_stopped_surge_goes_on("replicas = 1");
+}
+
+/// Under scaling nothing but the roll itself knows that the second machine is one too many.
+#[test]
+fn a_stopped_surge_under_scaling_leaves_no_machine_too_many() {
+    a_stopped_surge_goes_on("scaling = { min = 1, max = 4, target = 3 }");
+}
+
+fn a_stopped_surge_goes_on(count: &str) {
     let workspace = Workspace::new();
     let stack = |change: &str| Stack {
         endpoint: false,
+        decode: count.to_owned(),
         groups: format!("update_strategy = {{ max_surge = 1, max_unavailable = 0 }}\n{change}"),
         ..Stack::default()
     };
@@ -164,6 +175,30 @@ fn a_stopped_surge_goes_on_with_the_machine_that_came_last() {
     let now = workspace.group("decode");
     assert_eq!(now.len(), 1);
     assert_eq!(now[0].id, came);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn machines_that_are_not_wanted_any_more_are_not_waited_for() {
+    let workspace = Workspace::new();
+    let stack = |count: &str| Stack {
+        endpoint: false,
+        decode: format!("replicas = {count}"),
+        ..Stack::default()
+    };
+    workspace.apply(&stack("0").hcl());
+    workspace.faults(r#"{ "slow_boot": "600s" }"#);
+    workspace.write(&stack("2").hcl());
+    let mut apply = apply_until(&workspace, 4);
+    signal(&apply, Signal::INT);
+    apply.wait().expect("it ends by itself");
+    assert_eq!(workspace.group("decode").len(), 2);
+    workspace.write(&stack("0").hcl());
+    let mut apply = workspace.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
+    wait_until("they are gone", || apply.try_wait().expect("wait").is_some());
+    assert_eq!(workspace.group("decode"), Vec::new());
+    workspace.faults("{}");
     workspace.assert_no_changes();
     workspace.destroy();
 }

@@ -2,6 +2,8 @@
 //! repository, with a build of its own.
 
 use acceptance::{Workspace, release_directory};
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -42,20 +44,60 @@ fn block(recipe: &str, language: &str) -> String {
     lines.map(|line| format!("{}\n", line.strip_prefix("   ").unwrap_or(line))).collect()
 }
 
-/// What git knows of this repository, outside of it, with the dependencies as they are compiled already:
-/// linked where that is the same disk, else copied.
+/// What git knows of this repository, outside of it, with the dependencies as they are compiled already.
 fn copy_of_the_repository() -> tempfile::TempDir {
     let copy = tempfile::Builder::new().prefix("disagg-recipe-").tempdir().expect("a directory");
     let to = copy.path().display();
     run(&repository(), &format!("git ls-files -z | xargs -0 cp --parents -t '{to}'"));
-    let target = copy.path().join("target/release");
-    std::fs::create_dir_all(&target).expect("a target directory");
+    let own = own_crates();
     for part in ["deps", "build", ".fingerprint"] {
-        let (from, to) = (release_directory().join(part), target.join(part));
-        let (from, to) = (from.display(), to.display());
-        run(&repository(), &format!("cp -al '{from}' '{to}' || cp -a '{from}' '{to}'"));
+        let from = release_directory().join(part);
+        let to = copy.path().join("target/release").join(part);
+        std::fs::create_dir_all(&to).expect("a directory");
+        for entry in std::fs::read_dir(&from).expect("what is built").flatten() {
+            if is_dependency(part, &entry.file_name().to_string_lossy(), &own) {
+                link(&entry.path(), &to.join(entry.file_name()));
+            }
+        }
     }
     copy
+}
+
+/// The crates of this repository, which the copy builds for itself: cargo writes into what it has built.
+fn own_crates() -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .current_dir(repository())
+        .output()
+        .expect("cargo runs");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("metadata is JSON");
+    let packages = metadata["packages"].as_array().expect("packages").iter();
+    let names = packages.filter_map(|package| package["name"].as_str());
+    names.map(|name| name.replace('-', "_")).collect()
+}
+
+/// Whether a file or folder of a target directory, `name-hash`, is of a dependency's library.
+fn is_dependency(part: &str, entry: &str, own: &BTreeSet<String>) -> bool {
+    let name = entry.rsplit_once('-').map_or(entry, |(name, _)| name).replace('-', "_");
+    match part {
+        "deps" => name.strip_prefix("lib").is_some_and(|name| !own.contains(name)),
+        _ => !own.contains(&name),
+    }
+}
+
+/// The same file where that is possible: there are gigabytes of them, and nobody writes to these.
+fn link(from: &Path, to: &Path) {
+    if from.is_dir() {
+        std::fs::create_dir(to).expect("a directory");
+        for entry in std::fs::read_dir(from).expect("a directory").flatten() {
+            link(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else if std::fs::hard_link(from, to).is_err() {
+        std::fs::copy(from, to).expect("a copy");
+        let modified = std::fs::metadata(from).and_then(|found| found.modified());
+        let copied = std::fs::File::options().write(true).open(to).expect("the copy");
+        copied.set_modified(modified.expect("a time")).expect("the same time");
+    }
 }
 
 fn run(directory: &Path, script: &str) {

@@ -202,5 +202,12 @@ fn a_fleet_is_not_replaced_under_its_service() {
     workspace.apply_fails(&zoned.hcl()).says(&["still in use", "tiny"]);
     workspace.apply(&stack.hcl());
     workspace.assert_no_changes();
+    // With the command that the warning names.
+    let before = workspace.machines();
+    workspace.write(&zoned.hcl());
+    let replace = "-replace=disagg_service.tiny";
+    workspace.terraform(&["apply", "-auto-approve", replace]).success();
+    assert!(workspace.machines().iter().all(|machine| !before.contains(machine)));
+    workspace.assert_no_changes();
     workspace.destroy();
 }

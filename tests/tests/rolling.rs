@@ -106,3 +106,63 @@ fn a_roll_takes_no_machine_for_one_that_would_be_refused() {
     workspace.assert_no_changes();
     workspace.destroy();
 }
+
+/// Under scaling nothing else says how many machines there were.
+#[test]
+fn a_roll_that_stops_under_scaling_costs_no_machine_for_good() {
+    let workspace = Workspace::new();
+    let scaled = |min: u32, change: &str| Stack {
+        endpoint: false,
+        decode: format!("scaling = {{ min = {min}, max = 4, target = 3 }}"),
+        groups: change.to_owned(),
+        ..Stack::default()
+    };
+    // Three, as an autoscaler would have left them.
+    workspace.apply(&scaled(3, "").hcl());
+    workspace.apply(&scaled(1, "").hcl());
+    workspace.assert_no_changes();
+    workspace.faults(r#"{ "no_capacity": { "group": "decode", "after": 2 } }"#);
+    let changed = scaled(1, "env = { A = \"b\" }");
+    workspace.apply_fails(&changed.hcl()).says(&["Insufficient capacity", "has 2 of before now"]);
+    workspace.faults("{}");
+    // Taken back, and then made after all.
+    let plan = workspace.plan(&scaled(1, "").hcl());
+    assert!(plan.text.contains("3 before a roll that did not end"), "{}", plan.text);
+    workspace.apply(&scaled(1, "").hcl());
+    assert_eq!(workspace.group("decode").len(), 3);
+    workspace.assert_no_changes();
+    workspace.apply(&changed.hcl());
+    assert_eq!(workspace.group("decode").len(), 3);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+/// What the first batch brought is finished, whatever becomes of the second.
+#[test]
+fn what_a_roll_has_brought_stays_ready_when_it_stops() {
+    let workspace = Workspace::new();
+    workspace.apply(&two_decoders("").hcl());
+    let before = workspace.group("decode");
+    let changed = two_decoders("env = { A = \"b\" }");
+    workspace.write(&changed.hcl());
+    let mut apply = workspace.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
+    let is_new = |machine: &Machine| before.iter().all(|old| old.id != machine.id);
+    let ready = || {
+        let machines = workspace.group("decode").into_iter();
+        machines.filter(is_new).find(|machine| workspace.tag(&machine.id, "phase") == "ready")
+    };
+    acceptance::wait_until("the first of the new ones is ready", || ready().is_some());
+    let first = ready().expect("it is").id;
+    workspace.faults(r#"{ "boot_failure": { "group": "decode" } }"#);
+    let ended = apply.wait().expect("it ends");
+    workspace.faults("{}");
+    if ended.success() {
+        // The second was launched before the fault was there.
+        return workspace.destroy();
+    }
+    assert_eq!(workspace.tag(&first, "phase"), "ready");
+    workspace.apply(&changed.hcl());
+    assert!(workspace.group("decode").iter().any(|machine| machine.id == first));
+    workspace.assert_no_changes();
+    workspace.destroy();
+}

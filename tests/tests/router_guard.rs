@@ -1,7 +1,7 @@
 //! A live router is never replaced in place; each way out of the refusal works as it says.
 
-use acceptance::Workspace;
 use acceptance::config::{Stack, fleet, group, service};
+use acceptance::{Machine, Workspace};
 
 fn deployed() -> (Workspace, Stack) {
     let workspace = Workspace::new();
@@ -245,5 +245,35 @@ fn a_router_that_was_healthy_once_is_guarded_whatever_its_console_says_now() {
     workspace.disagg(&["local", "lose", &router.id]).success();
     workspace.plan_fails(&lazy("port = 8001")).says(&["Router replacement is not allowed"]);
     workspace.apply(&lazy(""));
+    workspace.destroy();
+}
+
+#[test]
+fn a_target_takes_what_hangs_on_it_and_nothing_that_another_state_has() {
+    let workspace = Workspace::new();
+    let stack = Stack { endpoint: false, ..Stack::default() };
+    workspace.apply(&stack.hcl());
+    // A router that is gone is recovered alone, and its workers find it again.
+    let before = workspace.machines();
+    workspace.disagg(&["local", "lose", &workspace.router().id]).success();
+    workspace.terraform(&["apply", "-auto-approve", "-target=disagg_service.tiny"]).success();
+    let workers = |machines: &[Machine]| -> Vec<String> {
+        let workers = machines.iter().filter(|machine| machine.group.is_some());
+        workers.map(|machine| machine.id.clone()).collect()
+    };
+    assert_eq!(workers(&workspace.machines()), workers(&before));
+    workspace.assert_no_changes();
+    // Workers that only another state has are not left without their router.
+    workspace.terraform(&["state", "rm", "disagg_replica_group.decode"]).success();
+    let service = "-target=disagg_service.tiny";
+    let refused = workspace.terraform(&["destroy", "-auto-approve", service]).failure();
+    refused.says(&["still in use", "decode", "terraform import"]);
+    workspace.router();
+    let import = ["import", "disagg_replica_group.decode", "local/local/pd/tiny/decode"];
+    workspace.terraform(&import).success();
+    // The service goes with all that hangs on it; the fleet stays.
+    workspace.terraform(&["destroy", "-auto-approve", service]).success();
+    assert_eq!(workspace.machines(), Vec::new());
+    assert_eq!(workspace.resource("disagg_fleet.pd")["id"], "local/local/pd");
     workspace.destroy();
 }

@@ -3,7 +3,7 @@
 use super::machines::{console, list};
 use super::pace::Pace;
 use super::{passing, status};
-use crate::error::{FailedMachine, Failure, MachineFailure, Result};
+use crate::error::{FailedMachine, Failure, Fate, MachineFailure, Result};
 use cloud::{Cloud, FleetKey, InstanceId};
 use domain::{console, registration};
 use plugin::Ctx;
@@ -184,6 +184,6 @@ fn failed(router: &RouterAccess, what: &str, reason: MachineFailure) -> Failure 
             address: router.ip.to_string(),
             reason,
         }],
-        kept: true,
+        fate: Fate::Untouched,
     }
 }

@@ -11,7 +11,7 @@ use crate::machine_directory::{Desired, Life, MachineDirectory, MachineRecord};
 use crate::secrets::Secrets;
 use crate::spawn::{not_started, start_all};
 use crate::store::{self, Change};
-use cloud::{CloudError, Console, ErrorKind, FleetKey, Instance, InstanceId, TagFilter};
+use cloud::{CloudError, Console, ErrorKind, Finding, FleetKey, Instance, InstanceId, TagFilter};
 use rustix::process::Signal;
 use std::fs;
 
@@ -181,7 +181,9 @@ pub(crate) fn save(
 /// The machine as it is now; `None` when it is gone.
 pub(crate) fn describe(machine: &MachineDirectory) -> Result<Option<Instance>, StateError> {
     let Some(record) = machine.record()? else { return Ok(None) };
-    let state = record.state(&record.life(machine)?, machine.cut().exists());
+    let life = record.life(machine)?;
+    let state = record.state(&life, machine.cut().exists());
+    let findings = findings(&record, &life);
     Ok(state.map(|state| Instance {
         id: InstanceId(record.id),
         state,
@@ -190,9 +192,23 @@ pub(crate) fn describe(machine: &MachineDirectory) -> Result<Option<Instance>, S
         zone: fleet::ZONE.to_owned(),
         image: None,
         launched_at: record.launched_at,
-        findings: Vec::new(),
+        findings,
         tags: record.tags,
     }))
+}
+
+/// A machine that was off may have been given other user data. What it boots from once, it has booted
+/// from long ago; but nobody can tell by its digest any more what it is.
+fn findings(record: &MachineRecord, life: &Life) -> Vec<Finding> {
+    let started_with = match life {
+        Life::Alive(status) => status.user_data.as_ref(),
+        Life::NotStarted | Life::Starting | Life::Dead | Life::RecordOnly => None,
+    };
+    let is_other = started_with.is_some_and(|with| {
+        record.user_data.as_ref().is_some_and(|launched_with| launched_with != with)
+    });
+    let text = "started with other user data than it was launched with".to_owned();
+    if is_other { vec![Finding { text, repairable: false }] } else { Vec::new() }
 }
 
 pub(crate) fn describe_all(

@@ -9,7 +9,7 @@ use crate::error::{During, StateError, invalid};
 use crate::faults::{CrashPoint, Faults};
 use crate::fleet;
 use crate::instance::{describe_all, records, save, secrets};
-use crate::machine_directory::{Desired, MachineDirectory, MachineRecord};
+use crate::machine_directory::{Desired, MachineDirectory, MachineRecord, digest_of};
 use crate::runtime;
 use crate::spawn::{not_started, start_all};
 use crate::store::{self, Change};
@@ -156,6 +156,7 @@ fn make_records(
 
     let now =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let user_data = digest_of(&request.user_data);
     let mut made = BTreeMap::new();
     let written = addresses.into_iter().try_for_each(|(index, ip)| {
         let record = MachineRecord {
@@ -170,6 +171,7 @@ fn make_records(
             request: digest.to_owned(),
             launched_at: now,
             tags: request.tags.clone(),
+            user_data: Some(user_data.clone()),
             desired: Desired::Up,
             has_run: false,
             cache_directory: cloud.config.cache_directory.clone(),

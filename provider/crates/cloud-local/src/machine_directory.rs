@@ -16,6 +16,7 @@ use crate::error::StateError;
 use crate::store;
 use cloud::{AddressId, InstanceState, Tags};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::{
     fs::{File, OpenOptions},
     io,
@@ -45,6 +46,9 @@ pub(crate) struct MachineRecord {
     /// Seconds since 1970.
     pub(crate) launched_at: u64,
     pub(crate) tags: Tags,
+    /// The digest of the user data that it was launched with; records of before have none.
+    #[serde(default)]
+    pub(crate) user_data: Option<String>,
     pub(crate) desired: Desired,
     /// Whether it was started again once: a launch that dies leaves nothing, a start a disk.
     #[serde(default)]
@@ -78,6 +82,9 @@ pub(crate) struct Status {
     pub(crate) kernel_boot_id: String,
     /// Whether the user data has been dealt with.
     pub(crate) booted: bool,
+    /// The digest of the user data that it was started with.
+    #[serde(default)]
+    pub(crate) user_data: Option<String>,
 }
 
 /// Whether the supervisor lives.
@@ -213,6 +220,11 @@ impl MachineRecord {
     }
 }
 
+/// What user data is compared by.
+pub(crate) fn digest_of(user_data: &[u8]) -> String {
+    Sha256::digest(user_data).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Whether nobody has the lock for good.
 fn is_free(file: &File) -> io::Result<bool> {
     match file.try_lock_shared() {
@@ -230,7 +242,13 @@ mod tests {
     use super::*;
 
     fn status() -> Status {
-        Status { pid: 1, start_time: 2, kernel_boot_id: "b".to_owned(), booted: true }
+        Status {
+            pid: 1,
+            start_time: 2,
+            kernel_boot_id: "b".to_owned(),
+            booted: true,
+            user_data: None,
+        }
     }
 
     #[test]

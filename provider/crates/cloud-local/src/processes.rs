@@ -182,11 +182,16 @@ mod tests {
         let mut child =
             Command::new("sleep").arg("60").env(name, value).stdin(Stdio::null()).spawn().unwrap();
         // A process is born before the kernel has laid out its environment.
-        let mut found = with_variable(&variable).unwrap();
-        while found.is_empty() {
-            tokio::task::yield_now().await;
-            found = with_variable(&variable).unwrap();
-        }
+        let found = tokio::time::timeout(Duration::from_secs(60), async {
+            loop {
+                let found = with_variable(&variable).unwrap();
+                if !found.is_empty() {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        let found = found.await.expect("the process is found");
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].pid().as_raw_pid(), child.id().cast_signed());
 

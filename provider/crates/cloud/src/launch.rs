@@ -71,6 +71,32 @@ pub async fn launch_over_offers(
     Err(LaunchError { attempts })
 }
 
+/// Whether the cloud would launch `request` with one of `offers`, as far as it can tell.
+///
+/// # Errors
+/// Every attempt with the cloud's answer.
+pub async fn check_over_offers(
+    cloud: &dyn Cloud,
+    offers: &[Offer],
+    request: &LaunchRequest,
+) -> Result<(), LaunchError> {
+    let mut attempts = Vec::new();
+    for offer in offers {
+        let attempt = LaunchRequest { offer: offer.clone(), ..request.clone() };
+        match cloud.check_launch(&attempt).await {
+            Ok(()) => return Ok(()),
+            Err(error) => {
+                let go_on = another_offer_may_do(error.kind);
+                attempts.push((offer.clone(), error));
+                if !go_on {
+                    break;
+                }
+            }
+        }
+    }
+    Err(LaunchError { attempts })
+}
+
 /// The instances of an earlier call with this token, whichever offer they came from.
 async fn find(cloud: &dyn Cloud, request: &LaunchRequest) -> crate::Result<Option<Vec<Instance>>> {
     let Some(token) = request.tags.get(tag::LAUNCH) else {

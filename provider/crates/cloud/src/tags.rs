@@ -29,6 +29,9 @@ pub mod tag {
     pub const READY_AT: &str = "disagg:ready-at";
     /// The count or the bounds of a replica group, on each of its machines.
     pub const COUNT: &str = "disagg:count";
+    /// How many machines a replica group under scaling had when a roll began that has not ended, on each
+    /// of them; empty when none is going on.
+    pub const ROLLING: &str = "disagg:rolling";
     /// The served model, on the service's address.
     pub const MODEL: &str = "disagg:model";
     /// Dynamo's version, on the service's address.

@@ -82,9 +82,11 @@ pub(super) async fn update(
             return Err(Failure::Unrepairable {
                 what: format!("fleet {id}"),
                 findings: findings.map(|(object, found)| format!("{object}: {found}")).collect(),
-                way_out: "Put it back by hand, or replace the fleet with everything in it: \
-                          `terraform apply -replace=disagg_fleet.NAME`."
-                    .to_owned(),
+                way_out:
+                    "Put it back by hand, or replace the fleet and each service in it, which ends \
+                          them for a while: `terraform apply -replace=disagg_fleet.NAME \
+                          -replace=disagg_service.NAME`."
+                        .to_owned(),
             });
         }
     }

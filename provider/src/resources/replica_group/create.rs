@@ -5,7 +5,7 @@ use super::progress::Progress;
 use super::workers::{self, GroupAccess};
 use super::{members, model};
 use crate::diagnose;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Fate, Result};
 use crate::readiness;
 use crate::resources::service::find_by_id;
 use crate::session::Session;
@@ -34,11 +34,7 @@ pub(super) async fn create(
         });
     }
     let group = workers::access(session, &planned, &id, &find_by_id(&view, &id.service)).await?;
-    readiness::refuse_if_failed(&group.router).await.map_err(|failure| match failure {
-        // Nothing was launched for it yet.
-        Failure::Boot { what, machines, .. } => Failure::Boot { what, machines, kept: true },
-        other => other,
-    })?;
+    readiness::refuse_if_failed(&group.router).await?;
     let before = readiness::registrations(&group.router).await;
     let (adopted, launched) = gather(ctx, &group, &planned, found).await?;
     let machines: Vec<Instance> = adopted.iter().chain(&launched).cloned().collect();
@@ -51,27 +47,27 @@ pub(super) async fn create(
         Ok(failed) => failed,
         // Without a router no worker can ever register: what was launched for it goes.
         Err(Failure::Boot { what, machines: routers, .. }) => {
-            let kept = !progress.drop_machines(&machines).await;
-            return Err(give_up(progress, Failure::Boot { what, machines: routers, kept }).await);
+            let fate = Fate::of_removal(progress.drop_machines(&machines).await);
+            return Err(give_up(progress, Failure::Boot { what, machines: routers, fate }).await);
         }
         Err(failure) => return leave_unfinished(progress, failure).await,
     };
-    let keeps = model::keeps_failed(&planned);
-    let kept = !failed.is_empty()
-        && (keeps
-            || !{
-                let dead = progress.chosen(&failed);
-                progress.drop_machines(&dead).await
-            });
-    if !failed.is_empty() && failed.len() == machines.len() {
-        let what = format!("every worker of replica group {id}");
-        return Err(give_up(progress, Failure::Boot { what, machines: failed, kept }).await);
-    }
     if !failed.is_empty() {
-        progress.state.warn(diagnose::workers_failed(&id.to_string(), &failed, kept));
-    }
-    if kept {
-        progress.kept_failed = failed;
+        let fate = match model::keeps_failed(&planned) {
+            true => Fate::Kept,
+            false => {
+                let dead = progress.chosen(&failed);
+                Fate::of_removal(progress.drop_machines(&dead).await)
+            }
+        };
+        if failed.len() == machines.len() {
+            let what = format!("every worker of replica group {id}");
+            return Err(give_up(progress, Failure::Boot { what, machines: failed, fate }).await);
+        }
+        progress.state.warn(diagnose::workers_failed(&id.to_string(), &failed, fate));
+        if fate != Fate::Removed {
+            progress.kept_failed = failed;
+        }
     }
     match progress.finish(&planned).await {
         Ok(()) => Ok(()),
@@ -93,7 +89,7 @@ async fn gather(
     };
     let (mut kept, mut stale): (Vec<_>, Vec<_>) = found
         .into_iter()
-        .partition(|instance| instance.state.is_up() && group.has_digest(instance));
+        .partition(|instance| instance.state.is_up() && group.is_current(instance));
     stale.extend(kept.split_off(kept.len().min(wanted)));
     group.remove(ctx, &stale).await?;
     let missing = u32::try_from(wanted - kept.len()).unwrap_or(u32::MAX);

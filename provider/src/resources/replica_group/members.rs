@@ -3,7 +3,7 @@
 
 use super::model;
 use crate::error::Result;
-use crate::resources::drift::changed_tag;
+use crate::resources::drift::{changed_settings, changed_tag};
 use crate::session::FleetView;
 use cloud::{Instance, InstanceState, Phase, Tags, tag};
 use domain::id::GroupId;
@@ -59,6 +59,21 @@ pub(super) fn has_tags(instance: &Instance, tags: &Tags) -> bool {
     tags.iter().all(|(key, value)| instance.tags.get(key) == Some(value))
 }
 
+/// How many machines are wanted: a roll that was stopped keeps the count that it began with, which
+/// under scaling stands nowhere else.
+pub(super) fn count(group: &ReplicaGroup, slots: &BTreeMap<u32, Instance>) -> Count {
+    match (model::count(group), rolling(slots)) {
+        (Count::Within { min, max }, Some(count)) => Count::Fixed(count.clamp(min, max.max(min))),
+        (count, _) => count,
+    }
+}
+
+/// The count that a roll began with that has not ended.
+pub(super) fn rolling(slots: &BTreeMap<u32, Instance>) -> Option<u32> {
+    let tags = slots.values().filter_map(|instance| instance.tags.get(tag::ROLLING));
+    tags.filter_map(|count| count.parse().ok()).max()
+}
+
 /// What is not as it was made: object → finding.
 pub(super) fn drift(
     group: &ReplicaGroup,
@@ -82,6 +97,10 @@ pub(super) fn drift(
             let count = slots.len();
             if count < min as usize || count > max as usize {
                 drift.insert("count".to_owned(), format!("{count} machines, outside {min}..{max}"));
+            } else if let Some(before) = rolling(slots).filter(|before| *before as usize != count) {
+                let finding =
+                    format!("{count} machines, and {before} before a roll that did not end");
+                drift.insert("count".to_owned(), finding);
             }
         }
         Count::Fixed(_) => {
@@ -104,6 +123,9 @@ fn finding(instance: &Instance, own: &Tags) -> Option<String> {
         }
         InstanceState::Pending | InstanceState::Running | InstanceState::Terminating => {
             if let Some(finding) = changed_tag(&instance.tags, own) {
+                finding
+            } else if let Some(finding) = changed_settings(instance, "another one takes its place")
+            {
                 finding
             } else if Phase::of(&instance.tags) != Phase::Ready {
                 "launched by an apply that did not end; the next one waits for it, or replaces it"

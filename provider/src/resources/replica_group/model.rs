@@ -120,7 +120,10 @@ pub(super) fn from_spec(spec: &GroupSpec) -> ReplicaGroup {
         ),
         identity: Attr::from(spec.identity.clone()),
         image: Attr::from(spec.image.clone()),
-        market: word(spec.market.as_str()),
+        market: match spec.market {
+            Market::OnDemand => Attr::Null,
+            market => word(market.as_str()),
+        },
         reservation: Attr::from(spec.reservation.clone()),
         boot_revision: Attr::Known(i64::from(spec.boot_revision)),
         wait_for: word("ready"),
@@ -162,11 +165,6 @@ pub(super) fn count(group: &ReplicaGroup) -> Count {
     }
 }
 
-/// How many machines are wanted of a group that has `present`.
-pub(super) fn wanted(group: &ReplicaGroup, present: usize) -> usize {
-    count(group).nearest(u32::try_from(present).unwrap_or(u32::MAX)) as usize
-}
-
 /// Whether the count, or its bounds, are known.
 pub(super) fn has_count(group: &ReplicaGroup) -> bool {
     match &group.scaling {
@@ -187,6 +185,11 @@ pub(super) fn update_strategy(group: &ReplicaGroup) -> UpdateStrategy {
         max_unavailable: value(&given.max_unavailable, defaults.max_unavailable),
         max_surge: value(&given.max_surge, defaults.max_surge),
     }
+}
+
+/// Whether a machine is there when it has registered, and not when it runs.
+pub(super) fn waits_for_registration(group: &ReplicaGroup) -> bool {
+    group.wait_for.known().is_none_or(|word| word != "running")
 }
 
 /// Whether machines whose boot failed stay for a look.

@@ -149,6 +149,10 @@ fn plan_update(
         .any(|change| change.path == "replicas" || change.path.starts_with("scaling"));
     if has_drift || counts || !rolling.is_empty() {
         planned.members = Attr::unknown();
+        if has_images && prior.image_id.is_null() {
+            // It had no machine that could have told.
+            planned.image_id = Attr::unknown();
+        }
         // A new machine is of the type that has capacity on that day.
         planned.instance_type = Attr::unknown();
         planned.interconnect = Attr::unknown();

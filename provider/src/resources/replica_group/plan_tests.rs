@@ -87,6 +87,9 @@ fn baked() -> Vec<(&'static str, Value)> {
         ("env", json!({ "env": { "A": "b" } })),
         ("secret_env", json!({ "secret_env": { "A": "env://A" } })),
         ("identity", json!({ "identity": "me" })),
+        ("image", json!({ "image": "ami-1" })),
+        ("market", json!({ "market": "spot" })),
+        ("reservation", json!({ "reservation": "cr-1" })),
         ("boot_revision", json!({ "boot_revision": 1 })),
     ]
 }
@@ -122,8 +125,9 @@ fn an_unchanged_group_plans_nothing() {
 fn what_is_baked_in_rolls_the_group_or_replaces_it_and_says_so() {
     for (path, change) in baked() {
         let plan = deployed().plan(&config(&change));
-        // The local cloud runs no containers and has no identities, and says so.
-        let is_refused = ["engine.image", "identity"].contains(&path);
+        // The local cloud runs no containers, has no identities and sells nothing, and says so.
+        let refused = ["engine.image", "identity", "image", "market", "reservation"];
+        let is_refused = refused.contains(&path);
         assert_eq!(plan.diagnostics.has_error(), is_refused, "{path}: {:?}", plan.diagnostics);
         let warnings: Vec<_> =
             plan.diagnostics.iter().map(|found| found.summary.as_str()).collect();
@@ -180,6 +184,7 @@ fn the_clouds_catalogue_is_asked_as_soon_as_the_cloud_is_known() {
             "members",
             "instance_count",
             "instance_type",
+            "image_id",
             "interconnect",
             "hourly_cost",
             "minimum_hourly_cost",
@@ -199,4 +204,25 @@ fn the_clouds_catalogue_is_asked_as_soon_as_the_cloud_is_known() {
         TerraformValue::String("h200-8".to_owned())
     );
     assert!(plan_with(TerraformValue::Unknown(Unknown::default())).has_unknown());
+}
+
+/// A group that had no machine has nobody who could have told its image: the one that comes may.
+#[test]
+fn the_image_of_a_group_without_machines_is_not_known_yet() {
+    let on_aws = |image_id: Attr<String>, replicas: i64| {
+        let TerraformValue::Map(mut members) = deployed().state else { panic!("no object") };
+        let service = "aws/us-east-2/pd/tiny@abcd1234".to_owned();
+        let id = format!("{service}/decode");
+        members.insert("service_id".to_owned(), TerraformValue::String(service));
+        members.insert("id".to_owned(), TerraformValue::String(id));
+        members.insert("image_id".to_owned(), to_value(&image_id).expect("a value"));
+        let resource = resource(ReplicaGroupResource::new(Default::default()));
+        let harness = Harness::holding(resource, TerraformValue::Map(members), Default::default());
+        let change =
+            json!({ "replicas": replicas, "service_id": "aws/us-east-2/pd/tiny@abcd1234" });
+        harness.plan(&config(&change)).planned.member("image_id").clone()
+    };
+    assert!(on_aws(Attr::Null, 2).has_unknown());
+    let pinned = Attr::Known("ami-1".to_owned());
+    assert_eq!(on_aws(pinned, 2), TerraformValue::String("ami-1".to_owned()));
 }

@@ -7,7 +7,7 @@ use crate::diagnose;
 use crate::error::{FailedMachine, Result};
 use crate::readiness;
 use crate::session::Session;
-use cloud::{Instance, Phase};
+use cloud::{Instance, Phase, Tags, tag};
 use plugin::{Attr, State};
 use schemas::ReplicaGroup;
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub(super) struct Progress<'a> {
     so_far: ReplicaGroup,
     is_creation: bool,
     pub(super) state: &'a mut State<ReplicaGroup>,
+    /// The count that a roll began with, under scaling.
+    rolling: Option<String>,
     /// Machines that did not boot and are kept for a look: no end of an operation makes them ready.
     pub(super) kept_failed: Vec<FailedMachine>,
 }
@@ -34,7 +36,9 @@ impl<'a> Progress<'a> {
         state: &'a mut State<ReplicaGroup>,
     ) -> Self {
         let is_creation = state.get().is_none();
-        Self { session, group, slots, so_far, is_creation, state, kept_failed: Vec::new() }
+        let rolling = members::rolling(&slots).map(|count| count.to_string());
+        let kept_failed = Vec::new();
+        Self { session, group, slots, so_far, is_creation, state, rolling, kept_failed }
     }
 
     /// Tells the state what machines there are, under the attributes that are true so far.
@@ -49,6 +53,36 @@ impl<'a> Progress<'a> {
             now.replicas = now.instance_count.clone();
         }
         self.state.save(&now);
+    }
+
+    /// Tags machines, and knows it.
+    pub(super) async fn tag(&mut self, machines: &[Instance], tags: &Tags) -> Result<()> {
+        self.group.tag(machines, tags).await?;
+        for own in self.slots.values_mut() {
+            if machines.iter().any(|machine| machine.id == own.id) {
+                own.tags.extend(tags.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down how many machines there are, before a roll takes one, where nothing else says it.
+    pub(super) async fn remember_count(&mut self, planned: &ReplicaGroup) -> Result<()> {
+        if planned.scaling.known().is_none() || members::rolling(&self.slots).is_some() {
+            return Ok(());
+        }
+        let count = Tags::from([(tag::ROLLING.to_owned(), self.slots.len().to_string())]);
+        let all: Vec<Instance> = self.slots.values().cloned().collect();
+        self.rolling = Some(self.slots.len().to_string());
+        self.tag(&all, &count).await
+    }
+
+    /// The tags that hold the count of new machines.
+    pub(super) fn count_tags(&self, planned: &ReplicaGroup) -> Tags {
+        let mut tags = model::count_tags(planned);
+        let rolling = self.rolling.iter().map(|count| (tag::ROLLING.to_owned(), count.clone()));
+        tags.extend(rolling);
+        tags
     }
 
     /// Those of the machines that failed.
@@ -73,7 +107,8 @@ impl<'a> Progress<'a> {
     pub(super) async fn settle(&mut self) {
         let creating =
             self.slots.values().filter(|machine| Phase::of(&machine.tags) == Phase::Creating);
-        if let Err(failure) = self.group.tag(creating, &Phase::Unfinished.tag()).await {
+        let creating: Vec<Instance> = creating.cloned().collect();
+        if let Err(failure) = self.tag(&creating, &Phase::Unfinished.tag()).await {
             self.state.warn_all(diagnose::failure(failure));
         }
     }
@@ -82,12 +117,18 @@ impl<'a> Progress<'a> {
     pub(super) async fn finish(&mut self, planned: &ReplicaGroup) -> Result<()> {
         let mut tags = Phase::Ready.tag();
         tags.extend(model::count_tags(planned));
-        let (failed, up): (Vec<_>, Vec<_>) = self
-            .slots
-            .values()
-            .partition(|machine| self.kept_failed.iter().any(|failed| failed.id == machine.id.0));
-        self.group.tag(up, &tags).await?;
-        self.group.tag(failed, &Phase::Unfinished.tag()).await?;
+        let mut failed_tags = Phase::Unfinished.tag();
+        if self.rolling.is_some() {
+            let over = (tag::ROLLING.to_owned(), String::new());
+            tags.extend([over.clone()]);
+            failed_tags.extend([over]);
+        }
+        let (failed, up): (Vec<_>, Vec<_>) =
+            self.slots.values().cloned().partition(|machine| {
+                self.kept_failed.iter().any(|failed| failed.id == machine.id.0)
+            });
+        self.tag(&up, &tags).await?;
+        self.tag(&failed, &failed_tags).await?;
         let id = self.group.id();
         self.session.forget(&id.service.fleet);
         // The machines as they are now: they have run since they were launched.

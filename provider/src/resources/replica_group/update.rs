@@ -7,12 +7,12 @@
 use super::progress::Progress;
 use super::workers;
 use super::{members, model};
-use crate::error::{FailedMachine, Failure, Result};
+use crate::error::{FailedMachine, Failure, Fate, Result};
 use crate::readiness;
 use crate::resources::service::find_by_id;
 use crate::session::Session;
 use cloud::{Instance, InstanceId, Phase};
-use domain::planner::{self, Batch, Removal, Step};
+use domain::planner::{self, Batch, Count, Removal, Step};
 use plugin::{Ctx, State};
 use schemas::ReplicaGroup;
 use std::collections::BTreeSet;
@@ -38,8 +38,9 @@ pub(super) async fn update(
     let mut slots = members::in_slots(&members::of_group(&view, &id, &known), &known);
     group.retag(&mut slots).await?;
     let mut progress = Progress::new(session, &group, prior.clone(), slots, state);
+    let count = members::count(&planned, &progress.slots);
     let done = async {
-        adjust(ctx, &mut progress, &planned).await?;
+        adjust(ctx, &mut progress, &planned, count).await?;
         roll(ctx, &mut progress, &planned).await?;
         progress.finish(&planned).await
     };
@@ -53,22 +54,36 @@ pub(super) async fn update(
 
 /// Makes the count right, brings back what is stopped or impaired, and waits for what an apply that
 /// did not end has launched.
-async fn adjust(ctx: &Ctx, progress: &mut Progress<'_>, planned: &ReplicaGroup) -> Result<()> {
+async fn adjust(
+    ctx: &Ctx,
+    progress: &mut Progress<'_>,
+    planned: &ReplicaGroup,
+    count: Count,
+) -> Result<()> {
     let group = progress.group;
     let before = readiness::registrations(&group.router).await;
     remove_failed(ctx, progress).await?;
+    for instance in progress.slots.values().filter(|found| !found.findings.is_empty()) {
+        if group.is_current(instance) {
+            group.repair(&instance.id).await?;
+        }
+    }
     let mut unfinished = unfinished(progress);
-    if progress.slots.len() > model::wanted(planned, progress.slots.len()) {
-        // A surge that was stopped: one of those that came last may be about to serve.
+    let present = u32::try_from(progress.slots.len()).unwrap_or(u32::MAX);
+    let wanted = count.nearest(present);
+    let is_mixed = progress.slots.values().any(|instance| !group.is_current(instance));
+    if present > wanted && is_mixed {
+        // A surge that was stopped: those that came last may be about to serve in the place of others.
+        unfinished.truncate(wanted as usize);
         let waited = group.wait(ctx, planned, &unfinished, &unfinished, &before).await?;
         if !waited.is_empty() {
             return Err(boot_failure(progress, planned, waited).await);
         }
-        group.tag(&unfinished, &Phase::Ready.tag()).await?;
+        progress.tag(&unfinished, &Phase::Ready.tag()).await?;
         unfinished.clear();
     }
-    let observed = group.members(&progress.slots).await?;
-    let plan = planner::plan_group(model::count(planned), &group.digest(), &observed);
+    let observed = group.members(planned, &progress.slots).await?;
+    let plan = planner::plan_group(count, &group.digest(), &observed);
     let mut woken: BTreeSet<InstanceId> =
         unfinished.iter().map(|instance| instance.id.clone()).collect();
     let mut launched = Vec::new();
@@ -82,7 +97,11 @@ async fn adjust(ctx: &Ctx, progress: &mut Progress<'_>, planned: &ReplicaGroup) 
                 group.reboot(&instance).await?;
                 woken.insert(instance);
             }
-            Step::Remove(removals) => remove(ctx, progress, &removals).await?,
+            Step::Remove(removals) => {
+                terminate(progress, &removals).await?;
+                unfinished.retain(|found| removals.iter().all(|gone| gone.id != found.id));
+                gone(ctx, progress, &removals).await?;
+            }
             Step::Launch { slots } => launched = launch(progress, planned, slots).await?,
         }
         progress.save();
@@ -102,7 +121,7 @@ fn unfinished(progress: &Progress<'_>) -> Vec<Instance> {
     let is_unfinished = |instance: &&Instance| {
         instance.state.is_up()
             && Phase::of(&instance.tags) != Phase::Ready
-            && progress.group.has_digest(instance)
+            && progress.group.is_current(instance)
     };
     progress.slots.values().filter(is_unfinished).cloned().collect()
 }
@@ -127,16 +146,17 @@ async fn roll(ctx: &Ctx, progress: &mut Progress<'_>, planned: &ReplicaGroup) ->
     let strategy = model::update_strategy(planned);
     let mut removed = 0;
     loop {
-        let observed = group.members(&progress.slots).await?;
+        let observed = group.members(planned, &progress.slots).await?;
         let Some(batch) = planner::next_batch(strategy, &group.digest(), &observed) else {
             return Ok(());
         };
         if let Err(cause) = roll_batch(ctx, progress, planned, batch, &mut removed).await {
-            let is_old = |found: &&Instance| !group.has_digest(found);
+            let is_old = |found: &&Instance| !group.is_current(found);
             let left = progress.slots.values().filter(is_old).count();
             let new = progress.slots.len() - left;
             let (group, cause) = (group.id().to_string(), Box::new(cause));
-            return Err(Failure::RollStopped { group, removed, left, new, cause });
+            let takes_first = strategy.max_unavailable > 0;
+            return Err(Failure::RollStopped { group, removed, left, new, takes_first, cause });
         }
     }
 }
@@ -154,11 +174,9 @@ async fn roll_batch(
         // What a launch would be refused for is known before a machine goes for it.
         group.check_launch(planned, slots.len()).await?;
     }
-    if !leaving.is_empty() {
-        remove(ctx, progress, &leaving).await?;
-        *removed += leaving.len();
-        progress.save();
-    }
+    // Whatever stops the roll, the next apply knows how many there are to be.
+    progress.remember_count(planned).await?;
+    take(ctx, progress, &leaving, removed).await?;
     let before = readiness::registrations(&group.router).await;
     let launched = launch(progress, planned, slots).await?;
     progress.save();
@@ -169,22 +187,37 @@ async fn roll_batch(
     if !failed.is_empty() {
         return Err(boot_failure(progress, planned, failed).await);
     }
-    group.tag(&launched, &Phase::Ready.tag()).await?;
-    if !replaced.is_empty() {
-        remove(ctx, progress, &replaced).await?;
-        *removed += replaced.len();
-        progress.save();
+    progress.tag(&launched, &Phase::Ready.tag()).await?;
+    take(ctx, progress, &replaced, removed).await
+}
+
+/// Removes machines for others, and counts them as soon as the cloud has taken the order.
+async fn take(
+    ctx: &Ctx,
+    progress: &mut Progress<'_>,
+    removals: &[Removal],
+    removed: &mut usize,
+) -> Result<()> {
+    if removals.is_empty() {
+        return Ok(());
     }
+    terminate(progress, removals).await?;
+    *removed += removals.len();
+    gone(ctx, progress, removals).await
+}
+
+/// Orders the removal. Whatever becomes of the wait for it, these machines count no longer.
+async fn terminate(progress: &mut Progress<'_>, removals: &[Removal]) -> Result<()> {
+    let ids: Vec<InstanceId> = removals.iter().map(|removal| removal.id.clone()).collect();
+    progress.group.terminate(&ids).await?;
+    progress.slots.retain(|slot, _| removals.iter().all(|removal| removal.slot != *slot));
+    progress.save();
     Ok(())
 }
 
-async fn remove(ctx: &Ctx, progress: &mut Progress<'_>, removals: &[Removal]) -> Result<()> {
-    let leaving = |slot: &u32| removals.iter().any(|removal| removal.slot == *slot);
-    let slots = progress.slots.iter().filter(|(slot, _)| leaving(slot));
-    let machines: Vec<Instance> = slots.map(|(_, machine)| machine.clone()).collect();
-    progress.group.remove(ctx, &machines).await?;
-    progress.slots.retain(|slot, _| !leaving(slot));
-    Ok(())
+async fn gone(ctx: &Ctx, progress: &Progress<'_>, removals: &[Removal]) -> Result<()> {
+    let ids: Vec<InstanceId> = removals.iter().map(|removal| removal.id.clone()).collect();
+    progress.group.gone(ctx, &ids).await
 }
 
 async fn launch(
@@ -193,7 +226,7 @@ async fn launch(
     slots: Vec<u32>,
 ) -> Result<Vec<Instance>> {
     let count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
-    let launched = progress.group.launch(count, model::count_tags(planned)).await?;
+    let launched = progress.group.launch(count, progress.count_tags(planned)).await?;
     progress.slots.extend(slots.into_iter().zip(launched.iter().cloned()));
     Ok(launched)
 }
@@ -201,10 +234,13 @@ async fn launch(
 /// A wait that ended without a verdict. Without a router no new worker can ever register: what was
 /// launched for it goes; anything else is left for the next apply.
 async fn stop(progress: &mut Progress<'_>, failure: Failure, launched: &[Instance]) -> Failure {
-    if matches!(failure, Failure::Boot { .. }) {
-        progress.drop_machines(launched).await;
+    match failure {
+        Failure::Boot { what, machines, .. } => {
+            let fate = Fate::of_removal(progress.drop_machines(launched).await);
+            Failure::Boot { what, machines, fate }
+        }
+        failure => failure,
     }
-    failure
 }
 
 /// What becomes of machines whose boot failed, and the failure that says so.
@@ -214,8 +250,11 @@ async fn boot_failure(
     machines: Vec<FailedMachine>,
 ) -> Failure {
     let dead = progress.chosen(&machines);
-    let kept = model::keeps_failed(planned) || !progress.drop_machines(&dead).await;
+    let fate = match model::keeps_failed(planned) {
+        true => Fate::Kept,
+        false => Fate::of_removal(progress.drop_machines(&dead).await),
+    };
     let what =
         format!("{} of the workers of replica group {}", machines.len(), progress.group.id());
-    Failure::Boot { what, machines, kept }
+    Failure::Boot { what, machines, fate }
 }

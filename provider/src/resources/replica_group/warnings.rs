@@ -25,7 +25,16 @@ pub(super) fn of_roll(
     let strategy = model::update_strategy(planned);
     let changed: Vec<_> = rolling.iter().map(|change| format!("`{}`", change.path)).collect();
     let changed = changed.join(", ");
-    let (summary, detail) = if strategy.takes_all(count) && strategy.max_surge == 0 {
+    let (summary, detail) = if !model::waits_for_registration(planned) {
+        (
+            "Roll does not wait for registration",
+            format!(
+                "A change of {changed} makes other machines: those of {id} ({count}) are replaced batch \
+                 by batch, and with `wait_for = \"running\"` each batch only waits until the one before it \
+                 runs. Nobody looks whether new workers serve before all the old ones are gone."
+            ),
+        )
+    } else if strategy.takes_all(count) && strategy.max_surge == 0 {
         (
             "Roll takes the whole group",
             format!(

@@ -3,11 +3,12 @@
 use super::{members, model};
 use crate::error::{Doing, FailedMachine, Failure, Result};
 use crate::readiness::{self, RouterAccess, Worker};
+use crate::resources::drift::needs_another;
 use crate::resources::service::{FoundService, mark_live, router_access};
 use crate::session::Session;
 use cloud::{
-    Address, Cloud, ErrorKind, FleetKey, Instance, InstanceId, LaunchRequest, Limits, ObjectId,
-    Offer, Phase, TagFilter, Tags, launch_over_offers, tag,
+    Address, Cloud, ErrorKind, FleetKey, Instance, InstanceId, InstanceState, LaunchRequest,
+    Limits, ObjectId, Offer, Phase, TagFilter, Tags, check_over_offers, launch_over_offers, tag,
 };
 use domain::id::GroupId;
 use domain::planner::Member;
@@ -84,20 +85,34 @@ impl GroupAccess {
         self.spec.digest()
     }
 
-    pub(super) fn has_digest(&self, instance: &Instance) -> bool {
-        instance.tags.get(tag::DIGEST) == Some(&self.digest())
+    /// Whether a machine is what is wanted: made of it, and not made into something else since.
+    pub(super) fn is_current(&self, instance: &Instance) -> bool {
+        instance.tags.get(tag::DIGEST) == Some(&self.digest()) && !needs_another(instance)
     }
 
     /// The machines as the planner wants to see them. Readiness only orders a removal, so a
-    /// router that does not answer makes no member unready for more than that.
-    pub(super) async fn members(&self, slots: &BTreeMap<u32, Instance>) -> Result<Vec<Member>> {
+    /// router that does not answer makes no member unready for more than that. Where nobody waits for
+    /// registration, one that runs and was seen to its end is as ready as it is asked to be.
+    pub(super) async fn members(
+        &self,
+        group: &ReplicaGroup,
+        slots: &BTreeMap<u32, Instance>,
+    ) -> Result<Vec<Member>> {
         let registered = readiness::registered_addresses(&self.router).await?;
+        let enough = |instance: &Instance| {
+            !model::waits_for_registration(group)
+                && instance.state == InstanceState::Running
+                && Phase::of(&instance.tags) == Phase::Ready
+        };
         let members = slots.iter().map(|(slot, instance)| Member {
             slot: *slot,
             id: instance.id.clone(),
             state: instance.state,
-            digest: instance.tags.get(tag::DIGEST).cloned().unwrap_or_default(),
-            ready: instance.ip.is_some_and(|ip| registered.contains(&ip)),
+            digest: match needs_another(instance) {
+                true => String::new(),
+                false => instance.tags.get(tag::DIGEST).cloned().unwrap_or_default(),
+            },
+            ready: instance.ip.is_some_and(|ip| registered.contains(&ip)) || enough(instance),
             launched_at: instance.launched_at,
         });
         Ok(members.collect())
@@ -150,8 +165,12 @@ impl GroupAccess {
         tags.extend(model::count_tags(group));
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         let request = self.request(count, format!("check-{}", self.digest()), tags)?;
-        let doing = || format!("launch machines of replica group {}", self.id);
-        cloud.check_launch(&request).await.doing(cloud.name(), doing)
+        check_over_offers(cloud, &self.offers, &request).await.map_err(|error| Failure::Launch {
+            cloud: cloud.name(),
+            doing: format!("launch machines of replica group {}", self.id),
+            error,
+            attribute: None,
+        })
     }
 
     pub(super) async fn start(&self, instance: &InstanceId) -> Result<()> {
@@ -160,6 +179,15 @@ impl GroupAccess {
             .start_instance(&self.router.fleet, instance)
             .await
             .doing(cloud.name(), || format!("start machine {instance} of {}", self.id))
+    }
+
+    /// Puts the settings of a machine back.
+    pub(super) async fn repair(&self, instance: &InstanceId) -> Result<()> {
+        let cloud = &self.router.cloud;
+        cloud
+            .repair_instance(&self.router.fleet, instance)
+            .await
+            .doing(cloud.name(), || format!("put back the settings of {instance} of {}", self.id))
     }
 
     pub(super) async fn reboot(&self, instance: &InstanceId) -> Result<()> {
@@ -183,7 +211,7 @@ impl GroupAccess {
         if machines.is_empty() {
             return Ok(Vec::new());
         }
-        if group.wait_for.known().is_some_and(|word| word == "running") {
+        if !model::waits_for_registration(group) {
             let (cloud, what) = (&*self.router.cloud, format!("the workers of {}", self.id));
             let ids: Vec<InstanceId> = machines.iter().map(|found| found.id.clone()).collect();
             readiness::running(ctx, cloud, &self.router.fleet, &what, &ids).await?;
@@ -272,6 +300,16 @@ impl GroupAccess {
         Ok(())
     }
 
+    /// Orders the removal of these machines.
+    pub(super) async fn terminate(&self, ids: &[InstanceId]) -> Result<()> {
+        terminate(&*self.router.cloud, &self.router.fleet, &self.id, ids).await
+    }
+
+    /// Waits until these machines are gone.
+    pub(super) async fn gone(&self, ctx: &Ctx, ids: &[InstanceId]) -> Result<()> {
+        gone(ctx, &*self.router.cloud, &self.router.fleet, &self.id, ids).await
+    }
+
     /// Removes these machines and waits until they are gone.
     pub(super) async fn remove(&self, ctx: &Ctx, machines: &[Instance]) -> Result<()> {
         remove(ctx, &*self.router.cloud, &self.router.fleet, &self.id, machines).await
@@ -357,11 +395,28 @@ pub(super) async fn remove(
         return Ok(());
     }
     let ids: Vec<InstanceId> = machines.iter().map(|machine| machine.id.clone()).collect();
+    terminate(cloud, fleet, id, &ids).await?;
+    gone(ctx, cloud, fleet, id, &ids).await
+}
+
+async fn terminate(
+    cloud: &dyn Cloud,
+    fleet: &FleetKey,
+    id: &GroupId,
+    ids: &[InstanceId],
+) -> Result<()> {
+    let doing = || format!("terminate machines of replica group {id}");
+    cloud.terminate_instances(fleet, ids).await.doing(cloud.name(), doing)
+}
+
+async fn gone(
+    ctx: &Ctx,
+    cloud: &dyn Cloud,
+    fleet: &FleetKey,
+    id: &GroupId,
+    ids: &[InstanceId],
+) -> Result<()> {
     let what = format!("machines of replica group {id}");
-    cloud
-        .terminate_instances(fleet, &ids)
-        .await
-        .doing(cloud.name(), || format!("terminate {what}"))?;
     readiness::gone(ctx, cloud, fleet, &what, |instance| ids.contains(&instance.id)).await
 }
 

@@ -8,8 +8,9 @@ use super::find::{FoundService, find_by_id};
 use super::record::RouterRecord;
 use super::{claim, model, removal, router, tags};
 use crate::diagnose;
-use crate::error::{Doing, Failure, Result};
+use crate::error::{Doing, Failure, Fate, Result};
 use crate::readiness::{self, RouterAccess, Woken};
+use crate::resources::drift::needs_another;
 use crate::resources::users;
 use crate::session::{FleetView, Session, key};
 use cloud::{Address, AddressRequest, Cloud, Ingress, InstanceState, ObjectId, Phase, tag};
@@ -70,7 +71,7 @@ pub(super) async fn create(
             | Failure::Interrupted { why: Interrupted::Deadline, .. }),
         ) => {
             set_phase(session, &id, &address, Some(&instance), Phase::Unfinished, state).await;
-            return Err(failure);
+            return Err(with_fate(failure, Fate::Kept));
         }
         Err(failure) => {
             return leave_unfinished(session, &id, &address, &instance, state, failure).await;
@@ -187,6 +188,7 @@ async fn recover(
     };
     removal::remove_nobodys_workers(&*cloud, id, &found).await?;
     restore_tags(&*cloud, id, &spec, &address, &found).await?;
+    repair_settings(&*cloud, id, &found).await?;
     // One that is up boots no second time: what its console says is of now.
     let is_woken = |router: &&cloud::Instance| match router.state {
         InstanceState::Pending | InstanceState::Running => false,
@@ -217,6 +219,28 @@ async fn recover(
     router::mark(&*cloud, id, &address, &instance, waits).await?;
     session.forget(&id.fleet);
     Ok(instance)
+}
+
+/// Puts back what somebody has changed about the router while it runs.
+async fn repair_settings(cloud: &dyn Cloud, id: &ServiceId, found: &FoundService) -> Result<()> {
+    let Some(router) = found.router.as_ref().filter(|router| !router.findings.is_empty()) else {
+        return Ok(());
+    };
+    if needs_another(router) {
+        return Err(Failure::Unrepairable {
+            what: format!("service {id}"),
+            findings: router.findings.iter().map(|finding| finding.text.clone()).collect(),
+            way_out:
+                "That takes another router, and workers hold connections to this one. Put it back \
+                      by hand, or replace the service, which replaces its replica groups too: \
+                      `terraform apply -replace=disagg_service.NAME`."
+                    .to_owned(),
+        });
+    }
+    cloud
+        .repair_instance(&key(&id.fleet), &router.id)
+        .await
+        .doing(cloud.name(), || format!("put back the settings of the router of service {id}"))
 }
 
 /// Gives router and address the tags back by which they are found.
@@ -311,19 +335,23 @@ async fn give_up(
     failure: Failure,
 ) -> Failure {
     let removed = removal::remove(session, &readiness::grace(), id).await;
-    let kept = match removed {
+    let fate = match removed {
         Ok(()) => {
             state.remove();
-            false
+            Fate::Removed
         }
         Err(error) => {
             state.warn_all(diagnose::failure(error));
             set_phase(session, id, address, instance, Phase::Unfinished, state).await;
-            true
+            Fate::NotRemoved
         }
     };
+    with_fate(failure, fate)
+}
+
+fn with_fate(failure: Failure, fate: Fate) -> Failure {
     match failure {
-        Failure::Boot { what, machines, .. } => Failure::Boot { what, machines, kept },
+        Failure::Boot { what, machines, .. } => Failure::Boot { what, machines, fate },
         other => other,
     }
 }

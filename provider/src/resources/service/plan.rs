@@ -235,7 +235,12 @@ fn plan_update(
     // A change in place plans nothing on dependents: what they refer to stays as it is.
     planned.id = prior.id;
     planned.internal_ip = prior.internal_ip;
-    planned.image_id = prior.image_id;
+    let has_drift = prior.drift.known().is_some_and(|drift| !drift.is_empty());
+    planned.image_id = match (&prior.image_id, has_drift) {
+        // Its router was gone before it could be asked.
+        (Attr::Null, true) => Attr::unknown(),
+        (image, _) => image.clone(),
+    };
     let moves = prior.public_ip != planned.public_ip
         || prior.drift.known().is_some_and(|drift| drift.contains_key(PUBLIC_ADDRESS));
     planned.endpoint = if moves { Attr::unknown() } else { prior.endpoint };

@@ -18,6 +18,7 @@ fn changes() -> Vec<(&'static str, Value)> {
         ("model", json!({ "model": "disagg/other" })),
         ("version", json!({ "version": "1.4.2" })),
         ("port", json!({ "port": 8001 })),
+        ("image", json!({ "image": "ami-1" })),
         ("router.type", json!({ "router": { "type": "custom", "commands": ["true"] } })),
         ("router.resources.cpu", json!({ "router": { "resources": { "cpu": 8 } } })),
         ("router.resources.memory_gb", json!({ "router": { "resources": { "memory_gb": 32 } } })),
@@ -175,4 +176,19 @@ fn a_new_release_of_the_provider_plans_nothing() {
         Harness::holding(resource, state.clone(), record(Some(true))).plan(&config(&json!({})));
     assert!(plan.diagnostics.is_empty(), "{:?}", plan.diagnostics);
     assert_eq!(plan.planned, state);
+}
+
+#[test]
+fn an_endpoint_that_is_open_to_everybody_is_said() {
+    let warns = |fleet: &str, blocks: Value| {
+        let harness = Harness::new(resource(ServiceResource::new(Default::default())));
+        let plan = harness.plan(&config(&json!({ "fleet_id": fleet, "ingress_cidrs": blocks })));
+        assert!(!plan.diagnostics.has_error(), "{:?}", plan.diagnostics);
+        summaries(&plan).contains(&("Endpoint open to everybody", "ingress_cidrs".to_owned()))
+    };
+    assert!(warns("aws/us-east-2/pd", json!(["0.0.0.0/0"])));
+    assert!(warns("aws/us-east-2/pd", json!(["203.0.113.0/24", "::/0"])));
+    assert!(!warns("aws/us-east-2/pd", json!(["203.0.113.0/24"])));
+    // Nobody but this computer reaches a loopback address.
+    assert!(!warns("local/local/pd", json!(["0.0.0.0/0"])));
 }

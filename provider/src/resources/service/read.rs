@@ -6,7 +6,7 @@ use super::record::RouterRecord;
 use super::removal::OLDEST_CREATION;
 use super::{model, tags};
 use crate::error::{Doing, Failure, Result};
-use crate::resources::drift::changed_tag;
+use crate::resources::drift::{changed_settings, changed_tag};
 use crate::session::{Session, key};
 use cloud::{Ingress, tag};
 use domain::id::{ImportPath, ServiceId};
@@ -81,6 +81,12 @@ fn drift(found: &FoundService, spec: &RouterSpec) -> BTreeMap<String, String> {
     }
     if let Some(router) = &found.router
         && let Some(finding) = changed_tag(&router.tags, &tags::of_router(spec))
+    {
+        drift.entry(format!("router {}", router.id)).or_insert(finding);
+    }
+    if let Some(router) = &found.router
+        && let Some(finding) =
+            changed_settings(router, "only another service brings another router")
     {
         drift.entry(format!("router {}", router.id)).or_insert(finding);
     }

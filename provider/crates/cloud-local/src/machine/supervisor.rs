@@ -7,7 +7,7 @@ use super::root::{self, BootError};
 use super::service::{Service, Surroundings};
 use super::{IP_VARIABLE, MACHINE_VARIABLE, ROOT_VARIABLE};
 use crate::cleanup;
-use crate::machine_directory::{Desired, MachineDirectory, MachineRecord, Status};
+use crate::machine_directory::{Desired, MachineDirectory, MachineRecord, Status, digest_of};
 use crate::processes;
 use crate::secrets::Secrets;
 use crate::simulate;
@@ -86,6 +86,7 @@ pub(super) async fn run(machine: MachineDirectory) -> Result<(), Box<dyn Error>>
         start_time: this.start_time,
         kernel_boot_id: processes::kernel_boot_id()?,
         booted: false,
+        user_data: Some(digest_of(&fs::read(machine.user_data())?)),
     };
     store::write_json(&machine.status_path(), &status)?;
     // A launching process that is gone meanwhile does not wait for the word.

@@ -35,7 +35,7 @@ pub struct Batch {
     pub remove: Vec<Removal>,
     /// Then machines are launched into these slots, and waited for.
     pub launch: Vec<u32>,
-    /// Removed when those have registered.
+    /// Removed when those are there, which is what the group waits for.
     pub replaced: Vec<Removal>,
 }
 
