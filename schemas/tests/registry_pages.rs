@@ -77,9 +77,11 @@ fn resource<M: JsonSchema>(name: &str) {
     let _ = write!(
         page,
         "\n## Import\n\n```shell\n{}```\n\nOr in the configuration, where `terraform plan \
-         -generate-config-out=generated.tf` writes the rest:\n\n```terraform\n{}```\n",
+         -generate-config-out=generated.tf` writes the rest:\n\n```terraform\n{}```\n\nFrom Terraform \
+         1.12 on also by its identity, the parts of that path:\n\n```terraform\n{}```\n",
         read("import.sh"),
-        read("import.tf")
+        read("import.tf"),
+        read("import-by-identity.tf")
     );
     check(&format!("resources/{}.md", name.trim_start_matches("disagg_")), &page);
 }

@@ -271,6 +271,9 @@ fn a_target_takes_what_hangs_on_it_and_nothing_that_another_state_has() {
     workspace.router();
     let import = ["import", "disagg_replica_group.decode", "local/local/pd/tiny/decode"];
     workspace.terraform(&import).success();
+    // Terraform learns by an apply what an imported resource hangs on.
+    workspace.terraform(&["apply", "-auto-approve", "-refresh-only"]).success();
+    workspace.apply(&stack.hcl());
     // The service goes with all that hangs on it; the fleet stays.
     workspace.terraform(&["destroy", "-auto-approve", service]).success();
     assert_eq!(workspace.machines(), Vec::new());

@@ -43,4 +43,30 @@ mod tests {
         }
         assert_eq!(of(&Attr::unknown()), None);
     }
+
+    /// The examples of the pages name the very parts, and mean the same object as the import by path.
+    #[test]
+    fn examples_of_imports_by_identity_are_those_by_path() {
+        for (resource, parts) in [
+            ("disagg_fleet", FLEET),
+            ("disagg_service", SERVICE),
+            ("disagg_replica_group", REPLICA_GROUP),
+            ("disagg_endpoint", SERVICE),
+        ] {
+            let directory =
+                format!("{}/../examples/resources/{resource}", env!("CARGO_MANIFEST_DIR"));
+            let read = |file: &str| {
+                std::fs::read_to_string(format!("{directory}/{file}")).expect("an example")
+            };
+            let pairs = read("import-by-identity.tf");
+            let pairs = pairs.lines().filter_map(|line| {
+                let (name, value) = line.trim().split_once('=')?;
+                Some((name.trim().to_owned(), value.trim().strip_prefix('"')?.replace('"', "")))
+            });
+            let (names, values): (Vec<_>, Vec<_>) = pairs.unzip();
+            let expected: Vec<_> = parts.iter().map(|part| part.name).collect();
+            assert_eq!(names, expected, "{resource}");
+            assert!(read("import.tf").contains(&format!("\"{}\"", values.join("/"))), "{resource}");
+        }
+    }
 }

@@ -1,0 +1,9 @@
+import {
+  to = disagg_endpoint.tiny
+  identity = {
+    cloud   = "local"
+    region  = "local"
+    fleet   = "pd"
+    service = "tiny"
+  }
+}

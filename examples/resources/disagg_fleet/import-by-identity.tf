@@ -1,0 +1,8 @@
+import {
+  to = disagg_fleet.pd
+  identity = {
+    cloud  = "local"
+    region = "local"
+    fleet  = "pd"
+  }
+}
