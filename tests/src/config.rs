@@ -1,6 +1,8 @@
 //! Configurations, as plain functions that return HCL.
 
-/// A whole deployment on the local cloud, to be changed with `..Stack::default()`.
+use crate::place;
+
+/// A whole deployment, to be changed with `..Stack::default()`.
 #[derive(Clone, Debug)]
 pub struct Stack {
     /// More attributes of the fleet.
@@ -13,7 +15,7 @@ pub struct Stack {
     pub decode: String,
     /// More attributes of both groups.
     pub groups: String,
-    /// Whether there is an endpoint.
+    /// Whether there is an endpoint; only where somebody answers at it.
     pub endpoint: bool,
 }
 
@@ -25,7 +27,7 @@ impl Default for Stack {
             prefill: "replicas = 1".to_owned(),
             decode: "replicas = 1".to_owned(),
             groups: String::new(),
-            endpoint: true,
+            endpoint: crate::serves(),
         }
     }
 }
@@ -43,16 +45,17 @@ impl Stack {
     }
 }
 
-/// A fleet on the local cloud.
+/// A fleet on the cloud under test.
 pub fn fleet(more: &str) -> String {
     format!(
         r#"
 resource "disagg_fleet" "pd" {{
   name  = "pd"
-  cloud = "local"
+  {}
   {more}
 }}
-"#
+"#,
+        place::fleet_attributes()
     )
 }
 

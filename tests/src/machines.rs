@@ -1,6 +1,7 @@
-//! The machines of a workspace's local cloud, seen from outside: the provider's `local` command
-//! and the process table.
+//! The machines of a workspace, seen from outside: on the local cloud by the provider's `local` command
+//! and the process table, in a simulated one by its own books.
 
+use crate::place::Place;
 use crate::workspace::Workspace;
 use serde_json::Value;
 use std::path::Path;
@@ -23,6 +24,9 @@ pub struct Machine {
 impl Workspace {
     /// Every machine, routers and workers.
     pub fn machines(&self) -> Vec<Machine> {
+        if let Place::Aws(aws) = self.place() {
+            return aws.machines();
+        }
         if !self.state_directory().exists() {
             return Vec::new();
         }
@@ -55,14 +59,48 @@ impl Workspace {
     }
 }
 
+/// What happens to machines behind the provider's back.
 impl Workspace {
+    /// A machine disappears.
+    pub fn lose(&self, id: &str) {
+        match self.place() {
+            Place::Aws(aws) => assert!(aws.datacentre().lose(id), "there is no {id}"),
+            Place::Local => drop(self.disagg(&["local", "lose", id]).success()),
+        }
+    }
+
+    /// Somebody switches a machine off.
+    pub fn stop(&self, id: &str) {
+        match self.place() {
+            Place::Aws(aws) => assert!(aws.datacentre().power_off(id), "there is no {id}"),
+            Place::Local => drop(self.disagg(&["local", "stop", id]).success()),
+        }
+    }
+
+    /// What a machine has printed on its console.
+    pub fn console(&self, id: &str) -> String {
+        match self.place() {
+            Place::Aws(aws) => aws.console(id),
+            Place::Local => self.disagg(&["local", "console", id]).success().stdout,
+        }
+    }
+
     /// Changes a tag of a machine behind the provider's back.
     pub fn retag(&self, id: &str, key: &str, value: &str) {
+        if let Place::Aws(aws) = self.place() {
+            return aws.datacentre().retag(id, key, Some(value));
+        }
         self.edit(id, |record| record["tags"][key] = value.into());
     }
 
     /// The value of one of the provider's tags on a machine; empty when it has none.
     pub fn tag(&self, id: &str, key: &str) -> String {
+        if let Place::Aws(aws) = self.place() {
+            let living = aws.datacentre().living();
+            let machine = living.into_iter().find(|machine| machine["id"] == id);
+            let tag = machine.and_then(|machine| machine.get(&format!("disagg:{key}")).cloned());
+            return tag.unwrap_or_default();
+        }
         let path = self.state_directory().join("machines").join(id).join("machine.json");
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let record: Value = serde_json::from_str(&text).unwrap_or_default();
@@ -71,6 +109,9 @@ impl Workspace {
 
     /// Takes a tag of a machine away behind the provider's back.
     pub fn untag(&self, id: &str, key: &str) {
+        if let Place::Aws(aws) = self.place() {
+            return aws.datacentre().retag(id, key, None);
+        }
         self.edit(id, |record| {
             record["tags"].as_object_mut().expect("tags").remove(key);
         });
@@ -78,6 +119,9 @@ impl Workspace {
 
     /// Makes a machine a day old.
     pub fn age(&self, id: &str) {
+        if let Place::Aws(aws) = self.place() {
+            return aws.age(id);
+        }
         self.edit(id, |record| {
             let launched_at = record["launched_at"].as_u64().expect("a time");
             record["launched_at"] = (launched_at - 24 * 60 * 60).into();
@@ -92,8 +136,11 @@ impl Workspace {
         std::fs::write(&path, record.to_string()).expect("a record can be written");
     }
 
-    /// Switches faults of the local cloud on and off.
+    /// Switches faults on and off, in the words of the local cloud's `faults.json`.
     pub fn faults(&self, faults: &str) {
+        if let Place::Aws(aws) = self.place() {
+            return aws.faults(faults);
+        }
         std::fs::write(self.state_directory().join("faults.json"), faults).expect("faults");
     }
 }

@@ -1,5 +1,6 @@
 //! One configuration in a directory of its own, with a local cloud of its own.
 
+use crate::place::Place;
 use crate::plan::Plan;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::sync::OnceLock;
 /// etcd and NATS are shared by all, in the user's cache.
 #[derive(Debug)]
 pub struct Workspace {
+    place: Place,
     directory: tempfile::TempDir,
     environment: Vec<(String, String)>,
 }
@@ -26,15 +28,30 @@ impl Workspace {
         Self::of(binary())
     }
 
+    /// Another one in the same cloud.
+    pub fn neighbour(&self) -> Self {
+        let directory = self.state_directory();
+        let neighbour = Self::in_place(binary(), self.place.clone());
+        neighbour.with_env("DISAGG_STATE_DIRECTORY", directory.to_str().expect("a path"))
+    }
+
     /// An empty one with another build of the provider.
     pub fn of(binary: &Path) -> Self {
+        Self::in_place(binary, Place::new())
+    }
+
+    fn in_place(binary: &Path, place: Place) -> Self {
         let directory = tempfile::Builder::new().prefix("disagg-").tempdir().expect("temp dir");
         let cli_config = format!(
             "provider_installation {{\n  dev_overrides {{\n    \"disagg/disagg\" = \"{}\"\n  }}\n  direct {{}}\n}}\n",
             binary.parent().expect("a binary is in a directory").display()
         );
         std::fs::write(directory.path().join("terraform.rc"), cli_config).expect("CLI config");
-        Self { directory, environment: Vec::new() }
+        let environment = match &place {
+            Place::Local => Vec::new(),
+            Place::Aws(aws) => aws.environment(),
+        };
+        Self { place, directory, environment }
     }
 
     /// The same, with a variable in the environment of Terraform.
@@ -42,6 +59,11 @@ impl Workspace {
     pub fn with_env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The cloud that it is in.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Where the configuration is.
@@ -106,9 +128,12 @@ impl Workspace {
         self.assert_nothing_left();
     }
 
-    /// Asserts that no machine, no fleet and no process of the local cloud is left.
+    /// Asserts that nothing is left: no machine, no fleet, and no process of the local cloud.
     pub fn assert_nothing_left(&self) {
         assert_eq!(self.machines(), Vec::new(), "machines are left");
+        if let Place::Aws(aws) = &self.place {
+            assert_eq!(aws.datacentre().left(), Vec::<String>::new());
+        }
         assert_eq!(crate::machines::processes(&self.state_directory()), Vec::<u32>::new());
         for kind in ["machines", "fleets", "addresses"] {
             let left = std::fs::read_dir(self.state_directory().join(kind)).map(|entries| {
@@ -190,8 +215,10 @@ impl Workspace {
 impl Drop for Workspace {
     fn drop(&mut self) {
         // A test that failed half-way must not leave machines behind for the next one.
-        for machine in self.machines() {
-            self.disagg(&["local", "lose", &machine.id]);
+        if matches!(self.place, Place::Local) {
+            for machine in self.machines() {
+                self.disagg(&["local", "lose", &machine.id]);
+            }
         }
         if std::thread::panicking() {
             let kept = self.directory.path().to_owned();

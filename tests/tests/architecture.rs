@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "terraform-provider-disagg",
         &["cloud", "cloud-aws", "cloud-local", "domain", "plugin", "schemas"],
     ),
-    ("acceptance", &[]),
+    ("acceptance", &["cloudsim"]),
     ("hosts", &["domain"]),
     ("bench", &["domain"]),
     ("cloudsim", &[]),

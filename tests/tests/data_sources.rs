@@ -38,8 +38,7 @@ fn a_service_of_another_state_gets_workers_from_here() {
                   \"tiny\"\n}\noutput \"found\" {\n  value = data.disagg_service.tiny\n}\n";
     let group = acceptance::config::group("worker", "replicas = 1")
         .replace("disagg_service.tiny.id", "data.disagg_service.tiny.id");
-    let other = Workspace::new()
-        .with_env("DISAGG_STATE_DIRECTORY", workspace.state_directory().to_str().expect("a path"));
+    let other = workspace.neighbour();
     other.apply(&format!("{lookup}{group}"));
     let (found, made) = (other.output("found"), workspace.resource("disagg_service.tiny"));
     for attribute in ["id", "model", "version", "port", "internal_ip", "endpoint"] {

@@ -43,14 +43,14 @@ fn machines() {
         (
             |workspace| {
                 let id = workspace.group("decode").remove(0).id;
-                workspace.disagg(&["local", "lose", &id]).success();
+                workspace.lose(&id);
             },
             "gone",
         ),
         (
             |workspace| {
                 let id = workspace.group("decode").remove(0).id;
-                workspace.disagg(&["local", "stop", &id]).success();
+                workspace.stop(&id);
                 wait_until("it is stopped", || workspace.group("decode")[0].state == "stopped");
             },
             "stopped; it will be started",
@@ -98,7 +98,7 @@ fn a_machine_that_was_started_with_other_user_data_is_none_of_the_group() {
         (workspace.group("decode").remove(0), "another one takes its place"),
         (workspace.router(), "only another service brings another router"),
     ] {
-        workspace.disagg(&["local", "stop", &machine.id]).success();
+        workspace.stop(&machine.id);
         let is_stopped = || workspace.machines().iter().any(|found| found.state == "stopped");
         wait_until("it is stopped", is_stopped);
         let data = workspace.state_directory().join("machines").join(&machine.id).join("user-data");
@@ -220,10 +220,10 @@ fn a_count_inside_its_bounds_is_no_drift() {
     workspace.apply(&stack.hcl());
     workspace.assert_no_changes();
     let lost = workspace.group("decode").remove(0);
-    workspace.disagg(&["local", "lose", &lost.id]).success();
+    workspace.lose(&lost.id);
     workspace.assert_no_changes();
     for machine in workspace.group("decode") {
-        workspace.disagg(&["local", "lose", &machine.id]).success();
+        workspace.lose(&machine.id);
     }
     assert_drift(&workspace, "0 machines, outside 1..3");
     workspace.apply(&stack.hcl());

@@ -1,7 +1,7 @@
 //! What exists can be taken over, and the plan after that is empty.
 
-use acceptance::Workspace;
 use acceptance::config::Stack;
+use acceptance::{Workspace, path};
 
 #[test]
 fn an_imported_deployment_has_an_empty_plan() {
@@ -18,10 +18,10 @@ fn an_imported_deployment_has_an_empty_plan() {
     std::fs::remove_file(state).expect("the state was there");
 
     for (address, id) in [
-        ("disagg_fleet.pd", "local/local/pd"),
-        ("disagg_service.tiny", "local/local/pd/tiny"),
-        ("disagg_replica_group.prefill", "local/local/pd/tiny/prefill"),
-        ("disagg_replica_group.decode", "local/local/pd/tiny/decode"),
+        ("disagg_fleet.pd", &path("pd")),
+        ("disagg_service.tiny", &path("pd/tiny")),
+        ("disagg_replica_group.prefill", &path("pd/tiny/prefill")),
+        ("disagg_replica_group.decode", &path("pd/tiny/decode")),
     ] {
         workspace.terraform(&["import", address, id]).success();
     }
@@ -43,8 +43,8 @@ fn a_deployment_of_defaults_is_imported_without_a_change() {
     };
     workspace.apply(&stack.hcl());
     for (address, id) in [
-        ("disagg_service.tiny", "local/local/pd/tiny"),
-        ("disagg_replica_group.prefill", "local/local/pd/tiny/prefill"),
+        ("disagg_service.tiny", &path("pd/tiny")),
+        ("disagg_replica_group.prefill", &path("pd/tiny/prefill")),
     ] {
         workspace.terraform(&["state", "rm", address]).success();
         workspace.terraform(&["import", address, id]).success();
@@ -70,7 +70,7 @@ fn what_no_cloud_records_is_one_change_without_a_call() {
     };
     workspace.apply(&stack.hcl());
     workspace.terraform(&["state", "rm", "disagg_service.tiny"]).success();
-    workspace.terraform(&["import", "disagg_service.tiny", "local/local/pd/tiny"]).success();
+    workspace.terraform(&["import", "disagg_service.tiny", &path("pd/tiny")]).success();
     let plan = workspace.plan_now(&[]);
     assert_eq!(plan.action("disagg_service.tiny"), "update");
     let before = workspace.machines();
@@ -95,10 +95,10 @@ fn import_blocks_generate_a_configuration_that_changes_nothing() {
     let block =
         |address: &str, id: &str| format!("import {{\n  to = {address}\n  id = \"{id}\"\n}}\n");
     let blocks: String = [
-        block("disagg_fleet.pd", "local/local/pd"),
-        block("disagg_service.tiny", "local/local/pd/tiny"),
-        block("disagg_replica_group.prefill", "local/local/pd/tiny/prefill"),
-        block("disagg_replica_group.decode", "local/local/pd/tiny/decode"),
+        block("disagg_fleet.pd", &path("pd")),
+        block("disagg_service.tiny", &path("pd/tiny")),
+        block("disagg_replica_group.prefill", &path("pd/tiny/prefill")),
+        block("disagg_replica_group.decode", &path("pd/tiny/decode")),
     ]
     .concat();
     workspace.write(&blocks);
@@ -118,11 +118,12 @@ fn import_blocks_generate_a_configuration_that_changes_nothing() {
 fn what_does_not_exist_cannot_be_imported() {
     let workspace = Workspace::new();
     workspace.write(&Stack::default().hcl());
+    let fleet = path("pd");
     for (address, id, said) in [
-        ("disagg_fleet.pd", "local/local/pd", "Fleet local/local/pd not found"),
-        ("disagg_fleet.pd", "pd", "aws/us-east-2/pd"),
-        ("disagg_service.tiny", "local/local/pd", "cloud/region/fleet/service"),
+        ("disagg_fleet.pd", fleet.as_str(), format!("Fleet {fleet} not found")),
+        ("disagg_fleet.pd", "pd", "aws/us-east-2/pd".to_owned()),
+        ("disagg_service.tiny", &fleet, "cloud/region/fleet/service".to_owned()),
     ] {
-        workspace.terraform(&["import", address, id]).failure().says(&[said]);
+        workspace.terraform(&["import", address, id]).failure().says(&[&said]);
     }
 }

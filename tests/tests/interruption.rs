@@ -2,7 +2,7 @@
 //! and nothing healthy is sold.
 
 use acceptance::config::{Stack, fleet, group, service};
-use acceptance::{Workspace, wait_until};
+use acceptance::{Place, Workspace, path, wait_until};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::Child;
 
@@ -28,6 +28,9 @@ fn apply_until(workspace: &Workspace, machines: usize) -> Child {
 
 /// Machines that have begun to run: one that is killed before that leaves a record, which goes.
 fn started(workspace: &Workspace) -> usize {
+    if matches!(workspace.place(), Place::Aws(_)) {
+        return workspace.machines().len();
+    }
     let machines = std::fs::read_dir(workspace.state_directory().join("machines"));
     let machines = machines.into_iter().flatten().flatten();
     machines.filter(|machine| machine.path().join("status.json").exists()).count()
@@ -59,15 +62,11 @@ fn workers_that_registered_before_they_are_adopted_count() {
     let workspace = Workspace::new();
     let stack = Stack { endpoint: false, ..Stack::default() };
     workspace.write(&stack.hcl());
-    let mut apply = workspace.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
-    wait_until("all machines are there", || {
-        workspace.machines().len() == 3 || apply.try_wait().expect("wait").is_some()
-    });
-    kill(&mut apply);
+    kill(&mut apply_until(&workspace, 3));
     wait_until("the workers have registered by themselves", || {
         workspace.machines().iter().filter(|machine| machine.group.is_some()).all(|worker| {
-            let console = workspace.disagg(&["local", "console", &worker.id]).success();
-            console.stdout.contains("status=registered")
+            let console = workspace.console(&worker.id);
+            console.contains("status=registered")
         })
     });
     let machines = workspace.machines();
@@ -274,7 +273,9 @@ fn two_of_one_name_are_refused_whoever_comes_first() {
     let workspace = Workspace::new();
     let twin = group("decode", "replicas = 1").replace("\"decode\" {", "\"twin\" {");
     let both = format!("{}{}{}{twin}", fleet(""), service(""), group("decode", "replicas = 1"));
-    workspace.apply_fails(&both).says(&["Two of one name: replica group local/local/pd/tiny@"]);
+    workspace
+        .apply_fails(&both)
+        .says(&[&format!("Two of one name: replica group {}@", path("pd/tiny"))]);
     assert_eq!(workspace.group("decode").len(), 1, "and one of them was made");
     // Later, it is somebody's.
     workspace.apply_fails(&both).says(&["Already exists", "terraform import"]);

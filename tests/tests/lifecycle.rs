@@ -1,7 +1,7 @@
 //! From nothing to an endpoint, through changes of the count, and back to nothing.
 
 use acceptance::config::Stack;
-use acceptance::{Workspace, chat, chat_stream};
+use acceptance::{Workspace, chat, chat_stream, path};
 use serde_json::json;
 
 #[test]
@@ -21,7 +21,7 @@ fn a_completion_streams_through_prefill_and_decode() {
 
     // One half alone answers nothing: the completion went through both.
     let prefill = &workspace.group("prefill")[0];
-    workspace.disagg(&["local", "lose", &prefill.id]).success();
+    workspace.lose(&prefill.id);
     acceptance::wait_until("the router notices that prefill is gone", || {
         chat(url, "disagg/tiny", "Still there?").0 != 200
     });
@@ -43,7 +43,7 @@ fn a_first_plan_knows_what_can_be_known() {
     let workspace = Workspace::new();
     let stack = Stack { groups: "resources = { gpu = \"H200:8\" }".to_owned(), ..Stack::default() };
     let plan = workspace.plan(&stack.hcl());
-    assert_eq!(plan.after("disagg_fleet.pd", "id"), "local/local/pd");
+    assert_eq!(plan.after("disagg_fleet.pd", "id"), path("pd"));
     assert_eq!(plan.after("disagg_service.tiny", "version"), "1.6.1");
     assert!(plan.is_unknown("disagg_service.tiny", "id"));
     // The group's cloud is read from the beginning of the unknown id.

@@ -9,7 +9,7 @@ fn a_lost_worker_shows_as_a_smaller_count_and_comes_back() {
     let stack = Stack { decode: "replicas = 2".to_owned(), ..Stack::default() };
     workspace.apply(&stack.hcl());
     let lost = workspace.group("decode").remove(0);
-    workspace.disagg(&["local", "lose", &lost.id]).success();
+    workspace.lose(&lost.id);
     let run = workspace.terraform(&["plan", "-detailed-exitcode"]);
     assert_eq!(run.code, Some(2), "{}", run.stdout);
     assert!(run.stdout.contains("1 -> 2"), "{}", run.stdout);
@@ -27,7 +27,7 @@ fn a_stopped_worker_is_started() {
     let stack = Stack { endpoint: false, ..Stack::default() };
     workspace.apply(&stack.hcl());
     let worker = workspace.group("decode").remove(0);
-    workspace.disagg(&["local", "stop", &worker.id]).success();
+    workspace.stop(&worker.id);
     wait_until("the worker is stopped", || workspace.group("decode")[0].state == "stopped");
     let run = workspace.terraform(&["plan", "-detailed-exitcode"]);
     assert_eq!(run.code, Some(2), "{}", run.stdout);
@@ -44,7 +44,7 @@ fn a_lost_router_is_recovered_at_its_address() {
     let stack = Stack::default();
     workspace.apply(&stack.hcl());
     let (router, workers) = (workspace.router(), workspace.group("decode"));
-    workspace.disagg(&["local", "lose", &router.id]).success();
+    workspace.lose(&router.id);
     let plan = workspace.plan(&stack.hcl());
     assert_eq!(plan.action("disagg_service.tiny"), "update");
     // The endpoint is proved again, so that an apply returns when it serves.
@@ -96,7 +96,7 @@ fn a_stopped_router_is_started_and_serves() {
     let stack = Stack::default();
     workspace.apply(&stack.hcl());
     let router = workspace.router();
-    workspace.disagg(&["local", "stop", &router.id]).success();
+    workspace.stop(&router.id);
     wait_until("the router is stopped", || workspace.router().state == "stopped");
     workspace.apply(&stack.hcl());
     // Ready means now, and not that it was so in the boot before.

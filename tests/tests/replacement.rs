@@ -2,7 +2,7 @@
 //! replace nothing.
 
 use acceptance::config::{Stack, fleet, group, service};
-use acceptance::{Workspace, wait_until};
+use acceptance::{Workspace, path, wait_until};
 
 fn deployed() -> (Workspace, Stack) {
     let workspace = Workspace::new();
@@ -44,7 +44,7 @@ fn each_attribute_of_a_live_router_is_refused() {
     workspace.plan_fails(&format!("{moved}{other}")).says(&[REFUSED, "`fleet_id`:"]);
     workspace.write(&format!("{hcl}{other}"));
     workspace.terraform(&["apply", "-auto-approve"]).success();
-    workspace.plan_fails(&format!("{moved}{other}")).says(&[REFUSED, "local/local/other"]);
+    workspace.plan_fails(&format!("{moved}{other}")).says(&[REFUSED, &path("other")]);
     assert_eq!(workspace.machines(), machines);
     workspace.write(&format!("{hcl}{other}"));
     workspace.assert_no_changes();
@@ -109,8 +109,8 @@ fn a_router_that_was_never_healthy_holds_nobody() {
     workspace.apply(&format!("{}{}", fleet(""), service(broken)));
     let router = workspace.router();
     wait_until("its boot has failed", || {
-        let console = workspace.disagg(&["local", "console", &router.id]).success();
-        console.stdout.contains("status=failed")
+        let console = workspace.console(&router.id);
+        console.contains("status=failed")
     });
     let plan = workspace.plan(&format!("{}{}", fleet(""), service("")));
     assert_eq!(plan.action("disagg_service.tiny"), "delete, create", "{}", plan.text);

@@ -1,7 +1,7 @@
 //! A live router is never replaced in place; each way out of the refusal works as it says.
 
 use acceptance::config::{Stack, fleet, group, service};
-use acceptance::{Machine, Workspace};
+use acceptance::{Machine, Workspace, path};
 
 fn deployed() -> (Workspace, Stack) {
     let workspace = Workspace::new();
@@ -158,10 +158,10 @@ fn a_service_is_not_destroyed_under_its_workers() {
     // Back into the state, and all of it can go.
     let stack = Stack { endpoint: false, ..Stack::default() };
     workspace.write(&stack.hcl());
-    workspace.terraform(&["import", "disagg_service.tiny", "local/local/pd/tiny"]).success();
+    workspace.terraform(&["import", "disagg_service.tiny", &path("pd/tiny")]).success();
     for role in ["prefill", "decode"] {
         let (address, id) =
-            (format!("disagg_replica_group.{role}"), format!("local/local/pd/tiny/{role}"));
+            (format!("disagg_replica_group.{role}"), path(&format!("pd/tiny/{role}")));
         workspace.terraform(&["import", &address, &id]).success();
     }
     workspace.destroy();
@@ -184,11 +184,7 @@ resource "disagg_service" "other" {
         group("prefill", "replicas = 1"),
         group("decode", "replicas = 1")
     );
-    workspace.apply_fails(&text).says(&[
-        "Already exists",
-        "terraform import",
-        "local/local/pd/tiny",
-    ]);
+    workspace.apply_fails(&text).says(&["Already exists", "terraform import", &path("pd/tiny")]);
     assert_eq!(workspace.machines().len(), 3);
     workspace.write(&Stack { endpoint: false, ..Stack::default() }.hcl());
     workspace.assert_no_changes();
@@ -239,10 +235,10 @@ fn a_router_that_was_healthy_once_is_guarded_whatever_its_console_says_now() {
     workspace.apply(&lazy(""));
     let router = workspace.router();
     acceptance::wait_until("it is ready", || {
-        let console = workspace.disagg(&["local", "console", &router.id]).success();
-        console.stdout.contains("status=ready")
+        let console = workspace.console(&router.id);
+        console.contains("status=ready")
     });
-    workspace.disagg(&["local", "lose", &router.id]).success();
+    workspace.lose(&router.id);
     workspace.plan_fails(&lazy("port = 8001")).says(&["Router replacement is not allowed"]);
     workspace.apply(&lazy(""));
     workspace.destroy();
@@ -255,7 +251,7 @@ fn a_target_takes_what_hangs_on_it_and_nothing_that_another_state_has() {
     workspace.apply(&stack.hcl());
     // A router that is gone is recovered alone, and its workers find it again.
     let before = workspace.machines();
-    workspace.disagg(&["local", "lose", &workspace.router().id]).success();
+    workspace.lose(&workspace.router().id);
     workspace.terraform(&["apply", "-auto-approve", "-target=disagg_service.tiny"]).success();
     let workers = |machines: &[Machine]| -> Vec<String> {
         let workers = machines.iter().filter(|machine| machine.group.is_some());
@@ -269,7 +265,7 @@ fn a_target_takes_what_hangs_on_it_and_nothing_that_another_state_has() {
     let refused = workspace.terraform(&["destroy", "-auto-approve", service]).failure();
     refused.says(&["still in use", "decode", "terraform import"]);
     workspace.router();
-    let import = ["import", "disagg_replica_group.decode", "local/local/pd/tiny/decode"];
+    let import = ["import", "disagg_replica_group.decode", &path("pd/tiny/decode")];
     workspace.terraform(&import).success();
     // Terraform learns by an apply what an imported resource hangs on.
     workspace.terraform(&["apply", "-auto-approve", "-refresh-only"]).success();
@@ -277,6 +273,6 @@ fn a_target_takes_what_hangs_on_it_and_nothing_that_another_state_has() {
     // The service goes with all that hangs on it; the fleet stays.
     workspace.terraform(&["destroy", "-auto-approve", service]).success();
     assert_eq!(workspace.machines(), Vec::new());
-    assert_eq!(workspace.resource("disagg_fleet.pd")["id"], "local/local/pd");
+    assert_eq!(workspace.resource("disagg_fleet.pd")["id"], path("pd"));
     workspace.destroy();
 }

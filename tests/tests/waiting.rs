@@ -42,8 +42,8 @@ fn a_failed_boot_can_be_kept_for_a_look() {
     workspace.apply_fails(&broken).says(&["failed", "for a look"]);
     let kept = workspace.group("decode");
     assert_eq!(kept.len(), 1);
-    let console = workspace.disagg(&["local", "console", &kept[0].id]).success();
-    assert!(console.stdout.contains("status=failed"), "{}", console.stdout);
+    let console = workspace.console(&kept[0].id);
+    assert!(console.contains("status=failed"), "{}", console);
     // It is tainted: mended, it is replaced.
     workspace.apply(&format!("{}{}{}", fleet(""), service(""), group("decode", "replicas = 1")));
     assert_ne!(workspace.group("decode")[0].id, kept[0].id);

@@ -74,8 +74,13 @@ pub struct Machine {
     pub instance_type: String,
     /// Its metadata service, which changes.
     pub metadata: MetadataOptions,
+    /// How much older than that it pretends to be.
+    pub older_by: Duration,
     /// Its tags, which change.
     pub tags: Tags,
+    /// How often it has booted.
+    pub boots: u32,
+    rebooted_at: Duration,
     /// What it has printed.
     pub console: String,
     pub(super) order: Order,
@@ -210,10 +215,41 @@ impl Datacentre {
         match state {
             MachineState::Pending | MachineState::Running => Ok(()),
             MachineState::Stopped => {
-                self.machine(id)?.order = Order::Run(now);
+                let machine = self.machine(id)?;
+                machine.order = Order::Run(now);
+                machine.boots += 1;
                 Ok(())
             }
             state => Err(wrong_state(id, state)),
+        }
+    }
+
+    /// Boots a machine that runs once more.
+    pub(crate) fn reboot(&mut self, id: &str) -> Result<(), Refusal> {
+        match self.state_of(id)? {
+            MachineState::Running => {
+                let now = self.now();
+                let machine = self.machine(id)?;
+                machine.rebooted_at = now;
+                machine.boots += 1;
+                Ok(())
+            }
+            state => Err(wrong_state(id, state)),
+        }
+    }
+
+    /// Since when a machine that runs has been running.
+    pub(super) fn up_since(&self, machine: &Machine) -> Duration {
+        let ordered = match machine.order {
+            Order::Run(since) | Order::Stop(since) | Order::Terminate(since) => since,
+        };
+        (ordered + self.settings.boot()).max(machine.rebooted_at)
+    }
+
+    /// Makes a machine older than it is.
+    pub fn age(&mut self, id: &str, by: Duration) {
+        if let Some(machine) = self.machines.get_mut(id) {
+            machine.older_by += by;
         }
     }
 
@@ -274,6 +310,8 @@ impl Datacentre {
                 let (_, state) = self.state(machine).code_and_name();
                 shown.insert("state".to_owned(), state.to_owned());
                 shown.insert("type".to_owned(), machine.instance_type.clone());
+                let ip = self.running(machine).ip;
+                shown.extend(ip.map(|ip| ("ip".to_owned(), ip.to_string())));
                 shown
             })
             .collect()
@@ -423,6 +461,13 @@ impl Datacentre {
                 "You have requested more vCPU capacity than your current vCPU limit allows.",
             ));
         }
+        for ((key, value), most) in &self.tag_limits {
+            let has = |tags: &Tags| tags.get(key) == Some(value);
+            let tagged = living.iter().filter(|machine| has(&machine.launch.tags)).count();
+            if has(&launch.tags) && tagged + launch.count as usize > *most as usize {
+                return Err(no_capacity(&launch.instance_type, zone));
+            }
+        }
         let is_same = |machine: &&&Machine| {
             machine.zone == zone && machine.instance_type == launch.instance_type
         };
@@ -430,15 +475,7 @@ impl Datacentre {
         let capacity =
             self.settings.zones.get(zone).and_then(|zone| zone.capacity.get(&launch.instance_type));
         if capacity.is_some_and(|most| same + launch.count > *most) {
-            return Err(Refusal::server(
-                500,
-                "InsufficientInstanceCapacity",
-                format!(
-                    "We currently do not have sufficient {} capacity in the Availability Zone you \
-                     requested ({zone}).",
-                    launch.instance_type
-                ),
-            ));
+            return Err(no_capacity(&launch.instance_type, zone));
         }
         Ok(())
     }
@@ -492,9 +529,12 @@ impl Datacentre {
             reservation: reservation.to_owned(),
             zone: zone.to_owned(),
             launched_at: now,
+            older_by: Duration::ZERO,
             instance_type: launch.instance_type.clone(),
             metadata: MetadataOptions::of(launch),
             tags: launch.tags.clone(),
+            boots: 1,
+            rebooted_at: now,
             console: self.settings.console.clone(),
             order: Order::Run(now),
         };
@@ -505,6 +545,17 @@ impl Datacentre {
 
 fn unknown(id: &str) -> Refusal {
     Refusal::new("InvalidInstanceID.NotFound", format!("The instance ID '{id}' does not exist"))
+}
+
+fn no_capacity(instance_type: &str, zone: &str) -> Refusal {
+    Refusal::server(
+        500,
+        "InsufficientInstanceCapacity",
+        format!(
+            "We currently do not have sufficient {instance_type} capacity in the Availability Zone you \
+             requested ({zone})."
+        ),
+    )
 }
 
 fn wrong_state(id: &str, state: MachineState) -> Refusal {

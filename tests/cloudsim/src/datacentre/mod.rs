@@ -6,6 +6,7 @@
 mod address;
 mod fault;
 mod group;
+mod guest;
 mod interface;
 mod machine;
 mod reservation;
@@ -13,6 +14,7 @@ mod settings;
 mod subnet;
 
 pub use fault::{Effect, Fault};
+pub use guest::{Guest, Running};
 pub use machine::{Launch, LaunchInterface, Machine, MachineState, MetadataOptions};
 pub use reservation::Reservation;
 pub use settings::{InstanceType, Settings, Zone};
@@ -63,6 +65,9 @@ pub struct Datacentre {
     pub(crate) groups: BTreeMap<String, SecurityGroup>,
     pub(crate) placement_groups: BTreeMap<String, PlacementGroup>,
     pub(crate) addresses: BTreeMap<String, ElasticAddress>,
+    pub(crate) guest: Option<Box<dyn Guest>>,
+    /// How many machines with a tag there may be.
+    tag_limits: BTreeMap<(String, String), u32>,
     faults: Vec<Fault>,
     calls: BTreeMap<String, u64>,
     started: Instant,
@@ -81,6 +86,8 @@ impl Datacentre {
             groups: BTreeMap::new(),
             placement_groups: BTreeMap::new(),
             addresses: BTreeMap::new(),
+            guest: None,
+            tag_limits: BTreeMap::new(),
             faults: Vec::new(),
             calls: BTreeMap::new(),
             started: Instant::now(),
@@ -138,6 +145,29 @@ impl Datacentre {
         }
     }
 
+    /// Capacity for machines that are launched with a tag; `None` is without limit.
+    pub fn limit_tagged(&mut self, key: &str, value: &str, machines: Option<u32>) {
+        let tag = (key.to_owned(), value.to_owned());
+        match machines {
+            Some(machines) => self.tag_limits.insert(tag, machines),
+            None => self.tag_limits.remove(&tag),
+        };
+    }
+
+    /// Changes a tag of any object behind the provider's back; `None` takes it away.
+    pub fn retag(&mut self, id: &str, key: &str, value: Option<&str>) {
+        let Some(tags) = self.tags_of(id) else { return };
+        match value {
+            Some(value) => tags.insert(key.to_owned(), value.to_owned()),
+            None => tags.remove(key),
+        };
+    }
+
+    /// Changes what a datacentre is like from now on.
+    pub fn settings_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+
     /// Everything that costs money or holds a name, in a few words each: what a destroy must not leave.
     pub fn left(&self) -> Vec<String> {
         let machines = self.machines.values().filter(|machine| self.state(machine).lives());
@@ -187,10 +217,10 @@ impl Datacentre {
         Ipv4Addr::from(u32::from(Ipv4Addr::new(172, 31, 0, 0)) + self.next_host)
     }
 
-    /// An address of the documentation's block.
+    /// A public address that nothing had before.
     pub(crate) fn new_public_ip(&mut self) -> Ipv4Addr {
         self.next_host += 1;
-        Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 18, 0, 0)) + self.next_host)
+        Ipv4Addr::from(u32::from(self.settings.public_block) + self.next_host)
     }
 
     /// The tags of any object by its id.

@@ -3,6 +3,7 @@
 use super::{Reservation, Subnet};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// A datacentre. Whatever is left out is as in [`Settings::default`].
@@ -23,6 +24,8 @@ pub struct Settings {
     pub most_machines: Option<u32>,
     /// Elastic addresses that the account may have.
     pub most_addresses: Option<u32>,
+    /// Where public addresses begin; by default in the block for benchmarks, where nothing is.
+    pub public_block: Ipv4Addr,
     /// Whether the subnets lead to an internet gateway.
     pub public: bool,
     /// Subnets beside the default ones, by their ids.
@@ -80,6 +83,7 @@ impl Default for Settings {
             end_seconds: 0.0,
             most_machines: None,
             most_addresses: Some(5),
+            public_block: Ipv4Addr::new(198, 18, 0, 0),
             public: true,
             subnets: BTreeMap::new(),
             reservations: BTreeMap::new(),

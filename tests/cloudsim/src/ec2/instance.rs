@@ -115,9 +115,7 @@ pub(super) fn terminate(datacentre: &mut Datacentre, query: &Query) -> Members {
 /// A running machine reboots, and is running all the time as far as EC2 tells.
 pub(super) fn reboot(datacentre: &mut Datacentre, query: &Query) -> Members {
     for id in query.texts("InstanceId") {
-        if datacentre.state_of(&id)? != MachineState::Running {
-            return Err(Refusal::new("IncorrectState", format!("'{id}' is not running.")));
-        }
+        datacentre.reboot(&id)?;
     }
     Ok(vec![Element::text("return", true)])
 }
@@ -143,8 +141,8 @@ fn changed(
 
 pub(super) fn console(datacentre: &mut Datacentre, query: &Query) -> Members {
     let id = query.required("InstanceId")?;
-    let machine = datacentre.machine(id)?;
-    let output = BASE64_STANDARD.encode(&machine.console);
+    let machine = datacentre.machine(id)?.clone();
+    let output = BASE64_STANDARD.encode(datacentre.console_of(&machine));
     Ok(vec![Element::text("instanceId", id), Element::text("output", output)])
 }
 
@@ -201,7 +199,8 @@ pub(super) fn create_tags(datacentre: &mut Datacentre, query: &Query) -> Members
 
 fn described(datacentre: &Datacentre, machine: &Machine) -> Vec<Element> {
     let state = datacentre.state(machine);
-    let launched_at = SystemTime::now() - (datacentre.now() - machine.launched_at);
+    let launched_at =
+        SystemTime::now() - (datacentre.now() - machine.launched_at) - machine.older_by;
     let launched_at = jiff::Timestamp::try_from(launched_at).unwrap_or_default();
     let mut placement = vec![Element::text("availabilityZone", &machine.zone)];
     placement.extend(

@@ -1,0 +1,64 @@
+//! What runs on the machines: nothing, or whatever a test says that it is.
+
+use super::{Datacentre, Machine, MachineState, Tags};
+use std::fmt::Debug;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// The software on all machines, as far as it shows.
+pub trait Guest: Debug + Send {
+    /// What a machine has printed on its serial console in all its boots.
+    fn console(&self, machine: &Running, all: &[Running]) -> String;
+}
+
+/// A machine as its guest knows it.
+#[derive(Clone, Debug)]
+pub struct Running {
+    /// Its id.
+    pub id: String,
+    /// Its address.
+    pub ip: Option<Ipv4Addr>,
+    /// Its tags.
+    pub tags: Tags,
+    /// Which boot this is, from 1.
+    pub boot: u32,
+    /// How long it has been up; none when it is not.
+    pub up_for: Option<Duration>,
+    /// Its place in its launch.
+    pub index: u32,
+}
+
+impl Datacentre {
+    /// Puts software on all machines.
+    pub fn set_guest(&mut self, guest: impl Guest + 'static) {
+        self.guest = Some(Box::new(guest));
+    }
+
+    /// What a machine has printed, if there is such a one.
+    pub fn console(&self, id: &str) -> Option<String> {
+        self.machines.get(id).map(|machine| self.console_of(machine))
+    }
+
+    /// What a machine has printed.
+    pub(crate) fn console_of(&self, machine: &Machine) -> String {
+        let Some(guest) = &self.guest else { return machine.console.clone() };
+        let all: Vec<Running> = self.machines.values().map(|one| self.running(one)).collect();
+        guest.console(&self.running(machine), &all)
+    }
+
+    pub(super) fn running(&self, machine: &Machine) -> Running {
+        let up_for = (self.state(machine) == MachineState::Running)
+            .then(|| self.now().saturating_sub(self.up_since(machine)));
+        let interfaces = self.interfaces.values();
+        let primary = interfaces.filter_map(|one| Some((one.ip, one.attachment.as_ref()?)));
+        let mut own = primary.filter(|(_, on)| on.machine == machine.id && on.device == 0);
+        Running {
+            id: machine.id.clone(),
+            ip: own.find(|(_, on)| on.card == 0).and_then(|(ip, _)| ip),
+            tags: machine.tags.clone(),
+            boot: machine.boots,
+            up_for,
+            index: machine.index,
+        }
+    }
+}

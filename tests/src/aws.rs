@@ -1,0 +1,128 @@
+//! A simulated AWS of a test's own: the workspace's provider finds it by its endpoint.
+//!
+//! Its machines boot nothing. What would run on them is told by [`crate::guests`], on their consoles
+//! alone: clients cannot chat here. The tests that boot real hosts are in `tests/hosts`.
+
+use crate::guests::{Guests, Outages};
+use crate::machines::Machine;
+use cloudsim::{Datacentre, Server, Settings};
+use serde_json::Value;
+use std::net::Ipv4Addr;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Its region and the zone that tests use.
+pub(crate) const REGION: &str = "us-east-2";
+pub(crate) const ZONE: &str = "us-east-2a";
+
+/// A datacentre that is served from a thread of this process; it ends with the last workspace in it.
+#[derive(Debug)]
+pub struct Aws {
+    server: Arc<Server>,
+    outages: Arc<Mutex<Outages>>,
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Aws {
+    pub(crate) fn start() -> Self {
+        let outages = Arc::new(Mutex::new(Outages::default()));
+        let settings = Settings {
+            boot_seconds: 0.2,
+            end_seconds: 0.2,
+            // Nobody listens there, and who calls is told so at once.
+            public_block: Ipv4Addr::new(127, 93, 0, 0),
+            ..Settings::default()
+        };
+        let mut datacentre = Datacentre::new(settings);
+        datacentre.set_guest(Guests(Arc::clone(&outages)));
+        let (end, ended) = oneshot::channel();
+        let (sender, receiver) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async move {
+                let server = Arc::new(Server::start(datacentre, 0).await.expect("a port"));
+                sender.send(server).expect("the test waits");
+                // An end without a word is the end as well.
+                let _ = ended.await;
+            });
+        });
+        let server = receiver.recv().expect("the datacentre is served");
+        Self { server, outages, end: Some(end), thread: Some(thread) }
+    }
+
+    /// What Terraform and the provider need to find it.
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        [
+            ("AWS_ENDPOINT_URL", self.server.endpoint()),
+            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", "simulated".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "simulated".to_owned()),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+
+    /// The datacentre, to look into and to break.
+    pub fn datacentre(&self) -> std::sync::MutexGuard<'_, Datacentre> {
+        self.server.datacentre()
+    }
+
+    pub(crate) fn machines(&self) -> Vec<Machine> {
+        let living = self.datacentre().living().into_iter();
+        living
+            .filter(|machine| machine["state"] != "shutting-down")
+            .map(|machine| Machine {
+                id: machine["id"].clone(),
+                state: machine["state"].clone(),
+                address: machine.get("ip").cloned().unwrap_or_default(),
+                group: machine.get("disagg:group").cloned(),
+            })
+            .collect()
+    }
+
+    /// The faults of the local cloud, as far as they mean something here.
+    pub(crate) fn faults(&self, faults: &str) {
+        let faults: Value = serde_json::from_str(faults).expect("faults are JSON");
+        let boot = faults["slow_boot"].as_str().and_then(|time| time.strip_suffix('s'));
+        let boot = boot.map_or(0.2, |seconds| seconds.parse().expect("seconds"));
+        let mut datacentre = self.datacentre();
+        datacentre.settings_mut().boot_seconds = boot;
+        let lacking = &faults["no_capacity"];
+        for group in ["prefill", "decode"] {
+            let after = lacking["after"].as_u64().filter(|_| lacking["group"] == group);
+            let after = after.map(|after| u32::try_from(after).expect("few"));
+            datacentre.limit_tagged("disagg:group", group, after);
+        }
+        let failing = &faults["boot_failure"];
+        *self.outages.lock().unwrap_or_else(PoisonError::into_inner) = Outages {
+            fails: failing.is_object(),
+            group: failing["group"].as_str().map(str::to_owned),
+            program: failing["program"].as_str().unwrap_or("/opt/disagg/engine").to_owned(),
+            first: failing["first"].as_u64(),
+        };
+    }
+
+    pub(crate) fn console(&self, id: &str) -> String {
+        self.datacentre().console(id).unwrap_or_default()
+    }
+
+    pub(crate) fn age(&self, id: &str) {
+        self.datacentre().age(id, Duration::from_secs(24 * 60 * 60));
+    }
+}
+
+impl Drop for Aws {
+    fn drop(&mut self) {
+        // It has ended by itself if nobody listens.
+        let _ = self.end.take().map(|end| end.send(()));
+        if let Some(thread) = self.thread.take() {
+            // A panic in there has been printed; a second one here would hide it.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What routers and workers print on their consoles, as far as the provider reads it: a stand-in for
+//! machines that nobody boots, so that a thousand of them cost nothing.
+
+use cloudsim::datacentre::{Guest, Running};
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Boots that fail.
+#[derive(Debug, Default)]
+pub(crate) struct Outages {
+    pub(crate) fails: bool,
+    /// Of this group's machines; of all without it.
+    pub(crate) group: Option<String>,
+    /// The program that does not start.
+    pub(crate) program: String,
+    /// So many of each launch; all without it.
+    pub(crate) first: Option<u64>,
+}
+
+impl Outages {
+    fn strike(&self, machine: &Running) -> bool {
+        let group = machine.tags.get("disagg:group");
+        let is_meant = match &self.group {
+            Some(meant) => group == Some(meant),
+            None if self.program.ends_with("frontend") => group.is_none(),
+            None => group.is_some(),
+        };
+        let is_among = self.first.is_none_or(|first| u64::from(machine.index) < first);
+        self.fails && is_meant && is_among
+    }
+}
+
+/// The software on the machines of a fleet.
+#[derive(Debug)]
+pub(crate) struct Guests(pub(crate) Arc<Mutex<Outages>>);
+
+impl Guest for Guests {
+    fn console(&self, machine: &Running, all: &[Running]) -> String {
+        let outages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let role = machine.tags.get("disagg:role").map_or("unknown", String::as_str);
+        let mut text = String::new();
+        for boot in 1..machine.boot {
+            let _ = writeln!(text, "{}", state(machine, boot, role, "ready", ""));
+        }
+        let Some(up_for) = machine.up_for else { return text };
+        let boot = machine.boot;
+        if outages.strike(machine) {
+            let phase = outages.program.rsplit('/').next().unwrap_or_default();
+            let failed = format!("status=failed phase={phase} attempts=3 code=127");
+            let _ = writeln!(text, "disagg-state boot={}-{boot} role={role} {failed}", machine.id);
+            let _ = writeln!(text, "disagg-log {}: not found\ndisagg-end", outages.program);
+            return text;
+        }
+        if machine.tags.contains_key("disagg:group") {
+            let status = if up_for >= REGISTERS { "registered" } else { "starting" };
+            let _ = writeln!(text, "{}", state(machine, boot, role, status, "engines=1/1"));
+            return text;
+        }
+        let _ = writeln!(text, "{}", state(machine, boot, role, "starting", "workers=-"));
+        if up_for >= SERVES {
+            let service = machine.tags.get("disagg:service");
+            let is_worker = |other: &&Running| {
+                other.tags.get("disagg:service") == service
+                    && other.tags.contains_key("disagg:group")
+                    && other.up_for.is_some_and(|up_for| up_for >= REGISTERS)
+                    && !outages.strike(other)
+            };
+            let workers = all.iter().filter(is_worker).filter_map(|worker| worker.ip);
+            let workers: Vec<String> = workers.map(|ip| format!("{ip}*1")).collect();
+            let workers = if workers.is_empty() { "-".to_owned() } else { workers.join(",") };
+            let details = format!("etcd=up nats=up frontend=up chat=none workers={workers}");
+            let _ = writeln!(text, "{}", state(machine, boot, role, "ready", &details));
+        }
+        text
+    }
+}
+
+fn state(machine: &Running, boot: u32, role: &str, status: &str, details: &str) -> String {
+    format!("disagg-state boot={}-{boot} role={role} status={status} {details}", machine.id)
+}
+
+/// From running to a router that serves.
+const SERVES: Duration = Duration::from_millis(100);
+/// From running to a worker that has registered.
+const REGISTERS: Duration = Duration::from_millis(300);
