@@ -202,7 +202,7 @@ fn a_machine_of_the_local_cloud_has_no_identity() {
     let workspace = Workspace::new();
     let group = group("decode", "replicas = 1\n identity = \"me\"");
     let run = workspace.plan_fails(&format!("{}{}{group}", fleet(""), service("")));
-    run.says(&["Identity without a cloud", "Leave `identity` out"]);
+    run.says(&["`identity` on a cloud without it", "Leave `identity` out"]);
 }
 
 #[test]

@@ -73,6 +73,7 @@ pub(crate) async fn get(region: &Region, key: &FleetKey) -> cloud::Result<Option
 pub(crate) async fn repair(region: &Region, key: &FleetKey) -> cloud::Result<Fleet> {
     let group = require(region, key).await?;
     open_to_itself(region, &group).await?;
+    ingress::close_foreign(region, &group).await?;
     let own = lasting_tags(key);
     let id = group.group_id().unwrap_or_default().to_owned();
     instance::set_tags(region, &[id], &own).await?;
@@ -255,6 +256,10 @@ fn findings(key: &FleetKey, group: &SecurityGroup, found: &Tags) -> BTreeMap<Str
             let finding = "machines of the fleet cannot reach each other without it".to_owned();
             findings.insert(format!("{direction} rule of {id} for itself"), finding);
         }
+    }
+    for (rule, _) in ingress::foreign(group) {
+        let finding = "opened by somebody else; the next apply closes it".to_owned();
+        findings.insert(format!("ingress of {id}: {rule}"), finding);
     }
     findings
 }

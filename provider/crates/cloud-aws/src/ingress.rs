@@ -58,6 +58,64 @@ pub(crate) async fn set(region: &Region, key: &FleetKey, rule: &Ingress) -> clou
     Ok(())
 }
 
+/// What the group lets in that neither the fleet nor a service of it has opened, in words and as rules.
+pub(crate) fn foreign(group: &SecurityGroup) -> Vec<(String, IpPermission)> {
+    let own = group.group_id();
+    let mut foreign = Vec::new();
+    for rule in group.ip_permissions() {
+        let port = match (rule.from_port(), rule.to_port()) {
+            (Some(from), Some(to)) if from == to => format!(" port {from}"),
+            (Some(from), Some(to)) => format!(" ports {from}-{to}"),
+            _ => String::new(),
+        };
+        let protocol = match rule.ip_protocol().unwrap_or_default() {
+            "-1" => "everything",
+            protocol => protocol,
+        };
+        let bare = || {
+            let bare = IpPermission::builder().set_ip_protocol(rule.ip_protocol.clone());
+            bare.set_from_port(rule.from_port).set_to_port(rule.to_port)
+        };
+        let mut found = |from: &str, rule: IpPermission| {
+            foreign.push((format!("{protocol}{port} from {from}"), rule));
+        };
+        // A service's rules are described by its tag, `name@uid`.
+        let is_service = |text: Option<&str>| text.is_some_and(|text| text.contains('@'));
+        for range in rule.ip_ranges().iter().filter(|range| !is_service(range.description())) {
+            found(range.cidr_ip().unwrap_or_default(), bare().ip_ranges(range.clone()).build());
+        }
+        for range in rule.ipv6_ranges().iter().filter(|range| !is_service(range.description())) {
+            found(range.cidr_ipv6().unwrap_or_default(), bare().ipv6_ranges(range.clone()).build());
+        }
+        for pair in rule.user_id_group_pairs().iter().filter(|pair| pair.group_id() != own) {
+            let group = pair.group_id().unwrap_or_default();
+            found(group, bare().user_id_group_pairs(pair.clone()).build());
+        }
+        for list in rule.prefix_list_ids() {
+            found(
+                list.prefix_list_id().unwrap_or_default(),
+                bare().prefix_list_ids(list.clone()).build(),
+            );
+        }
+    }
+    foreign
+}
+
+/// Closes what nobody of ours has opened.
+pub(crate) async fn close_foreign(region: &Region, group: &SecurityGroup) -> cloud::Result<()> {
+    let rules: Vec<IpPermission> = foreign(group).into_iter().map(|(_, rule)| rule).collect();
+    if rules.is_empty() {
+        return Ok(());
+    }
+    let id = group.group_id().unwrap_or_default();
+    let call = region.ec2.revoke_security_group_ingress().group_id(id);
+    let closed = call.set_ip_permissions(Some(rules)).send().await;
+    match closed.during("RevokeSecurityGroupIngress") {
+        Err(error) if !is(&error, "InvalidPermission.NotFound") => Err(error.object(id)),
+        _ => Ok(()),
+    }
+}
+
 /// Every block that the group lets in for one TCP port with a description.
 fn blocks(group: &SecurityGroup) -> Vec<Block> {
     let mut blocks = Vec::new();

@@ -39,6 +39,23 @@ impl Rule {
     }
 }
 
+impl SecurityGroup {
+    /// Lets a block in at a port.
+    pub(super) fn open(&mut self, port: u16, block: &str, description: &str) {
+        self.ingress.push(Rule {
+            protocol: "tcp".to_owned(),
+            ports: Some((port.into(), port.into())),
+            target: Target::Block(block.to_owned()),
+            description: (!description.is_empty()).then(|| description.to_owned()),
+        });
+    }
+
+    /// Lets no block in any more.
+    pub(super) fn close(&mut self) {
+        self.ingress.retain(|rule| matches!(rule.target, Target::Group(_)));
+    }
+}
+
 /// A placement group.
 #[derive(Clone, Debug)]
 pub(crate) struct PlacementGroup {

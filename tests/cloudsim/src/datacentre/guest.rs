@@ -18,7 +18,7 @@ pub struct Running {
     pub id: String,
     /// Its address.
     pub ip: Option<Ipv4Addr>,
-    /// Its tags.
+    /// The tags that it was launched with: whatever is tagged later, its software is what it is.
     pub tags: Tags,
     /// Which boot this is, from 1.
     pub boot: u32,
@@ -55,7 +55,7 @@ impl Datacentre {
         Running {
             id: machine.id.clone(),
             ip: own.find(|(_, on)| on.card == 0).and_then(|(ip, _)| ip),
-            tags: machine.tags.clone(),
+            tags: machine.launch.tags.clone(),
             boot: machine.boots,
             up_for,
             index: machine.index,

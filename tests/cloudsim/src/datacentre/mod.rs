@@ -7,6 +7,7 @@ mod address;
 mod fault;
 mod group;
 mod guest;
+mod hands;
 mod interface;
 mod machine;
 mod reservation;
@@ -151,15 +152,6 @@ impl Datacentre {
         match machines {
             Some(machines) => self.tag_limits.insert(tag, machines),
             None => self.tag_limits.remove(&tag),
-        };
-    }
-
-    /// Changes a tag of any object behind the provider's back; `None` takes it away.
-    pub fn retag(&mut self, id: &str, key: &str, value: Option<&str>) {
-        let Some(tags) = self.tags_of(id) else { return };
-        match value {
-            Some(value) => tags.insert(key.to_owned(), value.to_owned()),
-            None => tags.remove(key),
         };
     }
 

@@ -2,7 +2,7 @@
 
 use crate::harness::{Place, ZONE, key, offer, request};
 use cloud::{Cloud, ErrorKind, TagFilter, launch_over_offers};
-use cloudsim::datacentre::Effect;
+use cloudsim::datacentre::{Effect, Subnet, WayOut};
 use cloudsim::{Fault, Settings};
 
 fn fault(operation: &str, effect: Effect) -> Fault {
@@ -103,7 +103,9 @@ pub(crate) async fn a_thousand_and_one_machines_are_two_calls() {
 }
 
 pub(crate) async fn cards_get_their_interfaces() {
-    let place = Place::new(Settings::default()).await;
+    let nat = Subnet { zone: ZONE.to_owned(), vpc: "vpc-own".to_owned(), way_out: WayOut::Nat };
+    let subnets = [("subnet-nat".to_owned(), nat)].into();
+    let place = Place::in_subnet(Settings { subnets, ..Settings::default() }, "subnet-nat").await;
     let mut with_efa = request("p5.48xlarge", 1, "t");
     with_efa.offer = offer("p5.48xlarge", Some("efa"));
     place.cloud.launch(&with_efa).await.expect("a machine");

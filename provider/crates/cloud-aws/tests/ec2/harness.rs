@@ -19,18 +19,32 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) async fn new(settings: Settings) -> Self {
+        Self::empty(settings).await.with_fleet(None).await
+    }
+
+    /// The same in a subnet of the user's own.
+    pub(crate) async fn in_subnet(settings: Settings, subnet: &str) -> Self {
+        Self::empty(settings).await.with_fleet(Some(subnet.to_owned())).await
+    }
+
+    /// A datacentre without one.
+    pub(crate) async fn empty(settings: Settings) -> Self {
         let server = Server::start(Datacentre::new(settings), 0).await.expect("a server");
         let cloud = Retrying::new(connect(&server));
+        Self { server, cloud }
+    }
+
+    async fn with_fleet(self, subnet: Option<String>) -> Self {
         let request = FleetRequest {
             key: key(),
             zone: ZONE.to_owned(),
-            subnet: None,
+            subnet,
             placement: PlacementStrategy::Cluster,
             token: "fleet".to_owned(),
             tags: tags("fleet"),
         };
-        cloud.create_fleet(&request).await.expect("a fleet");
-        Self { server, cloud }
+        self.cloud.create_fleet(&request).await.expect("a fleet");
+        self
     }
 
     pub(crate) async fn reserve(&self) -> Address {
@@ -91,7 +105,7 @@ pub(crate) fn request(instance_type: &str, count: u32, token: &str) -> LaunchReq
     }
 }
 
-fn tags(group: &str) -> Tags {
+pub(crate) fn tags(group: &str) -> Tags {
     let pairs = [
         (tag::MANAGED_BY, tag::MANAGED_BY_US),
         (tag::FLEET, "pd"),

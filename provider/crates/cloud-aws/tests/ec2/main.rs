@@ -6,6 +6,7 @@
 mod conformance;
 mod faults;
 mod harness;
+mod settings;
 
 #[test]
 #[expect(unsafe_code, clippy::disallowed_methods, reason = "nothing else runs in this process yet")]
@@ -25,5 +26,11 @@ fn everything() {
         faults::a_thousand_and_one_machines_are_two_calls().await;
         faults::cards_get_their_interfaces().await;
         faults::a_public_router_keeps_its_addresses().await;
+        settings::a_fleet_is_in_the_subnet_that_is_asked_for().await;
+        settings::a_way_out_is_looked_for_before_a_launch().await;
+        settings::images_markets_and_reservations_are_said_to_be_wrong_by_name().await;
+        settings::what_somebody_changes_about_a_machine_is_found_and_put_back().await;
+        settings::what_somebody_opens_is_found_and_closed().await;
+        settings::a_router_gets_and_loses_its_public_address().await;
     });
 }

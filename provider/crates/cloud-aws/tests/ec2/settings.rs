@@ -1,0 +1,199 @@
+//! What a fleet and its machines may be made with, and what somebody changes about them later.
+
+use crate::harness::{Place, ZONE, key, offer, request, tags};
+use cloud::{
+    AddressRequest, Cloud, CloudError, ErrorKind, FleetKey, FleetRequest, Market,
+    PlacementStrategy, RequestPart, TagFilter,
+};
+use cloudsim::Settings;
+use cloudsim::datacentre::{Reservation, Subnet, WayOut};
+
+/// A subnet for each way out, by its name.
+fn subnets() -> Settings {
+    let ways = [
+        ("subnet-nat", WayOut::Nat),
+        ("subnet-endpoints", WayOut::Endpoints),
+        ("subnet-closed", WayOut::None),
+        ("subnet-gateway", WayOut::Gateway),
+    ];
+    let subnet =
+        |zone: &str, way_out| Subnet { zone: zone.to_owned(), vpc: "vpc-own".to_owned(), way_out };
+    let mut settings = Settings::default();
+    settings.subnets.extend(ways.map(|(name, way_out)| (name.to_owned(), subnet(ZONE, way_out))));
+    settings.subnets.insert("subnet-elsewhere".to_owned(), subnet("us-east-2b", WayOut::Nat));
+    settings
+}
+
+fn fleet_in(subnet: &str) -> FleetRequest {
+    FleetRequest {
+        key: key(),
+        zone: ZONE.to_owned(),
+        subnet: Some(subnet.to_owned()),
+        placement: PlacementStrategy::Cluster,
+        token: "fleet".to_owned(),
+        tags: tags("fleet"),
+    }
+}
+
+fn at_fault(error: &CloudError) -> (ErrorKind, Option<&str>, Option<RequestPart>) {
+    (error.kind, error.code.as_deref(), error.part)
+}
+
+pub(crate) async fn a_fleet_is_in_the_subnet_that_is_asked_for() {
+    let place = Place::empty(subnets()).await;
+    for (subnet, code) in [
+        ("subnet-none", "InvalidSubnetID.NotFound"),
+        ("subnet-elsewhere", "InvalidSubnet.Conflict"),
+    ] {
+        let error = place.cloud.create_fleet(&fleet_in(subnet)).await.expect_err("no such subnet");
+        let expected = (ErrorKind::InvalidRequest, Some(code), Some(RequestPart::Subnet));
+        assert_eq!(at_fault(&error), expected, "{error}");
+    }
+    assert_eq!(place.server.datacentre().left(), Vec::<String>::new());
+    let fleet = place.cloud.create_fleet(&fleet_in("subnet-nat")).await.expect("a fleet");
+    assert_eq!(fleet.subnet.as_deref(), Some("subnet-nat"));
+    let zone = place.cloud.subnet_zone("us-east-2", "subnet-elsewhere").await.expect("a zone");
+    assert_eq!(zone, "us-east-2b");
+    // Behind NAT a router has no public address, unless it is wished for.
+    assert_eq!(place.reserve().await.public_ip, None);
+}
+
+/// A machine that can install nothing is not bought.
+pub(crate) async fn a_way_out_is_looked_for_before_a_launch() {
+    for (subnet, with_efa, is_launched) in [
+        ("subnet-nat", true, true),
+        ("subnet-endpoints", true, true),
+        ("subnet-gateway", false, true),
+        ("subnet-gateway", true, false),
+        ("subnet-closed", false, false),
+    ] {
+        let settings = Settings { images: vec!["ami-baked".to_owned()], ..subnets() };
+        let place = Place::empty(settings).await;
+        place.cloud.create_fleet(&fleet_in(subnet)).await.expect("a fleet");
+        let interconnect = with_efa.then_some("efa");
+        let kind = if with_efa { "p5.48xlarge" } else { "g6.xlarge" };
+        let mut wanted = request(kind, 1, "t");
+        wanted.offer = offer(kind, interconnect);
+        match place.cloud.launch(&wanted).await {
+            Ok(_) => assert!(is_launched, "{subnet}"),
+            Err(error) => {
+                assert!(!is_launched, "{subnet}: {error}");
+                assert_eq!(error.part, Some(RequestPart::Subnet));
+                assert!(error.message.contains(subnet), "{error}");
+            }
+        }
+        // With everything on its image it needs none.
+        wanted.image = Some("ami-baked".to_owned());
+        wanted.token = "baked".to_owned();
+        let baked = place.cloud.launch(&wanted).await.expect("a machine").remove(0);
+        assert_eq!(baked.image.as_deref(), Some("ami-baked"));
+    }
+}
+
+pub(crate) async fn images_markets_and_reservations_are_said_to_be_wrong_by_name() {
+    let block = |machines| Reservation {
+        zone: ZONE.to_owned(),
+        instance_type: "p5.48xlarge".to_owned(),
+        machines,
+        block: true,
+    };
+    let mut settings = subnets();
+    settings.reservations.insert("cr-block".to_owned(), block(1));
+    let place = Place::empty(settings).await;
+    let zoned = FleetRequest { placement: PlacementStrategy::Zone, ..fleet_in("subnet-nat") };
+    place.cloud.create_fleet(&zoned).await.expect("a fleet");
+    let mut image = request("g6.xlarge", 1, "image");
+    image.image = Some("ami-none".to_owned());
+    let mut unknown = request("p5.48xlarge", 1, "unknown");
+    unknown.reservation = Some("cr-none".to_owned());
+    let mut other_market = request("p5.48xlarge", 1, "market");
+    other_market.reservation = Some("cr-block".to_owned());
+    let mut full = request("p5.48xlarge", 2, "full");
+    (full.reservation, full.market) = (Some("cr-block".to_owned()), Market::CapacityBlock);
+    for (request, kind, part) in [
+        (&image, ErrorKind::InvalidRequest, Some(RequestPart::Image)),
+        (&unknown, ErrorKind::InvalidRequest, Some(RequestPart::Reservation)),
+        (&other_market, ErrorKind::InvalidRequest, Some(RequestPart::Reservation)),
+        (&full, ErrorKind::InsufficientCapacity, None),
+    ] {
+        let error = place.cloud.launch(request).await.expect_err("it is refused");
+        assert_eq!((error.kind, error.part), (kind, part), "{error}");
+    }
+    let mut fits = full.clone();
+    (fits.count, fits.token) = (1, "fits".to_owned());
+    place.cloud.launch(&fits).await.expect("a machine of the block");
+    let mut spot = request("g6.xlarge", 1, "spot");
+    spot.market = Market::Spot;
+    place.cloud.launch(&spot).await.expect("a spot machine");
+
+    // What is reserved is where it is.
+    let clustered = Place::in_subnet(subnets(), "subnet-nat").await;
+    let error = clustered.cloud.launch(&fits).await.expect_err("a placement group and a block");
+    assert_eq!(error.part, Some(RequestPart::Reservation));
+    assert!(error.message.contains("placement = \"zone\""), "{error}");
+}
+
+pub(crate) async fn what_somebody_changes_about_a_machine_is_found_and_put_back() {
+    let place = Place::new(Settings::default()).await;
+    let launched = place.cloud.launch(&request("g6.xlarge", 1, "t")).await.expect("a machine");
+    let id = launched[0].id.clone();
+    let findings = async || {
+        let listed = place.cloud.list_instances(&key(), &TagFilter::all()).await.expect("one");
+        listed.into_iter().next().expect("one").findings
+    };
+    assert_eq!(findings().await, []);
+    {
+        let mut datacentre = place.server.datacentre();
+        datacentre.set_metadata_tokens(&id.0, "optional");
+        datacentre.move_to_default_group(&id.0);
+    }
+    let found = findings().await;
+    let texts: Vec<&str> = found.iter().map(|finding| finding.text.as_str()).collect();
+    assert!(texts[0].contains("answers without a token"), "{texts:?}");
+    assert!(texts[1].contains("has the security groups"), "{texts:?}");
+    assert!(found.iter().all(|finding| finding.repairable));
+    place.cloud.repair_instance(&key(), &id).await.expect("it is put back");
+    assert_eq!(findings().await, []);
+
+    place.server.datacentre().set_type(&id.0, "g6.12xlarge");
+    let found = findings().await;
+    assert_eq!(found[0].text, "its type is `g6.12xlarge`, and it was launched as `g6.xlarge`");
+    assert!(!found[0].repairable);
+}
+
+pub(crate) async fn a_router_gets_and_loses_its_public_address() {
+    let place = Place::new(Settings::default()).await;
+    let fleet = FleetKey { ..key() };
+    let wish = |public| AddressRequest {
+        fleet: fleet.clone(),
+        public,
+        token: "router".to_owned(),
+        tags: tags("router"),
+    };
+    let reserve = async |public| place.cloud.reserve_address(&wish(public)).await.expect("one");
+    let first = reserve(Some(false)).await;
+    assert_eq!(first.public_ip, None);
+    let public = reserve(Some(true)).await;
+    assert!(public.public_ip.is_some());
+    assert_eq!(reserve(None).await, public, "the subnet leads to the internet");
+    let private = reserve(Some(false)).await;
+    assert_eq!((private.public_ip, private.ip), (None, first.ip));
+    let left = place.server.datacentre().left();
+    assert!(left.iter().all(|object| !object.starts_with("address")), "{left:?}");
+}
+
+pub(crate) async fn what_somebody_opens_is_found_and_closed() {
+    let place = Place::new(Settings::default()).await;
+    let rule = cloud::Ingress {
+        service: "tiny@abcd1234".to_owned(),
+        port: 8000,
+        cidrs: vec!["203.0.113.0/24".to_owned()],
+    };
+    place.cloud.set_ingress(&key(), &rule).await.expect("it is open");
+    place.server.datacentre().open_port("disagg-pd", 22, "0.0.0.0/0", "just for a minute");
+    let fleet = place.cloud.get_fleet(&key()).await.expect("an answer").expect("a fleet");
+    let findings: Vec<&String> = fleet.findings.keys().collect();
+    assert!(findings[0].ends_with("tcp port 22 from 0.0.0.0/0"), "{findings:?}");
+    let repaired = place.cloud.repair_fleet(&key()).await.expect("it is closed");
+    assert_eq!((repaired.findings.len(), repaired.ingress), (0, vec![rule]));
+}

@@ -1,0 +1,62 @@
+//! What people do by hand, past everybody who thinks that a machine is his.
+
+use super::Datacentre;
+
+impl Datacentre {
+    /// Changes a tag of any object; `None` takes it away.
+    pub fn retag(&mut self, id: &str, key: &str, value: Option<&str>) {
+        let Some(tags) = self.tags_of(id) else { return };
+        match value {
+            Some(value) => tags.insert(key.to_owned(), value.to_owned()),
+            None => tags.remove(key),
+        };
+    }
+
+    /// Makes a machine's metadata service want tokens (`required`) or not (`optional`).
+    pub fn set_metadata_tokens(&mut self, id: &str, tokens: &str) {
+        if let Some(machine) = self.machines.get_mut(id) {
+            tokens.clone_into(&mut machine.metadata.tokens);
+        }
+    }
+
+    /// Makes a machine one of another type.
+    pub fn set_type(&mut self, id: &str, instance_type: &str) {
+        if let Some(machine) = self.machines.get_mut(id) {
+            instance_type.clone_into(&mut machine.instance_type);
+        }
+    }
+
+    /// Takes a machine's interfaces out of their security groups.
+    pub fn move_to_default_group(&mut self, id: &str) {
+        for interface in self.interfaces.values_mut() {
+            if interface.attachment.as_ref().is_some_and(|on| on.machine == id) {
+                interface.groups = vec!["sg-default".to_owned()];
+            }
+        }
+    }
+
+    /// Opens a port of a security group, by the group's name.
+    pub fn open_port(&mut self, group: &str, port: u16, block: &str, description: &str) {
+        let group = self.groups.values_mut().find(|found| found.name == group);
+        if let Some(group) = group {
+            group.open(port, block, description);
+        }
+    }
+
+    /// Closes everything that a security group lets in from address blocks.
+    pub fn close_ports(&mut self, group: &str) {
+        let group = self.groups.values_mut().find(|found| found.name == group);
+        if let Some(group) = group {
+            group.close();
+        }
+    }
+
+    /// Takes the public address off an interface; both stay.
+    pub fn take_public_address(&mut self, interface: &str) {
+        for address in self.addresses.values_mut() {
+            if address.association.as_ref().is_some_and(|(_, on)| on == interface) {
+                address.association = None;
+            }
+        }
+    }
+}
