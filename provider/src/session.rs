@@ -3,7 +3,7 @@
 use crate::clouds::Clouds;
 use crate::error::{Doing, Failure, Result};
 use crate::readiness;
-use cloud::{Address, Cloud, CloudName, Fleet, FleetKey, Ingress, Instance, TagFilter};
+use cloud::{Address, Cloud, CloudName, Fleet, FleetKey, Ingress, Instance, InstanceId, TagFilter};
 use domain::id::FleetId;
 use plugin::{Attr, AttributePath};
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,6 +82,28 @@ impl Session {
         view.await.cloned()
     }
 
+    /// The same, with the machines of these ids: one that has lost its tags is not gone, and would be
+    /// paid for in nobody's sight.
+    pub(crate) async fn view_with<'a>(
+        &self,
+        id: &FleetId,
+        known: impl Iterator<Item = &'a String>,
+    ) -> Result<Arc<FleetView>> {
+        let view = self.view(id).await?;
+        let is_listed = |id: &&String| view.instances.iter().any(|found| found.id.0 == **id);
+        let missing: Vec<InstanceId> =
+            known.filter(|id| !is_listed(id)).map(|id| InstanceId(id.clone())).collect();
+        if missing.is_empty() || view.fleet.is_none() {
+            return Ok(view);
+        }
+        let cloud = self.cloud(id.cloud).await?;
+        let found = cloud.find_instances(&key(id), &missing).await;
+        let found = found.doing(id.cloud, || format!("look for machines of fleet {id}"))?;
+        let instances = view.instances.iter().cloned().chain(found).collect();
+        let (fleet, addresses) = (view.fleet.clone(), view.addresses.clone());
+        Ok(Arc::new(FleetView { fleet, addresses, instances }))
+    }
+
     /// The client for routers' endpoints, one for all.
     pub(crate) fn http(&self) -> Result<reqwest::Client> {
         if let Some(client) = self.http.get() {
@@ -140,9 +162,16 @@ pub(crate) fn key(id: &FleetId) -> FleetKey {
 async fn look(cloud: &dyn Cloud, key: &FleetKey) -> cloud::Result<FleetView> {
     let Some(fleet) = cloud.get_fleet(key).await? else { return Ok(FleetView::default()) };
     let all = TagFilter::all();
-    let (addresses, instances) =
+    let (addresses, mut instances) =
         futures::future::try_join(cloud.list_addresses(key, &all), cloud.list_instances(key, &all))
             .await?;
+    // Who holds a router's address is its router, whatever has become of its tags.
+    let holders = addresses.iter().filter_map(|address| address.instance.clone());
+    let is_listed = |id: &InstanceId| instances.iter().any(|found| found.id == *id);
+    let unlisted: Vec<InstanceId> = holders.filter(|id| !is_listed(id)).collect();
+    if !unlisted.is_empty() {
+        instances.extend(cloud.find_instances(key, &unlisted).await?);
+    }
     Ok(FleetView { fleet: Some(fleet), addresses, instances })
 }
 

@@ -1,8 +1,11 @@
 //! What routers and workers print on their consoles, as far as the provider reads it: a stand-in for
 //! machines that nobody boots, so that a thousand of them cost nothing.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use cloudsim::datacentre::{Guest, Running};
+use flate2::read::GzDecoder;
 use std::fmt::Write;
+use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +22,17 @@ pub(crate) struct Outages {
 }
 
 impl Outages {
-    fn strike(&self, machine: &Running) -> bool {
+    /// The phase that a machine's boot fails in, and what it says then.
+    fn failure(&self, machine: &Running) -> Option<(String, String)> {
+        let phase = if machine.tags.contains_key("disagg:group") { "engine" } else { "frontend" };
+        if self.strikes(machine) {
+            return Some((phase.to_owned(), format!("{}: not found", self.program)));
+        }
+        let has_wrong_flag = text_of(&machine.user_data).contains(WRONG_FLAG);
+        has_wrong_flag.then(|| (phase.to_owned(), format!("unrecognized arguments: {WRONG_FLAG}")))
+    }
+
+    fn strikes(&self, machine: &Running) -> bool {
         let group = machine.tags.get("disagg:group");
         let is_meant = match &self.group {
             Some(meant) => group == Some(meant),
@@ -40,16 +53,16 @@ impl Guest for Guests {
         let outages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let role = machine.tags.get("disagg:role").map_or("unknown", String::as_str);
         let mut text = String::new();
-        for boot in 1..machine.boot {
+        // A console keeps what earlier boots have printed.
+        for boot in 1..machine.boot + u32::from(machine.is_off) {
             let _ = writeln!(text, "{}", state(machine, boot, role, "ready", ""));
         }
         let Some(up_for) = machine.up_for else { return text };
         let boot = machine.boot;
-        if outages.strike(machine) {
-            let phase = outages.program.rsplit('/').next().unwrap_or_default();
+        if let Some((phase, line)) = outages.failure(machine) {
             let failed = format!("status=failed phase={phase} attempts=3 code=127");
             let _ = writeln!(text, "disagg-state boot={}-{boot} role={role} {failed}", machine.id);
-            let _ = writeln!(text, "disagg-log {}: not found\ndisagg-end", outages.program);
+            let _ = writeln!(text, "disagg-log {line}\ndisagg-end");
             return text;
         }
         if machine.tags.contains_key("disagg:group") {
@@ -64,7 +77,7 @@ impl Guest for Guests {
                 other.tags.get("disagg:service") == service
                     && other.tags.contains_key("disagg:group")
                     && other.up_for.is_some_and(|up_for| up_for >= REGISTERS)
-                    && !outages.strike(other)
+                    && outages.failure(other).is_none()
             };
             let workers = all.iter().filter(is_worker).filter_map(|worker| worker.ip);
             let workers: Vec<String> = workers.map(|ip| format!("{ip}*1")).collect();
@@ -76,10 +89,22 @@ impl Guest for Guests {
     }
 }
 
+/// The text of gzip'd user data.
+fn text_of(user_data: &str) -> String {
+    let mut text = String::new();
+    if let Ok(bytes) = BASE64_STANDARD.decode(user_data) {
+        // What is no gzip has no flag in it either.
+        let _ = GzDecoder::new(bytes.as_slice()).read_to_string(&mut text);
+    }
+    text
+}
+
 fn state(machine: &Running, boot: u32, role: &str, status: &str, details: &str) -> String {
     format!("disagg-state boot={}-{boot} role={role} status={status} {details}", machine.id)
 }
 
+/// An argument that no program of Dynamo's knows.
+const WRONG_FLAG: &str = "--no-such-flag";
 /// From running to a router that serves.
 const SERVES: Duration = Duration::from_millis(100);
 /// From running to a worker that has registered.

@@ -1,5 +1,6 @@
 //! A client of the OpenAI API that is not ours: curl.
 
+use crate::workspace::Workspace;
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -36,4 +37,13 @@ fn post(url: &str, body: &Value) -> (u16, String) {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let (body, code) = text.rsplit_once('\n').unwrap_or(("", "0"));
     (code.parse().unwrap_or_default(), body.to_owned())
+}
+
+/// Asserts that the endpoint of a workspace answers, where anybody answers at all.
+pub fn assert_chats(workspace: &Workspace) {
+    if crate::serves() {
+        let url = workspace.output("url");
+        let (status, answer) = chat(url.as_str().expect("a text"), "disagg/tiny", "Are you there?");
+        assert_eq!(status, 200, "{answer}");
+    }
 }

@@ -16,7 +16,7 @@ mod place;
 mod plan;
 mod workspace;
 
-pub use http::{chat, chat_stream};
+pub use http::{assert_chats, chat, chat_stream};
 pub use machines::{Machine, wait_until};
 pub use place::{Place, path, serves};
 pub use plan::Plan;

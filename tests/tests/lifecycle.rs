@@ -1,32 +1,8 @@
 //! From nothing to an endpoint, through changes of the count, and back to nothing.
 
 use acceptance::config::Stack;
-use acceptance::{Workspace, chat, chat_stream, path};
+use acceptance::{Workspace, assert_chats, path};
 use serde_json::json;
-
-#[test]
-fn a_completion_streams_through_prefill_and_decode() {
-    let workspace = Workspace::new();
-    workspace.apply(&Stack::default().hcl());
-    let url = workspace.output("url");
-    let url = url.as_str().expect("the url is a text");
-
-    let (status, answer) = chat(url, "disagg/tiny", "What is prefill-decode disaggregation?");
-    assert_eq!(status, 200, "{answer}");
-    assert_eq!(answer["usage"]["completion_tokens"], json!(16), "{answer}");
-
-    let events = chat_stream(url, "disagg/tiny", "And why does it help?");
-    assert_eq!(events.last().map(String::as_str), Some("[DONE]"));
-    assert!(events.len() > 4, "it is no stream: {events:?}");
-
-    // One half alone answers nothing: the completion went through both.
-    let prefill = &workspace.group("prefill")[0];
-    workspace.lose(&prefill.id);
-    acceptance::wait_until("the router notices that prefill is gone", || {
-        chat(url, "disagg/tiny", "Still there?").0 != 200
-    });
-    workspace.destroy();
-}
 
 #[test]
 fn a_second_plan_is_empty_and_so_is_the_plan_after_a_refresh() {
@@ -49,7 +25,7 @@ fn a_first_plan_knows_what_can_be_known() {
     // The group's cloud is read from the beginning of the unknown id.
     let group = "disagg_replica_group.decode";
     assert_ne!(plan.after(group, "instance_type"), json!(null));
-    assert_eq!(plan.after(group, "hourly_cost"), json!(0));
+    assert_ne!(plan.after(group, "hourly_cost"), json!(null));
 }
 
 #[test]
@@ -153,8 +129,7 @@ fn both_boot_orders_end_in_the_same_deployment() {
     let workspace = Workspace::new();
     let stack = Stack { service: "boot = \"overlap\"".to_owned(), ..Stack::default() };
     workspace.apply(&stack.hcl());
-    let url = workspace.output("url");
-    assert_eq!(chat(url.as_str().expect("text"), "disagg/tiny", "Hello").0, 200);
+    assert_chats(&workspace);
     workspace.assert_no_changes();
     // How it was booted is the provider's matter: a change of it touches no machine.
     let before = workspace.machines();
@@ -183,21 +158,51 @@ fn another_name_is_another_group_with_a_warning() {
 }
 
 #[test]
-fn fleets_of_two_states_live_side_by_side() {
-    let (one, two) = (Workspace::new(), Workspace::new());
-    let stack = Stack { endpoint: false, ..Stack::default() };
-    one.apply(&stack.hcl());
-    two.apply(&stack.hcl());
-    assert_ne!(one.router().address, two.router().address);
-    one.destroy();
-    two.assert_no_changes();
-    two.destroy();
-}
-
-#[test]
 fn a_timeout_beyond_any_clock_is_as_good_as_never() {
     let workspace = Workspace::new();
     let fleet = acceptance::config::fleet("timeouts = { create = \"9223372036854775807s\" }");
     workspace.apply(&fleet);
     workspace.destroy();
+}
+
+/// What needs a router that answers, and what shares this computer.
+mod on_the_local_cloud {
+    use super::{Stack, Workspace, json};
+    use acceptance::{chat, chat_stream};
+
+    #[test]
+    fn a_completion_streams_through_prefill_and_decode() {
+        let workspace = Workspace::new();
+        workspace.apply(&Stack::default().hcl());
+        let url = workspace.output("url");
+        let url = url.as_str().expect("the url is a text");
+
+        let (status, answer) = chat(url, "disagg/tiny", "What is prefill-decode disaggregation?");
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(answer["usage"]["completion_tokens"], json!(16), "{answer}");
+
+        let events = chat_stream(url, "disagg/tiny", "And why does it help?");
+        assert_eq!(events.last().map(String::as_str), Some("[DONE]"));
+        assert!(events.len() > 4, "it is no stream: {events:?}");
+
+        // One half alone answers nothing: the completion went through both.
+        let prefill = &workspace.group("prefill")[0];
+        workspace.lose(&prefill.id);
+        acceptance::wait_until("the router notices that prefill is gone", || {
+            chat(url, "disagg/tiny", "Still there?").0 != 200
+        });
+        workspace.destroy();
+    }
+
+    #[test]
+    fn fleets_of_two_states_live_side_by_side() {
+        let (one, two) = (Workspace::new(), Workspace::new());
+        let stack = Stack { endpoint: false, ..Stack::default() };
+        one.apply(&stack.hcl());
+        two.apply(&stack.hcl());
+        assert_ne!(one.router().address, two.router().address);
+        one.destroy();
+        two.assert_no_changes();
+        two.destroy();
+    }
 }

@@ -2,7 +2,7 @@
 //! replace nothing.
 
 use acceptance::config::{Stack, fleet, group, service};
-use acceptance::{Workspace, path, wait_until};
+use acceptance::{Place, Workspace, path, wait_until};
 
 fn deployed() -> (Workspace, Stack) {
     let workspace = Workspace::new();
@@ -126,7 +126,13 @@ fn a_router_that_is_gone_stopped_or_impaired_is_guarded_all_the_same() {
     let changed = Stack { service: "port = 8001".to_owned(), ..stack.clone() };
     for how in ["cut", "stop", "lose"] {
         let router = workspace.router();
-        workspace.disagg(&["local", how, &router.id]).success();
+        match (how, workspace.place()) {
+            ("stop", _) => workspace.stop(&router.id),
+            ("lose", _) => workspace.lose(&router.id),
+            (_, Place::Local) => drop(workspace.disagg(&["local", how, &router.id]).success()),
+            // EC2's list does not tell that a machine hangs.
+            (_, Place::Aws(_)) => continue,
+        }
         workspace.plan_fails(&changed.hcl()).says(&[REFUSED, "`port`:"]);
         workspace.apply(&stack.hcl());
         assert_eq!(workspace.router().address, router.address, "{how}");

@@ -1,7 +1,7 @@
 //! What is baked into workers changes batch by batch, and the group stays what it is.
 
 use acceptance::config::Stack;
-use acceptance::{Machine, Workspace, chat};
+use acceptance::{Machine, Workspace, assert_chats};
 
 fn two_decoders(groups: &str) -> Stack {
     Stack { decode: "replicas = 2".to_owned(), groups: groups.to_owned(), ..Stack::default() }
@@ -30,8 +30,7 @@ fn a_change_of_workers_is_rolled_and_the_endpoint_stays() {
         assert!(ids(&now).iter().all(|id| !ids(&before).contains(id)), "{now:?}");
     }
     assert_eq!(workspace.router(), router);
-    let url = workspace.output("url");
-    assert_eq!(chat(url.as_str().expect("text"), "disagg/tiny", "Still there?").0, 200);
+    assert_chats(&workspace);
     workspace.destroy();
 }
 

@@ -6,7 +6,9 @@ use crate::error::{During, is};
 use crate::subnet::WayOut;
 use crate::{Region, fleet, subnet, tags};
 use aws_sdk_ec2::types::{DomainType, Filter, NetworkInterface, ResourceType};
-use cloud::{Address, AddressId, AddressRequest, CloudError, ErrorKind, FleetKey, TagFilter};
+use cloud::{
+    Address, AddressId, AddressRequest, CloudError, ErrorKind, FleetKey, InstanceId, TagFilter,
+};
 use sha2::{Digest, Sha256};
 
 pub(crate) async fn reserve(region: &Region, request: &AddressRequest) -> cloud::Result<Address> {
@@ -166,10 +168,12 @@ async fn find(
 fn describe(interface: &NetworkInterface) -> cloud::Result<Address> {
     const OPERATION: &str = "DescribeNetworkInterfaces";
     let public = interface.association().and_then(|association| association.public_ip());
+    let attached = interface.attachment().and_then(|attachment| attachment.instance_id());
     Ok(Address {
         id: AddressId(interface.network_interface_id().unwrap_or_default().to_owned()),
         ip: parse(OPERATION, interface.private_ip_address())?,
         public_ip: public.map(|ip| parse(OPERATION, Some(ip))).transpose()?,
+        instance: attached.map(|id| InstanceId(id.to_owned())),
         tags: tags::from_ec2(interface.tag_set()),
     })
 }

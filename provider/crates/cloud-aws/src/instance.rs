@@ -4,7 +4,9 @@ use crate::error::{During, is};
 use crate::fleet::FleetFacts;
 use crate::{Region, fleet, settings, tags};
 use aws_sdk_ec2::primitives::DateTime;
-use aws_sdk_ec2::types::{Instance as Ec2Instance, InstanceAttributeName, InstanceStateName};
+use aws_sdk_ec2::types::{
+    Filter, Instance as Ec2Instance, InstanceAttributeName, InstanceStateName,
+};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use cloud::{
     CloudError, Console, ErrorKind, FleetKey, Instance, InstanceId, InstanceState, ObjectId,
@@ -17,8 +19,29 @@ pub(crate) async fn list(
     key: &FleetKey,
     filter: &TagFilter,
 ) -> cloud::Result<Vec<Instance>> {
+    listed(region, key, tags::filters(key, filter)).await
+}
+
+/// By their ids as a filter, which does not mind one that is gone.
+pub(crate) async fn find(
+    region: &Region,
+    key: &FleetKey,
+    ids: &[InstanceId],
+) -> cloud::Result<Vec<Instance>> {
+    let mut found = Vec::new();
+    for chunk in ids.chunks(MOST_VALUES) {
+        let ids = tags::filter("instance-id", chunk.iter().map(|id| id.0.as_str()));
+        found.extend(listed(region, key, vec![ids]).await?);
+    }
+    Ok(found)
+}
+
+async fn listed(
+    region: &Region,
+    key: &FleetKey,
+    mut filters: Vec<Filter>,
+) -> cloud::Result<Vec<Instance>> {
     const OPERATION: &str = "DescribeInstances";
-    let mut filters = tags::filters(key, filter);
     filters.push(tags::filter("instance-state-name", LISTED));
     let mut found = Vec::new();
     let facts = fleet::facts_if_any(region, key).await?;
@@ -193,6 +216,8 @@ fn is_gone(error: &CloudError) -> bool {
 
 const LISTED: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
 
+/// Values that EC2 takes in one filter.
+const MOST_VALUES: usize = 200;
 /// Ids that EC2 takes in one TerminateInstances.
 const MOST_TERMINATED: usize = 1000;
 /// Objects that EC2 takes in one CreateTags.

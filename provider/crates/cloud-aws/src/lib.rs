@@ -136,6 +136,10 @@ impl Cloud for AwsCloud {
         instance::list(&*self.region(&fleet.region).await, fleet, filter).await
     }
 
+    async fn find_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<Vec<Instance>> {
+        instance::find(&*self.region(&fleet.region).await, fleet, ids).await
+    }
+
     async fn start_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
         instance::start(&*self.region(&fleet.region).await, id).await
     }

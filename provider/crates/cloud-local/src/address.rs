@@ -167,7 +167,13 @@ pub(crate) fn require_free(
 }
 
 fn describe(record: AddressRecord) -> Address {
-    Address { id: record.id, ip: record.ip.into(), public_ip: None, tags: record.tags }
+    Address {
+        id: record.id,
+        ip: record.ip.into(),
+        public_ip: None,
+        instance: None,
+        tags: record.tags,
+    }
 }
 
 fn path(cloud: &LocalCloud, id: &str) -> PathBuf {

@@ -94,6 +94,10 @@ pub trait Cloud: Debug + Send + Sync {
     /// out. Instances that are gone for good are left out. Pages are followed to the end.
     async fn list_instances(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>>;
 
+    /// The instances of these ids, whatever has become of their tags: what [`Cloud::list_instances`] does
+    /// not list may still be there, and be paid for. Those that are gone are left out.
+    async fn find_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<Vec<Instance>>;
+
     /// Starts an instance that is stopped: same address, same disk.
     async fn start_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()>;
 

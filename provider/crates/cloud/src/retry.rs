@@ -144,6 +144,10 @@ impl<C: Cloud> Cloud for Retrying<C> {
         self.retry(|| self.cloud.list_instances(fleet, filter)).await
     }
 
+    async fn find_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<Vec<Instance>> {
+        self.retry(|| self.cloud.find_instances(fleet, ids)).await
+    }
+
     async fn start_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
         self.retry(|| self.cloud.start_instance(fleet, id)).await
     }

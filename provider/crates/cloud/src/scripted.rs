@@ -132,6 +132,10 @@ impl Cloud for Scripted {
         not_scripted()
     }
 
+    async fn find_instances(&self, _: &FleetKey, _: &[InstanceId]) -> Result<Vec<Instance>> {
+        not_scripted()
+    }
+
     async fn start_instance(&self, _: &FleetKey, _: &InstanceId) -> Result<()> {
         not_scripted()
     }

@@ -133,6 +133,10 @@ impl<C: Cloud> Cloud for Traced<C> {
         self.trace("list_instances", fleet, self.cloud.list_instances(fleet, filter)).await
     }
 
+    async fn find_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<Vec<Instance>> {
+        self.trace("find_instances", fleet, self.cloud.find_instances(fleet, ids)).await
+    }
+
     async fn start_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
         self.trace("start_instance", id, self.cloud.start_instance(fleet, id)).await
     }

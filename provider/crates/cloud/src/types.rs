@@ -216,6 +216,8 @@ pub struct Address {
     pub ip: IpAddr,
     /// The address clients outside reach it by, where there is one.
     pub public_ip: Option<IpAddr>,
+    /// The instance that holds it, in a cloud that would lose sight of one whose tags are gone.
+    pub instance: Option<InstanceId>,
     /// Its tags.
     pub tags: Tags,
 }

@@ -18,10 +18,10 @@ pub(super) async fn delete(
     let fleet = key(&id.service.fleet);
     session.forget(&id.service.fleet);
     let cloud = session.cloud(id.service.fleet.cloud).await?;
-    let view = session.view(&id.service.fleet).await?;
+    let known = model::known_slots(&group);
+    let view = session.view_with(&id.service.fleet, known.values()).await?;
     // Its own, and what an update that died has left. Under `create_before_destroy` the machines of
     // the new object are there by now, under the same name.
-    let known = model::known_slots(&group);
     let is_own = |machine: &Instance| {
         Phase::of(&machine.tags) == Phase::Creating
             || known.values().any(|known| *known == machine.id.0)

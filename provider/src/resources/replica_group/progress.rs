@@ -132,8 +132,9 @@ impl<'a> Progress<'a> {
         let id = self.group.id();
         self.session.forget(&id.service.fleet);
         // The machines as they are now: they have run since they were launched.
-        let view = self.session.view(&id.service.fleet).await?;
-        let known = self.slots.iter().map(|(slot, found)| (*slot, found.id.to_string())).collect();
+        let known: BTreeMap<u32, String> =
+            self.slots.iter().map(|(slot, found)| (*slot, found.id.to_string())).collect();
+        let view = self.session.view_with(&id.service.fleet, known.values()).await?;
         let now = members::in_slots(&members::of_group(&view, id, &known), &known);
         let mut done = planned.clone();
         done.id = Attr::Known(id.to_string());

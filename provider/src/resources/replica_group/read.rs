@@ -12,8 +12,8 @@ use schemas::ReplicaGroup;
 pub(super) async fn read(session: &Session, state: &mut State<ReplicaGroup>) -> Result<()> {
     let Some(mut group) = state.get().cloned() else { return Ok(()) };
     let id = model::id(&group)?;
-    let view = session.view(&id.service.fleet).await?;
     let known = model::known_slots(&group);
+    let view = session.view_with(&id.service.fleet, known.values()).await?;
     let machines = members::of_group(&view, &id, &known);
     if machines.is_empty() && find_by_id(&view, &id.service).is_gone() {
         state.remove();

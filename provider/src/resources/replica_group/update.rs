@@ -32,9 +32,9 @@ pub(super) async fn update(
     let id = model::id(prior)?;
     let _claim = session.creating("replica group", id.to_string())?;
     session.forget(&id.service.fleet);
-    let view = session.view(&id.service.fleet).await?;
-    let group = workers::access(session, &planned, &id, &find_by_id(&view, &id.service)).await?;
     let known = model::known_slots(prior);
+    let view = session.view_with(&id.service.fleet, known.values()).await?;
+    let group = workers::access(session, &planned, &id, &find_by_id(&view, &id.service)).await?;
     let mut slots = members::in_slots(&members::of_group(&view, &id, &known), &known);
     group.retag(&mut slots).await?;
     let mut progress = Progress::new(session, &group, prior.clone(), slots, state);

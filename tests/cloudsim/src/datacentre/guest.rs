@@ -20,8 +20,12 @@ pub struct Running {
     pub ip: Option<Ipv4Addr>,
     /// The tags that it was launched with: whatever is tagged later, its software is what it is.
     pub tags: Tags,
+    /// What it boots from, in base64.
+    pub user_data: String,
     /// Which boot this is, from 1.
     pub boot: u32,
+    /// Whether it has been switched off, after this boot.
+    pub is_off: bool,
     /// How long it has been up; none when it is not.
     pub up_for: Option<Duration>,
     /// Its place in its launch.
@@ -56,7 +60,9 @@ impl Datacentre {
             id: machine.id.clone(),
             ip: own.find(|(_, on)| on.card == 0).and_then(|(ip, _)| ip),
             tags: machine.launch.tags.clone(),
+            user_data: machine.launch.user_data.clone(),
             boot: machine.boots,
+            is_off: matches!(self.state(machine), MachineState::Stopping | MachineState::Stopped),
             up_for,
             index: machine.index,
         }

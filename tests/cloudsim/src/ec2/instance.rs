@@ -73,6 +73,7 @@ pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
         let value = |name: &str| match name {
             "instance-state-name" => Some(vec![state.to_owned()]),
             "instance-type" => Some(vec![machine.instance_type.clone()]),
+            "instance-id" => Some(vec![machine.id.clone()]),
             "client-token" => Some(vec![machine.token.clone()]),
             "availability-zone" => Some(vec![machine.zone.clone()]),
             _ => None,
