@@ -130,8 +130,8 @@ impl Examination<'_> {
         expect(RULE, router.state.is_up(), router.state)?;
 
         const FIND: &str = "an instance is found by its id, and one that is gone is none";
-        let ids = [router.id.clone(), InstanceId("i-0123456789abcdef0".to_owned())];
-        let found = ok(FIND, cloud.find_instances(&self.key, &ids).await)?;
+        let wanted = [router.id.clone(), InstanceId("i-0123456789abcdef0".to_owned())];
+        let found = ok(FIND, cloud.find_instances(&self.key, &wanted).await)?;
         equal(FIND, &found.iter().map(|one| &one.id).collect::<Vec<_>>(), &vec![&router.id])?;
 
         let again = ok(RULE, cloud.launch(&request).await)?;
