@@ -13,6 +13,7 @@ resource "disagg_fleet" "this" {
   cloud  = var.cloud
   region = var.region
   zone   = var.zone
+  subnet = var.subnet
   gpus   = var.zone == null ? distinct(compact([var.prefill.gpu, var.decode.gpu])) : null
 }
 

@@ -20,6 +20,12 @@ variable "zone" {
   default     = null
 }
 
+variable "subnet" {
+  description = "The subnet, which is in that zone; the default one of the zone when left out."
+  type        = string
+  default     = null
+}
+
 variable "model" {
   description = "The model, by its name on the hub."
   type        = string

@@ -94,7 +94,7 @@ impl Aws {
         datacentre.settings_mut().boot_seconds = boot;
         let lacking = &faults["no_capacity"];
         for group in ["prefill", "decode"] {
-            let after = lacking["after"].as_u64().filter(|_| lacking["group"] == group);
+            let after = (lacking["group"] == group).then(|| lacking["after"].as_u64().unwrap_or(0));
             let after = after.map(|after| u32::try_from(after).expect("few"));
             datacentre.limit_tagged("disagg:group", group, after);
         }

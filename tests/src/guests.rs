@@ -4,6 +4,7 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use cloudsim::datacentre::{Guest, Running};
 use flate2::read::GzDecoder;
+use serde_json::Value;
 use std::fmt::Write;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +29,7 @@ impl Outages {
         if self.strikes(machine) {
             return Some((phase.to_owned(), format!("{}: not found", self.program)));
         }
-        let has_wrong_flag = text_of(&machine.user_data).contains(WRONG_FLAG);
+        let has_wrong_flag = arguments_of(&machine.user_data).contains(WRONG_FLAG);
         has_wrong_flag.then(|| (phase.to_owned(), format!("unrecognized arguments: {WRONG_FLAG}")))
     }
 
@@ -89,14 +90,19 @@ impl Guest for Guests {
     }
 }
 
-/// The text of gzip'd user data.
-fn text_of(user_data: &str) -> String {
+/// The arguments that a machine's user data gives its programs.
+fn arguments_of(user_data: &str) -> String {
     let mut text = String::new();
-    if let Ok(bytes) = BASE64_STANDARD.decode(user_data) {
-        // What is no gzip has no flag in it either.
-        let _ = GzDecoder::new(bytes.as_slice()).read_to_string(&mut text);
-    }
-    text
+    let bytes = BASE64_STANDARD.decode(user_data).unwrap_or_default();
+    // What is no gzip and no document of ours has no arguments either.
+    let _ = GzDecoder::new(bytes.as_slice()).read_to_string(&mut text);
+    let document = text.strip_prefix("#cloud-config\n").unwrap_or_default();
+    let document: Value = serde_json::from_str(document).unwrap_or_default();
+    let files = document["write_files"].as_array().cloned().unwrap_or_default();
+    let is_meant = |file: &&Value| file["path"].as_str().is_some_and(|path| path.ends_with("args"));
+    let contents = files.iter().filter(is_meant).filter_map(|file| file["content"].as_str());
+    let decoded = contents.filter_map(|content| BASE64_STANDARD.decode(content).ok());
+    decoded.map(|content| String::from_utf8_lossy(&content).into_owned()).collect()
 }
 
 fn state(machine: &Running, boot: u32, role: &str, status: &str, details: &str) -> String {

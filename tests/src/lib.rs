@@ -16,6 +16,7 @@ mod place;
 mod plan;
 mod workspace;
 
+pub use aws::Aws;
 pub use http::{assert_chats, chat, chat_stream};
 pub use machines::{Machine, wait_until};
 pub use place::{Place, path, serves};

@@ -18,7 +18,12 @@ impl Place {
     /// # Panics
     /// When it asks for one that does not exist.
     pub fn new() -> Self {
-        if is_aws() { Self::Aws(Arc::new(Aws::start())) } else { Self::Local }
+        if is_aws() { Self::aws() } else { Self::Local }
+    }
+
+    /// A simulated AWS.
+    pub(crate) fn aws() -> Self {
+        Self::Aws(Arc::new(Aws::start()))
     }
 }
 

@@ -28,6 +28,11 @@ impl Workspace {
         Self::of(binary())
     }
 
+    /// An empty one on a simulated AWS, whichever cloud the other tests run on.
+    pub fn on_aws() -> Self {
+        Self::in_place(binary(), Place::aws())
+    }
+
     /// Another one in the same cloud.
     pub fn neighbour(&self) -> Self {
         let directory = self.state_directory();

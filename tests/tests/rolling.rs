@@ -77,20 +77,9 @@ fn a_strategy_that_cannot_begin_and_one_that_takes_all_are_said() {
 }
 
 #[test]
-fn a_roll_takes_no_machine_for_one_that_would_be_refused() {
+fn a_roll_without_capacity_says_what_is_gone() {
     let workspace = Workspace::new();
     workspace.apply(&two_decoders("").hcl());
-    let before = workspace.group("decode");
-    let secret = two_decoders("secret_env = { HF_TOKEN = \"env://DISAGG_TEST_UNSET\" }");
-    workspace.apply_fails(&secret.hcl()).says(&[
-        "Roll of replica group",
-        "DISAGG_TEST_UNSET",
-        "No machine of before was removed",
-        "The group has 2 of before now, and 0 that this change brought",
-    ]);
-    assert_eq!(workspace.group("decode"), before);
-
-    // Capacity is known only when it is asked for.
     workspace.faults(r#"{ "no_capacity": { "group": "decode", "after": 1 } }"#);
     let changed = two_decoders("env = { A = \"b\" }");
     workspace.apply_fails(&changed.hcl()).says(&[
@@ -164,4 +153,24 @@ fn what_a_roll_has_brought_stays_ready_when_it_stops() {
     assert!(workspace.group("decode").iter().any(|machine| machine.id == first));
     workspace.assert_no_changes();
     workspace.destroy();
+}
+
+mod on_the_local_cloud {
+    use super::{Workspace, two_decoders};
+
+    #[test]
+    fn a_roll_takes_no_machine_for_one_that_would_be_refused() {
+        let workspace = Workspace::new();
+        workspace.apply(&two_decoders("").hcl());
+        let before = workspace.group("decode");
+        let secret = two_decoders("secret_env = { HF_TOKEN = \"env://DISAGG_TEST_UNSET\" }");
+        workspace.apply_fails(&secret.hcl()).says(&[
+            "Roll of replica group",
+            "DISAGG_TEST_UNSET",
+            "No machine of before was removed",
+            "The group has 2 of before now, and 0 that this change brought",
+        ]);
+        assert_eq!(workspace.group("decode"), before);
+        workspace.destroy();
+    }
 }

@@ -1,7 +1,7 @@
 //! A live router is never replaced in place; each way out of the refusal works as it says.
 
 use acceptance::config::{Stack, fleet, group, service};
-use acceptance::{Machine, Workspace, path};
+use acceptance::{Machine, Workspace, path, serves};
 
 fn deployed() -> (Workspace, Stack) {
     let workspace = Workspace::new();
@@ -101,12 +101,14 @@ resource "disagg_replica_group" "second" {
   replicas   = 1
   engine     = { type = "mocker" }
 }
-
+"#;
+    let endpoint = r#"
 resource "disagg_endpoint" "second" {
   service_id = disagg_service.second.id
   group_ids  = [disagg_replica_group.second.id]
 }
 "#;
+    let second = format!("{second}{}", if serves() { endpoint } else { "" });
     workspace.apply(&format!("{}{second}", stack.hcl()));
     assert_eq!(workspace.machines().len(), 5);
     // The cut-over: the first service goes.

@@ -120,7 +120,11 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
             "UnfulfillableCapacity",
         ],
     ),
-    (ErrorKind::Unsupported, &["Unsupported", "UnsupportedOperation", "OptInRequired"]),
+    // A type that the region does not have is one more that another offer may do for.
+    (
+        ErrorKind::Unsupported,
+        &["Unsupported", "UnsupportedOperation", "OptInRequired", "InvalidInstanceType"],
+    ),
     (
         ErrorKind::QuotaExceeded,
         &[

@@ -35,6 +35,11 @@ impl Datacentre {
         }
     }
 
+    /// Publishes a newer build of every vendor's image.
+    pub fn publish_images(&mut self, build: &str, day: &str) {
+        self.settings.builds.insert(build.to_owned(), day.to_owned());
+    }
+
     /// Opens a port of a security group, by the group's name.
     pub fn open_port(&mut self, group: &str, port: u16, block: &str, description: &str) {
         let group = self.groups.values_mut().find(|found| found.name == group);

@@ -32,6 +32,8 @@ pub struct Settings {
     pub subnets: BTreeMap<String, Subnet>,
     /// Reserved capacity, by its id.
     pub reservations: BTreeMap<String, Reservation>,
+    /// Builds of the vendors' images, with the day of each.
+    pub builds: BTreeMap<String, String>,
     /// Images beside those of the vendors.
     pub images: Vec<String>,
     /// Instance profiles that exist.
@@ -87,6 +89,9 @@ impl Default for Settings {
             public: true,
             subnets: BTreeMap::new(),
             reservations: BTreeMap::new(),
+            builds: [("20260901", "2026-09-01"), ("20261101", "2026-11-01")]
+                .map(|(build, day)| (build.to_owned(), day.to_owned()))
+                .into(),
             images: Vec::new(),
             profiles: Vec::new(),
             console: String::new(),
@@ -135,6 +140,7 @@ fn types() -> BTreeMap<String, InstanceType> {
         ("g6.48xlarge", gpu(192, 768, 8, "L4", 1, 1)),
         ("g6e.24xlarge", gpu(96, 768, 4, "L40S", 2, 2)),
         ("p4d.24xlarge", gpu(96, 1152, 8, "A100", 4, 4)),
+        ("p5.4xlarge", gpu(16, 256, 1, "H100", 1, 1)),
         ("p5.48xlarge", gpu(192, 2048, 8, "H100", 32, 32)),
         ("p5en.48xlarge", gpu(192, 2048, 8, "H200", 16, 16)),
         ("p6-b300.48xlarge", gpu(192, 4096, 8, "B300", 17, 16)),

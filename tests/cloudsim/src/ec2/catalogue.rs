@@ -145,15 +145,16 @@ struct Image {
 }
 
 fn all_images(datacentre: &Datacentre) -> Vec<Image> {
-    let builds = [("20260901", "2026-09-01"), ("20261101", "2026-11-01")];
+    let builds = &datacentre.settings.builds;
     let of_vendor = |(owner, name, architecture): &(&str, &str, &str)| {
-        builds.map(|(build, date)| Image {
+        let of_build = |(build, date): (&String, &String)| Image {
             id: format!("ami-{owner}{build}"),
             owner: (*owner).to_owned(),
             name: format!("{name}{build}"),
             architecture: (*architecture).to_owned(),
-            date: date.to_owned(),
-        })
+            date: date.clone(),
+        };
+        builds.iter().map(of_build).collect::<Vec<_>>()
     };
     let own = datacentre.settings.images.iter().map(|id| Image {
         id: id.clone(),

@@ -50,7 +50,7 @@ pub(crate) async fn what_is_refused_is_said_in_ec2_s_words() {
     for (request, kind, code) in [
         (request("g6.xlarge", 3, "quota"), ErrorKind::QuotaExceeded, "VcpuLimitExceeded"),
         (request("g6.12xlarge", 1, "zone"), ErrorKind::Unsupported, "Unsupported"),
-        (request("g9.none", 1, "type"), ErrorKind::InvalidRequest, "InvalidInstanceType"),
+        (request("g9.none", 1, "type"), ErrorKind::Unsupported, "InvalidInstanceType"),
         (
             request("t3.medium", 1, "cluster"),
             ErrorKind::InvalidRequest,
