@@ -3,6 +3,8 @@
 use super::{LOCAL_REGION, LOCAL_ZONE, is_local};
 use crate::clouds;
 use cloud::CloudName;
+use domain::catalogue;
+use domain::gpu::GpuRequest;
 use domain::text::shown;
 use plugin::{Attr, AttributePath, Change, Diagnostic, Diagnostics};
 use schemas::Fleet;
@@ -104,6 +106,7 @@ pub(super) fn plan(
                 }
                 _ => Attr::unknown(),
             };
+            return no_machines(planned);
         }
         Some(prior) => {
             // What the provider found at creation stays; a change of what the user gives replaces.
@@ -124,6 +127,27 @@ pub(super) fn plan(
         }
     }
     Diagnostics::default()
+}
+
+/// GPUs that no machine of the cloud has choose no zone.
+fn no_machines(fleet: &Fleet) -> Diagnostics {
+    let mut diagnostics = Diagnostics::default();
+    let Some(Ok(cloud)) = fleet.cloud.known().map(|cloud| cloud.parse::<CloudName>()) else {
+        return diagnostics;
+    };
+    for (index, gpu) in fleet.gpus.known().into_iter().flatten().enumerate() {
+        let Some(Ok(request)) = gpu.known().map(|gpu| gpu.0.parse::<GpuRequest>()) else {
+            continue;
+        };
+        let wanted = catalogue::Resources { gpu: Some(request), ..Default::default() };
+        if let Err(error) = catalogue::offers(cloud, &wanted) {
+            diagnostics.push(
+                Diagnostic::error("No machine fits", format!("On cloud `{cloud}`: {error}."))
+                    .at(AttributePath::root("gpus").index(index)),
+            );
+        }
+    }
+    diagnostics
 }
 
 fn missing_region(cloud: CloudName) -> Diagnostic {
