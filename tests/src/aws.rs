@@ -8,6 +8,7 @@ use crate::machines::Machine;
 use cloudsim::{Datacentre, Server, Settings};
 use serde_json::Value;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -39,6 +40,9 @@ impl Aws {
         };
         let mut datacentre = Datacentre::new(settings);
         datacentre.set_guest(Guests(Arc::clone(&outages)));
+        if let Some(journal) = std::env::var_os("DISAGG_TEST_JOURNAL") {
+            datacentre.record(Path::new(&journal)).expect("the journal can be written");
+        }
         let (end, ended) = oneshot::channel();
         let (sender, receiver) = mpsc::channel();
         let thread = std::thread::spawn(move || {

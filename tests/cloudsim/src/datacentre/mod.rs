@@ -9,6 +9,7 @@ mod group;
 mod guest;
 mod hands;
 mod interface;
+mod journal;
 mod machine;
 mod reservation;
 mod settings;
@@ -67,6 +68,7 @@ pub struct Datacentre {
     pub(crate) placement_groups: BTreeMap<String, PlacementGroup>,
     pub(crate) addresses: BTreeMap<String, ElasticAddress>,
     pub(crate) guest: Option<Box<dyn Guest>>,
+    pub(crate) journal: Option<journal::Journal>,
     /// How many machines with a tag there may be.
     tag_limits: BTreeMap<(String, String), u32>,
     faults: Vec<Fault>,
@@ -88,6 +90,7 @@ impl Datacentre {
             placement_groups: BTreeMap::new(),
             addresses: BTreeMap::new(),
             guest: None,
+            journal: None,
             tag_limits: BTreeMap::new(),
             faults: Vec::new(),
             calls: BTreeMap::new(),

@@ -76,7 +76,7 @@ pub(crate) fn answer(datacentre: &mut Datacentre, region: Option<&str>, body: &s
         Some(Effect::CutBefore) => return Answer::Cut,
         Some(Effect::Refuse { status, code }) => {
             let refusal = Refusal { status, ..Refusal::new(&code, "As it was wished for.") };
-            return document(&request_id, &operation, Err(refusal));
+            return recorded(datacentre, body, document(&request_id, &operation, Err(refusal)));
         }
         Some(Effect::CutAfter) | None => {}
     }
@@ -93,8 +93,15 @@ pub(crate) fn answer(datacentre: &mut Datacentre, region: Option<&str>, body: &s
     };
     match effect {
         Some(Effect::CutAfter) => Answer::Cut,
-        _ => document(&request_id, &operation, members),
+        _ => recorded(datacentre, body, document(&request_id, &operation, members)),
     }
+}
+
+fn recorded(datacentre: &mut Datacentre, request: &str, answer: Answer) -> Answer {
+    if let (Some(journal), Answer::Document { status, xml }) = (&mut datacentre.journal, &answer) {
+        journal.write(request, *status, xml).expect("the journal can be written");
+    }
+    answer
 }
 
 /// The region that a request was signed for.

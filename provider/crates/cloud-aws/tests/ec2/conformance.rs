@@ -1,18 +1,18 @@
 //! The contract, examined on a datacentre that speaks EC2.
 
-use crate::harness::{REGION, ZONE, connect, offer};
+use crate::harness::{REGION, ZONE, connect, offer, serve};
 use async_trait::async_trait;
 use cloud::conformance::{self, Sabotage, Subject};
 use cloud::wait::Schedule;
 use cloud::{CloudError, ErrorKind, FleetKey, InstanceId};
-use cloudsim::{Datacentre, Server, Settings};
+use cloudsim::{Server, Settings};
 use std::time::Duration;
 
 const TYPE: &str = "m7i.large";
 
 pub(crate) async fn the_contract() {
     let settings = Settings { console: "hello from a machine\n".to_owned(), ..Settings::default() };
-    let server = Server::start(Datacentre::new(settings), 0).await.expect("a server");
+    let server = serve(settings).await;
     let cloud = connect(&server);
     let subject = Subject {
         cloud: &cloud,

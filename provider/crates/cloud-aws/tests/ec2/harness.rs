@@ -7,6 +7,8 @@ use cloud::{
 use cloud_aws::{AwsCloud, AwsConfig};
 use cloudsim::{Datacentre, Server, Settings};
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 
 pub(crate) const REGION: &str = "us-east-2";
 pub(crate) const ZONE: &str = "us-east-2a";
@@ -29,7 +31,7 @@ impl Place {
 
     /// A datacentre without one.
     pub(crate) async fn empty(settings: Settings) -> Self {
-        let server = Server::start(Datacentre::new(settings), 0).await.expect("a server");
+        let server = serve(settings).await;
         let cloud = Retrying::new(connect(&server));
         Self { server, cloud }
     }
@@ -63,6 +65,26 @@ impl Place {
         new.filter(|(_, count)| *count > 0).collect()
     }
 }
+
+/// A datacentre that writes down its calls.
+pub(crate) async fn serve(settings: Settings) -> Server {
+    let mut datacentre = Datacentre::new(settings);
+    datacentre.record(Path::new(JOURNAL)).expect("a journal");
+    Server::start(datacentre, 0).await.expect("a server")
+}
+
+/// Holds every call of these tests against the vendor's own description of the API.
+pub(crate) fn judge() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../..");
+    let judge = Command::new(format!("{root}/.make/judge")).arg(JOURNAL).output();
+    let judged = judge.expect("bash is there");
+    let (found, said) = (judged.stdout, judged.stderr);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(judged.status.success(), "{}{}", text(&found), text(&said));
+}
+
+/// Every call of this process.
+pub(crate) const JOURNAL: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/ec2.jsonl");
 
 pub(crate) fn connect(server: &Server) -> AwsCloud {
     let endpoint_url = Some(server.endpoint());

@@ -15,6 +15,8 @@ fn everything() {
         // SAFETY: this is the only test of its process, and the runtime has not been built.
         unsafe { std::env::set_var(variable, "simulated") };
     }
+    // There is none after a first checkout.
+    let _ = std::fs::remove_file(harness::JOURNAL);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         conformance::the_contract().await;
@@ -33,4 +35,5 @@ fn everything() {
         settings::what_somebody_opens_is_found_and_closed().await;
         settings::a_router_gets_and_loses_its_public_address().await;
     });
+    harness::judge();
 }
