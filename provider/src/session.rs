@@ -15,6 +15,8 @@ use tokio::sync::OnceCell;
 pub(crate) struct Session {
     clouds: Mutex<Arc<Clouds>>,
     views: Mutex<BTreeMap<FleetId, Arc<OnceCell<Arc<FleetView>>>>>,
+    /// Of fleets whose machines alone have changed since the last look: what was seen of the rest.
+    settled: Mutex<BTreeMap<FleetId, Arc<FleetView>>>,
     http: OnceLock<reqwest::Client>,
     /// What is being created right now, by its path.
     creating: Paths,
@@ -49,6 +51,7 @@ impl Session {
     pub(crate) fn configure(&self, clouds: Clouds) {
         *lock(&self.clouds) = Arc::new(clouds);
         lock(&self.views).clear();
+        lock(&self.settled).clear();
     }
 
     /// The cloud of this name.
@@ -72,7 +75,8 @@ impl Session {
         let cell = Arc::clone(lock(&self.views).entry(id.clone()).or_default());
         let view = cell.get_or_try_init(|| async {
             let cloud = self.cloud(id.cloud).await?;
-            look(&*cloud, &key(id)).await.map(Arc::new).map_err(|error| Failure::Cloud {
+            let settled = lock(&self.settled).get(id).cloned();
+            look(&*cloud, &key(id), settled).await.map(Arc::new).map_err(|error| Failure::Cloud {
                 cloud: id.cloud,
                 doing: format!("read fleet {id}"),
                 error,
@@ -142,7 +146,17 @@ impl Session {
 
     /// The next read looks again.
     pub(crate) fn forget(&self, id: &FleetId) {
+        lock(&self.settled).remove(id);
         lock(&self.views).remove(id);
+    }
+
+    /// The next read looks at the machines again. Whoever changes machines changes no rule and no
+    /// address.
+    pub(crate) fn forget_machines(&self, id: &FleetId) {
+        let seen = lock(&self.views).remove(id).and_then(|cell| cell.get().cloned());
+        if let Some(seen) = seen {
+            lock(&self.settled).insert(id.clone(), seen);
+        }
     }
 }
 
@@ -159,12 +173,29 @@ pub(crate) fn key(id: &FleetId) -> FleetKey {
     FleetKey { region: id.region.clone(), name: id.name.clone() }
 }
 
-async fn look(cloud: &dyn Cloud, key: &FleetKey) -> cloud::Result<FleetView> {
-    let Some(fleet) = cloud.get_fleet(key).await? else { return Ok(FleetView::default()) };
+/// `settled` is an earlier look at whose fleet and addresses nothing has changed.
+async fn look(
+    cloud: &dyn Cloud,
+    key: &FleetKey,
+    settled: Option<Arc<FleetView>>,
+) -> cloud::Result<FleetView> {
     let all = TagFilter::all();
-    let (addresses, mut instances) =
-        futures::future::try_join(cloud.list_addresses(key, &all), cloud.list_instances(key, &all))
-            .await?;
+    let (fleet, addresses, mut instances) = match settled.filter(|seen| seen.fleet.is_some()) {
+        Some(seen) => {
+            let instances = cloud.list_instances(key, &all).await?;
+            (seen.fleet.clone(), seen.addresses.clone(), instances)
+        }
+        None => {
+            let fleet = cloud.get_fleet(key).await?;
+            if fleet.is_none() {
+                return Ok(FleetView::default());
+            }
+            let addresses = cloud.list_addresses(key, &all);
+            let instances = cloud.list_instances(key, &all);
+            let (addresses, instances) = futures::future::try_join(addresses, instances).await?;
+            (fleet, addresses, instances)
+        }
+    };
     // Who holds a router's address is its router, whatever has become of its tags.
     let holders = addresses.iter().filter_map(|address| address.instance.clone());
     let is_listed = |id: &InstanceId| instances.iter().any(|found| found.id == *id);
@@ -172,7 +203,7 @@ async fn look(cloud: &dyn Cloud, key: &FleetKey) -> cloud::Result<FleetView> {
     if !unlisted.is_empty() {
         instances.extend(cloud.find_instances(key, &unlisted).await?);
     }
-    Ok(FleetView { fleet: Some(fleet), addresses, instances })
+    Ok(FleetView { fleet, addresses, instances })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

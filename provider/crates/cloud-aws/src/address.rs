@@ -17,7 +17,9 @@ pub(crate) async fn reserve(region: &Region, request: &AddressRequest) -> cloud:
     let of_token = TagFilter::all().and(tags::TOKEN, request.token.as_str());
     let mut own = request.tags.clone();
     own.insert(tags::TOKEN.to_owned(), request.token.clone());
-    let interface = match find(region, &request.fleet, &of_token).await?.into_iter().next() {
+    let found = find(region, &request.fleet, &of_token).await?.into_iter().next();
+    let is_new = found.is_none();
+    let interface = match found {
         Some(interface) => interface,
         None => region
             .ec2
@@ -46,7 +48,7 @@ pub(crate) async fn reserve(region: &Region, request: &AddressRequest) -> cloud:
     };
     match (public, address.public_ip) {
         (true, None) => {
-            address.public_ip = Some(make_public(region, request, &address.id.0).await?);
+            address.public_ip = Some(make_public(region, request, &address.id.0, is_new).await?);
         }
         (false, Some(_)) => {
             release_elastic_of(region, &address.id.0).await?;
@@ -88,16 +90,23 @@ pub(crate) async fn release(region: &Region, id: &AddressId) -> cloud::Result<()
 }
 
 /// Puts an Elastic IP on the interface: one that an earlier call made and could not tell of, or a new
-/// one. EC2 takes no token for it; its tag is the token.
+/// one. EC2 takes no token for it; its tag is the token. There is none for an interface that is new.
 async fn make_public(
     region: &Region,
     request: &AddressRequest,
     interface: &str,
+    is_new: bool,
 ) -> cloud::Result<std::net::IpAddr> {
     const OPERATION: &str = "AllocateAddress";
-    let call = region.ec2.describe_addresses();
-    let made = call.filters(tags::filter(&format!("tag:{INTERFACE}"), [interface])).send().await;
-    let made = made.during("DescribeAddresses")?.addresses.unwrap_or_default();
+    let made = match is_new {
+        true => Vec::new(),
+        false => {
+            let call = region.ec2.describe_addresses();
+            let of_interface = tags::filter(&format!("tag:{INTERFACE}"), [interface]);
+            let made = call.filters(of_interface).send().await.during("DescribeAddresses")?;
+            made.addresses.unwrap_or_default()
+        }
+    };
     let (allocation, ip) = match made.into_iter().next() {
         Some(made) => (made.allocation_id, made.public_ip),
         None => {

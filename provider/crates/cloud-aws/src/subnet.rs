@@ -4,7 +4,7 @@
 use crate::Region;
 use crate::error::{During, refused};
 use crate::tags::filter;
-use aws_sdk_ec2::types::{Route, RouteState, Subnet as Ec2Subnet};
+use aws_sdk_ec2::types::{Route, RouteState, RouteTableAssociation, Subnet as Ec2Subnet};
 use cloud::{CloudError, ErrorKind};
 
 /// A subnet and its VPC.
@@ -47,17 +47,15 @@ pub(crate) async fn way_out(region: &Region, subnet: &Subnet) -> cloud::Result<W
     if let Some(way) = known.get(&subnet.id) {
         return Ok(*way);
     }
-    let tables = |name: &str, value: &str| {
-        let call = region.ec2.describe_route_tables();
-        call.filters(filter("vpc-id", [subnet.vpc.as_str()])).filters(filter(name, [value])).send()
+    let call = region.ec2.describe_route_tables();
+    let call = call.filters(filter("vpc-id", [subnet.vpc.as_str()]));
+    let tables = call.send().await.during(OPERATION)?.route_tables.unwrap_or_default();
+    let with = |is_meant: &dyn Fn(&RouteTableAssociation) -> bool| {
+        tables.iter().find(|table| table.associations().iter().any(is_meant))
     };
-    let own = tables("association.subnet-id", &subnet.id).await.during(OPERATION)?;
-    let mut found = own.route_tables.unwrap_or_default();
-    if found.is_empty() {
-        let main = tables("association.main", "true").await.during(OPERATION)?;
-        found = main.route_tables.unwrap_or_default();
-    }
-    let way = found.iter().flat_map(|table| table.routes()).map(way_of).max();
+    let own = with(&|association| association.subnet_id() == Some(subnet.id.as_str()));
+    let found = own.or_else(|| with(&|association| association.main() == Some(true)));
+    let way = found.into_iter().flat_map(|table| table.routes()).map(way_of).max();
     let way = way.unwrap_or(WayOut::None);
     known.insert(subnet.id.clone(), way);
     Ok(way)

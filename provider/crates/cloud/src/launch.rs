@@ -25,21 +25,17 @@ impl LaunchError {
     }
 }
 
-/// Launches `request` with the first of `offers` that the cloud can give; the offer and the token
-/// in `request` are replaced for each attempt. The next offer is tried only when the cloud lacks the
-/// machine: no other one mends a quota, a permission or a bad request.
-///
-/// The launch is found again by its tag [`tag::LAUNCH`], which `request` carries with its token as
-/// the value: a repeat must not walk the offers anew and take another one.
+/// Launches `request` with the first of `offers` that the cloud can give, unless it was launched before: the
+/// launch is found by its tag [`tag::LAUNCH`], which `request` carries with its token as the value. A
+/// repeat must not walk the offers anew and take another one.
 ///
 /// # Errors
 /// Every attempt with the cloud's answer.
-pub async fn launch_over_offers(
+pub async fn launch_once(
     cloud: &dyn Cloud,
     offers: &[Offer],
     request: &LaunchRequest,
 ) -> Result<Vec<Instance>, LaunchError> {
-    let mut attempts = Vec::new();
     if let [first, _, ..] = offers {
         match find(cloud, request).await {
             Ok(Some(launched)) => return Ok(launched),
@@ -49,6 +45,21 @@ pub async fn launch_over_offers(
             }
         }
     }
+    launch_over_offers(cloud, offers, request).await
+}
+
+/// Launches `request`, which no earlier call can have launched, with the first of `offers` that the cloud
+/// can give; the offer and the token in `request` are replaced for each attempt. The next offer is tried
+/// only when the cloud lacks the machine: no other one mends a quota, a permission or a bad request.
+///
+/// # Errors
+/// Every attempt with the cloud's answer.
+pub async fn launch_over_offers(
+    cloud: &dyn Cloud,
+    offers: &[Offer],
+    request: &LaunchRequest,
+) -> Result<Vec<Instance>, LaunchError> {
+    let mut attempts = Vec::new();
     for offer in offers {
         let mut attempt = request.clone();
         attempt.offer = offer.clone();
@@ -130,7 +141,7 @@ mod tests {
     async fn check(offers: &[&str], script: &[ErrorKind], expect: Expect) {
         let cloud = Scripted::launches(script);
         let offers = offers.iter().map(|name| offer(name)).collect::<Vec<_>>();
-        let result = launch_over_offers(&cloud, &offers, &launch_request()).await;
+        let result = launch_once(&cloud, &offers, &launch_request()).await;
         let mut text = String::new();
         for request in cloud.requests() {
             text += &format!("{} token={}\n", request.offer.instance_type, request.token);
@@ -212,8 +223,8 @@ mod tests {
         let cloud = Scripted::launches(&[ErrorKind::InsufficientCapacity]);
         let offers = [offer("a"), offer("b")];
         let request = launch_request();
-        let first = launch_over_offers(&cloud, &offers, &request).await.unwrap();
-        let again = launch_over_offers(&cloud, &offers, &request).await.unwrap();
+        let first = launch_once(&cloud, &offers, &request).await.unwrap();
+        let again = launch_once(&cloud, &offers, &request).await.unwrap();
         assert_eq!(first, again);
         assert_eq!(cloud.requests().len(), 2);
     }

@@ -106,11 +106,12 @@ pub(super) fn plan(
                 }
                 _ => Attr::unknown(),
             };
-            return no_machines(planned);
+            no_machines(planned)
         }
         Some(prior) => {
             // What the provider found at creation stays; a change of what the user gives replaces.
             planned.id = prior.id;
+            let asks_for_others = planned.gpus != prior.gpus;
             let config = change.config.as_ref();
             if config.is_some_and(|config| config.region.is_null()) {
                 planned.region = prior.region;
@@ -121,12 +122,16 @@ pub(super) fn plan(
             if config.is_some_and(|config| config.subnet.is_null()) {
                 planned.subnet = prior.subnet;
             }
+            let mut diagnostics = match asks_for_others {
+                true => no_machines(planned),
+                false => Diagnostics::default(),
+            };
             if replacement {
-                return warning_of_replacement(planned).into();
+                diagnostics.push(warning_of_replacement(planned));
             }
+            diagnostics
         }
     }
-    Diagnostics::default()
 }
 
 /// GPUs that no machine of the cloud has choose no zone.

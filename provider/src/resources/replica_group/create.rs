@@ -7,7 +7,6 @@ use super::{members, model};
 use crate::diagnose;
 use crate::error::{Failure, Fate, Result};
 use crate::readiness;
-use crate::resources::service::find_by_id;
 use crate::session::Session;
 use cloud::{Instance, Phase};
 use domain::planner::Count;
@@ -23,7 +22,7 @@ pub(super) async fn create(
 ) -> Result<()> {
     let id = model::configured_id(&planned)?;
     let _claim = session.creating("replica group", id.to_string())?;
-    session.forget(&id.service.fleet);
+    session.forget_machines(&id.service.fleet);
     let view = session.view(&id.service.fleet).await?;
     let found = members::of_group(&view, &id, &BTreeMap::new());
     if found.iter().any(|machine| Phase::of(&machine.tags) != Phase::Creating) {
@@ -33,7 +32,7 @@ pub(super) async fn create(
             import: format!("{}/{}/{}", id.service.fleet, id.service.name, id.name),
         });
     }
-    let group = workers::access(session, &planned, &id, &find_by_id(&view, &id.service)).await?;
+    let group = workers::access(session, &planned, &id, &view).await?;
     readiness::refuse_if_failed(&group.router).await?;
     let before = readiness::registrations(&group.router).await;
     let (adopted, launched) = gather(ctx, &group, &planned, found).await?;
@@ -93,7 +92,7 @@ async fn gather(
     stale.extend(kept.split_off(kept.len().min(wanted)));
     group.remove(ctx, &stale).await?;
     let missing = u32::try_from(wanted - kept.len()).unwrap_or(u32::MAX);
-    match group.launch(missing, model::count_tags(planned)).await {
+    match group.launch(missing, model::count_tags(planned), &kept).await {
         Ok(launched) => Ok((kept, launched)),
         // What was adopted is in no state, and there will be none.
         Err(failure) => {

@@ -16,7 +16,7 @@ pub(super) async fn delete(
     let id = model::id(&group)?;
     let _removing = session.removing(id.to_string());
     let fleet = key(&id.service.fleet);
-    session.forget(&id.service.fleet);
+    session.forget_machines(&id.service.fleet);
     let cloud = session.cloud(id.service.fleet.cloud).await?;
     let known = model::known_slots(&group);
     let view = session.view_with(&id.service.fleet, known.values()).await?;
@@ -29,7 +29,7 @@ pub(super) async fn delete(
     let mut machines = members::of_group(&view, &id, &known);
     machines.retain(is_own);
     workers::remove(ctx, &*cloud, &fleet, &id, &machines).await?;
-    session.forget(&id.service.fleet);
+    session.forget_machines(&id.service.fleet);
     state.remove();
     Ok(())
 }

@@ -10,7 +10,7 @@ use domain::id::GroupId;
 use domain::planner::{self, Count};
 use domain::spec::GroupSpec;
 use schemas::ReplicaGroup;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The machines that carry the group's tags, and those that the state knows, whatever has become of
 /// their tags. Those on their way out do not count.
@@ -19,10 +19,7 @@ pub(super) fn of_group(
     id: &GroupId,
     known: &BTreeMap<u32, String>,
 ) -> Vec<Instance> {
-    let named = Tags::from([
-        (tag::SERVICE.to_owned(), id.service.tag_value()),
-        (tag::GROUP.to_owned(), id.name.clone()),
-    ]);
+    let named = names(id);
     let is_ours = |instance: &Instance| {
         has_tags(instance, &named) || known.values().any(|known| *known == instance.id.0)
     };
@@ -31,6 +28,21 @@ pub(super) fn of_group(
         .filter(|instance| is_ours(instance) && instance.state != InstanceState::Terminating)
         .cloned()
         .collect()
+}
+
+/// The launch tokens of the group's machines, also of those on their way out.
+pub(super) fn launch_tokens(view: &FleetView, id: &GroupId) -> BTreeSet<String> {
+    let named = names(id);
+    let instances = view.instances.iter().filter(|instance| has_tags(instance, &named));
+    instances.filter_map(|instance| instance.tags.get(tag::LAUNCH).cloned()).collect()
+}
+
+/// The tags that say whose a machine is.
+fn names(id: &GroupId) -> Tags {
+    Tags::from([
+        (tag::SERVICE.to_owned(), id.service.tag_value()),
+        (tag::GROUP.to_owned(), id.name.clone()),
+    ])
 }
 
 /// Puts machines into slots; those that had one keep it.

@@ -43,7 +43,7 @@ impl<'a> Progress<'a> {
 
     /// Tells the state what machines there are, under the attributes that are true so far.
     pub(super) fn save(&mut self) {
-        self.session.forget(&self.group.id().service.fleet);
+        self.session.forget_machines(&self.group.id().service.fleet);
         let mut now = self.so_far.clone();
         now.id = Attr::Known(self.group.id().to_string());
         self.group.fill(&mut now, &self.slots);
@@ -130,7 +130,7 @@ impl<'a> Progress<'a> {
         self.tag(&up, &tags).await?;
         self.tag(&failed, &failed_tags).await?;
         let id = self.group.id();
-        self.session.forget(&id.service.fleet);
+        self.session.forget_machines(&id.service.fleet);
         // The machines as they are now: they have run since they were launched.
         let known: BTreeMap<u32, String> =
             self.slots.iter().map(|(slot, found)| (*slot, found.id.to_string())).collect();

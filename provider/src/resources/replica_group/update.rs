@@ -9,7 +9,6 @@ use super::workers;
 use super::{members, model};
 use crate::error::{FailedMachine, Failure, Fate, Result};
 use crate::readiness;
-use crate::resources::service::find_by_id;
 use crate::session::Session;
 use cloud::{Instance, InstanceId, Phase};
 use domain::planner::{self, Batch, Count, Removal, Step};
@@ -31,10 +30,10 @@ pub(super) async fn update(
     }
     let id = model::id(prior)?;
     let _claim = session.creating("replica group", id.to_string())?;
-    session.forget(&id.service.fleet);
+    session.forget_machines(&id.service.fleet);
     let known = model::known_slots(prior);
     let view = session.view_with(&id.service.fleet, known.values()).await?;
-    let group = workers::access(session, &planned, &id, &find_by_id(&view, &id.service)).await?;
+    let group = workers::access(session, &planned, &id, &view).await?;
     let mut slots = members::in_slots(&members::of_group(&view, &id, &known), &known);
     group.retag(&mut slots).await?;
     let mut progress = Progress::new(session, &group, prior.clone(), slots, state);
@@ -226,7 +225,8 @@ async fn launch(
     slots: Vec<u32>,
 ) -> Result<Vec<Instance>> {
     let count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
-    let launched = progress.group.launch(count, progress.count_tags(planned)).await?;
+    let counted: Vec<Instance> = progress.slots.values().cloned().collect();
+    let launched = progress.group.launch(count, progress.count_tags(planned), &counted).await?;
     progress.slots.extend(slots.into_iter().zip(launched.iter().cloned()));
     Ok(launched)
 }

@@ -4,11 +4,11 @@ use super::{members, model};
 use crate::error::{Doing, FailedMachine, Failure, Result};
 use crate::readiness::{self, RouterAccess, Worker};
 use crate::resources::drift::needs_another;
-use crate::resources::service::{FoundService, mark_live, router_access};
-use crate::session::Session;
+use crate::resources::service::{find_by_id, mark_live, router_access};
+use crate::session::{FleetView, Session};
 use cloud::{
     Address, Cloud, ErrorKind, FleetKey, Instance, InstanceId, InstanceState, LaunchRequest,
-    Limits, ObjectId, Offer, Phase, TagFilter, Tags, check_over_offers, launch_over_offers, tag,
+    Limits, ObjectId, Offer, Phase, Tags, check_over_offers, launch_over_offers, tag,
 };
 use domain::id::GroupId;
 use domain::planner::Member;
@@ -30,6 +30,8 @@ pub(super) struct GroupAccess {
     offers: Vec<Offer>,
     /// The image that new machines are made from, until a roll takes the newest.
     pinned_image: Option<String>,
+    /// Tokens of the machines in the view that this operation decides by.
+    seen_tokens: BTreeSet<String>,
 }
 
 /// Everything that is needed to work on a group whose service exists.
@@ -37,8 +39,9 @@ pub(super) async fn access(
     session: &Session,
     group: &ReplicaGroup,
     id: &GroupId,
-    service: &FoundService,
+    view: &FleetView,
 ) -> Result<GroupAccess> {
+    let service = find_by_id(view, &id.service);
     let (facts, address) = service.facts(&id.service)?;
     let instance = service.router.as_ref().ok_or_else(|| Failure::Missing {
         what: format!("router of service {}", id.service),
@@ -67,6 +70,7 @@ pub(super) async fn access(
         router_was_ready,
         offers,
         pinned_image: group.image_id.known().cloned(),
+        seen_tokens: members::launch_tokens(view, id),
     })
 }
 
@@ -118,8 +122,15 @@ impl GroupAccess {
         Ok(members.collect())
     }
 
-    /// Launches `count` machines at once, or none.
-    pub(super) async fn launch(&self, count: u32, count_tags: Tags) -> Result<Vec<Instance>> {
+    /// Launches `count` machines at once, or none, besides those that are `counted`: each of those has
+    /// a token that is used up. A machine that has appeared since is not counted, and its token not
+    /// used up: whoever launched it, this launch finds it and makes no second one.
+    pub(super) async fn launch(
+        &self,
+        count: u32,
+        count_tags: Tags,
+        counted: &[Instance],
+    ) -> Result<Vec<Instance>> {
         if count == 0 {
             return Ok(Vec::new());
         }
@@ -128,12 +139,17 @@ impl GroupAccess {
         let doing = || format!("launch {count} {machines} of replica group {}", self.id);
         let mut tags = self.tags();
         tags.extend(count_tags);
-        let used = self.used_tokens().await?;
+        let is_used = |token: &String| {
+            let mut tokens = counted.iter().filter_map(|machine| machine.tags.get(tag::LAUNCH));
+            self.seen_tokens.contains(token) || tokens.any(|used| used == token)
+        };
+        // Its tag may be lost.
+        let is_counted = |launched: &Instance| counted.iter().any(|known| known.id == launched.id);
         for attempt in 1..=MOST_LAUNCHES {
             // Below the 64 characters that EC2 takes, also with an instance type after it. The
             // digest stands for the group and for the user data.
             let token = format!("{}-{}-{count}-{attempt}", self.id.service.uid, self.digest());
-            if used.contains(&token) {
+            if is_used(&token) {
                 continue;
             }
             tags.insert(tag::LAUNCH.to_owned(), token.clone());
@@ -151,7 +167,7 @@ impl GroupAccess {
                     });
                 }
             };
-            if launched.iter().all(|instance| instance.state.is_up()) {
+            if launched.iter().all(|found| found.state.is_up() && !is_counted(found)) {
                 return Ok(launched);
             }
         }
@@ -313,20 +329,6 @@ impl GroupAccess {
     /// Removes these machines and waits until they are gone.
     pub(super) async fn remove(&self, ctx: &Ctx, machines: &[Instance]) -> Result<()> {
         remove(ctx, &*self.router.cloud, &self.router.fleet, &self.id, machines).await
-    }
-
-    /// Tokens of the machines that are there and counted already: another launch takes another. A
-    /// launch whose machines are not listed yet keeps its token, and so is found and not doubled.
-    async fn used_tokens(&self) -> Result<BTreeSet<String>> {
-        let cloud = &self.router.cloud;
-        let machines = cloud
-            .list_instances(&self.router.fleet, &TagFilter::all().and(tag::GROUP, &self.id.name))
-            .await
-            .doing(cloud.name(), || format!("list the machines of replica group {}", self.id))?;
-        Ok(machines
-            .into_iter()
-            .filter_map(|mut machine| machine.tags.remove(tag::LAUNCH))
-            .collect())
     }
 
     fn request(&self, count: u32, token: String, tags: Tags) -> Result<LaunchRequest> {

@@ -110,9 +110,13 @@ async fn launch(
     address: &Address,
 ) -> Result<cloud::Instance> {
     let cloud = session.cloud(id.fleet.cloud).await?;
-    set_ingress(&*cloud, id, planned).await?;
-    session.forget(&id.fleet);
-    let found = find_by_id(&*session.view(&id.fleet).await?, id);
+    let view = session.view(&id.fleet).await?;
+    let is_closed = view.ingress(&id.tag_value()).is_none();
+    if !(is_closed && model::ingress(planned).is_empty()) {
+        set_ingress(&*cloud, id, planned).await?;
+    }
+    // Its address is newer than that look.
+    let found = FoundService { address: Some(address.clone()), ..find_by_id(&view, id) };
     let instance =
         router::ensure(ctx, &*cloud, spec, pinned_image(planned), address, &found).await?;
     session.forget(&id.fleet);

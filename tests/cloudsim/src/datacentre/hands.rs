@@ -1,6 +1,7 @@
 //! What people do by hand, past everybody who thinks that a machine is his.
 
 use super::Datacentre;
+use std::time::Duration;
 
 impl Datacentre {
     /// Changes a tag of any object; `None` takes it away.
@@ -62,6 +63,23 @@ impl Datacentre {
             if address.association.as_ref().is_some_and(|(_, on)| on == interface) {
                 address.association = None;
             }
+        }
+    }
+
+    /// Switches a machine off behind the provider's back; answers whether there is such a one.
+    pub fn power_off(&mut self, id: &str) -> bool {
+        self.turn_off(id).is_ok()
+    }
+
+    /// Makes a machine disappear; answers whether there was such a one.
+    pub fn lose(&mut self, id: &str) -> bool {
+        self.terminate(&[id.to_owned()]).is_ok()
+    }
+
+    /// Makes a machine older than it is.
+    pub fn age(&mut self, id: &str, by: Duration) {
+        if let Some(machine) = self.machines.get_mut(id) {
+            machine.older_by += by;
         }
     }
 }

@@ -10,6 +10,7 @@ mod guest;
 mod hands;
 mod interface;
 mod journal;
+mod launch;
 mod machine;
 mod reservation;
 mod settings;
@@ -17,7 +18,8 @@ mod subnet;
 
 pub use fault::{Effect, Fault};
 pub use guest::{Guest, Running};
-pub use machine::{Launch, LaunchInterface, Machine, MachineState, MetadataOptions};
+pub use launch::{Launch, LaunchInterface};
+pub use machine::{Machine, MachineState, MetadataOptions};
 pub use reservation::Reservation;
 pub use settings::{InstanceType, Settings, Zone};
 pub use subnet::{Subnet, WayOut};

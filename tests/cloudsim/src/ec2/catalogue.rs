@@ -228,10 +228,23 @@ pub(super) fn route_tables(datacentre: &mut Datacentre, query: &Query) -> Member
                 Element::text("routeTableId", table),
                 Element::text("vpcId", &subnet.vpc),
                 Element::list("routeSet", routes(subnet.way_out)),
+                Element::list("associationSet", [association(&id, is_main)]),
             ]);
         }
     }
     Ok(vec![Element::list("routeTableSet", items)])
+}
+
+/// The main table is that of every subnet without one of its own.
+fn association(subnet: &str, is_main: bool) -> Vec<Element> {
+    let mut members = vec![
+        Element::text("routeTableAssociationId", format!("rtbassoc-{subnet}")),
+        Element::text("main", is_main),
+    ];
+    if !is_main {
+        members.push(Element::text("subnetId", subnet));
+    }
+    members
 }
 
 fn routes(way_out: WayOut) -> Vec<Vec<Element>> {
