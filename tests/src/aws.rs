@@ -1,14 +1,19 @@
 //! A simulated AWS of a test's own: the workspace's provider finds it by its endpoint.
 //!
-//! Its machines boot nothing. What would run on them is told by [`crate::guests`], on their consoles
-//! alone: clients cannot chat here. The tests that boot real hosts are in `tests/hosts`.
+//! As a rule its machines boot nothing. What would run on them is told by [`crate::guests`], on their
+//! consoles alone: clients cannot chat here. `tests/hosts` gives it machines that boot.
 
 use crate::guests::{Guests, Outages};
 use crate::machines::Machine;
 use cloudsim::{Datacentre, Server, Settings};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
+use std::ffi::OsStr;
+use std::fs::File;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -23,6 +28,8 @@ pub(crate) const ZONE: &str = "us-east-2a";
 #[derive(Debug)]
 pub struct Aws {
     server: Arc<Server>,
+    /// Where its clients are, when that is not where the tests are.
+    namespace: Option<PathBuf>,
     outages: Arc<Mutex<Outages>>,
     end: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -40,12 +47,29 @@ impl Aws {
         };
         let mut datacentre = Datacentre::new(settings);
         datacentre.set_guest(Guests(Arc::clone(&outages)));
+        let mut aws = Self::serve(datacentre, None);
+        aws.outages = outages;
+        aws
+    }
+
+    /// A datacentre whose machines are the caller's business, for clients in a network namespace.
+    ///
+    /// # Panics
+    /// When it cannot be served, as without root in the namespace of somebody else.
+    pub fn serve(mut datacentre: Datacentre, namespace: Option<PathBuf>) -> Self {
         if let Some(journal) = std::env::var_os("DISAGG_TEST_JOURNAL") {
             datacentre.record(Path::new(&journal)).expect("the journal can be written");
         }
         let (end, ended) = oneshot::channel();
         let (sender, receiver) = mpsc::channel();
+        let inside = namespace.clone();
         let thread = std::thread::spawn(move || {
+            if let Some(namespace) = inside {
+                // For this thread and its sockets alone.
+                let network = File::open(namespace).expect("the namespace is there");
+                let kind = Some(LinkNameSpaceType::Network);
+                move_into_link_name_space(network.as_fd(), kind).expect("root may enter it");
+            }
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async move {
                 let server = Arc::new(Server::start(datacentre, 0).await.expect("a port"));
@@ -55,7 +79,8 @@ impl Aws {
             });
         });
         let server = receiver.recv().expect("the datacentre is served");
-        Self { server, outages, end: Some(end), thread: Some(thread) }
+        let outages = Arc::default();
+        Self { server, namespace, outages, end: Some(end), thread: Some(thread) }
     }
 
     /// What Terraform and the provider need to find it.
@@ -69,6 +94,14 @@ impl Aws {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec()
+    }
+
+    /// A program as a client of it.
+    pub(crate) fn client(&self, program: &OsStr) -> Command {
+        let Some(namespace) = &self.namespace else { return Command::new(program) };
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net={}", namespace.display())).arg("--").arg(program);
+        command
     }
 
     /// The datacentre, to look into and to break.

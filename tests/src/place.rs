@@ -1,6 +1,8 @@
 //! Where the machines of a workspace are: the one list of clouds that tests run on.
 
 use crate::aws::{self, Aws};
+use std::ffi::OsStr;
+use std::process::Command;
 use std::sync::Arc;
 
 /// A cloud under test.
@@ -19,6 +21,14 @@ impl Place {
     /// When it asks for one that does not exist.
     pub fn new() -> Self {
         if is_aws() { Self::aws() } else { Self::Local }
+    }
+
+    /// A program as a client of it.
+    pub(crate) fn client(&self, program: &OsStr) -> Command {
+        match self {
+            Self::Local => Command::new(program),
+            Self::Aws(aws) => aws.client(program),
+        }
     }
 
     /// A simulated AWS.

@@ -30,7 +30,12 @@ impl Workspace {
 
     /// An empty one on a simulated AWS, whichever cloud the other tests run on.
     pub fn on_aws() -> Self {
-        Self::in_place(binary(), Place::aws())
+        Self::at(Place::aws())
+    }
+
+    /// An empty one in this cloud, whichever the other tests run on.
+    pub fn at(place: Place) -> Self {
+        Self::in_place(binary(), place)
     }
 
     /// Another one in the same cloud.
@@ -192,12 +197,12 @@ impl Workspace {
 
     /// Runs a program as Terraform is run: here, with the same environment.
     pub fn run(&self, program: &Path) -> Run {
-        let output = self.environment_for(Command::new(program)).output();
+        let output = self.environment_for(self.place.client(program.as_os_str())).output();
         Run::new(&[&program.to_string_lossy()], &output.expect("the program can be run"))
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("terraform");
+        let mut command = self.place.client("terraform".as_ref());
         command.args(arguments);
         self.environment_for(command)
     }

@@ -67,7 +67,12 @@ impl Drop for Server {
 
 async fn call(State(datacentre): State<Shared>, headers: HeaderMap, body: String) -> Response {
     let region = ec2::region_of(headers.get(header::AUTHORIZATION));
-    let answer = ec2::answer(&mut lock(&datacentre), region.as_deref(), &body);
+    let answer = {
+        let mut datacentre = lock(&datacentre);
+        let answer = ec2::answer(&mut datacentre, region.as_deref(), &body);
+        datacentre.tell_guest();
+        answer
+    };
     match answer {
         Answer::Document { status, xml } => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -108,6 +113,7 @@ async fn event(
         "lose" => datacentre.lose(&id),
         _ => false,
     };
+    datacentre.tell_guest();
     if known { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
 }
 

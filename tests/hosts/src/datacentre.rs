@@ -9,14 +9,16 @@ use crate::{SCRIPTS, require_root};
 use domain::console::{self, BootFailure, MachineState};
 use domain::user_data::UserData;
 use serde_json::Value;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 /// The address of the host with this number, from 2 to 254.
 pub fn address(number: u8) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(10, 77, 0, number))
+    IpAddr::V4(Ipv4Addr::new(172, 31, 0, number))
 }
 
 /// One network of its own.
@@ -76,49 +78,67 @@ impl Datacentre {
         image: Image,
         user_data: &UserData,
     ) -> Host<'_> {
+        self.create(name, address, image, user_data.bytes());
+        Host { datacentre: self, name: name.to_owned(), address, image }
+    }
+
+    /// The same, whatever it boots from.
+    pub(crate) fn create(&self, name: &str, address: IpAddr, image: Image, user_data: &[u8]) {
         let path = image.path();
         let path = path.to_str().expect("the cache has a plain path");
-        let mut create = self.command(&["create", name, &address.to_string(), path]);
-        let mut create = create.stdin(Stdio::piped()).spawn().expect("the script is executable");
-        let mut stdin = create.stdin.take().expect("its input is a pipe");
-        stdin.write_all(user_data.bytes()).expect("the user data are read");
-        drop(stdin);
-        assert!(create.wait().expect("it was started").success(), "there is no host {name}");
+        self.do_with(&["create", name, &address.to_string(), path], user_data);
+    }
+
+    /// The host of this name that somebody else has made.
+    pub fn existing(&self, name: &str, address: IpAddr, image: Image) -> Host<'_> {
         Host { datacentre: self, name: name.to_owned(), address, image }
+    }
+
+    /// The network namespace of who stands outside, for `nsenter --net=…`.
+    pub fn operator(&self) -> PathBuf {
+        self.inside("run/netns/operator")
+    }
+
+    /// What the host of this name has printed on its serial console; nothing when there is none.
+    pub fn console(&self, name: &str) -> String {
+        let console = fs::read(self.inside(&format!("run/datacentre/hosts/{name}/console")));
+        String::from_utf8_lossy(&console.unwrap_or_default()).into_owned()
+    }
+
+    fn inside(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root/{path}", self.pid))
     }
 
     /// A chat completion, asked for from inside the network by a client that is not ours: the
     /// status, 0 without an answer, and the body.
     pub fn chat(&self, address: IpAddr, port: u16, model: &str) -> (u16, String) {
-        let body = serde_json::json!({
-            "model": model,
-            "messages": [{ "role": "user", "content": "What is disaggregated inference?" }],
-            "max_tokens": 16,
-        });
-        self.curl(&[
-            &format!("http://{address}:{port}/v1/chat/completions"),
-            "--header",
-            "Content-Type: application/json",
-            "--data",
-            &body.to_string(),
-        ])
+        chat(&self.network(), &format!("http://{address}:{port}"), model)
     }
 
-    /// What a page says, asked for in the same way.
+    /// The same from outside, at the base of the API.
+    pub fn chat_from_outside(&self, url: &str, model: &str) -> (u16, String) {
+        chat(&self.operator(), url, model)
+    }
+
+    /// What a page says, asked for from inside.
     pub fn get(&self, address: IpAddr, port: u16, path: &str) -> (u16, String) {
-        self.curl(&[&format!("http://{address}:{port}{path}")])
+        curl(&self.network(), &[&format!("http://{address}:{port}{path}")])
     }
 
-    fn curl(&self, arguments: &[&str]) -> (u16, String) {
-        let output = Command::new("nsenter")
-            .args(["--target", &self.pid, "--net", "curl", "--silent", "--show-error"])
-            .args(["--noproxy", "*", "--max-time", "20", "--write-out", "\n%{http_code}"])
-            .args(arguments)
-            .output()
-            .expect("nsenter is on the PATH");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let (body, code) = text.rsplit_once('\n').unwrap_or(("", "0"));
-        (code.parse().unwrap_or_default(), body.to_owned())
+    /// Whether outside there is a way to the machines' own addresses, as over a VPN: at first there is.
+    pub fn set_route_from_outside(&self, is_there: bool) {
+        let kind: &[&str] = if is_there { &[] } else { &["unreachable"] };
+        let network = format!("--net={}", self.operator().display());
+        let mut command = Command::new("nsenter");
+        command.args([&network, "ip", "route", "replace"]).args(kind).arg("172.31.0.0/16");
+        if is_there {
+            command.args(["via", "100.64.0.1"]);
+        }
+        assert!(command.status().expect("nsenter is on the PATH").success(), "no such route");
+    }
+
+    fn network(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/ns/net", self.pid))
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -127,8 +147,21 @@ impl Datacentre {
         command
     }
 
-    fn do_it(&self, arguments: &[&str]) {
-        let output = self.command(arguments).output().expect("the script is executable");
+    /// Has `machine/host` do something to its end.
+    pub(crate) fn do_it(&self, arguments: &[&str]) {
+        self.do_with(arguments, &[]);
+    }
+
+    /// The same with something to read.
+    pub(crate) fn do_with(&self, arguments: &[&str], input: &[u8]) {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the script is executable");
+        let mut stdin = child.stdin.take().expect("its input is a pipe");
+        // What does not read it says why in its errors.
+        let _ = stdin.write_all(input);
+        drop(stdin);
+        let output = child.wait_with_output().expect("it was started");
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}: {error}", arguments.join(" "));
     }
@@ -141,6 +174,30 @@ impl Drop for Datacentre {
         let ended_well = ended.is_ok_and(|status| status.success() || status.signal().is_some());
         assert!(ended_well || std::thread::panicking(), "the datacentre did not end well");
     }
+}
+
+fn chat(network: &Path, url: &str, model: &str) -> (u16, String) {
+    let body = serde_json::json!({
+        "model": model,
+        "messages": [{ "role": "user", "content": "What is disaggregated inference?" }],
+        "max_tokens": 16,
+    });
+    let url = format!("{url}/v1/chat/completions");
+    let content = "Content-Type: application/json";
+    curl(network, &[&url, "--header", content, "--data", &body.to_string()])
+}
+
+fn curl(network: &Path, arguments: &[&str]) -> (u16, String) {
+    let output = Command::new("nsenter")
+        .arg(format!("--net={}", network.display()))
+        .args(["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "20"])
+        .args(["--write-out", "\n%{http_code}"])
+        .args(arguments)
+        .output()
+        .expect("nsenter is on the PATH");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (body, code) = text.rsplit_once('\n').unwrap_or(("", "0"));
+    (code.parse().unwrap_or_default(), body.to_owned())
 }
 
 /// One machine.
@@ -210,9 +267,7 @@ impl Host<'_> {
 
     /// What it has printed on its serial console.
     pub fn console(&self) -> String {
-        let output = self.datacentre.command(&["console", &self.name]).output();
-        let output = output.expect("the script is executable");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        self.datacentre.console(&self.name)
     }
 
     /// The last state that it told its console, as the provider reads it.
@@ -263,7 +318,7 @@ impl Host<'_> {
             (!running.contains(&status["status"])).then_some(status)
         });
         assert_eq!(status["status"], "done", "{status:#}\n{}", self.explain());
-        assert_eq!(status["datasource"], "ec2", "{status:#}");
+        assert_eq!(status["datasource"], "ec2local", "{status:#}");
         assert_eq!(status["errors"], Value::Array(Vec::new()), "{status:#}");
         if self.image == Image::Trixie {
             assert_eq!(status["extended_status"], "done", "{status:#}\n{}", self.explain());

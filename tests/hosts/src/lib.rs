@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`image`] | the two Debians, with the two cloud-inits, that hosts boot from |
 //! | [`datacentre`] | a network with a metadata service, and hosts in it |
+//! | [`ec2`] | the machines of a simulated EC2, booted as hosts |
+//! | [`rules`] | security groups, public addresses and NAT as packet filters |
 //! | [`service`] | a router and workers of one service, on hosts |
 //! | [`specs`] | what they are made of |
 //! | [`corpus`] | every kind of machine that there is user data for |
@@ -16,8 +18,10 @@
 
 pub mod corpus;
 pub mod datacentre;
+pub mod ec2;
 pub mod image;
 pub mod judge;
+pub mod rules;
 pub mod service;
 pub mod specs;
 pub mod wait;

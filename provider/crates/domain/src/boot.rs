@@ -3,6 +3,9 @@
 //! Nothing is rendered into them. What differs between machines is in `/etc/disagg`, which
 //! [`crate::user_data`] writes.
 
+use crate::secret::SecretStore;
+use std::collections::BTreeSet;
+
 include!(concat!(env!("OUT_DIR"), "/boot_files.rs"));
 
 /// The version of the boot files in this release. It is raised by every change of `boot/` or of what
@@ -45,11 +48,27 @@ impl MachineKind {
 const EVERY_MACHINE: &[&str] =
     &["environment", "phase", "hosts", "install-packages", "resolve-secrets", "ready"];
 
-/// The scripts of a kind of machine, for `/opt/disagg`.
-pub(crate) fn scripts(kind: MachineKind) -> impl Iterator<Item = BootFile> {
+/// The scripts of a kind of machine that reads secrets from these stores, for `/opt/disagg`.
+pub(crate) fn scripts(
+    kind: MachineKind,
+    stores: &BTreeSet<SecretStore>,
+) -> impl Iterator<Item = BootFile> {
+    let of_stores: Vec<&str> = stores.iter().filter_map(|store| reader(*store)).collect();
     files(SCRIPTS).filter(move |file| {
-        EVERY_MACHINE.contains(&file.name) || kind.scripts().contains(&file.name)
+        EVERY_MACHINE.contains(&file.name)
+            || kind.scripts().contains(&file.name)
+            || of_stores.contains(&file.name)
     })
+}
+
+/// The script that `resolve-secrets` reads a store with, where it needs one.
+fn reader(store: SecretStore) -> Option<&'static str> {
+    match store {
+        SecretStore::AwsSecretsManager | SecretStore::AwsParameterStore => Some("aws-secret"),
+        SecretStore::GcpSecretManager | SecretStore::AzureKeyVault | SecretStore::Environment => {
+            None
+        }
+    }
 }
 
 /// The unit files that these units are made of, each once: `disagg-engine@.service` for
@@ -80,7 +99,6 @@ fn files(table: &'static [(&'static str, &'static str)]) -> impl Iterator<Item =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn every_script_is_on_some_machine_and_every_listed_one_exists() {
@@ -88,15 +106,15 @@ mod tests {
             .into_iter()
             .flat_map(|kind| kind.scripts().iter().chain(EVERY_MACHINE))
             .copied()
+            .chain(SecretStore::ALL.into_iter().filter_map(reader))
             .collect();
         let present: BTreeSet<&str> = SCRIPTS.iter().map(|(name, _)| *name).collect();
         assert_eq!(listed, present);
         for kind in MachineKind::ALL {
-            assert_eq!(
-                scripts(kind).count(),
-                EVERY_MACHINE.len() + kind.scripts().len(),
-                "{kind:?}"
-            );
+            let without_secrets = EVERY_MACHINE.len() + kind.scripts().len();
+            assert_eq!(scripts(kind, &BTreeSet::new()).count(), without_secrets, "{kind:?}");
+            let all = SecretStore::ALL.into_iter().collect();
+            assert_eq!(scripts(kind, &all).count(), without_secrets + 1, "{kind:?}");
         }
     }
 
@@ -104,10 +122,8 @@ mod tests {
     fn scripts_are_scripts() {
         for (name, text) in SCRIPTS {
             let first = text.lines().next().unwrap_or_default();
-            assert!(
-                first.starts_with("#!/bin/bash") || first.starts_with("# shellcheck shell="),
-                "{name}"
-            );
+            let known = ["#!/bin/bash", "#!/usr/bin/env python3", "# shellcheck shell="];
+            assert!(known.iter().any(|known| first.starts_with(known)), "{name}");
             assert!(text.ends_with('\n'), "{name}");
         }
     }

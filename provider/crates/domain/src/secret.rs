@@ -19,7 +19,8 @@ pub struct SecretReference {
 /// The places a machine can read secrets from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SecretStore {
-    /// AWS Secrets Manager: `aws-sm://prod/hf-token`.
+    /// AWS Secrets Manager: `aws-sm://prod/hf-token`, or `aws-sm://prod/tokens#hf` for one value of a
+    /// secret that is a JSON object.
     AwsSecretsManager,
     /// AWS Systems Manager Parameter Store: `aws-ssm:///prod/hf-token`.
     AwsParameterStore,
@@ -151,8 +152,12 @@ fn check_name(store: SecretStore, name: &str) -> Result<(), &'static str> {
     let fits = name.len() <= MOST_NAME_BYTES;
     match store {
         SecretStore::AwsSecretsManager => {
-            let right = fits && is_word(name, "/_+=.@-:");
-            right.then_some(()).ok_or("a secret's name or ARN, as in `prod/hf-token`")
+            let (secret, key) = name.split_once('#').unwrap_or((name, "-"));
+            let right = fits && is_word(secret, "/_+=.@-:") && is_word(key, "/_+=.@-:");
+            right.then_some(()).ok_or(
+                "a secret's name or ARN, as in `prod/hf-token`, with the key of a JSON value behind it \
+                 where there is one, as in `prod/tokens#hf`",
+            )
         }
         SecretStore::AwsParameterStore => {
             let right = fits && is_word(name, "/_.-:");
@@ -195,6 +200,7 @@ mod tests {
     fn references() {
         for (text, cloud, needs_identity) in [
             ("aws-sm://prod/hf-token", CloudName::Aws, true),
+            ("aws-sm://prod/tokens#hf", CloudName::Aws, true),
             ("aws-sm://arn:aws:secretsmanager:us-east-2:1:secret:hf-AbC", CloudName::Aws, true),
             ("aws-ssm:///prod/hf-token", CloudName::Aws, true),
             ("gcp-sm://hf-token", CloudName::Gcp, true),
@@ -222,6 +228,8 @@ mod tests {
             "azure-kv://secretvalue",
             "gcp-sm://a/b/secretvalue",
             "aws-sm://secret value",
+            "aws-sm://secretvalue#",
+            "aws-sm://secretvalue#a#b",
             "aws-sm://secretvalue\n",
             "env://A\0secretvalue",
         ] {

@@ -9,12 +9,14 @@ use crate::boot::{self, BootFile, MachineKind, SCRIPT_VERSION};
 use crate::engine::{self, EngineError, NodeFile, NodeSetup};
 use crate::environment::{self, Environment, InvalidVariable};
 use crate::router;
+use crate::secret::{SecretReference, SecretStore};
 use crate::spec::{GroupSpec, RouterKind, RouterSpec, ServiceFacts};
 use crate::version::DynamoVersion;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use cloud::Offer;
 use flate2::{Compression, GzBuilder, read::GzDecoder};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::IpAddr;
 use thiserror::Error;
@@ -46,7 +48,7 @@ pub fn router_user_data(spec: &RouterSpec, router_ip: IpAddr) -> Result<UserData
         RouterKind::Dynamo => MachineKind::Router,
         RouterKind::Custom => MachineKind::CustomRouter,
     };
-    let machine = Machine { kind, role: "router", facts: &facts };
+    let machine = Machine { kind, role: "router", facts: &facts, stores: BTreeSet::new() };
     Ok(machine.content(setup, &spec.env, Vec::new(), requirements, &baked)?.render())
 }
 
@@ -88,6 +90,7 @@ fn worker_content(
     check_script_version(spec.script_version)?;
     let mut setup = engine::worker_setup(spec, facts, offer)?;
     setup.env.insert("DISAGG_GROUP".to_owned(), spec.group.clone());
+    let stores = spec.secret_env.values().map(SecretReference::store).collect();
     let mut secrets = Vec::new();
     if !spec.secret_env.is_empty() {
         let lines = spec.secret_env.iter().map(|(name, reference)| format!("{name}={reference}\n"));
@@ -98,7 +101,7 @@ fn worker_content(
     let requirements = if custom || in_container { None } else { facts.version.requirements() };
     let baked = Baked::Worker(spec.clone());
     let kind = if custom { MachineKind::CustomWorker } else { MachineKind::Worker };
-    let machine = Machine { kind, role: spec.role.as_str(), facts };
+    let machine = Machine { kind, role: spec.role.as_str(), facts, stores };
     machine.content(setup, &spec.env, secrets, requirements, &baked)
 }
 
@@ -289,11 +292,14 @@ struct Machine<'a> {
     kind: MachineKind,
     role: &'static str,
     facts: &'a ServiceFacts,
+    /// Where its secrets are kept.
+    stores: BTreeSet<SecretStore>,
 }
 
 /// What a document is made of, before it is one.
 struct Content {
     kind: MachineKind,
+    stores: BTreeSet<SecretStore>,
     /// What differs from one machine to another, by what users give.
     varying: Vec<NodeFile>,
     requirements: Option<&'static str>,
@@ -302,7 +308,7 @@ struct Content {
 
 impl Machine<'_> {
     fn content(
-        &self,
+        self,
         setup: NodeSetup,
         user_env: &Environment,
         more: Vec<NodeFile>,
@@ -317,7 +323,8 @@ impl Machine<'_> {
         varying.extend(setup.files);
         varying.extend(more);
         varying.push(private_file(SPEC_PATH, spec));
-        Ok(Content { kind: self.kind, varying, requirements, units: setup.units })
+        let Self { kind, stores, .. } = self;
+        Ok(Content { kind, stores, varying, requirements, units: setup.units })
     }
 
     fn env(&self) -> Environment {
@@ -354,11 +361,13 @@ impl Content {
 
     /// The most that a worker's static files take in a document, compressed. A test holds it.
     fn most_static_bytes(&self) -> usize {
-        match self.kind {
+        let of_secrets = if self.stores.is_empty() { 0 } else { 3_000 };
+        let of_kind = match self.kind {
             MachineKind::CustomWorker => 7_500,
             _ if self.requirements.is_some() => 13_900,
             _ => 10_500,
-        }
+        };
+        of_kind + of_secrets
     }
 
     /// The most that the varying files can take in the document, even where they do not compress.
@@ -373,7 +382,7 @@ impl Content {
             let path = "/opt/disagg/requirements.txt".to_owned();
             files.push(NodeFile { path, mode: 0o644, content: lock.to_owned() });
         }
-        for BootFile { name, text } in boot::scripts(self.kind) {
+        for BootFile { name, text } in boot::scripts(self.kind, &self.stores) {
             let path = format!("/opt/disagg/{name}");
             files.push(NodeFile { path, mode: 0o755, content: text.to_owned() });
         }

@@ -1,6 +1,6 @@
 //! What runs on the machines: nothing, or whatever a test says that it is.
 
-use super::{Datacentre, Machine, MachineState, Tags};
+use super::{Datacentre, Interface, Machine, MachineState, Site, Tags};
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -9,6 +9,14 @@ use std::time::Duration;
 pub trait Guest: Debug + Send {
     /// What a machine has printed on its serial console in all its boots.
     fn console(&self, machine: &Running, all: &[Running]) -> String;
+
+    /// How things are now; called whenever something may have changed.
+    fn follow(&mut self, _site: &Site) {}
+
+    /// Whether a machine has power. `None` where nothing boots: then the clock says what it is doing.
+    fn is_up(&self, _id: &str) -> Option<bool> {
+        None
+    }
 }
 
 /// A machine as its guest knows it.
@@ -53,12 +61,9 @@ impl Datacentre {
     pub(super) fn running(&self, machine: &Machine) -> Running {
         let up_for = (self.state(machine) == MachineState::Running)
             .then(|| self.now().saturating_sub(self.up_since(machine)));
-        let interfaces = self.interfaces.values();
-        let primary = interfaces.filter_map(|one| Some((one.ip, one.attachment.as_ref()?)));
-        let mut own = primary.filter(|(_, on)| on.machine == machine.id && on.device == 0);
         Running {
             id: machine.id.clone(),
-            ip: own.find(|(_, on)| on.card == 0).and_then(|(ip, _)| ip),
+            ip: self.primary(&machine.id).and_then(|interface| interface.ip),
             tags: machine.launch.tags.clone(),
             user_data: machine.launch.user_data.clone(),
             boot: machine.boots,
@@ -66,5 +71,13 @@ impl Datacentre {
             up_for,
             index: machine.index,
         }
+    }
+
+    /// The first interface of a machine.
+    pub(super) fn primary(&self, machine: &str) -> Option<&Interface> {
+        self.interfaces.values().find(|interface| {
+            let on = interface.attachment.as_ref();
+            on.is_some_and(|on| on.machine == machine && (on.device, on.card) == (0, 0))
+        })
     }
 }

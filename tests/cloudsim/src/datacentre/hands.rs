@@ -1,6 +1,6 @@
 //! What people do by hand, past everybody who thinks that a machine is his.
 
-use super::Datacentre;
+use super::{Datacentre, Target};
 use std::time::Duration;
 
 impl Datacentre {
@@ -46,6 +46,17 @@ impl Datacentre {
         let group = self.groups.values_mut().find(|found| found.name == group);
         if let Some(group) = group {
             group.open(port, block, description);
+        }
+    }
+
+    /// Lets a security group's members in to each other at one TCP port and no other.
+    pub fn let_members_in_only_at(&mut self, group: &str, port: u16) {
+        let group = self.groups.values_mut().find(|found| found.name == group);
+        for rule in group.into_iter().flat_map(|group| &mut group.ingress) {
+            if matches!(rule.target, Target::Group(_)) {
+                "tcp".clone_into(&mut rule.protocol);
+                rule.ports = Some((port.into(), port.into()));
+            }
         }
     }
 

@@ -62,6 +62,18 @@ impl MetadataOptions {
     }
 }
 
+impl Machine {
+    /// Whether it was told to run.
+    pub(super) fn is_to_run(&self) -> bool {
+        matches!(self.order, Order::Run(_))
+    }
+
+    /// Whether it was told to go for good.
+    pub(super) fn is_to_go(&self) -> bool {
+        matches!(self.order, Order::Terminate(_))
+    }
+}
+
 /// The last thing that it was told, and when.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Order {
@@ -109,6 +121,16 @@ impl MachineState {
 impl Datacentre {
     /// What a machine is doing now.
     pub fn state(&self, machine: &Machine) -> MachineState {
+        if let Some(is_up) = self.guest.as_ref().and_then(|guest| guest.is_up(&machine.id)) {
+            return match (machine.order, is_up) {
+                (Order::Run(_), false) => MachineState::Pending,
+                (Order::Run(_), true) => MachineState::Running,
+                (Order::Stop(_), true) => MachineState::Stopping,
+                (Order::Stop(_), false) => MachineState::Stopped,
+                (Order::Terminate(_), true) => MachineState::ShuttingDown,
+                (Order::Terminate(_), false) => MachineState::Terminated,
+            };
+        }
         let now = self.now();
         let (boot, end) = (self.settings.boot(), self.settings.end());
         match machine.order {

@@ -14,6 +14,7 @@ mod launch;
 mod machine;
 mod reservation;
 mod settings;
+mod site;
 mod subnet;
 
 pub use fault::{Effect, Fault};
@@ -22,6 +23,7 @@ pub use launch::{Launch, LaunchInterface};
 pub use machine::{Machine, MachineState, MetadataOptions};
 pub use reservation::Reservation;
 pub use settings::{InstanceType, Settings, Zone};
+pub use site::{Opening, Site, SiteMachine};
 pub use subnet::{Subnet, WayOut};
 
 pub(crate) use address::ElasticAddress;
