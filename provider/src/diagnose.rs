@@ -276,11 +276,16 @@ fn machines_text(machines: &[FailedMachine]) -> String {
                     "Machine {id} at {address} is gone: the cloud lists it no longer, or as stopped."
                 )
             }
-            MachineFailure::Silent(lines) => format!(
-                "Machine {id} at {address} did not register in time, and no phase of its boot \
-                 failed: if it only needs longer, raise `timeouts`. The end of its console:\n{}",
-                indented(lines)
-            ),
+            MachineFailure::Silent { state, lines } => {
+                let state = state.as_ref().map(|state| format!(" Its last word: {state}."));
+                format!(
+                    "Machine {id} at {address} did not register in time, and no phase of its boot \
+                     failed: if it only needs longer, raise `timeouts`.{} The end of its \
+                     console:\n{}",
+                    state.unwrap_or_default(),
+                    indented(lines)
+                )
+            }
         }
     });
     texts.collect::<Vec<_>>().join("\n\n")

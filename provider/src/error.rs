@@ -1,7 +1,7 @@
 //! Everything that can end an operation, as data. The words for the user are in `diagnose.rs`.
 
 use cloud::{CloudError, CloudName, LaunchError, RequestPart};
-use domain::console::BootFailure;
+use domain::console::{BootFailure, MachineState};
 use plugin::{AttributePath, ConvertError, Interrupted};
 
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -124,8 +124,8 @@ pub(crate) enum MachineFailure {
     Reported(BootFailure),
     /// The cloud has it no longer.
     Gone,
-    /// It did not register in time; the last lines of its console.
-    Silent(Vec<String>),
+    /// It did not register in time; the last state that it told, and the last lines of its console.
+    Silent { state: Option<MachineState>, lines: Vec<String> },
 }
 
 impl From<ConvertError> for Failure {

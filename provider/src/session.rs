@@ -2,26 +2,43 @@
 
 use crate::clouds::Clouds;
 use crate::error::{Doing, Failure, Result};
-use crate::readiness;
+use crate::readiness::{self, Listings};
 use cloud::{Address, Cloud, CloudName, Fleet, FleetKey, Ingress, Instance, InstanceId, TagFilter};
 use domain::id::FleetId;
 use plugin::{Attr, AttributePath};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 /// Set by ConfigureProvider, which may come again (reattach mode).
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     clouds: Mutex<Arc<Clouds>>,
-    views: Mutex<BTreeMap<FleetId, Arc<OnceCell<Arc<FleetView>>>>>,
-    /// Of fleets whose machines alone have changed since the last look: what was seen of the rest.
-    settled: Mutex<BTreeMap<FleetId, Arc<FleetView>>>,
+    views: Mutex<BTreeMap<FleetId, Look>>,
+    /// Of fleets of which only a part has changed since the last look: what was seen of the rest.
+    settled: Mutex<BTreeMap<FleetId, Settled>>,
     http: OnceLock<reqwest::Client>,
+    listings: Arc<Listings>,
     /// What is being created right now, by its path.
     creating: Paths,
     /// What is being removed right now.
     removing: Paths,
+}
+
+/// One look, which whoever comes first takes for all.
+#[derive(Clone, Debug)]
+struct Look {
+    begun: Instant,
+    view: Arc<OnceCell<Arc<FleetView>>>,
+}
+
+/// What nothing has happened to since it was seen.
+#[derive(Clone, Debug, Default)]
+struct Settled {
+    fleet: Option<Fleet>,
+    addresses: Option<Vec<Address>>,
 }
 
 type Paths = Arc<Mutex<BTreeSet<String>>>;
@@ -72,15 +89,18 @@ impl Session {
     /// One look at the fleet, shared by all reads of this process: a refresh of a hundred groups
     /// is one look. Whoever changes something in the fleet calls [`Session::forget`].
     pub(crate) async fn view(&self, id: &FleetId) -> Result<Arc<FleetView>> {
-        let cell = Arc::clone(lock(&self.views).entry(id.clone()).or_default());
-        let view = cell.get_or_try_init(|| async {
+        let look = || Look { begun: Instant::now(), view: Arc::default() };
+        let Look { view, .. } = lock(&self.views).entry(id.clone()).or_insert_with(look).clone();
+        let view = view.get_or_try_init(|| async {
             let cloud = self.cloud(id.cloud).await?;
-            let settled = lock(&self.settled).get(id).cloned();
-            look(&*cloud, &key(id), settled).await.map(Arc::new).map_err(|error| Failure::Cloud {
-                cloud: id.cloud,
-                doing: format!("read fleet {id}"),
-                error,
-                attribute: None,
+            let settled = lock(&self.settled).get(id).cloned().unwrap_or_default();
+            self::look(&*cloud, &key(id), settled).await.map(Arc::new).map_err(|error| {
+                Failure::Cloud {
+                    cloud: id.cloud,
+                    doing: format!("read fleet {id}"),
+                    error,
+                    attribute: None,
+                }
             })
         });
         view.await.cloned()
@@ -150,13 +170,36 @@ impl Session {
         lock(&self.views).remove(id);
     }
 
+    /// The next read looks at addresses and machines again. Whoever changes them changes no rule.
+    pub(crate) fn forget_contents(&self, id: &FleetId) {
+        self.forget_machines(id);
+        if let Some(settled) = lock(&self.settled).get_mut(id) {
+            settled.addresses = None;
+        }
+    }
+
     /// The next read looks at the machines again. Whoever changes machines changes no rule and no
     /// address.
     pub(crate) fn forget_machines(&self, id: &FleetId) {
-        let seen = lock(&self.views).remove(id).and_then(|cell| cell.get().cloned());
+        let seen = lock(&self.views).remove(id).and_then(|look| look.view.get().cloned());
         if let Some(seen) = seen {
-            lock(&self.settled).insert(id.clone(), seen);
+            let (fleet, addresses) = (seen.fleet.clone(), Some(seen.addresses.clone()));
+            lock(&self.settled).insert(id.clone(), Settled { fleet, addresses });
         }
+    }
+
+    /// The next read looks at the machines again, unless somebody has looked a moment ago: operations
+    /// that begin side by side look once. What this process changes it forgets by itself.
+    pub(crate) fn forget_old(&self, id: &FleetId) {
+        let is_old = lock(&self.views).get(id).is_some_and(|look| look.begun.elapsed() >= RECENT);
+        if is_old {
+            self.forget_machines(id);
+        }
+    }
+
+    /// The lists that waits share.
+    pub(crate) fn listings(&self) -> Arc<Listings> {
+        Arc::clone(&self.listings)
     }
 }
 
@@ -173,29 +216,26 @@ pub(crate) fn key(id: &FleetId) -> FleetKey {
     FleetKey { region: id.region.clone(), name: id.name.clone() }
 }
 
-/// `settled` is an earlier look at whose fleet and addresses nothing has changed.
-async fn look(
-    cloud: &dyn Cloud,
-    key: &FleetKey,
-    settled: Option<Arc<FleetView>>,
-) -> cloud::Result<FleetView> {
+/// A view is shared for this long by what begins after it.
+const RECENT: Duration = Duration::from_secs(2);
+
+async fn look(cloud: &dyn Cloud, key: &FleetKey, settled: Settled) -> cloud::Result<FleetView> {
     let all = TagFilter::all();
-    let (fleet, addresses, mut instances) = match settled.filter(|seen| seen.fleet.is_some()) {
-        Some(seen) => {
-            let instances = cloud.list_instances(key, &all).await?;
-            (seen.fleet.clone(), seen.addresses.clone(), instances)
-        }
-        None => {
-            let fleet = cloud.get_fleet(key).await?;
-            if fleet.is_none() {
-                return Ok(FleetView::default());
-            }
-            let addresses = cloud.list_addresses(key, &all);
-            let instances = cloud.list_instances(key, &all);
-            let (addresses, instances) = futures::future::try_join(addresses, instances).await?;
-            (fleet, addresses, instances)
+    let (fleet, settled_addresses) = match settled {
+        Settled { fleet: Some(fleet), addresses } => (Some(fleet), addresses),
+        Settled { fleet: None, .. } => (cloud.get_fleet(key).await?, None),
+    };
+    if fleet.is_none() {
+        return Ok(FleetView::default());
+    }
+    let addresses = async {
+        match settled_addresses {
+            Some(addresses) => Ok(addresses),
+            None => cloud.list_addresses(key, &all).await,
         }
     };
+    let instances = cloud.list_instances(key, &all);
+    let (addresses, mut instances) = futures::future::try_join(addresses, instances).await?;
     // Who holds a router's address is its router, whatever has become of its tags.
     let holders = addresses.iter().filter_map(|address| address.instance.clone());
     let is_listed = |id: &InstanceId| instances.iter().any(|found| found.id == *id);

@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["cloud", "cloud-aws", "cloud-local", "domain", "plugin", "schemas"],
     ),
     ("acceptance", &["cloudsim"]),
-    ("hosts", &["domain"]),
+    ("hosts", &["acceptance", "cloudsim", "domain"]),
     ("bench", &["domain"]),
     ("cloudsim", &[]),
 ];

@@ -24,7 +24,7 @@ pub(crate) async fn endpoint(
     model: &str,
     probe: &EndpointProbe,
 ) -> Result<()> {
-    let pace = Pace::new(cloud).at_most(probe.interval);
+    let pace = Pace::new(cloud).closely().at_most(probe.interval);
     loop {
         let answer = ctx.checked(chat(http, endpoint, model)).await;
         let seen = match answer.unwrap_or_else(|_| Err("a completion was under way".to_owned())) {

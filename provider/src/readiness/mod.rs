@@ -6,12 +6,14 @@
 //! nothing about machines that are paid for.
 
 mod endpoint;
+mod listings;
 mod machines;
 mod pace;
 mod router;
 mod workers;
 
 pub(crate) use endpoint::{EndpointProbe, endpoint};
+pub(crate) use listings::Listings;
 pub(crate) use machines::{gone, running};
 pub(crate) use pace::Pace;
 pub(crate) use router::{

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Early first looks, then fewer: never later after the event than a share of what the wait has taken.
-/// On the local cloud looks are cheap and boots are short.
+/// On the local cloud looks are cheap and boots are short; elsewhere every call counts.
 #[derive(Debug)]
 pub(crate) struct Pace {
     start: Instant,
@@ -15,6 +15,26 @@ pub(crate) struct Pace {
     /// Of the time since the start.
     share: f64,
     listing_lag: Duration,
+    lists: Due,
+    consoles: Due,
+}
+
+/// When something is looked at that changes seldom: after some time, and then each time that the wait
+/// has taken twice as long.
+#[derive(Clone, Copy, Debug)]
+struct Due(Duration);
+
+impl Due {
+    /// No look is too many.
+    const ALWAYS: Self = Self(Duration::ZERO);
+
+    fn is_due(&mut self, waited: Duration) -> bool {
+        let is_due = waited >= self.0;
+        if is_due && !self.0.is_zero() {
+            self.0 = (waited * 2).min(waited + Duration::from_secs(60));
+        }
+        is_due
+    }
 }
 
 impl Pace {
@@ -27,6 +47,8 @@ impl Pace {
                 longest: Duration::from_millis(400),
                 share: 0.05,
                 listing_lag: Duration::ZERO,
+                lists: Due::ALWAYS,
+                consoles: Due::ALWAYS,
             },
             CloudName::Aws | CloudName::Gcp | CloudName::Azure => Self {
                 start,
@@ -34,8 +56,27 @@ impl Pace {
                 longest: Duration::from_secs(10),
                 share: 0.25,
                 listing_lag: Duration::from_secs(120),
+                lists: Due(Duration::from_secs(10)),
+                consoles: Due(Duration::from_secs(2)),
             },
         }
+    }
+
+    /// For looks that ask the router itself, or its console where it cannot be reached: what they wait
+    /// for is what all others wait for.
+    pub(super) fn closely(mut self) -> Self {
+        self.share = self.share.min(0.06);
+        self
+    }
+
+    /// Whether it is time to ask the cloud what machines there are.
+    pub(super) fn lists_due(&mut self) -> bool {
+        self.lists.is_due(self.start.elapsed())
+    }
+
+    /// Whether it is time to read the console of every machine that is waited for.
+    pub(super) fn consoles_due(&mut self) -> bool {
+        self.consoles.is_due(self.start.elapsed())
     }
 
     /// Looks at least this often.
@@ -54,5 +95,19 @@ impl Pace {
         let pause = self.start.elapsed().mul_f64(self.share);
         let pause = pause.max(self.shortest).min(self.longest);
         ctx.checked(tokio::time::sleep(pause)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_seldom_is_looked_at_when_the_wait_has_doubled() {
+        let mut due = Due(Duration::from_secs(10));
+        let looks = (0..400).filter(|second| due.is_due(Duration::from_secs(*second)));
+        assert_eq!(looks.collect::<Vec<_>>(), [10, 20, 40, 80, 140, 200, 260, 320, 380]);
+        let mut always = Due::ALWAYS;
+        assert!((0..5).all(|second| always.is_due(Duration::from_secs(second))));
     }
 }

@@ -1,10 +1,11 @@
 //! The router: is it healthy, and who is registered with it.
 
+use super::listings::Listings;
 use super::machines::{console, list};
 use super::pace::Pace;
 use super::{passing, status};
 use crate::error::{FailedMachine, Failure, Fate, MachineFailure, Result};
-use cloud::{Cloud, FleetKey, InstanceId};
+use cloud::{Cloud, FleetKey, Instance, InstanceId};
 use domain::{console, registration};
 use plugin::Ctx;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub(crate) struct RouterAccess {
     pub(crate) cloud: Arc<dyn Cloud>,
     pub(crate) http: reqwest::Client,
+    pub(crate) listings: Arc<Listings>,
     pub(crate) fleet: FleetKey,
     pub(crate) instance: InstanceId,
     pub(crate) ip: IpAddr,
@@ -34,10 +36,11 @@ pub(crate) struct Woken {
 
 /// Waits until the router serves.
 pub(crate) async fn router(ctx: &Ctx, router: &RouterAccess) -> Result<()> {
-    let pace = Pace::new(&*router.cloud);
+    let mut pace = Pace::new(&*router.cloud).closely();
     let mut was_listed = false;
     loop {
-        let seen = match passing(look(router).await)? {
+        let is_listed = pace.lists_due();
+        let seen = match passing(look_and_list(router, is_listed).await)? {
             Ok(Look::Ready) => return Ok(()),
             Ok(Look::Failed(reason)) => return Err(failed(router, "the router", reason)),
             Ok(Look::Absent) if pace.absence_counts(was_listed) => {
@@ -45,7 +48,7 @@ pub(crate) async fn router(ctx: &Ctx, router: &RouterAccess) -> Result<()> {
             }
             Ok(Look::Absent) => "the cloud does not list its machine yet".to_owned(),
             Ok(Look::NotYet(seen)) => {
-                was_listed = true;
+                was_listed |= is_listed;
                 seen
             }
             Err(seen) => seen,
@@ -109,21 +112,28 @@ pub(super) async fn look_at_registrations(router: &RouterAccess) -> Result<Regis
     Ok(Registrations::Console(workers.unwrap_or_default()))
 }
 
-/// Ends at once what workers would be launched for in vain: a router that is gone or has failed.
-pub(crate) async fn refuse_if_failed(router: &RouterAccess) -> Result<()> {
-    stop_if_failed(router, &Pace::new(&*router.cloud), false).await
+/// Ends at once what workers would be launched for in vain: a router that is gone or has failed, as far
+/// as it shows in what the cloud has just listed.
+pub(crate) async fn refuse_if_failed(router: &RouterAccess, listed: &[Instance]) -> Result<()> {
+    stop_if_failed(router, &Pace::new(&*router.cloud), Some(listed)).await
 }
 
-/// Ends a wait for workers whose router will never serve them.
+/// Ends a wait for workers whose router will never serve them. `listed` is what the cloud lists, where
+/// it has just been asked.
 pub(super) async fn stop_if_failed(
     router: &RouterAccess,
     pace: &Pace,
-    was_listed: bool,
+    listed: Option<&[Instance]>,
 ) -> Result<()> {
     let what = "the router, which the workers wait for,";
-    match look(router).await? {
+    match look(router, listed).await? {
         Look::Failed(reason) => Err(failed(router, what, reason)),
-        Look::Absent if pace.absence_counts(was_listed) => {
+        // One that has been there, as it is for workers, and that is listed in another state is gone.
+        Look::Absent
+            if pace.absence_counts(
+                listed.is_some_and(|all| all.iter().any(|one| one.id == router.instance)),
+            ) =>
+        {
             Err(failed(router, what, MachineFailure::Gone))
         }
         Look::Ready | Look::NotYet(_) | Look::Absent => Ok(()),
@@ -140,23 +150,36 @@ enum Look {
     Failed(MachineFailure),
 }
 
-async fn look(router: &RouterAccess) -> Result<Look> {
+async fn look_and_list(router: &RouterAccess, is_listed: bool) -> Result<Look> {
+    if !is_listed || (router.woken.is_none() && answers(router).await) {
+        return look(router, None).await;
+    }
+    let listed = list(&*router.cloud, &router.fleet, || "watch the router".to_owned()).await?;
+    look(router, Some(&listed)).await
+}
+
+async fn answers(router: &RouterAccess) -> bool {
     let health = format!("{}/health", router.endpoint);
-    let answers = matches!(status(router.http.get(health)).await, Ok(200));
+    matches!(status(router.http.get(health)).await, Ok(200))
+}
+
+async fn look(router: &RouterAccess, listed: Option<&[Instance]>) -> Result<Look> {
+    let answers = answers(router).await;
     if answers && router.woken.is_none() {
         return Ok(Look::Ready);
     }
-    let listed = list(&*router.cloud, &router.fleet, || "watch the router".to_owned()).await?;
-    let found = listed.into_iter().find(|found| found.id == router.instance);
-    let Some(instance) = found.filter(|found| found.state.is_up()) else {
-        return Ok(Look::Absent);
+    let found = listed.map(|all| all.iter().find(|found| found.id == router.instance));
+    let machine = match found {
+        None => "machine".to_owned(),
+        Some(Some(instance)) if instance.state.is_up() => format!("machine {}", instance.state),
+        Some(_) => return Ok(Look::Absent),
     };
     let console = console(&*router.cloud, &router.fleet, &router.instance).await?;
     let state = console::latest_state(&console);
     if let Some(Woken { past_boot }) = &router.woken
         && state.as_ref().map(|state| &state.boot) == past_boot.as_ref()
     {
-        return Ok(Look::NotYet(format!("machine {}, not booted again yet", instance.state)));
+        return Ok(Look::NotYet(format!("{machine}, not booted again yet")));
     }
     if answers {
         return Ok(Look::Ready);
@@ -166,8 +189,8 @@ async fn look(router: &RouterAccess) -> Result<Look> {
     }
     Ok(match state {
         Some(state) if state.is_ready() => Look::Ready,
-        Some(state) => Look::NotYet(format!("machine {}, {state}", instance.state)),
-        None => Look::NotYet(format!("machine {}, nothing on its console yet", instance.state)),
+        Some(state) => Look::NotYet(format!("{machine}, {state}")),
+        None => Look::NotYet(format!("{machine}, nothing on its console yet")),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Workers: each has registered with the router, or has failed.
 
-use super::machines::{console, list};
+use super::machines::console;
 use super::pace::Pace;
 use super::passing;
 use super::router::{RouterAccess, look_at_registrations, stop_if_failed};
@@ -36,7 +36,7 @@ pub(crate) async fn workers(
     let mut watch = Watch {
         router,
         before,
-        pace: Pace::new(&*router.cloud),
+        pace: Pace::new(&*router.cloud).closely(),
         waiting: workers.iter().cloned().map(|worker| (worker, false)).collect(),
         failed: Vec::new(),
     };
@@ -107,10 +107,19 @@ impl Watch<'_> {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let listed = list(&*router.cloud, &router.fleet, || "watch the workers".to_owned()).await?;
+        let knows_not_where = self.waiting.iter().any(|(worker, _)| worker.ip.is_none());
+        let listed = match self.pace.lists_due() || knows_not_where {
+            true => Some(router.listings.recent(&*router.cloud, &router.fleet).await?),
+            false => None,
+        };
+        let reads_consoles = self.pace.consoles_due();
+        if listed.is_none() && !reads_consoles {
+            return Ok(());
+        }
+        let listed = listed.as_deref().map(Vec::as_slice);
         let mut index = 0;
         while index < self.waiting.len() {
-            match self.verdict(index, &listed).await? {
+            match self.verdict(index, listed, reads_consoles).await? {
                 Some(reason) => {
                     let (worker, _) = self.waiting.remove(index);
                     self.failed.push(verdict_of(&worker, reason));
@@ -119,8 +128,7 @@ impl Watch<'_> {
             }
         }
         if all.is_empty() && !self.waiting.is_empty() {
-            let was_listed = listed.iter().any(|found| found.id == router.instance);
-            stop_if_failed(router, &self.pace, was_listed).await?;
+            stop_if_failed(router, &self.pace, listed).await?;
         }
         Ok(())
     }
@@ -129,19 +137,25 @@ impl Watch<'_> {
     async fn verdict(
         &mut self,
         index: usize,
-        listed: &[Instance],
+        listed: Option<&[Instance]>,
+        reads_consoles: bool,
     ) -> Result<Option<MachineFailure>> {
         let (worker, was_listed) = &mut self.waiting[index];
-        let Some(found) = listed.iter().find(|found| found.id == worker.id) else {
-            return Ok(self.pace.absence_counts(*was_listed).then_some(MachineFailure::Gone));
-        };
-        *was_listed = true;
-        worker.ip = found.ip.or(worker.ip);
-        if !found.state.is_up() {
-            // One that was started a moment ago may still be listed as stopped.
-            let is_gone =
-                found.state == InstanceState::Terminating || self.pace.absence_counts(false);
-            return Ok(is_gone.then_some(MachineFailure::Gone));
+        if let Some(listed) = listed {
+            let Some(found) = listed.iter().find(|found| found.id == worker.id) else {
+                return Ok(self.pace.absence_counts(*was_listed).then_some(MachineFailure::Gone));
+            };
+            *was_listed = true;
+            worker.ip = found.ip.or(worker.ip);
+            if !found.state.is_up() {
+                // One that was started a moment ago may still be listed as stopped.
+                let is_gone =
+                    found.state == InstanceState::Terminating || self.pace.absence_counts(false);
+                return Ok(is_gone.then_some(MachineFailure::Gone));
+            }
+        }
+        if !reads_consoles {
+            return Ok(None);
         }
         let console = console(&*self.router.cloud, &self.router.fleet, &worker.id).await?;
         Ok(console::failure(&console).map(MachineFailure::Reported))
@@ -152,12 +166,15 @@ impl Watch<'_> {
     async fn give_up(&mut self) {
         for (worker, _) in std::mem::take(&mut self.waiting) {
             let console = self.router.cloud.console(&self.router.fleet, &worker.id).await;
-            let lines: Vec<String> = match console {
-                Ok(console) => console.text.lines().map(str::to_owned).collect(),
-                Err(error) => vec![format!("(it cannot be read: {error})")],
+            let (state, lines) = match console {
+                Ok(console) => {
+                    let lines: Vec<String> = console.text.lines().map(console::plain).collect();
+                    (console::latest_state(&console.text), lines)
+                }
+                Err(error) => (None, vec![format!("(it cannot be read: {error})")]),
             };
-            let last = lines[lines.len().saturating_sub(LAST_LINES)..].to_vec();
-            self.failed.push(verdict_of(&worker, MachineFailure::Silent(last)));
+            let lines = lines[lines.len().saturating_sub(LAST_LINES)..].to_vec();
+            self.failed.push(verdict_of(&worker, MachineFailure::Silent { state, lines }));
         }
     }
 }

@@ -17,7 +17,10 @@ pub(crate) async fn reserve(region: &Region, request: &AddressRequest) -> cloud:
     let of_token = TagFilter::all().and(tags::TOKEN, request.token.as_str());
     let mut own = request.tags.clone();
     own.insert(tags::TOKEN.to_owned(), request.token.clone());
-    let found = find(region, &request.fleet, &of_token).await?.into_iter().next();
+    let found = match request.is_new {
+        true => None,
+        false => find(region, &request.fleet, &of_token).await?.into_iter().next(),
+    };
     let is_new = found.is_none();
     let interface = match found {
         Some(interface) => interface,

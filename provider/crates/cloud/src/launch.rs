@@ -1,6 +1,6 @@
 //! Launching what a list of offers allows, in their order.
 
-use crate::{Cloud, CloudError, ErrorKind, Instance, LaunchRequest, Offer, TagFilter, tag};
+use crate::{Cloud, CloudError, ErrorKind, Instance, LaunchRequest, Offer};
 
 /// No offer could be launched. Nothing of any attempt is left behind.
 #[derive(Debug, thiserror::Error)]
@@ -25,32 +25,12 @@ impl LaunchError {
     }
 }
 
-/// Launches `request` with the first of `offers` that the cloud can give, unless it was launched before: the
-/// launch is found by its tag [`tag::LAUNCH`], which `request` carries with its token as the value. A
-/// repeat must not walk the offers anew and take another one.
+/// Launches `request` with the first of `offers` that the cloud can give; the offer and the token in
+/// `request` are replaced for each attempt. The next offer is tried only when the cloud lacks the machine:
+/// no other one mends a quota, a permission or a bad request.
 ///
-/// # Errors
-/// Every attempt with the cloud's answer.
-pub async fn launch_once(
-    cloud: &dyn Cloud,
-    offers: &[Offer],
-    request: &LaunchRequest,
-) -> Result<Vec<Instance>, LaunchError> {
-    if let [first, _, ..] = offers {
-        match find(cloud, request).await {
-            Ok(Some(launched)) => return Ok(launched),
-            Ok(None) => {}
-            Err(error) => {
-                return Err(LaunchError { attempts: vec![(first.clone(), error)] });
-            }
-        }
-    }
-    launch_over_offers(cloud, offers, request).await
-}
-
-/// Launches `request`, which no earlier call can have launched, with the first of `offers` that the cloud
-/// can give; the offer and the token in `request` are replaced for each attempt. The next offer is tried
-/// only when the cloud lacks the machine: no other one mends a quota, a permission or a bad request.
+/// A repeat walks the offers anew and may take another one: whoever repeats has looked for what an
+/// earlier run launched.
 ///
 /// # Errors
 /// Every attempt with the cloud's answer.
@@ -108,17 +88,6 @@ pub async fn check_over_offers(
     Err(LaunchError { attempts })
 }
 
-/// The instances of an earlier call with this token, whichever offer they came from.
-async fn find(cloud: &dyn Cloud, request: &LaunchRequest) -> crate::Result<Option<Vec<Instance>>> {
-    let Some(token) = request.tags.get(tag::LAUNCH) else {
-        return Ok(None);
-    };
-    let filter = TagFilter::all().and(tag::LAUNCH, token);
-    let launched = cloud.list_instances(&request.fleet, &filter).await?;
-    let whole = usize::try_from(request.count).is_ok_and(|count| launched.len() >= count);
-    Ok(whole.then_some(launched))
-}
-
 fn another_offer_may_do(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::InsufficientCapacity | ErrorKind::Unsupported)
 }
@@ -141,7 +110,7 @@ mod tests {
     async fn check(offers: &[&str], script: &[ErrorKind], expect: Expect) {
         let cloud = Scripted::launches(script);
         let offers = offers.iter().map(|name| offer(name)).collect::<Vec<_>>();
-        let result = launch_once(&cloud, &offers, &launch_request()).await;
+        let result = launch_over_offers(&cloud, &offers, &launch_request()).await;
         let mut text = String::new();
         for request in cloud.requests() {
             text += &format!("{} token={}\n", request.offer.instance_type, request.token);
@@ -216,16 +185,5 @@ mod tests {
         "#]],
         )
         .await;
-    }
-
-    #[tokio::test]
-    async fn a_repeat_finds_what_the_second_offer_gave() {
-        let cloud = Scripted::launches(&[ErrorKind::InsufficientCapacity]);
-        let offers = [offer("a"), offer("b")];
-        let request = launch_request();
-        let first = launch_once(&cloud, &offers, &request).await.unwrap();
-        let again = launch_once(&cloud, &offers, &request).await.unwrap();
-        assert_eq!(first, again);
-        assert_eq!(cloud.requests().len(), 2);
     }
 }

@@ -17,7 +17,7 @@ mod types;
 pub mod wait;
 
 pub use error::{CloudError, ErrorKind, RequestPart, Result};
-pub use launch::{LaunchError, check_over_offers, launch_once, launch_over_offers};
+pub use launch::{LaunchError, check_over_offers, launch_over_offers};
 pub use retry::{Backoff, Retrying};
 pub use tags::{Phase, TagFilter, Tags, tag};
 pub use trace::{Calls, Traced};

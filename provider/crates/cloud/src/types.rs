@@ -203,6 +203,9 @@ pub struct AddressRequest {
     pub public: Option<bool>,
     /// Same token, same address.
     pub token: String,
+    /// Whether no address was there with this token a moment ago: a cloud need not look for one that an
+    /// earlier run reserved. The call repeated by itself is still one address.
+    pub is_new: bool,
     /// Its tags.
     pub tags: Tags,
 }

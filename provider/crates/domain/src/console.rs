@@ -46,6 +46,23 @@ pub fn failure(console: &str) -> Option<BootFailure> {
     latest.map(|(_, failure)| failure)
 }
 
+/// A line as it is read by people: without what moves a terminal's cursor or colours it.
+pub fn plain(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    let mut chars = line.chars();
+    while let Some(char) = chars.next() {
+        if char == '\u{1b}' {
+            // An escape sequence: `ESC [`, parameters, and a letter; or ESC and one character.
+            if chars.next() == Some('[') {
+                let _ = chars.find(|char| ('@'..='~').contains(char));
+            }
+        } else if !char.is_control() || char == '\t' {
+            text.push(char);
+        }
+    }
+    text
+}
+
 /// One state line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MachineState {

@@ -117,3 +117,15 @@ fn the_latest_report_counts() {
         ]],
     );
 }
+
+#[test]
+fn lines_are_shown_without_what_moves_a_terminal() {
+    for (line, expected) in [
+        ("plain, with\ta tab", "plain, with\ta tab"),
+        ("[\u{1b}[0;32m  OK  \u{1b}[0m] Started\r", "[  OK  ] Started"),
+        ("\u{1b}[!p\u{1b}]104\u{7}\u{1b}[?7hend", "104end"),
+        ("cut off \u{1b}[0;", "cut off "),
+    ] {
+        assert_eq!(plain(line), expected);
+    }
+}

@@ -363,8 +363,8 @@ impl Content {
     fn most_static_bytes(&self) -> usize {
         let of_secrets = if self.stores.is_empty() { 0 } else { 3_000 };
         let of_kind = match self.kind {
-            MachineKind::CustomWorker => 7_500,
-            _ if self.requirements.is_some() => 13_900,
+            MachineKind::CustomWorker => 7_600,
+            _ if self.requirements.is_some() => 14_000,
             _ => 10_500,
         };
         of_kind + of_secrets

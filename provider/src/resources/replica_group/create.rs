@@ -22,7 +22,7 @@ pub(super) async fn create(
 ) -> Result<()> {
     let id = model::configured_id(&planned)?;
     let _claim = session.creating("replica group", id.to_string())?;
-    session.forget_machines(&id.service.fleet);
+    session.forget_old(&id.service.fleet);
     let view = session.view(&id.service.fleet).await?;
     let found = members::of_group(&view, &id, &BTreeMap::new());
     if found.iter().any(|machine| Phase::of(&machine.tags) != Phase::Creating) {
@@ -33,7 +33,7 @@ pub(super) async fn create(
         });
     }
     let group = workers::access(session, &planned, &id, &view).await?;
-    readiness::refuse_if_failed(&group.router).await?;
+    readiness::refuse_if_failed(&group.router, &view.instances).await?;
     let before = readiness::registrations(&group.router).await;
     let (adopted, launched) = gather(ctx, &group, &planned, found).await?;
     let machines: Vec<Instance> = adopted.iter().chain(&launched).cloned().collect();

@@ -7,7 +7,7 @@ use crate::diagnose;
 use crate::error::{FailedMachine, Result};
 use crate::readiness;
 use crate::session::Session;
-use cloud::{Instance, Phase, Tags, tag};
+use cloud::{Instance, InstanceState, Phase, Tags, tag};
 use plugin::{Attr, State};
 use schemas::ReplicaGroup;
 use std::collections::BTreeMap;
@@ -131,11 +131,11 @@ impl<'a> Progress<'a> {
         self.tag(&failed, &failed_tags).await?;
         let id = self.group.id();
         self.session.forget_machines(&id.service.fleet);
-        // The machines as they are now: they have run since they were launched.
-        let known: BTreeMap<u32, String> =
-            self.slots.iter().map(|(slot, found)| (*slot, found.id.to_string())).collect();
-        let view = self.session.view_with(&id.service.fleet, known.values()).await?;
-        let now = members::in_slots(&members::of_group(&view, id, &known), &known);
+        // Whoever is here was seen to its end since it was listed as pending.
+        let mut now = self.slots.clone();
+        for machine in now.values_mut().filter(|one| one.state == InstanceState::Pending) {
+            machine.state = InstanceState::Running;
+        }
         let mut done = planned.clone();
         done.id = Attr::Known(id.to_string());
         done.drift = Attr::Known(BTreeMap::new());

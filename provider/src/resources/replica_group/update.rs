@@ -30,7 +30,7 @@ pub(super) async fn update(
     }
     let id = model::id(prior)?;
     let _claim = session.creating("replica group", id.to_string())?;
-    session.forget_machines(&id.service.fleet);
+    session.forget_old(&id.service.fleet);
     let known = model::known_slots(prior);
     let view = session.view_with(&id.service.fleet, known.values()).await?;
     let group = workers::access(session, &planned, &id, &view).await?;

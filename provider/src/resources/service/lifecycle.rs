@@ -35,7 +35,8 @@ pub(super) async fn create(
     let id = claim::id_for(session, ctx, &fleet, &planned).await?;
     let spec = model::spec(&planned, &id)?;
     let cloud = session.cloud(fleet.cloud).await?;
-    let address = reserve(&*cloud, &planned, &spec).await?;
+    let is_new = find_by_id(&*session.view(&fleet).await?, &id).address.is_none();
+    let address = reserve(&*cloud, &planned, &spec, is_new).await?;
     planned.id = Attr::Known(id.to_string());
     planned.drift = Attr::Known(BTreeMap::new());
     fill_address(&mut planned, &address);
@@ -80,7 +81,7 @@ pub(super) async fn create(
     remember(state, waits.then_some(true), &address, 0);
     match router::mark(&*cloud, &id, &address, &instance, waits).await {
         Ok(()) => {
-            session.forget(&fleet);
+            session.forget_contents(&fleet);
             Ok(())
         }
         Err(failure) => leave_unfinished(session, &id, &address, &instance, state, failure).await,
@@ -88,11 +89,17 @@ pub(super) async fn create(
 }
 
 /// The service's address: the one it has, public as it is wished for now, or a new one.
-async fn reserve(cloud: &dyn Cloud, service: &Service, spec: &RouterSpec) -> Result<Address> {
+async fn reserve(
+    cloud: &dyn Cloud,
+    service: &Service,
+    spec: &RouterSpec,
+    is_new: bool,
+) -> Result<Address> {
     let request = AddressRequest {
         fleet: key(&spec.fleet),
         public: service.public_ip.known().copied(),
         token: spec.uid.to_string(),
+        is_new,
         tags: tags::creating(tags::of_address(spec)),
     };
     let reserved = cloud.reserve_address(&request).await;
@@ -114,12 +121,13 @@ async fn launch(
     let is_closed = view.ingress(&id.tag_value()).is_none();
     if !(is_closed && model::ingress(planned).is_empty()) {
         set_ingress(&*cloud, id, planned).await?;
+        session.forget(&id.fleet);
     }
     // Its address is newer than that look.
     let found = FoundService { address: Some(address.clone()), ..find_by_id(&view, id) };
     let instance =
         router::ensure(ctx, &*cloud, spec, pinned_image(planned), address, &found).await?;
-    session.forget(&id.fleet);
+    session.forget_contents(&id.fleet);
     Ok(instance)
 }
 
@@ -162,7 +170,7 @@ async fn move_endpoint(session: &Session, id: &ServiceId, planned: &mut Service)
     // Where the address itself is gone, another one would be no help: workers know the old one.
     if find_by_id(&*session.view(&id.fleet).await?, id).address.is_some() {
         let cloud = session.cloud(id.fleet.cloud).await?;
-        let address = reserve(&*cloud, planned, &model::spec(planned, id)?).await?;
+        let address = reserve(&*cloud, planned, &model::spec(planned, id)?, false).await?;
         session.forget(&id.fleet);
         fill_address(planned, &address);
     }

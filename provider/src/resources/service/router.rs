@@ -7,7 +7,7 @@ use crate::readiness::{self, RouterAccess};
 use crate::session::{Session, key};
 use cloud::{
     Address, Cloud, ErrorKind, FleetKey, Instance, LaunchRequest, Limits, Market, ObjectId, Phase,
-    Tags, launch_once, tag,
+    Tags, launch_over_offers, tag,
 };
 use domain::catalogue;
 use domain::id::ServiceId;
@@ -112,7 +112,7 @@ async fn launch(
             token,
             tags,
         };
-        let launched = match launch_once(cloud, &offers, &request).await {
+        let launched = match launch_over_offers(cloud, &offers, &request).await {
             Ok(launched) => launched,
             // The token belongs to a launch with other user data: an older release's.
             Err(error) if error.kind() == ErrorKind::Conflict && attempt < MOST_LAUNCHES => {
@@ -180,6 +180,7 @@ pub(crate) fn access(
     Ok(RouterAccess {
         cloud,
         http: session.http()?,
+        listings: session.listings(),
         fleet: key(&facts.id.fleet),
         instance: instance.id.clone(),
         ip: address.ip,

@@ -52,10 +52,24 @@ impl Datacentre {
     }
 
     /// What a machine has printed.
-    pub(crate) fn console_of(&self, machine: &Machine) -> String {
+    fn console_of(&self, machine: &Machine) -> String {
         let Some(guest) = &self.guest else { return machine.console.clone() };
         let all: Vec<Running> = self.machines.values().map(|one| self.running(one)).collect();
         guest.console(&self.running(machine), &all)
+    }
+
+    /// What the API shows of it: late by what the settings say at least, and the end of it.
+    pub(crate) fn shown_console(&mut self, id: &str) -> Option<String> {
+        let mut text = self.console(id)?;
+        let (now, delay) = (self.now(), self.settings.console_delay());
+        if !delay.is_zero() {
+            let looks = self.consoles.entry(id.to_owned()).or_default();
+            looks.push((now, text.len()));
+            let old = looks.iter().rev().find(|(at, _)| *at + delay <= now);
+            text.truncate(text.floor_char_boundary(old.map_or(0, |(_, length)| *length)));
+        }
+        let start = text.ceil_char_boundary(text.len().saturating_sub(MOST_CONSOLE_BYTES));
+        Some(text.split_off(start))
     }
 
     pub(super) fn running(&self, machine: &Machine) -> Running {
@@ -81,3 +95,6 @@ impl Datacentre {
         })
     }
 }
+
+/// What EC2 keeps of a console.
+const MOST_CONSOLE_BYTES: usize = 64 << 10;

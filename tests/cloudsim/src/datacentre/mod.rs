@@ -73,6 +73,8 @@ pub struct Datacentre {
     pub(crate) addresses: BTreeMap<String, ElasticAddress>,
     pub(crate) guest: Option<Box<dyn Guest>>,
     pub(crate) journal: Option<journal::Journal>,
+    /// How long each console was when somebody looked.
+    consoles: BTreeMap<String, Vec<(Duration, usize)>>,
     /// How many machines with a tag there may be.
     tag_limits: BTreeMap<(String, String), u32>,
     faults: Vec<Fault>,
@@ -95,6 +97,7 @@ impl Datacentre {
             addresses: BTreeMap::new(),
             guest: None,
             journal: None,
+            consoles: BTreeMap::new(),
             tag_limits: BTreeMap::new(),
             faults: Vec::new(),
             calls: BTreeMap::new(),

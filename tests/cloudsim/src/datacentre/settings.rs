@@ -40,6 +40,8 @@ pub struct Settings {
     pub profiles: Vec<String>,
     /// What every machine prints on its console.
     pub console: String,
+    /// Seconds until what a machine has printed can be read.
+    pub console_seconds: f64,
 }
 
 /// A zone.
@@ -95,6 +97,7 @@ impl Default for Settings {
             images: Vec::new(),
             profiles: Vec::new(),
             console: String::new(),
+            console_seconds: 0.0,
         }
     }
 }
@@ -102,6 +105,10 @@ impl Default for Settings {
 impl Settings {
     pub(crate) fn boot(&self) -> Duration {
         Duration::from_secs_f64(self.boot_seconds)
+    }
+
+    pub(crate) fn console_delay(&self) -> Duration {
+        Duration::from_secs_f64(self.console_seconds)
     }
 
     pub(crate) fn end(&self) -> Duration {

@@ -142,8 +142,8 @@ fn changed(
 
 pub(super) fn console(datacentre: &mut Datacentre, query: &Query) -> Members {
     let id = query.required("InstanceId")?;
-    let machine = datacentre.machine(id)?.clone();
-    let output = BASE64_STANDARD.encode(datacentre.console_of(&machine));
+    datacentre.machine(id)?;
+    let output = BASE64_STANDARD.encode(datacentre.shown_console(id).unwrap_or_default());
     Ok(vec![Element::text("instanceId", id), Element::text("output", output)])
 }
 

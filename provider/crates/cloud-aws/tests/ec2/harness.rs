@@ -51,7 +51,13 @@ impl Place {
 
     pub(crate) async fn reserve(&self) -> Address {
         let token = "router".to_owned();
-        let request = AddressRequest { fleet: key(), public: None, token, tags: tags("router") };
+        let request = AddressRequest {
+            fleet: key(),
+            public: None,
+            token,
+            is_new: false,
+            tags: tags("router"),
+        };
         self.cloud.reserve_address(&request).await.expect("an address")
     }
 

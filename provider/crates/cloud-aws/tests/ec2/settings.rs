@@ -165,6 +165,7 @@ pub(crate) async fn a_router_gets_and_loses_its_public_address() {
     let place = Place::new(Settings::default()).await;
     let fleet = FleetKey { ..key() };
     let wish = |public| AddressRequest {
+        is_new: false,
         fleet: fleet.clone(),
         public,
         token: "router".to_owned(),

@@ -62,6 +62,7 @@ impl Examination<'_> {
         const RULE: &str = "same token, same address";
         let cloud = self.cloud();
         let request = |token: &str| AddressRequest {
+            is_new: false,
             fleet: self.key.clone(),
             public: None,
             token: token.to_owned(),
