@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import aws
 import deployment
 import plans
 import rendering
@@ -50,6 +51,7 @@ def main() -> int:
                  lambda: replicas.rows(directory / "replicas", ours, lambda: null(arguments.cache))),
             Part("user-data", (rendering.RATE,), lambda: rendering.rows(directory / "user-data", arguments.renderer)),
             Part("deployment", deployment.TITLES, lambda: deployment.rows(directory / "deployment", ours)),
+            Part("aws", aws.TITLES, lambda: aws.rows(directory / "aws", ours, arguments.simulated_aws)),
         ]
         unknown = set(arguments.parts) - {part.name for part in parts}
         if unknown:
@@ -116,12 +118,14 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--provider", type=Path, required=True, help="our provider's binary, a release build")
     parser.add_argument("--renderer", type=Path, required=True, help="the binary `render-user-data`")
+    parser.add_argument("--simulated-aws", type=Path, required=True, help="the binary `simulated-aws`")
     parser.add_argument("--cache", type=Path, required=True, help="where the yardsticks are kept")
     parser.add_argument("parts", nargs="*", help="which parts to measure; all without any")
     arguments = parser.parse_args()
     # Terraform starts them in directories of its own.
     arguments.provider, arguments.renderer = arguments.provider.resolve(), arguments.renderer.resolve()
-    for path in (arguments.provider, arguments.renderer):
+    arguments.simulated_aws = arguments.simulated_aws.resolve()
+    for path in (arguments.provider, arguments.renderer, arguments.simulated_aws):
         if not os.access(path, os.X_OK):
             parser.error(f"{path} is no program")
     return arguments

@@ -26,8 +26,10 @@ class Workspace:
     """A configuration that is ready to be planned and applied."""
 
     def __init__(
-        self, directory: Path, configuration: str, provider: Provider | None = None, shimmed: bool = False
+        self, directory: Path, configuration: str, provider: Provider | None = None, shimmed: bool = False,
+        more_environment: dict[str, str] | None = None,
     ) -> None:
+        self.more_environment = more_environment or {}
         self.directory = directory
         self.state_directory = directory / "cloud"
         self.shim_log = directory / "shim.jsonl"
@@ -64,7 +66,7 @@ class Workspace:
             "TF_IN_AUTOMATION": "1",
             "CHECKPOINT_DISABLE": "1",
             "DISAGG_STATE_DIRECTORY": str(self.state_directory),
-        }
+        } | self.more_environment
 
     def forget(self) -> None:
         """Back to nothing applied. Only for resources with no process behind them."""

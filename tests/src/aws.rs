@@ -37,13 +37,16 @@ pub struct Aws {
 
 impl Aws {
     pub(crate) fn start() -> Self {
+        Self::start_with(Settings { boot_seconds: 0.2, end_seconds: 0.2, ..Settings::default() })
+    }
+
+    /// One that is like this, whose machines tell that they have booted.
+    pub fn start_with(settings: Settings) -> Self {
         let outages = Arc::new(Mutex::new(Outages::default()));
         let settings = Settings {
-            boot_seconds: 0.2,
-            end_seconds: 0.2,
             // Nobody listens there, and who calls is told so at once.
             public_block: Ipv4Addr::new(127, 93, 0, 0),
-            ..Settings::default()
+            ..settings
         };
         let mut datacentre = Datacentre::new(settings);
         datacentre.set_guest(Guests(Arc::clone(&outages)));
@@ -84,7 +87,7 @@ impl Aws {
     }
 
     /// What Terraform and the provider need to find it.
-    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+    pub fn environment(&self) -> Vec<(String, String)> {
         [
             ("AWS_ENDPOINT_URL", self.server.endpoint()),
             ("AWS_REGION", REGION.to_owned()),

@@ -52,15 +52,10 @@ pub(super) async fn create(
     fill_offer(&mut planned, Some(&instance));
     state.save(&planned);
 
-    let waits = waits_until_ready(&planned);
     let facts = ServiceFacts::of(&spec, address.ip);
     let access = router::access(session, Arc::clone(&cloud), &facts, &address, &instance)?;
-    let waited = if waits {
-        readiness::router(ctx, &access).await
-    } else {
-        wait_until_running(ctx, &*cloud, &id, &instance).await
-    };
-    match waited {
+    let waits_for = waits_for(&planned);
+    match wait(ctx, waits_for, &access).await {
         Ok(()) => {}
         Err(failure @ Failure::Boot { .. }) if !keeps_failed(&planned) => {
             let instance = Some(&instance);
@@ -78,8 +73,9 @@ pub(super) async fn create(
             return leave_unfinished(session, &id, &address, &instance, state, failure).await;
         }
     }
-    remember(state, waits.then_some(true), &address, 0);
-    match router::mark(&*cloud, &id, &address, &instance, waits).await {
+    let is_ready = waits_for == WaitsFor::Ready;
+    remember(state, is_ready.then_some(true), &address, 0);
+    match router::mark(&*cloud, &id, &address, &instance, is_ready).await {
         Ok(()) => {
             session.forget_contents(&fleet);
             Ok(())
@@ -220,15 +216,11 @@ async fn recover(
     let instance =
         router::ensure(ctx, &*cloud, &spec, pinned_image(planned), &address, &found).await?;
     session.forget(&id.fleet);
-    let waits = waits_until_ready(planned);
-    if waits {
-        let facts = ServiceFacts::of(&spec, address.ip);
-        let access = router::access(session, Arc::clone(&cloud), &facts, &address, &instance)?;
-        readiness::router(ctx, &RouterAccess { woken, ..access }).await?;
-    } else {
-        wait_until_running(ctx, &*cloud, id, &instance).await?;
-    }
-    router::mark(&*cloud, id, &address, &instance, waits).await?;
+    let facts = ServiceFacts::of(&spec, address.ip);
+    let access = router::access(session, Arc::clone(&cloud), &facts, &address, &instance)?;
+    let waits_for = waits_for(planned);
+    wait(ctx, waits_for, &RouterAccess { woken, ..access }).await?;
+    router::mark(&*cloud, id, &address, &instance, waits_for == WaitsFor::Ready).await?;
     session.forget(&id.fleet);
     Ok(instance)
 }
@@ -413,20 +405,38 @@ async fn set_ingress(cloud: &dyn Cloud, id: &ServiceId, service: &Service) -> Re
         .doing(id.fleet.cloud, || format!("open port {port} of service {id}"))
 }
 
-async fn wait_until_running(
-    ctx: &Ctx,
-    cloud: &dyn Cloud,
-    id: &ServiceId,
-    instance: &cloud::Instance,
-) -> Result<()> {
-    let what = format!("the router of service {id}");
-    let machines = std::slice::from_ref(&instance.id);
-    readiness::running(ctx, cloud, &key(&id.fleet), &what, machines).await
+/// What an operation waits for before it says that there is a router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WaitsFor {
+    /// It is healthy.
+    Ready,
+    /// The cloud says that it runs.
+    Running,
+    /// It is launched. Whoever comes next waits for it: groups for their workers, which watch it too.
+    Nothing,
 }
 
-fn waits_until_ready(service: &Service) -> bool {
+fn waits_for(service: &Service) -> WaitsFor {
     let is = |attribute: &Attr<String>, word: &str| attribute.known().is_some_and(|w| w == word);
-    is(&service.wait_for, "ready") && is(&service.boot, "sequential")
+    if is(&service.boot, "overlap") {
+        WaitsFor::Nothing
+    } else if is(&service.wait_for, "ready") {
+        WaitsFor::Ready
+    } else {
+        WaitsFor::Running
+    }
+}
+
+async fn wait(ctx: &Ctx, waits_for: WaitsFor, access: &RouterAccess) -> Result<()> {
+    match waits_for {
+        WaitsFor::Ready => readiness::router(ctx, access).await,
+        WaitsFor::Running => {
+            let (cloud, machines) = (&*access.cloud, std::slice::from_ref(&access.instance));
+            let what = format!("the router at {}", access.ip);
+            readiness::running(ctx, cloud, &access.fleet, &what, machines).await
+        }
+        WaitsFor::Nothing => Ok(()),
+    }
 }
 
 /// The image that the router was made from, for one in its place.

@@ -4,6 +4,7 @@
 //! what a test adds; what a machine is doing is worked out when somebody looks.
 
 mod address;
+mod bucket;
 mod fault;
 mod group;
 mod guest;
@@ -78,6 +79,7 @@ pub struct Datacentre {
     /// How many machines with a tag there may be.
     tag_limits: BTreeMap<(String, String), u32>,
     faults: Vec<Fault>,
+    buckets: bucket::Buckets,
     calls: BTreeMap<String, u64>,
     started: Instant,
     added: Duration,
@@ -100,6 +102,7 @@ impl Datacentre {
             consoles: BTreeMap::new(),
             tag_limits: BTreeMap::new(),
             faults: Vec::new(),
+            buckets: bucket::Buckets::default(),
             calls: BTreeMap::new(),
             started: Instant::now(),
             added: Duration::ZERO,

@@ -40,6 +40,8 @@ pub struct Settings {
     pub profiles: Vec<String>,
     /// What every machine prints on its console.
     pub console: String,
+    /// Whether the account's token buckets hold.
+    pub throttles: bool,
     /// Seconds until what a machine has printed can be read.
     pub console_seconds: f64,
 }
@@ -97,6 +99,7 @@ impl Default for Settings {
             images: Vec::new(),
             profiles: Vec::new(),
             console: String::new(),
+            throttles: false,
             console_seconds: 0.0,
         }
     }

@@ -71,6 +71,11 @@ pub(crate) fn answer(datacentre: &mut Datacentre, region: Option<&str>, body: &s
     let operation = query.text("Action").unwrap_or_default().to_owned();
     datacentre.count_call(&operation);
     let request_id = uuid::Uuid::new_v4().to_string();
+    let instances = query.number("MinCount").unwrap_or_default();
+    if let Err(refusal) = datacentre.admit(&operation, instances) {
+        datacentre.count_call(THROTTLED);
+        return recorded(datacentre, body, document(&request_id, &operation, Err(refusal)));
+    }
     let effect = datacentre.fault(&operation);
     match effect {
         Some(Effect::CutBefore) => return Answer::Cut,
@@ -130,5 +135,8 @@ fn document(request_id: &str, operation: &str, members: Members) -> Answer {
         }
     }
 }
+
+/// What refused calls are counted as besides their own names.
+const THROTTLED: &str = "throttled";
 
 const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
