@@ -22,9 +22,13 @@ pub(super) fn delete(datacentre: &mut Datacentre, query: &Query) -> Members {
 }
 
 pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
-    let filters = Filters::of(query);
+    let (filters, ids) = (Filters::of(query), query.texts("GroupId"));
+    for id in &ids {
+        datacentre.group(id)?;
+    }
     let mut items = Vec::new();
-    for group in datacentre.groups.values() {
+    let is_meant = |id: &String| ids.is_empty() || ids.contains(id);
+    for group in datacentre.groups.values().filter(|group| is_meant(&group.id)) {
         let value = |name: &str| match name {
             "group-name" => Some(vec![group.name.clone()]),
             "group-id" => Some(vec![group.id.clone()]),
@@ -38,8 +42,8 @@ pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
                 Element::text("groupDescription", &group.description),
                 Element::text("vpcId", &group.vpc),
                 Element::text("ownerId", "123456789012"),
-                Element::list("ipPermissions", group.ingress.iter().map(permission)),
-                Element::list("ipPermissionsEgress", group.egress.iter().map(permission)),
+                Element::list("ipPermissions", permissions(&group.ingress)),
+                Element::list("ipPermissionsEgress", permissions(&group.egress)),
                 super::instance::tag_set(&group.tags),
             ]);
         }
@@ -130,20 +134,43 @@ fn rules(query: &Query) -> Vec<Rule> {
     rules
 }
 
-fn permission(rule: &Rule) -> Vec<Element> {
-    let mut members = vec![Element::text("ipProtocol", &rule.protocol)];
-    if let Some((from, to)) = rule.ports {
+/// Rules as they are shown: those of one protocol and the same ports are one permission.
+fn permissions(rules: &[Rule]) -> Vec<Vec<Element>> {
+    let mut alike: Vec<Vec<&Rule>> = Vec::new();
+    for rule in rules {
+        let same = |one: &&mut Vec<&Rule>| {
+            (&one[0].protocol, one[0].ports) == (&rule.protocol, rule.ports)
+        };
+        match alike.iter_mut().find(same) {
+            Some(permission) => permission.push(rule),
+            None => alike.push(vec![rule]),
+        }
+    }
+    alike.iter().map(|rules| permission(rules)).collect()
+}
+
+fn permission(rules: &[&Rule]) -> Vec<Element> {
+    let mut members = vec![Element::text("ipProtocol", &rules[0].protocol)];
+    if let Some((from, to)) = rules[0].ports {
         members.push(Element::text("fromPort", from));
         members.push(Element::text("toPort", to));
     }
-    let (list, name, value) = match &rule.target {
-        Target::Group(group) => ("groups", "groupId", group),
-        Target::Block(block) if block.contains(':') => ("ipv6Ranges", "cidrIpv6", block),
-        Target::Block(block) => ("ipRanges", "cidrIp", block),
-    };
-    let mut target = vec![Element::text(name, value)];
-    target.extend(rule.description.as_ref().map(|text| Element::text("description", text)));
-    members.push(Element::list(list, [target]));
+    for list in ["groups", "ipRanges", "ipv6Ranges"] {
+        let targets = rules.iter().filter_map(|rule| {
+            let (of, name, value) = match &rule.target {
+                Target::Group(group) => ("groups", "groupId", group),
+                Target::Block(block) if block.contains(':') => ("ipv6Ranges", "cidrIpv6", block),
+                Target::Block(block) => ("ipRanges", "cidrIp", block),
+            };
+            let mut target = vec![Element::text(name, value)];
+            target.extend(rule.description.as_ref().map(|text| Element::text("description", text)));
+            (of == list).then_some(target)
+        });
+        let targets: Vec<_> = targets.collect();
+        if !targets.is_empty() {
+            members.push(Element::list(list, targets));
+        }
+    }
     members
 }
 

@@ -9,7 +9,7 @@ use crate::datacentre::{
     MetadataOptions, Refusal, Tags, VPC,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 pub(super) fn run(datacentre: &mut Datacentre, query: &Query) -> Members {
@@ -34,18 +34,32 @@ pub(super) fn run(datacentre: &mut Datacentre, query: &Query) -> Members {
         user_data: query.text("UserData").unwrap_or_default().to_owned(),
         placement_group: placement.text("GroupName").map(str::to_owned),
         profile: profile.text("Name").or(profile.text("Arn")).map(str::to_owned),
-        interfaces: query.members("NetworkInterface").iter().map(interface).collect(),
+        interfaces: interfaces(query),
         tags: query.tags_for("instance"),
         more,
     };
     let token = query.text("ClientToken").unwrap_or_default();
+    let before: BTreeSet<String> = datacentre.machines.keys().cloned().collect();
     let machines = datacentre.run(&launch, token, query.is_true("DryRun"))?;
+    // However fast they boot, they are pending first.
+    let state = |machine: &Machine| match before.contains(&machine.id) {
+        true => datacentre.state(machine),
+        false => MachineState::Pending,
+    };
+    let launched = machines.iter().map(|one| described(datacentre, one, state(one)));
     let reservation = machines.first().map(|machine| machine.reservation.clone());
     Ok(vec![
         Element::text("reservationId", reservation.unwrap_or_default()),
         Element::text("ownerId", "123456789012"),
-        Element::list("instancesSet", machines.iter().map(|one| described(datacentre, one))),
+        Element::list("instancesSet", launched),
     ])
+}
+
+/// Those that are named, or the one that a subnet or security groups of the request itself mean.
+fn interfaces(query: &Query) -> Vec<LaunchInterface> {
+    let named: Vec<_> = query.members("NetworkInterface").iter().map(interface).collect();
+    let is_meant = query.text("SubnetId").is_some() || !query.texts("SecurityGroupId").is_empty();
+    if named.is_empty() && is_meant { vec![interface(query)] } else { named }
 }
 
 fn interface(query: &Query) -> LaunchInterface {
@@ -56,7 +70,11 @@ fn interface(query: &Query) -> LaunchInterface {
         kind: query.text("InterfaceType").unwrap_or("interface").to_owned(),
         device: query.number("DeviceIndex").unwrap_or_default(),
         card: query.number("NetworkCardIndex").unwrap_or_default(),
-        delete_on_termination: query.is_true("DeleteOnTermination"),
+        // A new one goes with its machine, unless it is said otherwise.
+        delete_on_termination: match query.text("DeleteOnTermination") {
+            Some(said) => said == "true",
+            None => query.text("NetworkInterfaceId").is_none(),
+        },
         public: query.is_true("AssociatePublicIpAddress"),
     }
 }
@@ -87,7 +105,7 @@ pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
     let most = query.number("MaxResults").unwrap_or(1000) as usize;
     let mut reservations: BTreeMap<&str, Vec<Vec<Element>>> = BTreeMap::new();
     for machine in found.iter().skip(start).take(most) {
-        let described = described(datacentre, machine);
+        let described = described(datacentre, machine, datacentre.state(machine));
         reservations.entry(&machine.reservation).or_default().push(described);
     }
     let items = reservations.into_iter().map(|(id, machines)| {
@@ -198,8 +216,7 @@ pub(super) fn create_tags(datacentre: &mut Datacentre, query: &Query) -> Members
     Ok(vec![Element::text("return", true)])
 }
 
-fn described(datacentre: &Datacentre, machine: &Machine) -> Vec<Element> {
-    let state = datacentre.state(machine);
+fn described(datacentre: &Datacentre, machine: &Machine, state: MachineState) -> Vec<Element> {
     let launched_at =
         SystemTime::now() - (datacentre.now() - machine.launched_at) - machine.older_by;
     let launched_at = jiff::Timestamp::try_from(launched_at).unwrap_or_default();
