@@ -2,8 +2,10 @@
 //! runs at once. Everything that all clouds have in common is tested on it by the other files, with
 //! `DISAGG_TEST_CLOUD=aws`.
 
-use acceptance::config::{group, service};
+use acceptance::config::{ENDPOINT, group, service};
 use acceptance::{Aws, Machine, Place, Workspace, wait_until};
+use cloudsim::Fault;
+use cloudsim::datacentre::{Effect, Subnet, WayOut};
 use std::collections::BTreeMap;
 
 fn fleet(attributes: &str) -> String {
@@ -300,4 +302,69 @@ fn the_example_shows_its_price_before_anything_is_bought() {
     // With what the example's model would really take.
     let plan = workspace.plan_now(&["-var", "gpu=H200:8", "-var", "subnet=subnet-1"]);
     assert_eq!(plan.after(group, "interconnect"), "efa");
+}
+
+#[test]
+fn a_zone_that_is_full_says_so_and_another_one_does() {
+    let workspace = Workspace::on_aws();
+    let types: Vec<String> = {
+        let mut datacentre = aws(&workspace).datacentre();
+        let types: Vec<String> = datacentre.settings_mut().types.keys().cloned().collect();
+        for name in &types {
+            datacentre.limit("us-east-2b", name, Some(0));
+        }
+        types
+    };
+    assert!(!types.is_empty());
+    let config = |zone: &str| {
+        let group = group("decode", "replicas = 2\n  resources = { cpu = 4 }");
+        format!("{}{}{group}", fleet(&format!("zone = \"{zone}\"")), service(""))
+    };
+    let run = workspace.apply_fails(&config("us-east-2b"));
+    run.says(&["Insufficient capacity", "us-east-2b", "Tried, in this order"]);
+    assert_eq!(workspace.machines(), Vec::new(), "nothing is paid for");
+    workspace.apply(&config("us-east-2a"));
+    assert_eq!(workspace.group("decode").len(), 2);
+    workspace.destroy();
+}
+
+#[test]
+fn a_launch_that_is_throttled_or_whose_answer_is_lost_makes_one_set_of_machines() {
+    let workspace = Workspace::on_aws();
+    let throttled = Effect::Refuse { status: 503, code: "RequestLimitExceeded".to_owned() };
+    for effect in [throttled, Effect::CutAfter] {
+        let fault = Fault { operation: "RunInstances".to_owned(), effect, times: 2 };
+        aws(&workspace).datacentre().add_fault(fault);
+    }
+    workspace.apply(&stack("replicas = 1", "replicas = 3"));
+    assert_eq!(workspace.machines().len(), 5);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn fabrics_that_do_not_meet_are_warned_of() {
+    let workspace = Workspace::on_aws();
+    let private = Subnet {
+        zone: "us-east-2a".to_owned(),
+        vpc: "vpc-default".to_owned(),
+        way_out: WayOut::Nat,
+    };
+    let subnets = BTreeMap::from([("subnet-private".to_owned(), private)]);
+    aws(&workspace).datacentre().settings_mut().subnets = subnets;
+    let on = |role: &str, gpu: &str| {
+        let engine = "engine = { type = \"sglang\", tensor_parallel = 8 }";
+        let more = format!("replicas = 1\n  resources = {{ gpu = \"{gpu}\" }}");
+        group(role, &more).replace("engine     = { type = \"mocker\" }", engine)
+    };
+    let endpoint = ENDPOINT.replace("  group_ids", "  timeouts = { create = \"1s\" }\n  group_ids");
+    let (fleet, service) = (fleet("subnet = \"subnet-private\""), service(""));
+    let config =
+        [fleet, service, on("prefill", "A100-40GB:8"), on("decode", "H100:8"), endpoint].concat();
+    // Nobody answers a chat here.
+    workspace.apply_fails(&config).says(&[
+        "Prefill and decode have no fabric in common",
+        "prefill on `p4d.24xlarge` and decode on `p5.48xlarge`",
+    ]);
+    workspace.destroy();
 }

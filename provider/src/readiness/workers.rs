@@ -38,6 +38,7 @@ pub(crate) async fn workers(
         before,
         pace: Pace::new(&*router.cloud).closely(),
         waiting: workers.iter().cloned().map(|worker| (worker, false)).collect(),
+        unread: Vec::new(),
         failed: Vec::new(),
     };
     loop {
@@ -89,6 +90,8 @@ struct Watch<'a> {
     pace: Pace,
     /// With whether the cloud has listed it yet.
     waiting: Vec<(Worker, bool)>,
+    /// Those whose consoles are to be read next.
+    unread: Vec<InstanceId>,
     failed: Vec<FailedMachine>,
 }
 
@@ -112,53 +115,58 @@ impl Watch<'_> {
             true => Some(router.listings.recent(&*router.cloud, &router.fleet).await?),
             false => None,
         };
-        let reads_consoles = self.pace.consoles_due();
-        if listed.is_none() && !reads_consoles {
-            return Ok(());
-        }
         let listed = listed.as_deref().map(Vec::as_slice);
-        let mut index = 0;
-        while index < self.waiting.len() {
-            match self.verdict(index, listed, reads_consoles).await? {
-                Some(reason) => {
-                    let (worker, _) = self.waiting.remove(index);
-                    self.failed.push(verdict_of(&worker, reason));
-                }
-                None => index += 1,
-            }
+        if let Some(listed) = listed {
+            self.find_gone(listed);
         }
-        if all.is_empty() && !self.waiting.is_empty() {
+        let has_read = self.read_consoles().await?;
+        if all.is_empty() && !self.waiting.is_empty() && (listed.is_some() || has_read) {
             stop_if_failed(router, &self.pace, listed).await?;
         }
         Ok(())
     }
 
-    /// Why a worker will never register, if that is certain.
-    async fn verdict(
-        &mut self,
-        index: usize,
-        listed: Option<&[Instance]>,
-        reads_consoles: bool,
-    ) -> Result<Option<MachineFailure>> {
-        let (worker, was_listed) = &mut self.waiting[index];
-        if let Some(listed) = listed {
-            let Some(found) = listed.iter().find(|found| found.id == worker.id) else {
-                return Ok(self.pace.absence_counts(*was_listed).then_some(MachineFailure::Gone));
-            };
-            *was_listed = true;
-            worker.ip = found.ip.or(worker.ip);
-            if !found.state.is_up() {
+    /// Those that the cloud has no longer, or stopped, wait no longer.
+    fn find_gone(&mut self, listed: &[Instance]) {
+        for (mut worker, was_listed) in std::mem::take(&mut self.waiting) {
+            let found = listed.iter().find(|found| found.id == worker.id);
+            let is_gone = match found {
+                None => self.pace.absence_counts(was_listed),
+                Some(found) if found.state.is_up() => false,
                 // One that was started a moment ago may still be listed as stopped.
-                let is_gone =
-                    found.state == InstanceState::Terminating || self.pace.absence_counts(false);
-                return Ok(is_gone.then_some(MachineFailure::Gone));
+                Some(found) => {
+                    found.state == InstanceState::Terminating || self.pace.absence_counts(false)
+                }
+            };
+            if is_gone {
+                self.failed.push(verdict_of(&worker, MachineFailure::Gone));
+            } else {
+                worker.ip = found.and_then(|found| found.ip).or(worker.ip);
+                self.waiting.push((worker, was_listed || found.is_some()));
             }
         }
-        if !reads_consoles {
-            return Ok(None);
+    }
+
+    /// Those whose console says that their boot has failed wait no longer. A few consoles in each look,
+    /// at once: a hundred would hold up the wait, and use up what calls an account may make. Answers
+    /// whether any was read.
+    async fn read_consoles(&mut self) -> Result<bool> {
+        if self.unread.is_empty() && self.pace.consoles_due() {
+            self.unread = self.waiting.iter().map(|(worker, _)| worker.id.clone()).collect();
         }
-        let console = console(&*self.router.cloud, &self.router.fleet, &worker.id).await?;
-        Ok(console::failure(&console).map(MachineFailure::Reported))
+        let count = self.unread.len().min(CONSOLES_AT_ONCE);
+        let now: Vec<InstanceId> = self.unread.drain(..count).collect();
+        let router = self.router;
+        let consoles = now.iter().map(|id| console(&*router.cloud, &router.fleet, id));
+        for (id, console) in now.iter().zip(futures::future::join_all(consoles).await) {
+            let Some(failure) = console::failure(&console?) else { continue };
+            let is_it = |(worker, _): &mut (Worker, bool)| worker.id == *id;
+            for (worker, _) in self.waiting.extract_if(.., is_it) {
+                let reason = MachineFailure::Reported(failure.clone());
+                self.failed.push(verdict_of(&worker, reason));
+            }
+        }
+        Ok(!now.is_empty())
     }
 
     /// The time is over: whoever has not registered has failed, and the end of its console is what
@@ -178,6 +186,9 @@ impl Watch<'_> {
         }
     }
 }
+
+/// Consoles that are read in one look.
+const CONSOLES_AT_ONCE: usize = 8;
 
 /// Lines of a silent machine's console that are shown.
 const LAST_LINES: usize = 30;

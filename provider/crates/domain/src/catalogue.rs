@@ -74,6 +74,18 @@ pub fn offers(cloud: CloudName, wanted: &Resources) -> Result<Vec<Offer>, NoOffe
     Ok(cheapest_first(chosen.cloned().collect()))
 }
 
+/// Whether machines of these two types reach each other over their fast fabric, as far as both have one.
+/// EFA of P4 machines reaches no other type (EC2 User Guide, "Elastic Fabric Adapter", limitations).
+pub fn fabrics_meet(one: &str, other: &str) -> bool {
+    let is_p4 = |name: &str| name.starts_with("p4d.") || name.starts_with("p4de.");
+    is_p4(one) == is_p4(other) || [one, other].iter().any(|name| !has_fabric(name))
+}
+
+fn has_fabric(instance_type: &str) -> bool {
+    let offer = CloudName::ALL.into_iter().find_map(|cloud| find(cloud, instance_type));
+    offer.is_some_and(|offer| offer.interconnect.is_some())
+}
+
 /// Every machine of a cloud with at least these CPUs and this memory, whatever its GPUs, cheapest
 /// first. Of the local cloud, which has CPU machines of any size, one of that size.
 pub fn all(cloud: CloudName, wanted: &Resources) -> Vec<Offer> {

@@ -123,3 +123,17 @@ fn machines_without_gpus() {
     }
     assert_eq!(find(CloudName::Aws, "cpu-4-16"), None);
 }
+
+#[test]
+fn fabrics_that_do_not_meet() {
+    for (one, other, meet) in [
+        ("p5.48xlarge", "p5en.48xlarge", true),
+        ("p4d.24xlarge", "p4de.24xlarge", true),
+        ("p4d.24xlarge", "p5.48xlarge", false),
+        ("p5.48xlarge", "p4de.24xlarge", false),
+        // TCP meets everybody.
+        ("p4d.24xlarge", "g5.12xlarge", true),
+    ] {
+        assert_eq!(fabrics_meet(one, other), meet, "{one} and {other}");
+    }
+}

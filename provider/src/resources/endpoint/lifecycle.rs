@@ -4,7 +4,8 @@ use crate::error::{Failure, Result};
 use crate::readiness::{self, EndpointProbe};
 use crate::resources::service::{FoundService, find_by_id, router_endpoint};
 use crate::session::Session;
-use cloud::{Address, tag};
+use cloud::{Address, Tags, tag};
+use domain::catalogue;
 use domain::id::{GroupId, ImportPath, ServiceId};
 use domain::spec::{ServiceFacts, WorkerRole};
 use plugin::{Attr, AttributePath, Ctx, Diagnostic, State};
@@ -26,7 +27,8 @@ pub(super) async fn establish(
     let service = find_by_id(&view, &id);
     let (facts, address) = service.facts(&id)?;
     check_groups(&planned, &id, &service)?;
-    if let Some(warning) = missing_counterpart(&id, &service) {
+    let warnings = [missing_counterpart(&id, &service), apart(&id, &service)];
+    for warning in warnings.into_iter().flatten() {
         state.warn(warning);
     }
     let cloud = session.cloud(id.fleet.cloud).await?;
@@ -147,6 +149,30 @@ fn missing_counterpart(id: &ServiceId, service: &FoundService) -> Option<Diagnos
         )
         .at(AttributePath::root("group_ids"))
     })
+}
+
+/// Prefill and decode on machines whose fast fabrics do not reach each other.
+fn apart(id: &ServiceId, service: &FoundService) -> Option<Diagnostic> {
+    let types_of = |role: WorkerRole| {
+        let has_role =
+            move |tags: &Tags| tags.get(tag::ROLE).map(String::as_str) == Some(role.as_str());
+        let workers = service.workers.iter().filter(move |worker| has_role(&worker.tags));
+        workers.map(|worker| worker.instance_type.as_str())
+    };
+    let mut pairs = types_of(WorkerRole::Prefill)
+        .flat_map(|prefill| types_of(WorkerRole::Decode).map(move |decode| (prefill, decode)));
+    let (prefill, decode) = pairs.find(|(one, other)| !catalogue::fabrics_meet(one, other))?;
+    Some(
+        Diagnostic::warning(
+            "Prefill and decode have no fabric in common",
+            format!(
+                "Service {id} has prefill on `{prefill}` and decode on `{decode}`, and EFA of the one does \
+                 not reach that of the other: the KV cache takes the slow way over TCP. Choose the same \
+                 family for both."
+            ),
+        )
+        .at(AttributePath::root("group_ids")),
+    )
 }
 
 fn probe(endpoint: &Endpoint) -> Result<EndpointProbe> {
