@@ -90,6 +90,8 @@ def ask(client):
     step("zones", lambda: client.describe_availability_zones(),
          lambda answer: [one["ZoneName"] for one in answer["AvailabilityZones"]])
     step("instance types", lambda: client.describe_instance_types(InstanceTypes=["m7i.xlarge", "p5.48xlarge"]), types)
+    family = [{"Name": "instance-type", "Values": ["p5en.*"]}]
+    step("types of a family", lambda: client.describe_instance_types(Filters=family), types)
     step("offerings", lambda: client.describe_instance_type_offerings(
         LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": ["m7i.xlarge"]},
                                                    {"Name": "location", "Values": [ZONE]}]),

@@ -1,11 +1,10 @@
 //! What EC2 says of its instance types: where they are offered, and how they are connected.
 
 use crate::Region;
-use crate::error::During;
+use crate::error::{During, refused};
 use crate::interfaces::Network;
 use crate::tags::filter;
-use aws_sdk_ec2::types::{LocationType, PlacementGroupStrategy};
-use cloud::{CloudError, ErrorKind};
+use aws_sdk_ec2::types::{InstanceTypeInfo, LocationType, PlacementGroupStrategy};
 use std::collections::BTreeMap;
 
 /// What a launch must know of a type.
@@ -51,25 +50,34 @@ async fn all_zones(region: &Region) -> cloud::Result<Vec<String>> {
     Ok(zones.filter_map(|zone| zone.zone_name).collect())
 }
 
-/// A type as EC2 describes it, asked for once in a run.
+/// A type as EC2 describes it. Its whole family is asked for, once in a run: who walks over offers wants
+/// the neighbours next.
 pub(crate) async fn find(region: &Region, name: &str) -> cloud::Result<InstanceType> {
     const OPERATION: &str = "DescribeInstanceTypes";
     let mut known = region.types.lock().await;
-    if let Some(found) = known.get(name) {
-        return Ok(found.clone());
+    if !known.contains_key(name) {
+        let family = name.split('.').next().unwrap_or(name);
+        let call = region.ec2.describe_instance_types();
+        let call = call.filters(filter("instance-type", [format!("{family}.*").as_str()]));
+        let mut pages = call.into_paginator().items().send();
+        while let Some(found) = pages.next().await {
+            let found = found.during(OPERATION).map_err(|error| error.object(name))?;
+            let found_name = found.instance_type().map(|found| found.as_str().to_owned());
+            known.extend(found_name.map(|found_name| (found_name, described(&found))));
+        }
     }
-    let call = region.ec2.describe_instance_types().instance_types(name.into());
-    let answer = call.send().await.during(OPERATION).map_err(|error| error.object(name))?;
-    let found = answer.instance_types.unwrap_or_default().into_iter().next().ok_or_else(|| {
-        CloudError::new(ErrorKind::InvalidRequest, OPERATION, "EC2 knows no such instance type")
-            .object(name)
-    })?;
+    known.get(name).cloned().ok_or_else(|| {
+        refused(OPERATION, "InvalidInstanceType", "the region has no such type").object(name)
+    })
+}
+
+fn described(found: &InstanceTypeInfo) -> InstanceType {
     let positive = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok());
     let network = found.network_info();
     let efa = network.and_then(|network| network.efa_info());
     let strategies = found.placement_group_info().map(|info| info.supported_strategies());
     let architectures = found.processor_info().map(|info| info.supported_architectures());
-    let described = InstanceType {
+    InstanceType {
         network: Network {
             cards: positive(network.and_then(|network| network.maximum_network_cards()))
                 .unwrap_or(1),
@@ -82,7 +90,5 @@ pub(crate) async fn find(region: &Region, name: &str) -> cloud::Result<InstanceT
             .and_then(|all| all.iter().map(|one| one.as_str()).find(|one| *one != "i386"))
             .unwrap_or("x86_64")
             .to_owned(),
-    };
-    known.insert(name.to_owned(), described.clone());
-    Ok(described)
+    }
 }

@@ -2,15 +2,88 @@
 //! same. What a dead creation meant otherwise is removed first.
 
 use super::find::{find_by_id, find_by_name};
+use super::lifecycle::reserve;
 use super::{model, removal};
-use crate::error::{Failure, Result};
-use crate::session::Session;
-use cloud::tag;
+use crate::error::{Doing, Failure, Result};
+use crate::session::{Session, key};
+use cloud::{Address, Cloud, TagFilter, tag};
 use domain::id::{FleetId, ServiceId, Uid};
 use plugin::{AttributePath, Ctx};
 use schemas::Service;
+use std::time::Duration;
 
-pub(super) async fn id_for(
+/// Under which id a service is made, and its reserved address, by which everybody else sees that it is.
+///
+/// Two runs may reserve an address for one name at the same moment, and neither has seen the other before.
+/// So each looks again after it has reserved: the one with the greater id gives way, and takes part in
+/// what the other makes.
+pub(super) async fn stake(
+    session: &Session,
+    ctx: &Ctx,
+    fleet: &FleetId,
+    planned: &Service,
+) -> Result<(ServiceId, Address)> {
+    let cloud = session.cloud(fleet.cloud).await?;
+    for _ in 0..MOST_STAKES {
+        let id = id_for(session, ctx, fleet, planned).await?;
+        let is_new = find_by_id(&*session.view(fleet).await?, &id).address.is_none();
+        let spec = model::spec(planned, &id)?;
+        let address = reserve(&*cloud, planned, &spec, is_new).await?;
+        let stays = match is_new {
+            true => stays(ctx, &*cloud, &id).await,
+            false => Ok(true),
+        };
+        if matches!(stays, Ok(true)) {
+            return Ok((id, address));
+        }
+        let released = cloud.release_address(&key(fleet), &address.id).await;
+        released.doing(cloud.name(), || format!("give up the address {} for {id}", address.ip))?;
+        stays?;
+        session.forget(fleet);
+    }
+    Err(Failure::AlreadyExists {
+        what: format!("service {}", planned.name.as_str().unwrap_or_default()),
+        address: "disagg_service.NAME",
+        import: format!("{fleet}/{}", planned.name.as_str().unwrap_or_default()),
+    })
+}
+
+/// Whether a new id keeps its name: nobody else has it, or who has gives way.
+async fn stays(ctx: &Ctx, cloud: &dyn Cloud, id: &ServiceId) -> Result<bool> {
+    for look in 0..MOST_LOOKS {
+        if look > 0 {
+            // The other gives way as soon as it has looked; one that looked too early never does.
+            let pause = tokio::time::sleep(RIVAL_PAUSE);
+            ctx.checked(pause).await.map_err(|why| Failure::Interrupted {
+                waiting_for: format!("another run that makes a service {}", id.name),
+                seen: "both have reserved an address".to_owned(),
+                why,
+                kept: false,
+            })?;
+        }
+        let addresses = cloud.list_addresses(&key(&id.fleet), &TagFilter::all()).await;
+        let addresses = addresses.doing(cloud.name(), || format!("look who else makes {id}"))?;
+        let tags = addresses.iter().filter_map(|address| address.tags.get(tag::SERVICE));
+        let ids = tags.filter_map(|tag| format!("{}/{tag}", id.fleet).parse::<ServiceId>().ok());
+        let rivals: Vec<ServiceId> =
+            ids.filter(|other| other.name == id.name && other.uid != id.uid).collect();
+        if rivals.is_empty() {
+            return Ok(true);
+        }
+        if rivals.iter().any(|other| other.uid < id.uid) {
+            return Ok(false);
+        }
+    }
+    Ok(false)
+}
+
+/// How often a name is tried to be had.
+const MOST_STAKES: u32 = 5;
+/// How often, and how long in between, who should stay looks whether the other has given way.
+const MOST_LOOKS: u32 = 6;
+const RIVAL_PAUSE: Duration = Duration::from_secs(1);
+
+async fn id_for(
     session: &Session,
     ctx: &Ctx,
     fleet: &FleetId,

@@ -32,11 +32,9 @@ pub(super) async fn create(
     let name = planned.name.known().cloned().unwrap_or_default();
     let _claim = session.creating("service", format!("{fleet}/{name}"))?;
     session.forget(&fleet);
-    let id = claim::id_for(session, ctx, &fleet, &planned).await?;
+    let (id, address) = claim::stake(session, ctx, &fleet, &planned).await?;
     let spec = model::spec(&planned, &id)?;
     let cloud = session.cloud(fleet.cloud).await?;
-    let is_new = find_by_id(&*session.view(&fleet).await?, &id).address.is_none();
-    let address = reserve(&*cloud, &planned, &spec, is_new).await?;
     planned.id = Attr::Known(id.to_string());
     planned.drift = Attr::Known(BTreeMap::new());
     fill_address(&mut planned, &address);
@@ -85,7 +83,7 @@ pub(super) async fn create(
 }
 
 /// The service's address: the one it has, public as it is wished for now, or a new one.
-async fn reserve(
+pub(super) async fn reserve(
     cloud: &dyn Cloud,
     service: &Service,
     spec: &RouterSpec,

@@ -60,9 +60,18 @@ pub(super) fn types(datacentre: &mut Datacentre, query: &Query) -> Members {
             format!("The following supplied instance types do not exist: [{unknown}]"),
         ));
     }
-    let types = datacentre.settings.types.iter();
-    let meant = types.filter(|(name, _)| wanted.is_empty() || wanted.contains(name));
-    Ok(vec![Element::list("instanceTypeSet", meant.map(|(name, kind)| described(name, kind)))])
+    let filters = Filters::of(query);
+    let mut items = Vec::new();
+    for (name, kind) in &datacentre.settings.types {
+        let value = |filter: &str| match filter {
+            "instance-type" => Some(vec![name.clone()]),
+            _ => None,
+        };
+        if (wanted.is_empty() || wanted.contains(name)) && filters.pass(&Tags::new(), value)? {
+            items.push(described(name, kind));
+        }
+    }
+    Ok(vec![Element::list("instanceTypeSet", items)])
 }
 
 fn described(name: &str, kind: &InstanceType) -> Vec<Element> {
