@@ -318,7 +318,7 @@ impl Host<'_> {
             (!running.contains(&status["status"])).then_some(status)
         });
         assert_eq!(status["status"], "done", "{status:#}\n{}", self.explain());
-        // The old one looks for its data only when there is a network.
+        // The old one is not told that it is on EC2, and looks when there is a network.
         let datasource = if self.image == Image::Trixie { "ec2local" } else { "ec2" };
         assert_eq!(status["datasource"], datasource, "{status:#}");
         assert_eq!(status["errors"], Value::Array(Vec::new()), "{status:#}");
