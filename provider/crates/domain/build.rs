@@ -3,6 +3,16 @@
 
 use std::{env, error::Error, fmt::Write, fs, path::Path};
 
+/// Comments are for those who read the scripts here: user data has no room for them. None of the scripts
+/// has a text over several lines in which a line begins like a comment.
+fn without_comments(script: &str) -> String {
+    let is_needed = |(number, line): &(usize, &str)| {
+        *number == 0 || !line.trim_start().starts_with('#') || line.contains("shellcheck")
+    };
+    let lines = script.lines().enumerate().filter(is_needed);
+    lines.map(|(_, line)| format!("{line}\n")).collect()
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let root = env::var("CARGO_MANIFEST_DIR")?;
     let mut code = String::new();
@@ -31,7 +41,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             let name =
                 path.file_name().and_then(|name| name.to_str()).ok_or("a file name is no text")?;
             println!("cargo::rerun-if-changed={}", path.display());
-            writeln!(code, "    ({name:?}, include_str!({:?})),", path.display().to_string())?;
+            let text = fs::read_to_string(&path)?;
+            let text = if table == "SCRIPTS" { without_comments(&text) } else { text };
+            writeln!(code, "    ({name:?}, {text:?}),")?;
         }
         writeln!(code, "];")?;
     }

@@ -40,13 +40,19 @@ pub(crate) async fn gone(
     }
 }
 
-/// Waits until the cloud says that these machines run.
+/// Whether a machine has got as far as a cloud can tell.
+pub(crate) fn is_running(state: InstanceState) -> bool {
+    state == InstanceState::Running
+}
+
+/// Waits until the cloud lists these machines, and all in a state that is enough.
 pub(crate) async fn running(
     ctx: &Ctx,
     cloud: &dyn Cloud,
     fleet: &FleetKey,
     what: &str,
     machines: &[InstanceId],
+    is_enough: impl Fn(InstanceState) -> bool,
 ) -> Result<()> {
     let pace = Pace::new(cloud);
     loop {
@@ -56,8 +62,7 @@ pub(crate) async fn running(
                 let state = |id: &InstanceId| {
                     listed.iter().find(|found| found.id == *id).map(|found| found.state)
                 };
-                let not_yet =
-                    machines.iter().filter(|id| state(id) != Some(InstanceState::Running));
+                let not_yet = machines.iter().filter(|id| !state(id).is_some_and(&is_enough));
                 let not_yet: Vec<String> = not_yet
                     .map(|id| match state(id) {
                         Some(state) => format!("{id} is {state}"),

@@ -14,7 +14,7 @@ mod workers;
 
 pub(crate) use endpoint::{EndpointProbe, endpoint};
 pub(crate) use listings::Listings;
-pub(crate) use machines::{gone, running};
+pub(crate) use machines::{gone, is_running, running};
 pub(crate) use pace::Pace;
 pub(crate) use router::{
     RouterAccess, Woken, latest_boot, refuse_if_failed, registered_addresses, registrations, router,

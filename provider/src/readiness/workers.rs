@@ -159,7 +159,15 @@ impl Watch<'_> {
         let router = self.router;
         let consoles = now.iter().map(|id| console(&*router.cloud, &router.fleet, id));
         for (id, console) in now.iter().zip(futures::future::join_all(consoles).await) {
-            let Some(failure) = console::failure(&console?) else { continue };
+            let console = match passing(console)? {
+                Ok(console) => console,
+                // Too many calls, or an outage: the next look reads it.
+                Err(_) => {
+                    self.unread.push(id.clone());
+                    continue;
+                }
+            };
+            let Some(failure) = console::failure(&console) else { continue };
             let is_it = |(worker, _): &mut (Worker, bool)| worker.id == *id;
             for (worker, _) in self.waiting.extract_if(.., is_it) {
                 let reason = MachineFailure::Reported(failure.clone());

@@ -109,12 +109,15 @@ def written_files(config):
 
 
 def shell_findings(seen):
-    """What bash says of the scripts that no machine before had."""
+    """What bash, or Python, says of the scripts that no machine before had."""
     for path in sorted([*CONFIGURATION.glob("*"), *SCRIPTS.glob("*")]):
         text = path.read_bytes() if path.is_file() else b""
         if text.startswith((b"#!", b"# shellcheck shell=")) and (path, text) not in seen:
             seen.add((path, text))
-            yield from tool("bash", "-n", str(path))
+            if b"python" in text.partition(b"\n")[0]:
+                yield from tool("python3", "-c", "import ast, sys; ast.parse(open(sys.argv[1]).read())", str(path))
+            else:
+                yield from tool("bash", "-n", str(path))
             yield from unpack(path)
 
 

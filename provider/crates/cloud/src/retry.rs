@@ -121,7 +121,15 @@ impl<C: Cloud> Cloud for Retrying<C> {
     }
 
     async fn reserve_address(&self, request: &AddressRequest) -> Result<Address> {
-        self.retry(|| self.cloud.reserve_address(request)).await
+        if request.is_new {
+            match self.cloud.reserve_address(request).await {
+                Err(error) if error.kind.retryable() => {}
+                settled => return settled,
+            }
+        }
+        // What the first attempt may have reserved is there now.
+        let request = AddressRequest { is_new: false, ..request.clone() };
+        self.retry(|| self.cloud.reserve_address(&request)).await
     }
 
     async fn list_addresses(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Address>> {

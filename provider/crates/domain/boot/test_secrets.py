@@ -190,7 +190,7 @@ class Secrets(unittest.TestCase):
     def test_what_is_final_is_said_at_once(self):
         for reference, answer, said in [
             ("aws-sm://x", refusal(400, "ResourceNotFoundException", "no such secret"), "ResourceNotFoundException: no such secret"),
-            ("aws-sm://x", refusal(400, "AccessDeniedException", "not authorized"), "secretsmanager in us-east-2 answers AccessDeniedException"),
+            ("aws-sm://x", refusal(400, "InvalidRequestException", "deleted"), "secretsmanager in us-east-2 answers InvalidRequestException"),
             ("aws-ssm://x", refusal(400, "ParameterNotFound", ""), "ssm in us-east-2 answers ParameterNotFound"),
             ("aws-sm://x#a", {"SecretString": "no json"}, "no JSON object with the key a"),
             ("aws-sm://x#a", {"SecretBinary": "AAAA"}, "no JSON object with the key a"),
@@ -208,6 +208,9 @@ class Secrets(unittest.TestCase):
     def test_what_passes_is_asked_again(self):
         for answer in [
             refusal(400, "ThrottlingException"),
+            # IAM knows a new permission late.
+            refusal(400, "AccessDeniedException"),
+            '{"SecretString": "cut',
             refusal(400, "ExpiredTokenException"),
             refusal(500, "InternalServiceError"),
             (503, "<html>"),
@@ -229,7 +232,7 @@ class Secrets(unittest.TestCase):
             place.shutdown()
 
     def test_one_of_two_that_fails_leaves_none(self):
-        with Place({"SecretString": VALUE}, refusal(400, "AccessDeniedException")) as place:
+        with Place({"SecretString": VALUE}, refusal(400, "ResourceNotFoundException")) as place:
             values, printed = self.resolve(place, {"A": "aws-sm://a", "B": "aws-sm://b"})
             self.assertIsNone(values)
             self.assertIn("B has no value", printed)
@@ -237,7 +240,7 @@ class Secrets(unittest.TestCase):
 
     def test_the_third_failure_is_on_the_console(self):
         with Place(refusal(400, "AccessDeniedException", "not authorized")) as place:
-            _, report = self.resolve(place, {"A": "aws-sm://a"}, script="phase")
+            _, report = self.resolve(place, {"A": "aws-sm://a"}, seconds=1, script="phase")
             self.assertRegex(report, r"status=failed phase=secrets attempts=3 code=1")
             self.assertIn("disagg-log aws-secret: aws-sm://a: secretsmanager in us-east-2 answers AccessDeniedException", report)
             place.shutdown()

@@ -149,7 +149,10 @@ fn check_name(store: SecretStore, name: &str) -> Result<(), &'static str> {
     let is_word = |text: &str, also: &str| {
         !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
     };
-    let fits = name.len() <= MOST_NAME_BYTES;
+    let is_whole_arn = |name: &str| {
+        !name.starts_with("arn:") || name.split(':').filter(|part| !part.is_empty()).count() >= 6
+    };
+    let fits = name.len() <= MOST_NAME_BYTES && is_whole_arn(name);
     match store {
         SecretStore::AwsSecretsManager => {
             let (secret, key) = name.split_once('#').unwrap_or((name, "-"));
@@ -228,6 +231,7 @@ mod tests {
             "azure-kv://secretvalue",
             "gcp-sm://a/b/secretvalue",
             "aws-sm://secret value",
+            "aws-sm://arn:aws:secretvalue",
             "aws-sm://secretvalue#",
             "aws-sm://secretvalue#a#b",
             "aws-sm://secretvalue\n",

@@ -363,9 +363,9 @@ impl Content {
     fn most_static_bytes(&self) -> usize {
         let of_secrets = if self.stores.is_empty() { 0 } else { 3_000 };
         let of_kind = match self.kind {
-            MachineKind::CustomWorker => 7_600,
-            _ if self.requirements.is_some() => 14_000,
-            _ => 10_500,
+            MachineKind::CustomWorker => 5_600,
+            _ if self.requirements.is_some() => 11_200,
+            _ => 7_800,
         };
         of_kind + of_secrets
     }

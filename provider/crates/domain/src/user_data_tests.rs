@@ -252,13 +252,7 @@ fn every_machine_fits_the_smallest_limit_with_room_for_the_user() {
         ("mocker", worker(&sample::group("mocker", WorkerRole::Decode, None), CloudName::Aws)),
     ] {
         let size = data.bytes().len();
-        // A mocker carries its package lock, and few give it secrets.
-        let room = match name {
-            "mocker with secrets" => 256,
-            "sglang with secrets" => 2_000,
-            _ => 2_900,
-        };
-        assert!(size <= SMALLEST_LIMIT - room, "{name} has {size} bytes");
+        assert!(size <= SMALLEST_LIMIT - 3072, "{name} has {size} bytes");
         assert_eq!(data.check_size(SMALLEST_LIMIT), Ok(()));
     }
 }

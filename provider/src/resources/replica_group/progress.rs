@@ -131,9 +131,10 @@ impl<'a> Progress<'a> {
         self.tag(&failed, &failed_tags).await?;
         let id = self.group.id();
         self.session.forget_machines(&id.service.fleet);
-        // Whoever is here was seen to its end since it was listed as pending.
+        // Whoever is here was seen to its end since it was listed as pending, or stopped.
         let mut now = self.slots.clone();
-        for machine in now.values_mut().filter(|one| one.state == InstanceState::Pending) {
+        let is_up = |one: &&mut Instance| up.iter().any(|machine| machine.id == one.id);
+        for machine in now.values_mut().filter(is_up) {
             machine.state = InstanceState::Running;
         }
         let mut done = planned.clone();

@@ -124,7 +124,8 @@ impl GroupAccess {
 
     /// Launches `count` machines at once, or none, besides those that are `counted`: each of those has
     /// a token that is used up. A machine that has appeared since is not counted, and its token not
-    /// used up: whoever launched it, this launch finds it and makes no second one.
+    /// used up: whoever launched it, this launch finds it, as long as the cloud gives both the same
+    /// offer, and makes no second one.
     pub(super) async fn launch(
         &self,
         count: u32,
@@ -230,7 +231,8 @@ impl GroupAccess {
         if !model::waits_for_registration(group) {
             let (cloud, what) = (&*self.router.cloud, format!("the workers of {}", self.id));
             let ids: Vec<InstanceId> = machines.iter().map(|found| found.id.clone()).collect();
-            readiness::running(ctx, cloud, &self.router.fleet, &what, &ids).await?;
+            let fleet = &self.router.fleet;
+            readiness::running(ctx, cloud, fleet, &what, &ids, readiness::is_running).await?;
             return Ok(Vec::new());
         }
         self.wait_for_registration(ctx, machines, adopted, before).await

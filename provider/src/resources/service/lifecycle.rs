@@ -9,6 +9,7 @@ use super::record::RouterRecord;
 use super::{claim, model, removal, router, tags};
 use crate::diagnose;
 use crate::error::{Doing, Failure, Fate, Result};
+use crate::readiness::is_running;
 use crate::readiness::{self, RouterAccess, Woken};
 use crate::resources::drift::needs_another;
 use crate::resources::users;
@@ -53,7 +54,7 @@ pub(super) async fn create(
     let facts = ServiceFacts::of(&spec, address.ip);
     let access = router::access(session, Arc::clone(&cloud), &facts, &address, &instance)?;
     let waits_for = waits_for(&planned);
-    match wait(ctx, waits_for, &access).await {
+    match wait(ctx, waits_for, &id, &access).await {
         Ok(()) => {}
         Err(failure @ Failure::Boot { .. }) if !keeps_failed(&planned) => {
             let instance = Some(&instance);
@@ -216,8 +217,12 @@ async fn recover(
     session.forget(&id.fleet);
     let facts = ServiceFacts::of(&spec, address.ip);
     let access = router::access(session, Arc::clone(&cloud), &facts, &address, &instance)?;
-    let waits_for = waits_for(planned);
-    wait(ctx, waits_for, &RouterAccess { woken, ..access }).await?;
+    let waits_for = match waits_for(planned) {
+        // What is recovered has been seen again.
+        WaitsFor::Listed => WaitsFor::Running,
+        other => other,
+    };
+    wait(ctx, waits_for, id, &RouterAccess { woken, ..access }).await?;
     router::mark(&*cloud, id, &address, &instance, waits_for == WaitsFor::Ready).await?;
     session.forget(&id.fleet);
     Ok(instance)
@@ -410,14 +415,14 @@ enum WaitsFor {
     Ready,
     /// The cloud says that it runs.
     Running,
-    /// It is launched. Whoever comes next waits for it: groups for their workers, which watch it too.
-    Nothing,
+    /// The cloud knows it. Whoever comes next waits for it: groups for their workers, which watch it too.
+    Listed,
 }
 
 fn waits_for(service: &Service) -> WaitsFor {
     let is = |attribute: &Attr<String>, word: &str| attribute.known().is_some_and(|w| w == word);
     if is(&service.boot, "overlap") {
-        WaitsFor::Nothing
+        WaitsFor::Listed
     } else if is(&service.wait_for, "ready") {
         WaitsFor::Ready
     } else {
@@ -425,15 +430,17 @@ fn waits_for(service: &Service) -> WaitsFor {
     }
 }
 
-async fn wait(ctx: &Ctx, waits_for: WaitsFor, access: &RouterAccess) -> Result<()> {
+async fn wait(ctx: &Ctx, waits_for: WaitsFor, id: &ServiceId, access: &RouterAccess) -> Result<()> {
+    let (cloud, machines) = (&*access.cloud, std::slice::from_ref(&access.instance));
+    let what = format!("the router of service {id}");
     match waits_for {
         WaitsFor::Ready => readiness::router(ctx, access).await,
         WaitsFor::Running => {
-            let (cloud, machines) = (&*access.cloud, std::slice::from_ref(&access.instance));
-            let what = format!("the router at {}", access.ip);
-            readiness::running(ctx, cloud, &access.fleet, &what, machines).await
+            readiness::running(ctx, cloud, &access.fleet, &what, machines, is_running).await
         }
-        WaitsFor::Nothing => Ok(()),
+        WaitsFor::Listed => {
+            readiness::running(ctx, cloud, &access.fleet, &what, machines, |_| true).await
+        }
     }
 }
 

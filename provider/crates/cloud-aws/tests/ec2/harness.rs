@@ -55,7 +55,7 @@ impl Place {
             fleet: key(),
             public: None,
             token,
-            is_new: false,
+            is_new: true,
             tags: tags("router"),
         };
         self.cloud.reserve_address(&request).await.expect("an address")
