@@ -21,7 +21,6 @@ pub(crate) async fn reserve(region: &Region, request: &AddressRequest) -> cloud:
         true => None,
         false => find(region, &request.fleet, &of_token).await?.into_iter().next(),
     };
-    let is_new = found.is_none();
     let interface = match found {
         Some(interface) => interface,
         None => region
@@ -51,7 +50,7 @@ pub(crate) async fn reserve(region: &Region, request: &AddressRequest) -> cloud:
     };
     match (public, address.public_ip) {
         (true, None) => {
-            address.public_ip = Some(make_public(region, request, &address.id.0, is_new).await?);
+            address.public_ip = Some(make_public(region, request, &address.id.0).await?);
         }
         (false, Some(_)) => {
             release_elastic_of(region, &address.id.0).await?;
@@ -93,15 +92,14 @@ pub(crate) async fn release(region: &Region, id: &AddressId) -> cloud::Result<()
 }
 
 /// Puts an Elastic IP on the interface: one that an earlier call made and could not tell of, or a new
-/// one. EC2 takes no token for it; its tag is the token. There is none for an interface that is new.
+/// one. EC2 takes no token for it; its tag is the token. There is none for an address that is new.
 async fn make_public(
     region: &Region,
     request: &AddressRequest,
     interface: &str,
-    is_new: bool,
 ) -> cloud::Result<std::net::IpAddr> {
     const OPERATION: &str = "AllocateAddress";
-    let made = match is_new {
+    let made = match request.is_new {
         true => Vec::new(),
         false => {
             let call = region.ec2.describe_addresses();
