@@ -24,7 +24,13 @@ variable "gpu" {
 }
 
 variable "subnet" {
-  description = "A subnet with a NAT gateway. Machines with several network cards (H100:8 and up) need one."
+  description = "A subnet with a NAT gateway. Machines with several network cards (H100:8 and up) need one, or `egress`."
+  type        = string
+  default     = null
+}
+
+variable "egress" {
+  description = "`elastic_ip` gives each worker an Elastic IP, for a subnet without NAT."
   type        = string
   default     = null
 }
@@ -41,6 +47,7 @@ module "glm" {
   cloud         = "aws"
   region        = var.region
   subnet        = var.subnet
+  egress        = var.egress
   model         = "zai-org/GLM-4.5-Air-FP8"
   ingress_cidrs = var.clients
   prefill       = { replicas = 1, gpu = var.gpu }

@@ -15,6 +15,9 @@ resource "disagg_fleet" "this" {
   zone   = var.zone
   subnet = var.subnet
   gpus   = var.zone == null ? distinct(compact([var.prefill.gpu, var.decode.gpu])) : null
+
+  placement = var.placement
+  ssh       = var.ssh
 }
 
 resource "disagg_service" "this" {
@@ -39,6 +42,11 @@ resource "disagg_replica_group" "this" {
     tensor_parallel = each.value.tensor_parallel
     args            = each.value.args
   }
+
+  market      = each.value.market
+  reservation = each.value.reservation
+  image       = each.value.image
+  egress      = var.egress
 
   update_strategy = var.update_strategy
 

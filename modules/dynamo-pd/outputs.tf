@@ -25,12 +25,12 @@ output "instance_types" {
 
 output "minimum_hourly_cost" {
   description = "Estimated price of everything with every group at its smallest count. Known in the first plan."
-  value       = disagg_service.this.hourly_cost + sum([for group in disagg_replica_group.this : group.minimum_hourly_cost])
+  value       = disagg_service.this.minimum_hourly_cost + sum([for group in disagg_replica_group.this : group.minimum_hourly_cost])
 }
 
 output "maximum_hourly_cost" {
   description = "Estimated price of everything with every group at its greatest count. Known in the first plan."
-  value       = disagg_service.this.hourly_cost + sum([for group in disagg_replica_group.this : group.maximum_hourly_cost])
+  value       = disagg_service.this.maximum_hourly_cost + sum([for group in disagg_replica_group.this : group.maximum_hourly_cost])
 }
 
 output "hourly_cost" {

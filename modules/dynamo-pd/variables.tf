@@ -26,6 +26,24 @@ variable "subnet" {
   default     = null
 }
 
+variable "placement" {
+  description = "`cluster`, or `zone` for machines out of a reservation; `cluster` when left out."
+  type        = string
+  default     = null
+}
+
+variable "egress" {
+  description = "How workers reach the internet on AWS: `subnet` or `elastic_ip`; `subnet` when left out."
+  type        = string
+  default     = null
+}
+
+variable "ssh" {
+  description = "Key pair and address blocks of people who come in by SSH, on AWS; nobody when left out."
+  type        = object({ key_name = string, ingress_cidrs = set(string) })
+  default     = null
+}
+
 variable "model" {
   description = "The model, by its name on the hub."
   type        = string
@@ -63,6 +81,9 @@ variable "prefill" {
     gpu             = optional(string)
     tensor_parallel = optional(number)
     args            = optional(list(string))
+    market          = optional(string)
+    reservation     = optional(string)
+    image           = optional(string)
   })
   default = {}
 }
@@ -75,6 +96,9 @@ variable "decode" {
     gpu             = optional(string)
     tensor_parallel = optional(number)
     args            = optional(list(string))
+    market          = optional(string)
+    reservation     = optional(string)
+    image           = optional(string)
   })
   default = {}
 }

@@ -140,6 +140,7 @@ fn summary_of(kind: ErrorKind, doing: &str) -> String {
         ErrorKind::Unauthenticated => "Credentials missing or expired",
         ErrorKind::PermissionDenied => "Permission denied",
         ErrorKind::InvalidRequest => "Refused by the cloud",
+        ErrorKind::NotFound => "Not known to the cloud",
         ErrorKind::Conflict => "Name or token already taken",
         ErrorKind::InUse => "Still in use",
         ErrorKind::Unsupported => "Not supported by the cloud",
@@ -181,6 +182,9 @@ fn remedy(kind: ErrorKind) -> &'static str {
         ErrorKind::PermissionDenied => "Allow this call to the credentials in use.",
         ErrorKind::InvalidRequest | ErrorKind::Unsupported => {
             "Change the configuration so that the cloud can do it."
+        }
+        ErrorKind::NotFound => {
+            "It may have been removed at this moment: plan again to see what there is, and apply."
         }
         ErrorKind::Conflict => "Something else has it. Choose another name, or import what exists.",
         ErrorKind::InUse => "Remove what uses it first.",
@@ -274,6 +278,13 @@ fn machines_text(machines: &[FailedMachine]) -> String {
             MachineFailure::Gone => {
                 format!(
                     "Machine {id} at {address} is gone: the cloud lists it no longer, or as stopped."
+                )
+            }
+            MachineFailure::Stranded(port) => {
+                format!(
+                    "Machine {id} at {address} does not reach {port}, while the router there is \
+                     healthy. Something between them is closed: a rule of the fleet's network, or a \
+                     firewall on the image. `terraform plan` shows rules that were changed by hand."
                 )
             }
             MachineFailure::Silent { state, lines } => {

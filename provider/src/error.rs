@@ -124,6 +124,8 @@ pub(crate) enum MachineFailure {
     Reported(BootFailure),
     /// The cloud has it no longer.
     Gone,
+    /// Its router is healthy and does not let it in at this `IP:PORT`.
+    Stranded(String),
     /// It did not register in time; the last state that it told, and the last lines of its console.
     Silent { state: Option<MachineState>, lines: Vec<String> },
 }

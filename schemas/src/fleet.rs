@@ -1,5 +1,6 @@
 //! `disagg_fleet`: one placement in one zone, with its network rules.
 
+use crate::service::Cidr;
 use crate::table::{ChangeClass::*, ImportSource::*, computed, optional, required};
 use crate::timeouts::Timeouts;
 use plugin::Attr;
@@ -50,6 +51,11 @@ pub struct Fleet {
     #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
     pub gpus: Attr<Vec<Attr<Gpu>>>,
 
+    /// Access to the machines for people, by SSH; none by default. Only on AWS, where Systems Manager's
+    /// sessions need neither a key nor an open port.
+    #[schemars(extend("x-disagg" = optional(InPlace).import(Cloud)))]
+    pub ssh: Attr<Ssh>,
+
     /// What in the cloud is not as it was made (object → finding). Always planned empty, so that a
     /// finding is a visible change.
     #[schemars(extend("x-disagg" = computed()))]
@@ -58,6 +64,19 @@ pub struct Fleet {
     /// How long each operation may take.
     #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
     pub timeouts: Attr<Timeouts>,
+}
+
+/// Access to the machines for people.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Ssh {
+    /// The key pair, by its name in the region. Machines that are launched from then on have it; a change
+    /// of it touches no other.
+    #[schemars(extend("x-disagg" = required(InPlace).import(Cloud), "format" = "word"))]
+    pub key_name: Attr<String>,
+
+    /// The address blocks from which port 22 can be reached.
+    #[schemars(extend("x-disagg" = required(InPlace).import(Cloud), "uniqueItems" = true))]
+    pub ingress_cidrs: Attr<Vec<Attr<Cidr>>>,
 }
 
 /// A GPU request: `H200` is exactly one, `H200:8` exactly eight, `H200:4..8` a range.

@@ -24,7 +24,7 @@ mod timeouts;
 pub use changes::changes;
 pub use data_sources::{OfferedMachine, Offers, ServiceLookup};
 pub use endpoint::{Endpoint, GroupReference, Probe};
-pub use fleet::{Fleet, Gpu};
+pub use fleet::{Fleet, Gpu, Ssh};
 pub use provider_config::{AssumeRole, Aws, Local, ProviderConfig};
 pub use replica_group::{Engine, Member, ReplicaGroup, Resources, Scaling, UpdateStrategy};
 pub use service::{Cidr, Router, RouterResources, Service};

@@ -76,6 +76,12 @@ pub struct ReplicaGroup {
     #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "format" = "word"))]
     pub reservation: Attr<String>,
 
+    /// How the machines reach the internet, for what they install: `subnet`, which is the default, as their
+    /// subnet leads, or `elastic_ip`, each by an Elastic IP of its own, which goes with it. For machines
+    /// with several network cards in a subnet without NAT. Only on AWS.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "enum" = ["subnet", "elastic_ip"]))]
+    pub egress: Attr<String>,
+
     /// Raise it to roll the group over to machines with the provider's newest scripts.
     #[schemars(extend("x-disagg" = optional(Rolling).default(0).import(UserData), "minimum" = 0, "maximum" = 1_000_000))]
     pub boot_revision: Attr<i64>,

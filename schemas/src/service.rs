@@ -62,7 +62,8 @@ pub struct Service {
     pub image: Attr<String>,
 
     /// `sequential` returns when the router is healthy, so that no GPU is bought for a router that
-    /// failed. `overlap` returns as soon as the router is launched, and the workers boot beside it.
+    /// failed. `overlap` returns as soon as the router is launched, and the workers boot beside it: what
+    /// `wait_for` says is then for the groups and the endpoint to wait for.
     #[schemars(extend("x-disagg" = optional(ProviderOnly).default("sequential"), "enum" = ["sequential", "overlap"]))]
     pub boot: Attr<String>,
 
@@ -100,6 +101,14 @@ pub struct Service {
     /// The router's price in US dollars an hour: the catalogue's estimate of the day it was made.
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]
     pub hourly_cost: Attr<f64>,
+
+    /// The router's price on the cheapest machine that fits. Known in the first plan.
+    #[schemars(extend("x-disagg" = computed().import(Cloud)))]
+    pub minimum_hourly_cost: Attr<f64>,
+
+    /// The router's price on the most expensive machine that fits. Known in the first plan.
+    #[schemars(extend("x-disagg" = computed().import(Cloud)))]
+    pub maximum_hourly_cost: Attr<f64>,
 
     /// The version of the boot scripts that the router was made with. A new provider never changes
     /// it.

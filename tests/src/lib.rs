@@ -21,4 +21,4 @@ pub use http::{assert_chats, chat, chat_stream};
 pub use machines::{Machine, wait_until};
 pub use place::{Place, path, serves};
 pub use plan::Plan;
-pub use workspace::{Run, Workspace, release_directory};
+pub use workspace::{Run, Workspace, kill, release_directory, signal};

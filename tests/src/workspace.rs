@@ -1,7 +1,9 @@
 //! One configuration in a directory of its own, with a local cloud of its own.
 
+use crate::machines::wait_until;
 use crate::place::Place;
 use crate::plan::Plan;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -167,6 +169,16 @@ impl Workspace {
         command.spawn().expect("terraform is on the PATH")
     }
 
+    /// Starts an apply of what stands there, and kills it, provider and all, when there are so many
+    /// machines, unless it ends before.
+    pub fn apply_and_kill_at(&self, machines: usize) {
+        let mut apply = self.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
+        wait_until("the next machine is there", || {
+            self.machines().len() >= machines || apply.try_wait().expect("wait").is_some()
+        });
+        kill(&mut apply);
+    }
+
     /// An output of the applied configuration.
     pub fn output(&self, name: &str) -> Value {
         let run = self.terraform(&["output", "-json", name]).success();
@@ -327,4 +339,23 @@ pub(crate) fn binary() -> &'static Path {
             std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
         target.join("release").join("terraform-provider-disagg")
     })
+}
+
+/// Sends a signal to what [`Workspace::start_terraform`] started, with its provider.
+///
+/// # Panics
+/// When it has no process id.
+pub fn signal(run: &Child, signal: Signal) {
+    let group = Pid::from_raw(i32::try_from(run.id()).expect("a pid")).expect("a pid");
+    // One that has ended by itself meanwhile does not mind.
+    let _ = kill_process_group(group, signal);
+}
+
+/// Kills what [`Workspace::start_terraform`] started, with its provider.
+///
+/// # Panics
+/// When it cannot be waited for.
+pub fn kill(run: &mut Child) {
+    signal(run, Signal::KILL);
+    run.wait().expect("it is dead");
 }

@@ -2,20 +2,9 @@
 //! and nothing healthy is sold.
 
 use acceptance::config::{Stack, fleet, group, service};
-use acceptance::{Place, Workspace, path, wait_until};
-use rustix::process::{Pid, Signal, kill_process_group};
+use acceptance::{Place, Workspace, kill, path, signal, wait_until};
+use rustix::process::Signal;
 use std::process::Child;
-
-fn signal(apply: &Child, signal: Signal) {
-    let group = Pid::from_raw(i32::try_from(apply.id()).expect("a pid")).expect("a pid");
-    // One that has ended by itself meanwhile does not mind.
-    let _ = kill_process_group(group, signal);
-}
-
-fn kill(apply: &mut Child) {
-    signal(apply, Signal::KILL);
-    apply.wait().expect("it is dead");
-}
 
 /// Starts an apply of what stands there, and returns when there are so many machines.
 fn apply_until(workspace: &Workspace, machines: usize) -> Child {
@@ -43,11 +32,7 @@ fn a_provider_that_dies_in_a_creation_leaves_nothing_double() {
     // At every stage of the creation: after each new machine the whole process group is killed.
     for machines in [1, 2, 3] {
         workspace.write(&stack.hcl());
-        let mut apply = workspace.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
-        wait_until("the next machine is there", || {
-            workspace.machines().len() >= machines || apply.try_wait().expect("wait").is_some()
-        });
-        kill(&mut apply);
+        workspace.apply_and_kill_at(machines);
     }
     workspace.apply(&stack.hcl());
     assert_eq!(workspace.machines().len(), 4, "{:?}", workspace.machines());
@@ -223,7 +208,7 @@ fn what_a_dead_creation_left_is_seen_and_goes_though_nobody_asks_for_it_again() 
         workspace.age(&machine.id);
     }
     workspace.apply(&service_only);
-    assert_eq!(workspace.group("decode").len(), 0);
+    wait_until("they are gone", || workspace.group("decode").is_empty());
     workspace.assert_no_changes();
     workspace.destroy();
 }

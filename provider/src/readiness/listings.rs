@@ -4,14 +4,16 @@ use super::machines::list;
 use crate::error::Result;
 use cloud::{Cloud, CloudName, FleetKey, Instance};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// The latest list of each fleet.
+/// The latest list of each fleet. Who asks about one fleet waits for nobody who asks about another.
 #[derive(Debug, Default)]
-pub(crate) struct Listings(Mutex<BTreeMap<String, Listing>>);
+pub(crate) struct Listings(Mutex<BTreeMap<String, Arc<Latest>>>);
+
+/// The latest list of one fleet; locked while it is asked for.
+type Latest = tokio::sync::Mutex<Option<Listing>>;
 
 #[derive(Debug)]
 struct Listing {
@@ -30,9 +32,9 @@ impl Listings {
         cloud: &dyn Cloud,
         fleet: &FleetKey,
     ) -> Result<Arc<Vec<Instance>>> {
-        let key = format!("{}/{}/{}", cloud.name(), fleet.region, fleet.name);
-        let mut lists = self.0.lock().await;
-        if let Some(Listing { asked_at, instances }) = lists.get(&key)
+        let latest = self.of_fleet(format!("{}/{fleet}", cloud.name()));
+        let mut latest = latest.lock().await;
+        if let Some(Listing { asked_at, instances }) = &*latest
             && asked_at.elapsed() < RECENT
             && cloud.name() != CloudName::Local
         {
@@ -40,7 +42,13 @@ impl Listings {
         }
         let asked_at = Instant::now();
         let instances = Arc::new(list(cloud, fleet, || "watch the workers".to_owned()).await?);
-        lists.insert(key, Listing { asked_at, instances: Arc::clone(&instances) });
+        *latest = Some(Listing { asked_at, instances: Arc::clone(&instances) });
         Ok(instances)
+    }
+
+    fn of_fleet(&self, fleet: String) -> Arc<Latest> {
+        // Nothing panics while it holds this lock.
+        let mut fleets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(fleets.entry(fleet).or_default())
     }
 }

@@ -5,8 +5,9 @@ use plugin::{Ctx, Interrupted};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Early first looks, then fewer: never later after the event than a share of what the wait has taken.
-/// On the local cloud looks are cheap and boots are short; elsewhere every call counts.
+/// Early first looks, then fewer: as a rule not later after the event than a share of what the wait has
+/// taken, within a shortest and a longest pause. On the local cloud looks are cheap and boots are short;
+/// elsewhere every call counts.
 #[derive(Debug)]
 pub(crate) struct Pace {
     start: Instant,
@@ -17,6 +18,22 @@ pub(crate) struct Pace {
     listing_lag: Duration,
     lists: Due,
     consoles: Due,
+}
+
+/// What the cloud's lists have shown of a machine since a wait began.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sightings {
+    was_listed: bool,
+    /// So many of the latest lists were without it.
+    missed: u32,
+}
+
+impl Sightings {
+    /// One more list, with it or without.
+    pub(super) fn add(&mut self, is_listed: bool) {
+        self.missed = if is_listed { 0 } else { self.missed + 1 };
+        self.was_listed |= is_listed;
+    }
 }
 
 /// When something is looked at that changes seldom: after some time, and then each time that the wait
@@ -85,9 +102,16 @@ impl Pace {
         self
     }
 
-    /// Whether a machine that the cloud does not list is gone, and not only too new to be listed.
-    pub(super) fn absence_counts(&self, was_listed: bool) -> bool {
-        was_listed || self.start.elapsed() >= self.listing_lag
+    /// Whether a machine that the cloud does not list is gone, and not only too new to be listed. Two
+    /// servers may differ about a new one, so that one list without it says nothing.
+    pub(super) fn absence_counts(&self, sightings: Sightings) -> bool {
+        let Sightings { was_listed, missed } = sightings;
+        self.start.elapsed() >= self.listing_lag || (was_listed && missed > 1)
+    }
+
+    /// Whether the cloud may know for a while of what is gone, and not of what is new.
+    pub(crate) fn lags(&self) -> bool {
+        !self.listing_lag.is_zero()
     }
 
     /// Lets the next pause go by, unless the operation ends before.

@@ -2,7 +2,7 @@
 
 use super::listings::Listings;
 use super::machines::{console, list};
-use super::pace::Pace;
+use super::pace::{Pace, Sightings};
 use super::{passing, status};
 use crate::error::{FailedMachine, Failure, Fate, MachineFailure, Result};
 use cloud::{Cloud, FleetKey, Instance, InstanceId};
@@ -37,18 +37,23 @@ pub(crate) struct Woken {
 /// Waits until the router serves.
 pub(crate) async fn router(ctx: &Ctx, router: &RouterAccess) -> Result<()> {
     let mut pace = Pace::new(&*router.cloud).closely();
-    let mut was_listed = false;
+    let mut sightings = Sightings::default();
     loop {
         let is_listed = pace.lists_due();
         let seen = match passing(look_and_list(router, is_listed).await)? {
             Ok(Look::Ready) => return Ok(()),
             Ok(Look::Failed(reason)) => return Err(failed(router, "the router", reason)),
-            Ok(Look::Absent) if pace.absence_counts(was_listed) => {
-                return Err(failed(router, "the router", MachineFailure::Gone));
+            Ok(Look::Absent) => {
+                sightings.add(false);
+                if pace.absence_counts(sightings) {
+                    return Err(failed(router, "the router", MachineFailure::Gone));
+                }
+                "the cloud does not list its machine yet".to_owned()
             }
-            Ok(Look::Absent) => "the cloud does not list its machine yet".to_owned(),
             Ok(Look::NotYet(seen)) => {
-                was_listed |= is_listed;
+                if is_listed {
+                    sightings.add(true);
+                }
                 seen
             }
             Err(seen) => seen,
@@ -94,6 +99,11 @@ pub(super) enum Registrations {
 }
 
 impl Registrations {
+    /// Whether the router itself was asked, and is healthy.
+    pub(super) fn is_from_router(&self) -> bool {
+        matches!(self, Self::Health(_))
+    }
+
     /// Engines per address, without those whose ids are in `before`.
     pub(super) fn per_address(&self, before: &BTreeSet<String>) -> BTreeMap<IpAddr, usize> {
         match self {
@@ -126,14 +136,11 @@ pub(super) async fn stop_if_failed(
     listed: Option<&[Instance]>,
 ) -> Result<()> {
     let what = "the router, which the workers wait for,";
+    // One that is listed, and is not up, has been up, as it is for workers.
+    let is_down = || listed.is_some_and(|all| all.iter().any(|one| one.id == router.instance));
     match look(router, listed).await? {
         Look::Failed(reason) => Err(failed(router, what, reason)),
-        // One that has been there, as it is for workers, and that is listed in another state is gone.
-        Look::Absent
-            if pace.absence_counts(
-                listed.is_some_and(|all| all.iter().any(|one| one.id == router.instance)),
-            ) =>
-        {
+        Look::Absent if is_down() || pace.absence_counts(Sightings::default()) => {
             Err(failed(router, what, MachineFailure::Gone))
         }
         Look::Ready | Look::NotYet(_) | Look::Absent => Ok(()),

@@ -1,15 +1,17 @@
 //! Workers: each has registered with the router, or has failed.
 
 use super::machines::console;
-use super::pace::Pace;
-use super::passing;
+use super::pace::{Pace, Sightings};
 use super::router::{RouterAccess, look_at_registrations, stop_if_failed};
+use super::{grace, passing};
 use crate::error::{FailedMachine, Failure, MachineFailure, Result};
 use cloud::{Instance, InstanceId, InstanceState};
 use domain::console;
 use plugin::{Ctx, Interrupted};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A worker that is to register.
 #[derive(Clone, Debug)]
@@ -37,16 +39,30 @@ pub(crate) async fn workers(
         router,
         before,
         pace: Pace::new(&*router.cloud).closely(),
-        waiting: workers.iter().cloned().map(|worker| (worker, false)).collect(),
+        waiting: workers.iter().cloned().map(|worker| (worker, Sightings::default())).collect(),
         unread: Vec::new(),
+        router_answers: false,
+        shut_out: BTreeMap::new(),
         failed: Vec::new(),
     };
     loop {
-        let seen = passing(watch.look().await)?;
+        let (seen, next) = match ctx.checked(watch.look()).await {
+            Ok(seen) => (passing(seen)?, Ok(())),
+            // The time was over in the middle of a look, and a verdict takes a whole one.
+            Err(why @ Interrupted::Deadline) => {
+                let seen = grace().checked(watch.look()).await;
+                (seen.map_or(Ok(Err(LOOK_CUT.to_owned())), passing)?, Err(why))
+            }
+            Err(why) => (Err(LOOK_CUT.to_owned()), Err(why)),
+        };
         if watch.waiting.is_empty() {
             break;
         }
-        match (watch.pace.next(ctx).await, seen) {
+        let next = match next {
+            Ok(()) => watch.pace.next(ctx).await,
+            interrupted => interrupted,
+        };
+        match (next, seen) {
             (Ok(()), _) => {}
             (Err(Interrupted::Deadline), Ok(())) => {
                 watch.give_up().await;
@@ -88,10 +104,13 @@ struct Watch<'a> {
     router: &'a RouterAccess,
     before: &'a BTreeSet<String>,
     pace: Pace,
-    /// With whether the cloud has listed it yet.
-    waiting: Vec<(Worker, bool)>,
+    waiting: Vec<(Worker, Sightings)>,
     /// Those whose consoles are to be read next.
     unread: Vec<InstanceId>,
+    /// The router itself, and not its console, has answered the latest look.
+    router_answers: bool,
+    /// Those that said on their console that the router does not let them in, while it answered; since when.
+    shut_out: BTreeMap<InstanceId, Instant>,
     failed: Vec<FailedMachine>,
 }
 
@@ -100,6 +119,7 @@ impl Watch<'_> {
     async fn look(&mut self) -> Result<()> {
         let router = self.router;
         let seen = look_at_registrations(router).await?;
+        self.router_answers = seen.is_from_router();
         let (all, fresh) = (seen.per_address(&BTreeSet::new()), seen.per_address(self.before));
         let is_registered = |worker: &Worker| {
             let registered = if worker.is_fresh { &fresh } else { &all };
@@ -128,21 +148,23 @@ impl Watch<'_> {
 
     /// Those that the cloud has no longer, or stopped, wait no longer.
     fn find_gone(&mut self, listed: &[Instance]) {
-        for (mut worker, was_listed) in std::mem::take(&mut self.waiting) {
+        for (mut worker, mut sightings) in std::mem::take(&mut self.waiting) {
             let found = listed.iter().find(|found| found.id == worker.id);
+            sightings.add(found.is_some());
             let is_gone = match found {
-                None => self.pace.absence_counts(was_listed),
+                None => self.pace.absence_counts(sightings),
                 Some(found) if found.state.is_up() => false,
                 // One that was started a moment ago may still be listed as stopped.
                 Some(found) => {
-                    found.state == InstanceState::Terminating || self.pace.absence_counts(false)
+                    found.state == InstanceState::Terminating
+                        || self.pace.absence_counts(Sightings::default())
                 }
             };
             if is_gone {
                 self.failed.push(verdict_of(&worker, MachineFailure::Gone));
             } else {
                 worker.ip = found.and_then(|found| found.ip).or(worker.ip);
-                self.waiting.push((worker, was_listed || found.is_some()));
+                self.waiting.push((worker, sightings));
             }
         }
     }
@@ -167,14 +189,26 @@ impl Watch<'_> {
                     continue;
                 }
             };
-            let Some(failure) = console::failure(&console) else { continue };
-            let is_it = |(worker, _): &mut (Worker, bool)| worker.id == *id;
+            let failure = console::failure(&console).map(MachineFailure::Reported);
+            let Some(reason) = failure.or_else(|| self.stranded(id, &console)) else { continue };
+            let is_it = |(worker, _): &mut (Worker, Sightings)| worker.id == *id;
             for (worker, _) in self.waiting.extract_if(.., is_it) {
-                let reason = MachineFailure::Reported(failure.clone());
-                self.failed.push(verdict_of(&worker, reason));
+                self.failed.push(verdict_of(&worker, reason.clone()));
             }
         }
         Ok(!now.is_empty())
+    }
+
+    /// A worker whose router answers, and does not let it in for longer than a console may lag behind.
+    fn stranded(&mut self, id: &InstanceId, console: &str) -> Option<MachineFailure> {
+        let state = console::latest_state(console);
+        let port = state.as_ref().and_then(console::MachineState::waiting_for);
+        let (Some(port), true) = (port, self.router_answers) else {
+            self.shut_out.remove(id);
+            return None;
+        };
+        let since = *self.shut_out.entry(id.clone()).or_insert_with(Instant::now);
+        (since.elapsed() >= SHUT_OUT).then(|| MachineFailure::Stranded(port.to_owned()))
     }
 
     /// The time is over: whoever has not registered has failed, and the end of its console is what
@@ -195,8 +229,13 @@ impl Watch<'_> {
     }
 }
 
+const LOOK_CUT: &str = "the last look did not end";
+
 /// Consoles that are read in one look.
 const CONSOLES_AT_ONCE: usize = 8;
+
+/// A router that came up later than its worker, or was away, lets it in within this time.
+const SHUT_OUT: Duration = Duration::from_secs(60);
 
 /// Lines of a silent machine's console that are shown.
 const LAST_LINES: usize = 30;

@@ -4,7 +4,7 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use domain::catalogue::{self, Resources};
-use domain::cloud::{CloudName, Market, Offer};
+use domain::cloud::{CloudName, Egress, Market, Offer};
 use domain::environment::Environment;
 use domain::id::FleetId;
 use domain::spec::{EngineSpec, GroupSpec, RouterKind, RouterSpec, ServiceFacts, WorkerRole};
@@ -93,6 +93,7 @@ fn group(router: &RouterSpec, index: u32) -> GroupSpec {
         image: None,
         market: Market::OnDemand,
         reservation: None,
+        egress: Egress::default(),
         boot_revision: 0,
         script_version: domain::SCRIPT_VERSION,
     }

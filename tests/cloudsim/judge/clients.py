@@ -22,23 +22,58 @@ from moto.server import ThreadedMotoServer
 ZONE = "us-east-2a"
 USER_DATA = "#cloud-config\n{}\n"
 
-#: Where ours is right and moto is not, by step, with the vendor's text that decides.
+def refused(code):
+    return {"error": code}
+
+
+def answered(value=None):
+    return {"answer": value}
+
+
+#: Where ours is right and moto is not, by step: what ours answers, and the vendor's text that decides.
 DIFFERENCES = {
-    "placement group": "API reference, CreatePlacementGroup: names are unique in an account and region; moto has none",
-    "placement group twice": "API error codes: InvalidPlacementGroup.Duplicate",
-    "group in use": "API error codes: DependencyViolation: the group is on an interface",
-    "placement group in use": "API error codes: InvalidPlacementGroup.InUse: one or more instances are in it",
-    "placement group gone": "API error codes: InvalidPlacementGroup.Unknown",
-    "same token": "User guide, Ensuring idempotency: a retry with the same token and parameters launches nothing more",
-    "same token, other parameters": "API error codes: IdempotentParameterMismatch",
-    "too much user data": "User guide, instance user data: limited to 16 KB, in raw form, before it is base64-encoded",
-    "address in use": "API error codes: InvalidIPAddress.InUse",
-    "interface in use": "API error codes: InvalidNetworkInterface.InUse; moto attaches it again",
-    "interface of a machine is deleted": "API error codes: an interface that is in use cannot be deleted",
-    "launch into no placement group": "API error codes: InvalidPlacementGroup.Unknown; moto drops the name",
-    "interface after its machine": "API reference, InstanceNetworkInterfaceSpecification: DeleteOnTermination=false "
-    "leaves it, and it is available; moto keeps it in use",
-    "interfaces on two cards": "User guide, EFA: an instance has interfaces on each card; moto knows device indexes only",
+    "placement group": (
+        answered(), "API reference, CreatePlacementGroup: names are unique in an account and region; moto has none"),
+    "placement group twice": (
+        refused("InvalidPlacementGroup.Duplicate"), "API error codes: InvalidPlacementGroup.Duplicate"),
+    "group in use": (
+        refused("DependencyViolation"), "API error codes: DependencyViolation: the group is on an interface"),
+    "placement group in use": (
+        refused("InvalidPlacementGroup.InUse"),
+        "API error codes: InvalidPlacementGroup.InUse: one or more instances are in it"),
+    "placement group gone": (
+        refused("InvalidPlacementGroup.Unknown"), "API error codes: InvalidPlacementGroup.Unknown"),
+    "same token": (
+        answered(True), "User guide, Ensuring idempotency: a retry with the same token and parameters launches nothing more"),
+    "same token, other parameters": (
+        refused("IdempotentParameterMismatch"), "API error codes: IdempotentParameterMismatch"),
+    "too much user data": (
+        refused("InvalidUserData.Malformed"),
+        "User guide, instance user data: limited to 16 KB, in raw form, before it is base64-encoded"),
+    "address in use": (refused("InvalidIPAddress.InUse"), "API error codes: InvalidIPAddress.InUse"),
+    "interface in use": (
+        refused("InvalidNetworkInterface.InUse"), "API error codes: InvalidNetworkInterface.InUse; moto attaches it again"),
+    "interface of a machine is deleted": (
+        refused("InvalidParameterValue"), "API error codes: an interface that is in use cannot be deleted"),
+    "launch into no placement group": (
+        refused("InvalidPlacementGroup.Unknown"), "API error codes: InvalidPlacementGroup.Unknown; moto drops the name"),
+    "interface after its machine": (
+        answered(["available"]),
+        "API reference, InstanceNetworkInterfaceSpecification: DeleteOnTermination=false leaves it, and it is available; "
+        "moto has it no longer"),
+    "interfaces on two cards": (
+        answered(3), "User guide, EFA: an instance has interfaces on each card; moto knows device indexes only"),
+    "tags for nobody": (
+        refused("InvalidInstanceID.NotFound"), "API error codes: InvalidInstanceID.NotFound; moto tags what is not there"),
+    "address for another worker": (
+        refused("Resource.AlreadyAssociated"),
+        "API reference, AssociateAddress: AllowReassociation=false fails for an address that is associated; "
+        "moto knows the interface no longer"),
+    "launch with an unknown key pair": (
+        refused("InvalidKeyPair.NotFound"), "API error codes: InvalidKeyPair.NotFound; moto does not look"),
+    "address after its worker": (
+        answered([(True, False)]),
+        "User guide, Elastic IP addresses: it is disassociated when the instance is terminated; moto leaves it"),
 }
 
 
@@ -149,6 +184,7 @@ def ask(client):
     workers = {
         "ImageId": image, "InstanceType": "m7i.xlarge", "MinCount": 2, "MaxCount": 2, "ClientToken": "token-1",
         "SubnetId": subnet, "SecurityGroupIds": [group], "TagSpecifications": tagged("instance", fleet="pd", role="worker"),
+        "Placement": {"GroupName": "pd"},
     }
     two = step("workers", lambda: client.run_instances(**workers), launched)
     ids = sorted(one["InstanceId"] for one in two["Instances"])
@@ -172,11 +208,28 @@ def ask(client):
     step("user data", lambda: client.describe_instance_attribute(InstanceId=router, Attribute="userData"),
          lambda answer: answer["UserData"]["Value"])
     step("more tags", lambda: client.create_tags(Resources=[router], Tags=[{"Key": "phase", "Value": "ready"}]))
+    step("tags for nobody", lambda: client.create_tags(
+        Resources=["i-0123456789abcdef0"], Tags=[{"Key": "phase", "Value": "ready"}]))
     step("machine with more tags", lambda: client.describe_instances(InstanceIds=[router]),
          lambda answer: [tags_of(one) for one in instances(answer)])
     step("metadata options", lambda: client.modify_instance_metadata_options(InstanceId=router, HttpTokens="optional"),
          lambda answer: answer["InstanceMetadataOptions"]["HttpTokens"])
     step("console", lambda: client.get_console_output(InstanceId=router), lambda answer: type(answer["Output"]).__name__)
+    elastic = client.allocate_address(Domain="vpc", TagSpecifications=tagged("elastic-ip", of="worker"))["AllocationId"]
+    first = lambda answer: instances(answer)[0]["NetworkInterfaces"][0]
+    own = first(client.describe_instances(InstanceIds=ids[:1]))["NetworkInterfaceId"]
+    step("address of a worker", lambda: client.associate_address(
+        AllocationId=elastic, NetworkInterfaceId=own, AllowReassociation=False))
+    step("whose address it is", lambda: client.describe_instances(InstanceIds=ids[:1]),
+         lambda answer: first(answer).get("Association", {}).get("IpOwnerId", "").isdigit())
+    of_worker = [{"Name": "tag:of", "Values": ["worker"]}]
+    step("address by tag", lambda: client.describe_addresses(Filters=of_worker),
+         lambda answer: [(one["AllocationId"] == elastic, "AssociationId" in one) for one in answer["Addresses"]])
+    step("address for another worker", lambda: client.associate_address(
+        AllocationId=elastic, NetworkInterfaceId=nic, AllowReassociation=False))
+    step("unknown key pair", lambda: client.describe_key_pairs(KeyNames=["nobody"]))
+    step("launch with an unknown key pair", lambda: client.run_instances(
+        **{**workers, "ClientToken": "4", "KeyName": "nobody"}))
     step("reboot", lambda: client.reboot_instances(InstanceIds=[router]))
     step("stop", lambda: client.stop_instances(InstanceIds=[router]), lambda answer: len(answer["StoppingInstances"]))
     step("start", lambda: client.start_instances(InstanceIds=[router]), lambda answer: len(answer["StartingInstances"]))
@@ -188,6 +241,8 @@ def ask(client):
     step("terminate twice", terminate)
     step("interface after its machine", lambda: client.describe_network_interfaces(NetworkInterfaceIds=[nic]),
          lambda answer: [one["Status"] for one in answer["NetworkInterfaces"]])
+    step("address after its worker", lambda: client.describe_addresses(Filters=of_worker),
+         lambda answer: [(one["AllocationId"] == elastic, "AssociationId" in one) for one in answer["Addresses"]])
     step("disassociate", lambda: client.disassociate_address(AssociationId=association))
     step("release", lambda: client.release_address(AllocationId=address))
     step("released twice", lambda: client.release_address(AllocationId=address))
@@ -259,6 +314,8 @@ class Clients(unittest.TestCase):
         shown = {step: (ours[step], theirs[step]) for step in differ - set(DIFFERENCES)}
         self.assertEqual(shown, {}, "differs from moto without a reason")
         self.assertEqual(set(DIFFERENCES) - differ, set(), "differs no longer")
+        for step, (pinned, why) in DIFFERENCES.items():
+            self.assertEqual(ours[step], pinned, f"{step}: {why}")
         print(f"{len(ours)} steps, {len(differ)} with a reason to differ")
 
     def test_the_command_line_is_content(self):

@@ -2,7 +2,7 @@
 
 use domain::SCRIPT_VERSION;
 use domain::catalogue::{self, Resources};
-use domain::cloud::{CloudName, Market, Offer};
+use domain::cloud::{CloudName, Egress, Market, Offer};
 use domain::environment::Environment;
 use domain::id::FleetId;
 use domain::spec::{EngineSpec, GroupSpec, RouterKind, RouterSpec, ServiceFacts, WorkerRole};
@@ -56,6 +56,7 @@ pub fn group(router: &RouterSpec, engine: &str, role: WorkerRole) -> GroupSpec {
         image: None,
         market: Market::OnDemand,
         reservation: None,
+        egress: Egress::default(),
         boot_revision: 0,
         script_version: SCRIPT_VERSION,
     }

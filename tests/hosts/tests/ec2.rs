@@ -10,6 +10,7 @@ use hosts::ec2::{Hosts, name_of};
 use hosts::image::Image;
 use hosts::wait::wait_for;
 use std::net::IpAddr;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 /// A region with hosts in it, and a directory in which Terraform is run outside.
@@ -49,6 +50,19 @@ impl Region {
         model.tell_guest();
     }
 
+    /// A server of packages in the world outside.
+    fn serve_packages(&self) -> Packages {
+        let (address, port) =
+            PACKAGES.trim_start_matches("http://").split_once(':').expect("a port");
+        let server = Command::new("nsenter")
+            .arg(format!("--net={}", self.datacentre.operator().display()))
+            .args(["--", "python3", "-m", "http.server", port, "--bind", address])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Packages(server.expect("nsenter is there"))
+    }
+
     fn wait_for_chat(&self, url: &str) {
         let ask = || Some(()).filter(|()| self.datacentre.chat_from_outside(url, MODEL).0 == 200);
         let explain = || {
@@ -86,6 +100,20 @@ fn group(name: &str, more: &str) -> String {
 
 const ENDPOINT: &str = "resource \"disagg_endpoint\" \"chat\" {\n  service_id = disagg_service.tiny.id\n  \
     depends_on = [disagg_replica_group.prefill, disagg_replica_group.decode]\n}\n";
+
+/// Where packages come from: outside of the region, beside the operator.
+const PACKAGES: &str = "http://100.64.0.2:8080";
+
+/// Ends with the test.
+struct Packages(Child);
+
+impl Drop for Packages {
+    fn drop(&mut self) {
+        // It has ended by itself if it cannot be killed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// The operator's own address, as the machines see it.
 const OPERATOR: &str = "100.64.0.2/32";
@@ -180,12 +208,57 @@ fn a_port_that_is_closed_inside_the_fleet_fails_the_boot_of_workers() {
     );
     workspace.apply(&base);
     region.change(|model| model.let_members_in_only_at("disagg-pd", 4222));
-    let late = group("decode", "replicas = 1\n  timeouts = { create = \"30s\" }");
-    workspace.write(&format!("{base}{late}"));
+    workspace.write(&format!("{base}{}", group("decode", "replicas = 1")));
     // A refresh would see the rule and the apply put it back.
     let apply = workspace.terraform(&["apply", "-auto-approve", "-refresh=false"]).failure();
-    apply.says(&["did not register in time", "waiting_for=172.31.0.11:2379"]);
+    apply.says(&["does not reach 172.31.0.11:2379, while the router there is healthy"]);
+    assert_eq!(region.machines(Some("decode")), Vec::new(), "it is not paid for");
     workspace.write(&base);
+    workspace.destroy();
+}
+
+#[test]
+fn a_machine_that_must_install_fails_without_a_way_out() {
+    let leads =
+        |way_out| Subnet { zone: "us-east-2a".to_owned(), vpc: "vpc-default".to_owned(), way_out };
+    let settings = Settings {
+        subnets: [
+            ("subnet-closed".to_owned(), leads(WayOut::None)),
+            ("subnet-nat".to_owned(), leads(WayOut::Nat)),
+        ]
+        .into(),
+        images: vec!["ami-0123456789abcdef0".to_owned()],
+        ..Settings::default()
+    };
+    let region = Region::new(settings);
+    let _packages = region.serve_packages();
+    let workspace = &region.workspace;
+    let closed = format!("{}{}", fleet("subnet = \"subnet-closed\""), service(""));
+    let installs = format!("curl --silent --show-error --fail --max-time 3 {PACKAGES}");
+    // With an image of the user's own, who has promised that everything is on it.
+    let group = |image: &str| {
+        let more = format!("replicas = 1\n  {image}\n  timeouts = {{ create = \"90s\" }}");
+        let engine = format!("engine = {{ type = \"custom\", commands = [\"{installs}\"] }}");
+        group("decode", &more).replace("engine = { type = \"mocker\" }", &engine)
+    };
+    workspace.apply(&closed);
+    let promised = group("image = \"ami-0123456789abcdef0\"");
+    workspace.apply_fails(&format!("{closed}{promised}")).says(&[
+        "Boot of every worker",
+        "in its phase `custom`",
+        "curl: (28)",
+    ]);
+    assert_eq!(region.machines(Some("decode")), Vec::new(), "it is not paid for");
+    workspace
+        .apply_fails(&format!("{closed}{}", group("")))
+        .says(&["no route to the internet", "subnet-closed"]);
+    workspace.write(&closed);
+    workspace.destroy();
+
+    workspace.apply(&format!("{}{}", fleet("subnet = \"subnet-nat\""), service("")));
+    let router = region.machines(None).remove(0);
+    let command: Vec<&str> = installs.split(' ').collect();
+    assert!(region.host(&router).read(&command).contains("Directory listing"));
     workspace.destroy();
 }
 

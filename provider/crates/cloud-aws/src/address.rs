@@ -4,8 +4,8 @@
 
 use crate::error::{During, is};
 use crate::subnet::WayOut;
-use crate::{Region, fleet, subnet, tags};
-use aws_sdk_ec2::types::{DomainType, Filter, NetworkInterface, ResourceType};
+use crate::{Region, elastic_ip, fleet, subnet, tags};
+use aws_sdk_ec2::types::{Filter, NetworkInterface, ResourceType};
 use cloud::{
     Address, AddressId, AddressRequest, CloudError, ErrorKind, FleetKey, InstanceId, TagFilter,
 };
@@ -92,71 +92,38 @@ pub(crate) async fn release(region: &Region, id: &AddressId) -> cloud::Result<()
 }
 
 /// Puts an Elastic IP on the interface: one that an earlier call made and could not tell of, or a new
-/// one. EC2 takes no token for it; its tag is the token. There is none for an address that is new.
+/// one. There is none for an address that is new.
 async fn make_public(
     region: &Region,
     request: &AddressRequest,
     interface: &str,
 ) -> cloud::Result<std::net::IpAddr> {
-    const OPERATION: &str = "AllocateAddress";
     let made = match request.is_new {
-        true => Vec::new(),
-        false => {
-            let call = region.ec2.describe_addresses();
-            let of_interface = tags::filter(&format!("tag:{INTERFACE}"), [interface]);
-            let made = call.filters(of_interface).send().await.during("DescribeAddresses")?;
-            made.addresses.unwrap_or_default()
-        }
+        true => None,
+        false => elastic_ip::list(region, vec![of_interface(interface)]).await?.into_iter().next(),
     };
-    let (allocation, ip) = match made.into_iter().next() {
-        Some(made) => (made.allocation_id, made.public_ip),
+    let elastic = match made {
+        Some(made) => made,
         None => {
             let mut own = request.tags.clone();
             own.insert(INTERFACE.to_owned(), interface.to_owned());
-            let call = region.ec2.allocate_address().domain(DomainType::Vpc);
-            let made = call
-                .tag_specifications(tags::specification(
-                    ResourceType::ElasticIp,
-                    &tags::named(&own),
-                ))
-                .send()
-                .await
-                .during(OPERATION)?;
-            (made.allocation_id, made.public_ip)
+            elastic_ip::allocate(region, &own).await?
         }
     };
-    let call = region.ec2.associate_address().network_interface_id(interface);
-    call.set_allocation_id(allocation).send().await.during("AssociateAddress")?;
-    parse(OPERATION, ip.as_deref())
+    elastic_ip::associate(region, &elastic, interface).await?;
+    parse("AllocateAddress", Some(&elastic.ip))
 }
 
 /// Gives back what is on an interface, and what was made for it.
 async fn release_elastic_of(region: &Region, interface: &str) -> cloud::Result<()> {
-    let on_it = tags::filter("network-interface-id", [interface]);
-    let for_it = tags::filter(&format!("tag:{INTERFACE}"), [interface]);
-    for filter in [on_it, for_it] {
-        release_elastic(region, vec![filter]).await?;
+    for filter in [tags::filter("network-interface-id", [interface]), of_interface(interface)] {
+        elastic_ip::release(region, &elastic_ip::list(region, vec![filter]).await?).await?;
     }
     Ok(())
 }
 
-async fn release_elastic(region: &Region, filters: Vec<Filter>) -> cloud::Result<()> {
-    let found = region.ec2.describe_addresses().set_filters(Some(filters)).send().await;
-    for elastic in found.during("DescribeAddresses")?.addresses.unwrap_or_default() {
-        if let Some(association) = &elastic.association_id {
-            let call = region.ec2.disassociate_address().association_id(association);
-            match call.send().await.during("DisassociateAddress") {
-                Err(error) if !is(&error, "InvalidAssociationID.NotFound") => return Err(error),
-                _ => {}
-            }
-        }
-        let call = region.ec2.release_address().set_allocation_id(elastic.allocation_id);
-        match call.send().await.during("ReleaseAddress") {
-            Err(error) if !is(&error, "InvalidAllocationID.NotFound") => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
+fn of_interface(interface: &str) -> Filter {
+    tags::filter(&format!("tag:{INTERFACE}"), [interface])
 }
 
 async fn find(

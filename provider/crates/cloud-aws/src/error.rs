@@ -141,6 +141,17 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
             "PendingVerification",
         ],
     ),
+    // Of what is the provider's own: no user names one of these.
+    (
+        ErrorKind::NotFound,
+        &[
+            "InvalidInstanceID.NotFound",
+            "InvalidNetworkInterfaceID.NotFound",
+            "InvalidGroup.NotFound",
+            "InvalidAllocationID.NotFound",
+            "InvalidPlacementGroup.Unknown",
+        ],
+    ),
     (
         ErrorKind::Throttled,
         &["RequestLimitExceeded", "Throttling", "ThrottlingException", "EC2ThrottledException"],
@@ -220,6 +231,7 @@ const PARTS: &[(&str, RequestPart)] = &[
     ("Unsupported", RequestPart::InstanceType),
     ("InvalidCapacityReservation", RequestPart::Reservation),
     ("InvalidUserData", RequestPart::UserData),
+    ("InvalidKeyPair", RequestPart::SshKey),
     ("SpotMaxPriceTooLow", RequestPart::Market),
     ("MaxSpotInstanceCountExceeded", RequestPart::Market),
 ];
@@ -253,7 +265,8 @@ mod tests {
             ("RequestLimitExceeded", ErrorKind::Throttled),
             ("InvalidAMIID.NotFound", ErrorKind::InvalidRequest),
             ("InvalidPlacementGroup.InUse", ErrorKind::InUse),
-            ("InvalidPlacementGroup.Unknown", ErrorKind::InvalidRequest),
+            ("InvalidPlacementGroup.Unknown", ErrorKind::NotFound),
+            ("InvalidInstanceID.Malformed", ErrorKind::InvalidRequest),
             ("UnauthorizedOperation", ErrorKind::PermissionDenied),
             ("IdempotentParameterMismatch", ErrorKind::Conflict),
             ("Blocked", ErrorKind::Other),

@@ -5,7 +5,7 @@
 
 use crate::error::{During, is, refused};
 use crate::subnet::Subnet;
-use crate::{Region, address, ingress, instance, placement, subnet, tags};
+use crate::{Region, address, egress, ingress, instance, placement, ssh, subnet, tags};
 use aws_sdk_ec2::types::{IpPermission, ResourceType, SecurityGroup, UserIdGroupPair};
 use cloud::{
     CloudError, ErrorKind, Fleet, FleetKey, FleetRequest, Phase, PlacementStrategy, TagFilter,
@@ -21,6 +21,8 @@ pub(crate) struct FleetFacts {
     pub(crate) zone: String,
     /// The name of the placement group, if it has one.
     pub(crate) placement_group: Option<String>,
+    /// The key pair of machines that are launched; [`ssh::set`] alone changes it.
+    pub(crate) key_name: Option<String>,
 }
 
 pub(crate) async fn create(region: &Region, request: &FleetRequest) -> cloud::Result<Fleet> {
@@ -47,7 +49,7 @@ pub(crate) async fn create(region: &Region, request: &FleetRequest) -> cloud::Re
         }
     }
     let group = find(region, key).await?.ok_or_else(|| {
-        CloudError::new(ErrorKind::Unavailable, OPERATION, "the new group is not listed yet")
+        CloudError::new(ErrorKind::NotFound, OPERATION, "the new group is not listed yet")
             .object(&name)
     })?;
     let found = tags::from_ec2(group.tags());
@@ -95,6 +97,7 @@ pub(crate) async fn delete(region: &Region, key: &FleetKey) -> cloud::Result<()>
         let message = format!("it still has {}", left.join(", "));
         return Err(refused(OPERATION, "DependencyViolation", message).object(key.to_string()));
     }
+    egress::release_all(region, key).await?;
     placement::delete(region, &object_name(key)).await?;
     let id = group.group_id().unwrap_or_default();
     let deleted = region.ec2.delete_security_group().group_id(id).send().await;
@@ -167,7 +170,7 @@ async fn find(region: &Region, key: &FleetKey) -> cloud::Result<Option<SecurityG
 async fn describe(region: &Region, key: &FleetKey, group: &SecurityGroup) -> cloud::Result<Fleet> {
     remember(region, key, group).await;
     let found = tags::from_ec2(group.tags());
-    let own = [tags::TOKEN, tags::ZONE, tags::PLACEMENT, tags::SUBNET];
+    let own = [tags::TOKEN, tags::ZONE, tags::PLACEMENT, tags::SUBNET, tags::SSH_KEY];
     let shown = found.iter().filter(|(key, _)| !own.contains(&key.as_str()));
     Ok(Fleet {
         key: key.clone(),
@@ -176,7 +179,8 @@ async fn describe(region: &Region, key: &FleetKey, group: &SecurityGroup) -> clo
         placement: strategy(&found),
         token: found.get(tags::TOKEN).cloned().unwrap_or_default(),
         tags: shown.map(|(key, value)| (key.clone(), value.clone())).collect(),
-        ingress: ingress::of(group),
+        ingress: ingress::of_services(group),
+        ssh: ssh::of(group),
         findings: findings(key, group, &found),
     })
 }
@@ -192,6 +196,7 @@ async fn remember(region: &Region, key: &FleetKey, group: &SecurityGroup) -> Fle
         },
         zone: found.get(tags::ZONE).cloned().unwrap_or_default(),
         placement_group: clusters.then(|| object_name(key)),
+        key_name: ssh::key_name(&found),
     };
     region.fleets.lock().await.insert(key.name.clone(), facts.clone());
     facts

@@ -2,7 +2,7 @@
 //! service.
 
 use crate::error::{During, is};
-use crate::{Region, fleet};
+use crate::{Region, fleet, ssh};
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, SecurityGroup};
 use cloud::{FleetKey, Ingress};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +19,11 @@ pub(crate) fn of(group: &SecurityGroup) -> Vec<Ingress> {
     }
     let rules = rules.into_iter();
     rules.map(|((service, port), cidrs)| Ingress { service, port, cidrs }).collect()
+}
+
+/// The rules of services alone.
+pub(crate) fn of_services(group: &SecurityGroup) -> Vec<Ingress> {
+    of(group).into_iter().filter(|rule| rule.service != ssh::RULE).collect()
 }
 
 pub(crate) async fn set(region: &Region, key: &FleetKey, rule: &Ingress) -> cloud::Result<()> {
@@ -61,6 +66,8 @@ pub(crate) async fn set(region: &Region, key: &FleetKey, rule: &Ingress) -> clou
 /// What the group lets in that neither the fleet nor a service of it has opened, in words and as rules.
 pub(crate) fn foreign(group: &SecurityGroup) -> Vec<(String, IpPermission)> {
     let own = group.group_id();
+    let asked_for = ssh::of(group).is_some();
+    let has_ssh = |rule: &IpPermission| asked_for && ssh::is_for_it(rule);
     let mut foreign = Vec::new();
     for rule in group.ip_permissions() {
         let port = match (rule.from_port(), rule.to_port()) {
@@ -80,11 +87,13 @@ pub(crate) fn foreign(group: &SecurityGroup) -> Vec<(String, IpPermission)> {
             foreign.push((format!("{protocol}{port} from {from}"), rule));
         };
         // A service's rules are described by its tag, `name@uid`.
-        let is_service = |text: Option<&str>| text.is_some_and(|text| text.contains('@'));
-        for range in rule.ip_ranges().iter().filter(|range| !is_service(range.description())) {
+        let is_ours = |text: Option<&str>| {
+            text.is_some_and(|text| text.contains('@') || (text == ssh::RULE && has_ssh(rule)))
+        };
+        for range in rule.ip_ranges().iter().filter(|range| !is_ours(range.description())) {
             found(range.cidr_ip().unwrap_or_default(), bare().ip_ranges(range.clone()).build());
         }
-        for range in rule.ipv6_ranges().iter().filter(|range| !is_service(range.description())) {
+        for range in rule.ipv6_ranges().iter().filter(|range| !is_ours(range.description())) {
             found(range.cidr_ipv6().unwrap_or_default(), bare().ipv6_ranges(range.clone()).build());
         }
         for pair in rule.user_id_group_pairs().iter().filter(|pair| pair.group_id() != own) {

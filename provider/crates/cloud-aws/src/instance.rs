@@ -2,7 +2,7 @@
 
 use crate::error::{During, is};
 use crate::fleet::FleetFacts;
-use crate::{Region, fleet, settings, tags};
+use crate::{Region, egress, fleet, settings, tags};
 use aws_sdk_ec2::primitives::DateTime;
 use aws_sdk_ec2::types::{
     Filter, Instance as Ec2Instance, InstanceAttributeName, InstanceStateName,
@@ -12,6 +12,7 @@ use cloud::{
     CloudError, Console, ErrorKind, FleetKey, Instance, InstanceId, InstanceState, ObjectId,
     TagFilter, Tags,
 };
+use std::time::Duration;
 
 /// One call for every thousand machines; what is terminated stays listed for an hour and is left out.
 pub(crate) async fn list(
@@ -111,23 +112,36 @@ pub(crate) async fn reboot(region: &Region, id: &InstanceId) -> cloud::Result<()
     rebooted.during("RebootInstances").map(drop).map_err(|error| error.object(&id.0))
 }
 
-/// One id that is gone fails the whole call: the others are then asked for one by one.
-pub(crate) async fn terminate(region: &Region, ids: &[InstanceId]) -> cloud::Result<()> {
+/// One id that is not known fails the whole call: the others are then asked for one by one.
+pub(crate) async fn terminate(
+    region: &Region,
+    key: &FleetKey,
+    ids: &[InstanceId],
+) -> cloud::Result<()> {
     for chunk in ids.chunks(MOST_TERMINATED) {
         match terminate_all(region, chunk).await {
-            Err(error) if is_gone(&error) && chunk.len() > 1 => {
+            Err(error) if is_gone(&error) => {
                 for id in chunk {
-                    match terminate_all(region, std::slice::from_ref(id)).await {
-                        Err(error) if !is_gone(&error) => return Err(error),
-                        _ => {}
-                    }
+                    terminate_one(region, id).await?;
                 }
             }
-            Err(error) if !is_gone(&error) => return Err(error),
-            _ => {}
+            terminated => terminated?,
         }
     }
-    Ok(())
+    egress::release(region, key, ids).await
+}
+
+/// One that was launched a moment ago is not gone, and would be paid for: that it is not known yet is an
+/// error.
+async fn terminate_one(region: &Region, id: &InstanceId) -> cloud::Result<()> {
+    match terminate_all(region, std::slice::from_ref(id)).await {
+        Err(error) if is_gone(&error) => {
+            let launched_at = region.launched.lock().await.get(id).copied();
+            let is_new = launched_at.is_some_and(|at| at.elapsed() < KNOWN_AFTER);
+            if is_new { Err(error) } else { Ok(()) }
+        }
+        terminated => terminated,
+    }
 }
 
 async fn terminate_all(region: &Region, ids: &[InstanceId]) -> cloud::Result<()> {
@@ -215,6 +229,9 @@ fn is_gone(error: &CloudError) -> bool {
 }
 
 const LISTED: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
+
+/// After that time a machine is known everywhere, as far as EC2 promises anything.
+const KNOWN_AFTER: Duration = Duration::from_secs(120);
 
 /// Values that EC2 takes in one filter.
 const MOST_VALUES: usize = 200;

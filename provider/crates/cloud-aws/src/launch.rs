@@ -5,7 +5,7 @@ use crate::image::Image;
 use crate::instance_type::InstanceType;
 use crate::interfaces::{Interface, layout};
 use crate::subnet::WayOut;
-use crate::{Region, fleet, image, instance, instance_type, settings, subnet, tags};
+use crate::{Region, egress, fleet, image, instance, instance_type, settings, subnet, tags};
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
     BlockDeviceMapping, CapacityReservationSpecification, CapacityReservationTarget,
@@ -17,9 +17,10 @@ use aws_sdk_ec2::types::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use cloud::{
-    CloudError, CloudName, ErrorKind, Instance, LaunchRequest, Limits, Market, RequestPart,
+    CloudError, CloudName, Egress, ErrorKind, Instance, LaunchRequest, Limits, Market, RequestPart,
 };
 use std::time::Duration;
+use tokio::time::Instant;
 
 const OPERATION: &str = "RunInstances";
 
@@ -28,13 +29,34 @@ pub(crate) async fn launch(
     request: &LaunchRequest,
 ) -> cloud::Result<Vec<Instance>> {
     let call = prepare(region, request).await?;
+    if request.egress == Egress::ElasticIp {
+        egress::hold(region, request).await?;
+    }
+    let launched = run(region, request, call).await;
+    let is_final = launched.as_ref().is_err_and(|error| !error.kind.retryable());
+    if is_final && request.egress == Egress::ElasticIp {
+        egress::release_held(region, request).await;
+    }
+    launched
+}
+
+async fn run(
+    region: &Region,
+    request: &LaunchRequest,
+    call: RunInstancesFluentBuilder,
+) -> cloud::Result<Vec<Instance>> {
     let mut patience = PROFILE_ATTEMPTS;
     loop {
         let launched = call.clone().send().await.during(OPERATION);
         match launched.map_err(|error| about(error, request)) {
             Ok(launched) => {
                 let launched = launched.instances().iter();
-                return launched.map(|launched| instance::describe(launched, None)).collect();
+                let launched: Vec<Instance> = launched
+                    .map(|launched| instance::describe(launched, None))
+                    .collect::<cloud::Result<_>>()?;
+                let ids = launched.iter().map(|launched| (launched.id.clone(), Instant::now()));
+                region.launched.lock().await.extend(ids);
+                return Ok(launched);
             }
             // A new instance profile takes some seconds to be known everywhere.
             Err(error) if patience > 0 && is_unknown_profile(&error) => {
@@ -87,6 +109,9 @@ async fn prepare(
         .build();
     let mut named = tags::named(&request.tags);
     named.insert(tags::TYPE.to_owned(), name.clone());
+    if request.egress == Egress::ElasticIp {
+        named.insert(tags::EGRESS.to_owned(), request.egress.as_str().to_owned());
+    }
     let specification = |kind| tags::specification(kind, &named);
     let profile = request.identity.as_ref().map(|identity| {
         let profile = IamInstanceProfileSpecification::builder();
@@ -110,6 +135,7 @@ async fn prepare(
         .metadata_options(metadata_options())
         .instance_initiated_shutdown_behavior(ShutdownBehavior::Stop)
         .set_iam_instance_profile(profile)
+        .set_key_name(facts.key_name.clone())
         .set_instance_market_options(market_options(request.market))
         .set_capacity_reservation_specification(request.reservation.as_deref().map(reservation))
         .tag_specifications(specification(ResourceType::Instance))
@@ -147,7 +173,8 @@ async fn interfaces(
     let way_out = subnet::way_out(region, &facts.subnet).await?;
     check_way_out(request, facts, layout.len(), way_out)?;
     // EC2 gives one to a machine with a single interface only.
-    let public = layout.len() == 1 && way_out == WayOut::Gateway;
+    let public =
+        layout.len() == 1 && way_out == WayOut::Gateway && request.egress == Egress::Subnet;
     let of = |interface: Interface| {
         let index = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
         specification()
@@ -172,10 +199,20 @@ fn check_way_out(
     interfaces: usize,
     way_out: WayOut,
 ) -> cloud::Result<()> {
-    if request.image.is_some() {
+    let name = &request.offer.instance_type;
+    let subnet = &facts.subnet.id;
+    if request.egress == Egress::ElasticIp && way_out != WayOut::Gateway {
+        let message = format!(
+            "an Elastic IP leads out by an internet gateway, and this subnet's routes lead to none \
+             (subnet {subnet}). Leave `egress` out, or give the fleet a public `subnet`"
+        );
+        return Err(CloudError::new(ErrorKind::InvalidRequest, "DescribeRouteTables", message)
+            .object(name)
+            .part(RequestPart::Egress));
+    }
+    if request.image.is_some() || request.egress == Egress::ElasticIp {
         return Ok(());
     }
-    let name = &request.offer.instance_type;
     let message = match way_out {
         WayOut::Nat | WayOut::Endpoints => return Ok(()),
         WayOut::Gateway if interfaces == 1 => return Ok(()),
@@ -189,10 +226,9 @@ fn check_way_out(
                 .to_owned()
         }
     };
-    let subnet = &facts.subnet.id;
     let message = format!(
-        "{message}. Give the fleet a `subnet` with a NAT gateway in this zone, or give the machines an \
-         `image` that has everything on it (subnet {subnet})"
+        "{message}. Give the fleet a `subnet` with a NAT gateway in this zone, or the machines \
+         `egress = \"elastic_ip\"` or an `image` that has everything on it (subnet {subnet})"
     );
     Err(CloudError::new(ErrorKind::InvalidRequest, "DescribeRouteTables", message)
         .object(name)

@@ -6,6 +6,8 @@
 
 mod address;
 mod connect;
+mod egress;
+mod elastic_ip;
 mod error;
 mod fleet;
 mod image;
@@ -16,6 +18,7 @@ mod interfaces;
 mod launch;
 mod placement;
 mod settings;
+mod ssh;
 mod subnet;
 mod tags;
 
@@ -25,11 +28,12 @@ use async_trait::async_trait;
 use aws_sdk_ec2::Client;
 use cloud::{
     Address, AddressId, AddressRequest, Cloud, CloudName, Console, Fleet, FleetKey, FleetRequest,
-    Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, TagFilter, Tags,
+    Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, SshAccess, TagFilter, Tags,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// How to get at an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +61,8 @@ pub(crate) struct Region {
     pub(crate) types: Mutex<BTreeMap<String, instance_type::InstanceType>>,
     pub(crate) images: Mutex<BTreeMap<String, image::Image>>,
     pub(crate) ways_out: Mutex<BTreeMap<String, subnet::WayOut>>,
+    /// When this process launched a machine: one that is not known soon after is not gone.
+    pub(crate) launched: Mutex<BTreeMap<InstanceId, Instant>>,
 }
 
 impl AwsCloud {
@@ -76,6 +82,7 @@ impl AwsCloud {
             types: Mutex::default(),
             images: Mutex::default(),
             ways_out: Mutex::default(),
+            launched: Mutex::default(),
         });
         regions.insert(name.to_owned(), Arc::clone(&region));
         region
@@ -153,7 +160,7 @@ impl Cloud for AwsCloud {
     }
 
     async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()> {
-        instance::terminate(&*self.region(&fleet.region).await, ids).await
+        instance::terminate(&*self.region(&fleet.region).await, fleet, ids).await
     }
 
     async fn console(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Console> {
@@ -166,6 +173,10 @@ impl Cloud for AwsCloud {
 
     async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()> {
         ingress::set(&*self.region(&fleet.region).await, fleet, rule).await
+    }
+
+    async fn set_ssh(&self, fleet: &FleetKey, access: Option<&SshAccess>) -> Result<()> {
+        ssh::set(&*self.region(&fleet.region).await, fleet, access).await
     }
 
     async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()> {

@@ -1,5 +1,5 @@
 //! What somebody may have changed about a machine besides its state and its tags: its type, its
-//! placement, its metadata service, its security groups. All of it comes with the list of machines, so
+//! placement, its metadata service, its security groups, its Elastic IP. All of it comes with the list of machines, so
 //! that nothing is asked for it.
 //!
 //! Deliberately not here: user data, which EC2 tells of one machine at a time and which a machine reads
@@ -7,7 +7,7 @@
 
 use crate::error::During;
 use crate::fleet::FleetFacts;
-use crate::{Region, fleet, tags};
+use crate::{Region, egress, fleet, tags};
 use aws_sdk_ec2::types::{
     HttpTokensState, Instance as Ec2Instance, InstanceMetadataEndpointState,
     InstanceMetadataOptionsResponse, InstanceNetworkInterface,
@@ -42,6 +42,9 @@ pub(crate) fn findings(instance: &Ec2Instance, facts: &FleetFacts) -> Vec<Findin
     {
         found(true, text.to_owned());
     }
+    if let Some(text) = egress::finding(instance) {
+        found(true, text.to_owned());
+    }
     for interface in instance.network_interfaces() {
         if let Some(groups) = foreign_groups(interface, facts) {
             let id = interface.network_interface_id().unwrap_or_default();
@@ -55,7 +58,7 @@ pub(crate) fn findings(instance: &Ec2Instance, facts: &FleetFacts) -> Vec<Findin
     findings
 }
 
-/// Puts metadata service and security groups back.
+/// Puts metadata service, security groups and Elastic IP back.
 pub(crate) async fn repair(region: &Region, key: &FleetKey, id: &InstanceId) -> cloud::Result<()> {
     const OPERATION: &str = "DescribeInstances";
     let facts = fleet::facts(region, key).await?;
@@ -72,6 +75,9 @@ pub(crate) async fn repair(region: &Region, key: &FleetKey, id: &InstanceId) -> 
                 .await
                 .during("ModifyInstanceMetadataOptions");
             modified.map_err(|error| error.object(&id.0))?;
+        }
+        if egress::finding(instance).is_some() {
+            egress::repair(region, key, instance).await?;
         }
         let changed = instance.network_interfaces().iter();
         for interface in changed.filter(|found| foreign_groups(found, &facts).is_some()) {

@@ -12,8 +12,17 @@ pub(crate) const PLACEMENT: &str = "disagg:placement";
 /// The fleet's subnet, on its security group.
 pub(crate) const SUBNET: &str = "disagg:subnet";
 
+/// The key pair of people, on the fleet's security group.
+pub(crate) const SSH_KEY: &str = "disagg:ssh-key";
 /// The type that an instance was launched as.
 pub(crate) const TYPE: &str = "disagg:type";
+
+/// How an instance reaches the internet, where that is not by its subnet; see [`egress`](crate::egress).
+pub(crate) const EGRESS: &str = "disagg:egress";
+/// The instance that an Elastic IP goes with.
+pub(crate) const INSTANCE: &str = "disagg:instance";
+/// When an Elastic IP was taken for an instance, in seconds since 1970.
+pub(crate) const HELD_AT: &str = "disagg:held-at";
 
 /// What the tags of an object that is being created are called in a request.
 pub(crate) fn specification(kind: ResourceType, tags: &Tags) -> TagSpecification {
@@ -25,11 +34,14 @@ pub(crate) fn to_ec2(tags: &Tags) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
-/// Tags as EC2 gives them, without the one for people and the one for this crate.
+/// Tags as EC2 gives them, without the one for people and those of instances for this crate.
 pub(crate) fn from_ec2(tags: &[Tag]) -> Tags {
     let pair =
         |tag: &Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
-    tags.iter().filter_map(pair).filter(|(key, _)| key != NAME && key != TYPE).collect()
+    tags.iter()
+        .filter_map(pair)
+        .filter(|(key, _)| ![NAME, TYPE, EGRESS].contains(&key.as_str()))
+        .collect()
 }
 
 /// The same with a `Name`, which is what the console shows.

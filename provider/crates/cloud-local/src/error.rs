@@ -78,6 +78,11 @@ pub(crate) fn invalid(operation: &'static str, message: impl Into<String>) -> Cl
 }
 
 /// The local cloud has no networks to choose from.
+pub(crate) fn no_ssh(key_name: &str) -> CloudError {
+    let message = "machines of the local cloud are processes of this computer";
+    CloudError::new(ErrorKind::Unsupported, "SetSsh", message).object(key_name).code("NoSsh")
+}
+
 pub(crate) fn no_subnets(subnet: &str) -> CloudError {
     CloudError::new(ErrorKind::Unsupported, "ListSubnets", "the local cloud has no subnets")
         .object(subnet)

@@ -217,6 +217,7 @@ fn describe(record: &FleetRecord) -> Fleet {
         token: record.token.clone(),
         tags: record.tags.clone(),
         ingress: ingress.collect(),
+        ssh: None,
         findings: findings(record),
     }
 }

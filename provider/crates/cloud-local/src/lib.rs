@@ -45,7 +45,7 @@ use crate::store::Store;
 use async_trait::async_trait;
 use cloud::{
     Address, AddressId, AddressRequest, Cloud, CloudName, Console, Fleet, FleetKey, FleetRequest,
-    Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, TagFilter, Tags,
+    Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, SshAccess, TagFilter, Tags,
 };
 use std::path::Path;
 
@@ -158,6 +158,11 @@ impl Cloud for LocalCloud {
     /// computer alone, and from there by everyone.
     async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()> {
         fleet::set_ingress(self, fleet, rule).await
+    }
+
+    /// Who may use this computer has no other way to its machines.
+    async fn set_ssh(&self, _fleet: &FleetKey, access: Option<&SshAccess>) -> Result<()> {
+        access.map_or(Ok(()), |access| Err(error::no_ssh(&access.key_name)))
     }
 
     async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()> {

@@ -108,6 +108,10 @@ pub enum RequestPart {
     Market,
     /// The reservation.
     Reservation,
+    /// The way to the internet.
+    Egress,
+    /// The key of people who come in.
+    SshKey,
     /// The user data.
     UserData,
 }
@@ -127,6 +131,8 @@ pub enum ErrorKind {
     PermissionDenied,
     /// The request itself is wrong: a name, a type, a size.
     InvalidRequest,
+    /// What it names is not known: it is gone, or too new to be known everywhere.
+    NotFound,
     /// Something else has the name or the token already.
     Conflict,
     /// It cannot go while something else needs it.
@@ -147,7 +153,7 @@ impl ErrorKind {
     /// Whether the same call, made again after a while, may succeed by itself.
     pub fn retryable(self) -> bool {
         match self {
-            Self::Throttled | Self::Unavailable => true,
+            Self::Throttled | Self::Unavailable | Self::NotFound => true,
             Self::InsufficientCapacity
             | Self::QuotaExceeded
             | Self::Unauthenticated

@@ -8,6 +8,7 @@
 pub mod conformance;
 mod error;
 mod launch;
+mod launch_request;
 mod retry;
 #[cfg(test)]
 mod scripted;
@@ -18,13 +19,14 @@ pub mod wait;
 
 pub use error::{CloudError, ErrorKind, RequestPart, Result};
 pub use launch::{LaunchError, check_over_offers, launch_over_offers};
+pub use launch_request::{Egress, LaunchRequest, Market, UnknownEgress, UnknownMarket};
 pub use retry::{Backoff, Retrying};
 pub use tags::{Phase, TagFilter, Tags, tag};
 pub use trace::{Calls, Traced};
 pub use types::{
     Address, AddressId, AddressRequest, CloudName, Console, Finding, Fleet, FleetKey, FleetRequest,
-    Ingress, Instance, InstanceId, InstanceState, LaunchRequest, Limits, Market, ObjectId, Offer,
-    PlacementStrategy, UnknownCloud, UnknownMarket,
+    Ingress, Instance, InstanceId, InstanceState, Limits, ObjectId, Offer, PlacementStrategy,
+    SshAccess, UnknownCloud,
 };
 
 use async_trait::async_trait;
@@ -104,7 +106,8 @@ pub trait Cloud: Debug + Send + Sync {
     /// Reboots an instance that runs but does not work: same address, same disk.
     async fn reboot_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()>;
 
-    /// Puts back what was changed by hand about an instance, as far as that can be done while it runs.
+    /// Puts back what was changed by hand about an instance, as far as that can be done while it runs, and
+    /// gives it what it could not have before it ran.
     async fn repair_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()>;
 
     /// Starts to remove the instances. The operating system is asked to stop first, so that units
@@ -121,6 +124,10 @@ pub trait Cloud: Debug + Send + Sync {
     /// Makes the service's rule for traffic from outside exactly this one; no CIDR closes it. The
     /// rules as they are come with [`Cloud::get_fleet`].
     async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()>;
+
+    /// Makes the access of people exactly this one, or takes it away. Instances that exist keep their keys.
+    /// `InvalidRequest` when the region has no such key, `Unsupported` when the cloud has none at all.
+    async fn set_ssh(&self, fleet: &FleetKey, access: Option<&SshAccess>) -> Result<()>;
 
     /// Sets these tags on these objects and leaves every other tag alone.
     async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()>;

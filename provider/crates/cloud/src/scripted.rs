@@ -4,7 +4,7 @@
 use crate::{
     Address, AddressId, AddressRequest, Cloud, CloudError, CloudName, Console, ErrorKind, Fleet,
     FleetKey, FleetRequest, Ingress, Instance, InstanceId, InstanceState, LaunchRequest, Market,
-    ObjectId, Offer, Result, TagFilter, Tags, tag,
+    ObjectId, Offer, Result, SshAccess, TagFilter, Tags, tag,
 };
 use async_trait::async_trait;
 use std::{collections::VecDeque, sync::Mutex};
@@ -53,6 +53,7 @@ pub(crate) fn launch_request() -> LaunchRequest {
         image: None,
         market: Market::OnDemand,
         reservation: None,
+        egress: crate::Egress::default(),
         address: None,
         user_data: Vec::new(),
         identity: None,
@@ -161,6 +162,10 @@ impl Cloud for Scripted {
     }
 
     async fn set_ingress(&self, _: &FleetKey, _: &Ingress) -> Result<()> {
+        not_scripted()
+    }
+
+    async fn set_ssh(&self, _: &FleetKey, _: Option<&SshAccess>) -> Result<()> {
         not_scripted()
     }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     Address, AddressId, AddressRequest, Cloud, CloudName, Console, Fleet, FleetKey, FleetRequest,
-    Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, TagFilter, Tags,
+    Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, SshAccess, TagFilter, Tags,
 };
 use async_trait::async_trait;
 use std::{
@@ -165,6 +165,10 @@ impl<C: Cloud> Cloud for Traced<C> {
 
     async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()> {
         self.trace("set_ingress", &rule.service, self.cloud.set_ingress(fleet, rule)).await
+    }
+
+    async fn set_ssh(&self, fleet: &FleetKey, access: Option<&SshAccess>) -> Result<()> {
+        self.trace("set_ssh", fleet, self.cloud.set_ssh(fleet, access)).await
     }
 
     async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()> {

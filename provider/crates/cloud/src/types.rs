@@ -70,6 +70,10 @@ pub struct Limits {
     pub has_images: bool,
     /// Whether fleets are in subnets.
     pub has_subnets: bool,
+    /// Whether people have keys there: [`SshAccess`].
+    pub has_ssh_keys: bool,
+    /// Whether instances can have public addresses of their own: [`Egress::ElasticIp`](crate::Egress).
+    pub has_elastic_ips: bool,
 }
 
 impl Limits {
@@ -91,6 +95,8 @@ impl Limits {
             has_identities: !is_local,
             has_images: !is_local,
             has_subnets: !is_local,
+            has_ssh_keys: matches!(cloud, CloudName::Aws),
+            has_elastic_ips: matches!(cloud, CloudName::Aws),
         }
     }
 }
@@ -189,6 +195,8 @@ pub struct Fleet {
     pub tags: Tags,
     /// What may reach its services from outside, ordered by service.
     pub ingress: Vec<Ingress>,
+    /// Access to its instances for people.
+    pub ssh: Option<SshAccess>,
     /// What about it is not as it was made (object → finding); empty when all is well.
     pub findings: std::collections::BTreeMap<String, String>,
 }
@@ -251,93 +259,6 @@ pub struct Offer {
     pub hourly_cost: f64,
     /// The day the price was looked up, `YYYY-MM-DD`.
     pub priced_on: String,
-}
-
-/// How instances are bought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Market {
-    /// By the hour, for as long as they are wanted.
-    #[default]
-    OnDemand,
-    /// Cheaper, and taken away when the cloud wants them back.
-    Spot,
-    /// Out of a block of capacity that was bought for a time.
-    CapacityBlock,
-}
-
-impl Market {
-    /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 3] = [Self::OnDemand, Self::Spot, Self::CapacityBlock];
-
-    /// The word in configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OnDemand => "on-demand",
-            Self::Spot => "spot",
-            Self::CapacityBlock => "capacity-block",
-        }
-    }
-}
-
-impl FromStr for Market {
-    type Err = UnknownMarket;
-
-    fn from_str(text: &str) -> Result<Self, UnknownMarket> {
-        Self::ALL
-            .into_iter()
-            .find(|market| market.as_str() == text)
-            .ok_or_else(|| UnknownMarket(text.escape_debug().take(60).collect()))
-    }
-}
-
-/// A word that names no market.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not one of `on-demand`, `spot` and `capacity-block`")]
-pub struct UnknownMarket(pub String);
-
-/// Instances to be launched: all identical, so that N are one call.
-#[derive(Clone, PartialEq)]
-pub struct LaunchRequest {
-    /// Where.
-    pub fleet: FleetKey,
-    /// What to buy.
-    pub offer: Offer,
-    /// How many; all or none.
-    pub count: u32,
-    /// Root disk in GB.
-    pub disk_gb: u32,
-    /// The image to boot, in the cloud's own words; by default the newest one that fits the offer.
-    pub image: Option<String>,
-    /// How they are bought.
-    pub market: Market,
-    /// The reservation that they are taken out of, in the cloud's own words.
-    pub reservation: Option<String>,
-    /// The reserved address of the one instance; `count` is 1 then.
-    pub address: Option<AddressId>,
-    /// A cloud-config, gzip'd.
-    pub user_data: Vec<u8>,
-    /// The identity the machine may use: instance profile, service account or managed identity.
-    pub identity: Option<String>,
-    /// Same token, same instances.
-    pub token: String,
-    /// Tags of every instance.
-    pub tags: Tags,
-}
-
-impl fmt::Debug for LaunchRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // User data is large, and no log's business.
-        f.debug_struct("LaunchRequest")
-            .field("fleet", &self.fleet)
-            .field("instance_type", &self.offer.instance_type)
-            .field("count", &self.count)
-            .field("address", &self.address)
-            .field("user_data_bytes", &self.user_data.len())
-            .field("token", &self.token)
-            .field("tags", &self.tags)
-            .finish_non_exhaustive()
-    }
 }
 
 /// An instance as the cloud has it.
@@ -424,6 +345,15 @@ impl fmt::Display for InstanceState {
 pub struct Console {
     /// The text, oldest line first; invalid UTF-8 is replaced.
     pub text: String,
+}
+
+/// Access to a fleet's instances for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SshAccess {
+    /// The key that instances are launched with from then on, by its name in the region.
+    pub key_name: String,
+    /// Who may come in to port 22, as CIDR blocks, sorted.
+    pub cidrs: Vec<String>,
 }
 
 /// A service's rule for traffic from outside the fleet.

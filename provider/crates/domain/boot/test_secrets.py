@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 import botocore.auth
@@ -89,15 +90,19 @@ def refusal(status, code, message="refused"):
 
 
 class Secrets(unittest.TestCase):
-    def resolve(self, place, references, seconds=30, script="resolve-secrets", endpoint=None):
-        """Values by name, and what was printed. None when the machine has none."""
+    def machine(self, references):
+        """The root of a machine with these references."""
         root = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         (root / "etc/disagg").mkdir(parents=True)
         (root / "opt").mkdir()
         shutil.copytree(BOOT / "scripts", root / "opt/disagg")
         lines = "".join(f"{name}={reference}\n" for name, reference in references.items())
         (root / "etc/disagg/secrets").write_text(lines)
-        environment = {
+        return root
+
+    @staticmethod
+    def environment(root, place, seconds=30, endpoint=None):
+        return {
             "PATH": os.environ["PATH"],
             "LANG": "C",
             "DISAGG_ROOT": str(root),
@@ -108,6 +113,11 @@ class Secrets(unittest.TestCase):
             "AWS_ENDPOINT_URL_SECRETS_MANAGER": endpoint or place.url,
             "AWS_ENDPOINT_URL_SSM": endpoint or place.url,
         }
+
+    def resolve(self, place, references, seconds=30, script="resolve-secrets", endpoint=None):
+        """Values by name, and what was printed. None when the machine has none."""
+        root = self.machine(references)
+        environment = self.environment(root, place, seconds, endpoint)
         command = [root / "opt/disagg" / script]
         if script == "phase":
             # As the supervisor does it: three times.
@@ -122,7 +132,8 @@ class Secrets(unittest.TestCase):
         file = root / "run/disagg/secrets"
         self.assertEqual(file.exists(), ended.returncode == 0, printed)
         if not file.exists():
-            self.assertEqual(list((root / "run/disagg").iterdir()), [], "nothing half-done is left")
+            left = [path.name for path in (root / "run/disagg").iterdir()]
+            self.assertEqual(left, ["secrets.lock"], "nothing half-done is left")
             return None, printed
         self.assertEqual(file.stat().st_mode & 0o777, 0o600)
         pairs = file.read_bytes().decode().split("\0")
@@ -236,6 +247,38 @@ class Secrets(unittest.TestCase):
             values, printed = self.resolve(place, {"A": "aws-sm://a", "B": "aws-sm://b"})
             self.assertIsNone(values)
             self.assertIn("B has no value", printed)
+            place.shutdown()
+
+    def test_engines_share_one_reading_and_an_outage_takes_none_down(self):
+        gone = refusal(400, "ResourceNotFoundException")
+        with Place({"SecretString": VALUE}, {"SecretString": "rotated"}, gone) as place:
+            root = self.machine({"A": "aws-sm://a"})
+            environment = self.environment(root, place)
+            secrets = root / "run/disagg/secrets"
+
+            def run(**more):
+                command = [root / "opt/disagg/resolve-secrets"]
+                return subprocess.Popen(command, env={**environment, **more}, stdout=-1, stderr=-1, text=True)
+
+            def end(started):
+                printed = "".join(started.communicate())
+                return started.returncode, printed
+
+            def later():
+                os.utime(secrets, times=(time.time() - 100,) * 2)
+
+            self.assertEqual({end(started)[0] for started in [run() for _ in range(8)]}, {0})
+            self.assertEqual(len(place.asked), 1)
+            later()
+            self.assertEqual(end(run())[0], 0)
+            self.assertEqual(secrets.read_text(), "A=rotated\0")
+            later()
+            code, printed = end(run())
+            self.assertEqual((code, secrets.read_text()), (0, "A=rotated\0"))
+            self.assertIn("as this boot has read them before", printed)
+            # Another boot goes on with nothing that it has not read itself.
+            (root / "run/disagg/secrets.boot").write_text("an earlier one")
+            self.assertEqual(end(run())[0], 1)
             place.shutdown()
 
     def test_the_third_failure_is_on_the_console(self):

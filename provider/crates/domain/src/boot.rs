@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 include!(concat!(env!("OUT_DIR"), "/boot_files.rs"));
 
-/// The version of the boot files in this release. It is raised by every change of `boot/` or of what
-/// an engine is given by default, and pinned in the state of each service and group, so that a new
+/// The version of the boot files in this release. It is raised by every release that changes `boot/` or
+/// what an engine is given by default, and pinned in the state of each service and group, so that a new
 /// release changes nothing by itself.
 pub const SCRIPT_VERSION: u32 = 1;
 

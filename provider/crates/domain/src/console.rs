@@ -88,6 +88,11 @@ impl MachineState {
         self.workers.clone()
     }
 
+    /// On a worker: the port of its router, `IP:PORT`, that does not let it in.
+    pub fn waiting_for(&self) -> Option<&str> {
+        self.details.split(' ').find_map(|word| word.strip_prefix("waiting_for="))
+    }
+
     /// Reads what follows the marker; a line that was cut off, or that is a report's first, is none.
     fn parse(line: &str) -> Option<Self> {
         let words = words_of(line);

@@ -129,3 +129,17 @@ fn lines_are_shown_without_what_moves_a_terminal() {
         assert_eq!(plain(line), expected);
     }
 }
+
+#[test]
+fn a_worker_says_which_port_does_not_let_it_in() {
+    let port = |line: &str| {
+        let state = latest_state(line).expect("a state");
+        state.waiting_for().map(str::to_owned)
+    };
+    let line = "disagg-state boot=b role=decode status=starting engines=0/1";
+    assert_eq!(port(line), None);
+    assert_eq!(
+        port(&format!("{line} waiting_for=10.0.0.5:2379")).as_deref(),
+        Some("10.0.0.5:2379")
+    );
+}

@@ -60,6 +60,7 @@ pub(crate) fn group(engine: &str, role: WorkerRole, gpu: Option<&str>) -> GroupS
         image: None,
         market: Market::OnDemand,
         reservation: None,
+        egress: cloud::Egress::default(),
         boot_revision: 0,
         script_version: SCRIPT_VERSION,
     }

@@ -11,7 +11,7 @@ use crate::environment::Environment;
 use crate::id::{FleetId, GroupId, ServiceId, Uid};
 use crate::secret::SecretReference;
 use crate::version::DynamoVersion;
-use cloud::{Market, Offer, Tags, tag};
+use cloud::{Egress, Market, Offer, Tags, tag};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -200,11 +200,18 @@ pub struct GroupSpec {
     /// The reservation that they are taken out of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<String>,
+    /// How the machines reach the internet.
+    #[serde(default, skip_serializing_if = "is_by_subnet")]
+    pub egress: Egress,
     /// Raised by the user to replace every machine by one of the newest scripts.
     #[serde(default)]
     pub boot_revision: u32,
     /// The version of the boot scripts they are made with.
     pub script_version: u32,
+}
+
+fn is_by_subnet(egress: &Egress) -> bool {
+    *egress == Egress::Subnet
 }
 
 fn is_on_demand(market: &Market) -> bool {

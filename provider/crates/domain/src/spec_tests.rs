@@ -11,6 +11,7 @@ fn decode() -> GroupSpec {
         image: None,
         market: Market::OnDemand,
         reservation: None,
+        egress: cloud::Egress::default(),
         ..sample::group("sglang", WorkerRole::Decode, Some("H200:8"))
     }
 }

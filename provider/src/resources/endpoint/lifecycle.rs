@@ -167,8 +167,8 @@ fn apart(id: &ServiceId, service: &FoundService) -> Option<Diagnostic> {
             "Prefill and decode have no fabric in common",
             format!(
                 "Service {id} has prefill on `{prefill}` and decode on `{decode}`, and EFA of the one does \
-                 not reach that of the other: the KV cache takes the slow way over TCP. Choose the same \
-                 family for both."
+                 not reach that of the other: the KV cache has no fast way between them, and may have none at \
+                 all. Choose the same family for both."
             ),
         )
         .at(AttributePath::root("group_ids")),

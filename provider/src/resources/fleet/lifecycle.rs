@@ -1,13 +1,19 @@
 //! A fleet in its cloud: claim, read, repair, remove, import.
 
 use crate::error::{Doing, Failure, Result};
+use crate::readiness::Pace;
 use crate::resources::{service, users};
 use crate::session::{FleetView, Session, key};
-use cloud::{Address, Cloud, FleetRequest, ObjectId, Phase, PlacementStrategy, Tags, tag};
+use cloud::{
+    Address, Cloud, ErrorKind, FleetRequest, ObjectId, Phase, PlacementStrategy, SshAccess, Tags,
+    tag,
+};
 use domain::{catalogue, gpu::GpuRequest, id::FleetId};
 use plugin::{Attr, AttributePath, Ctx, State};
-use schemas::Fleet;
+use schemas::{Cidr, Fleet, Ssh};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::Instant;
 
 pub(super) async fn create(
     session: &Session,
@@ -44,8 +50,41 @@ pub(super) async fn create(
     planned.zone = Attr::Known(fleet.zone);
     planned.subnet = Attr::from(fleet.subnet);
     planned.drift = Attr::Known(BTreeMap::new());
+    let without = Fleet { ssh: Attr::Null, ..planned.clone() };
+    state.save(&without);
+    let wanted = ssh(&planned);
+    if fleet.ssh != wanted {
+        set_ssh(&*cloud, &id, wanted.as_ref()).await?;
+    }
     state.save(&planned);
     mark_ready(&*cloud, &id).await
+}
+
+/// Who may come in, as the cloud wants to hear it.
+fn ssh(fleet: &Fleet) -> Option<SshAccess> {
+    let ssh = fleet.ssh.known()?;
+    let blocks = ssh.ingress_cidrs.known().into_iter().flatten();
+    let mut cidrs: Vec<String> =
+        blocks.filter_map(|block| block.known().map(|block| block.0.clone())).collect();
+    cidrs.sort();
+    Some(SshAccess { key_name: ssh.key_name.known().cloned().unwrap_or_default(), cidrs })
+}
+
+/// The same for the state.
+fn shown_ssh(access: &Option<SshAccess>) -> Attr<Ssh> {
+    let Some(access) = access else { return Attr::Null };
+    let blocks = access.cidrs.iter().map(|block| Attr::Known(Cidr(block.clone())));
+    Attr::Known(Ssh {
+        key_name: Attr::Known(access.key_name.clone()),
+        ingress_cidrs: Attr::Known(blocks.collect()),
+    })
+}
+
+async fn set_ssh(cloud: &dyn Cloud, id: &FleetId, access: Option<&SshAccess>) -> Result<()> {
+    cloud
+        .set_ssh(&key(id), access)
+        .await
+        .doing(id.cloud, || format!("set who may come in to the machines of fleet {id}"))
 }
 
 pub(super) async fn read(session: &Session, state: &mut State<Fleet>) -> Result<()> {
@@ -60,6 +99,9 @@ pub(super) async fn read(session: &Session, state: &mut State<Fleet>) -> Result<
     fleet.zone = Attr::Known(found.zone.clone());
     fleet.subnet = Attr::from(found.subnet.clone());
     fleet.placement = Attr::Known(placement_word(found.placement).to_owned());
+    if ssh(&fleet) != found.ssh {
+        fleet.ssh = shown_ssh(&found.ssh);
+    }
     fleet.drift = Attr::Known(found.findings.clone());
     state.save(&fleet);
     Ok(())
@@ -90,6 +132,10 @@ pub(super) async fn update(
             });
         }
     }
+    if ssh(prior) != ssh(&planned) {
+        let cloud = session.cloud(id.cloud).await?;
+        set_ssh(&*cloud, &id, ssh(&planned).as_ref()).await?;
+    }
     planned.drift = Attr::Known(BTreeMap::new());
     state.save(&planned);
     Ok(())
@@ -117,10 +163,40 @@ pub(super) async fn delete(session: &Session, ctx: &Ctx, state: &mut State<Fleet
                 .to_owned(),
         });
     }
-    cloud.delete_fleet(&key(&id)).await.doing(id.cloud, || format!("delete fleet {id}"))?;
+    delete_when_drained(session, ctx, &*cloud, &id).await?;
     state.remove();
     Ok(())
 }
+
+/// Deletes it as soon as nothing is in it. A machine that a dead creation launched a moment ago may have
+/// been too new to be listed, and one that is gone may still hold something.
+async fn delete_when_drained(
+    session: &Session,
+    ctx: &Ctx,
+    cloud: &dyn Cloud,
+    id: &FleetId,
+) -> Result<()> {
+    let (start, pace) = (Instant::now(), Pace::new(cloud));
+    loop {
+        let deleted = cloud.delete_fleet(&key(id)).await;
+        let may_drain = pace.lags() && start.elapsed() < DRAIN;
+        match deleted {
+            Err(error) if error.kind == ErrorKind::InUse && may_drain => {
+                pace.next(ctx).await.map_err(|why| Failure::Interrupted {
+                    waiting_for: format!("fleet {id} to be empty"),
+                    seen: error.to_string(),
+                    why,
+                    kept: true,
+                })?;
+                service::remove_nobodys(session, ctx, id).await?;
+            }
+            deleted => return deleted.doing(id.cloud, || format!("delete fleet {id}")),
+        }
+    }
+}
+
+/// How long a fleet that is in use is looked through again.
+const DRAIN: Duration = Duration::from_secs(30);
 
 pub(super) async fn import(session: &Session, path: &str, state: &mut State<Fleet>) -> Result<()> {
     let id: FleetId = path.parse().map_err(|error| Failure::import_id(format!("{error}.")))?;

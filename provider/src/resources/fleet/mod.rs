@@ -113,4 +113,5 @@ const PARTS: &AttributesOf = &[
     (RequestPart::Zone, "zone"),
     (RequestPart::Subnet, "subnet"),
     (RequestPart::InstanceType, "gpus"),
+    (RequestPart::SshKey, "ssh"),
 ];

@@ -62,6 +62,15 @@ pub(super) fn validate(config: &Fleet) -> Diagnostics {
             .at(AttributePath::root("subnet")),
         );
     }
+    if is_local(cloud) && config.ssh.known().is_some() {
+        diagnostics.push(
+            Diagnostic::error(
+                "SSH without a cloud that has any",
+                "Machines of the local cloud are processes of this computer. Leave `ssh` out.",
+            )
+            .at(AttributePath::root("ssh")),
+        );
+    }
     if !is_local(cloud) && config.zone.is_null() && config.subnet.is_null() && no_gpus {
         diagnostics.push(
             Diagnostic::error(

@@ -2,6 +2,7 @@
 
 mod create;
 mod delete;
+mod launch;
 mod members;
 mod model;
 mod plan;
@@ -12,9 +13,9 @@ mod validate;
 mod warnings;
 mod workers;
 
+pub(crate) use launch::user_data as worker_user_data;
 pub(crate) use model::{offers, spec as group_spec};
 pub(crate) use validate::validate as check;
-pub(crate) use workers::user_data as worker_user_data;
 
 use crate::diagnose;
 use crate::error::{AttributesOf, Failure};
@@ -119,5 +120,6 @@ const PARTS: &AttributesOf = &[
     (RequestPart::Identity, "identity"),
     (RequestPart::Market, "market"),
     (RequestPart::Reservation, "reservation"),
+    (RequestPart::Egress, "egress"),
     (RequestPart::UserData, "engine"),
 ];

@@ -2,7 +2,7 @@
 
 use crate::error::{Failure, Result};
 use crate::resources::attributes::{from_pairs, from_texts, number, pairs, texts, word};
-use cloud::{CloudName, Instance, Market, Offer, tag};
+use cloud::{CloudName, Egress, Instance, Market, Offer, tag};
 use domain::catalogue::{self, NoOffer, Resources as Wanted};
 use domain::id::GroupId;
 use domain::planner::{Count, UpdateStrategy};
@@ -78,6 +78,11 @@ pub(crate) fn spec(group: &ReplicaGroup, id: &GroupId) -> Result<GroupSpec> {
             .map_or(Ok(Market::default()), |market| market.parse())
             .map_err(|_| missing("market"))?,
         reservation: group.reservation.known().cloned(),
+        egress: group
+            .egress
+            .known()
+            .map_or(Ok(Egress::default()), |egress| egress.parse())
+            .map_err(|_| missing("egress"))?,
         boot_revision: number(&group.boot_revision, None).flatten().unwrap_or_default(),
         script_version: number(&group.script_version, None)
             .flatten()
@@ -125,6 +130,10 @@ pub(super) fn from_spec(spec: &GroupSpec) -> ReplicaGroup {
             market => word(market.as_str()),
         },
         reservation: Attr::from(spec.reservation.clone()),
+        egress: match spec.egress {
+            Egress::Subnet => Attr::Null,
+            egress => word(egress.as_str()),
+        },
         boot_revision: Attr::Known(i64::from(spec.boot_revision)),
         wait_for: word("ready"),
         on_boot_failure: word("remove"),

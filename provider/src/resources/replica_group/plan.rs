@@ -1,6 +1,6 @@
 //! What a change of a replica group means. Pure.
 
-use super::{model, warnings, workers};
+use super::{launch, model, warnings};
 use crate::diagnose;
 use crate::resources::attributes::has_text;
 use cloud::{CloudName, Limits, Offer};
@@ -95,6 +95,9 @@ fn refuse_what_the_cloud_has_not(
     }
     if !limits.has_images && planned.reservation.known().is_some() {
         refuse("reservation", "are not taken out of reservations");
+    }
+    if !limits.has_elastic_ips && planned.egress.known().is_some_and(|egress| egress != "subnet") {
+        refuse("egress", "have no Elastic IPs");
     }
     if !limits.has_images && planned.market.known().is_some_and(|market| market != "on-demand") {
         refuse("market", "are not bought");
@@ -201,7 +204,7 @@ fn check_user_data(planned: &ReplicaGroup, offers: &[Offer], diagnostics: &mut D
         router_ip: Ipv4Addr::LOCALHOST.into(),
         script_version: spec.script_version,
     };
-    if let Err(failure) = workers::check_user_data(&spec, &facts, offer)
+    if let Err(failure) = launch::check_user_data(&spec, &facts, offer)
         && !diagnostics.has_error()
     {
         diagnostics.extend(diagnose::failure(failure));

@@ -90,6 +90,7 @@ fn baked() -> Vec<(&'static str, Value)> {
         ("image", json!({ "image": "ami-1" })),
         ("market", json!({ "market": "spot" })),
         ("reservation", json!({ "reservation": "cr-1" })),
+        ("egress", json!({ "egress": "elastic_ip" })),
         ("boot_revision", json!({ "boot_revision": 1 })),
     ]
 }
@@ -126,7 +127,7 @@ fn what_is_baked_in_rolls_the_group_or_replaces_it_and_says_so() {
     for (path, change) in baked() {
         let plan = deployed().plan(&config(&change));
         // The local cloud runs no containers, has no identities and sells nothing, and says so.
-        let refused = ["engine.image", "identity", "image", "market", "reservation"];
+        let refused = ["engine.image", "identity", "image", "market", "reservation", "egress"];
         let is_refused = refused.contains(&path);
         assert_eq!(plan.diagnostics.has_error(), is_refused, "{path}: {:?}", plan.diagnostics);
         let warnings: Vec<_> =

@@ -123,7 +123,7 @@ pub(super) fn of_waste(
             Diagnostic::warning(
                 "KV transfer over TCP",
                 format!(
-                    "`{}` has no fast fabric, so prefill hands the KV cache to decode over TCP, which \
+                    "`{}` has no fabric with RDMA, so prefill hands the KV cache to decode over TCP, which \
                      upstream measured to cost about 90 s to the first token of long prompts. Choose \
                      machines with EFA or InfiniBand, or workers of `role = \"worker\"`.",
                     offer.instance_type

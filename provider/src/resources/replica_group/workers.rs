@@ -1,4 +1,4 @@
-//! The machines of a group: launched together, told apart by nothing, removed one by one.
+//! The machines of a group that exists: watched, waited for, tagged, removed.
 
 use super::{members, model};
 use crate::error::{Doing, FailedMachine, Failure, Result};
@@ -7,13 +7,13 @@ use crate::resources::drift::needs_another;
 use crate::resources::service::{find_by_id, mark_live, router_access};
 use crate::session::{FleetView, Session};
 use cloud::{
-    Address, Cloud, ErrorKind, FleetKey, Instance, InstanceId, InstanceState, LaunchRequest,
-    Limits, ObjectId, Offer, Phase, Tags, check_over_offers, launch_over_offers, tag,
+    Address, Cloud, Egress, FleetKey, Instance, InstanceId, InstanceState, ObjectId, Offer, Phase,
+    Tags, tag,
 };
 use domain::id::GroupId;
 use domain::planner::Member;
 use domain::spec::{GroupSpec, ServiceFacts};
-use domain::user_data::{self, UserData, UserDataError};
+use domain::user_data;
 use plugin::{AttributePath, Ctx};
 use schemas::ReplicaGroup;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,16 +22,16 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug)]
 pub(super) struct GroupAccess {
     pub(super) router: RouterAccess,
-    id: GroupId,
-    spec: GroupSpec,
-    facts: ServiceFacts,
+    pub(super) id: GroupId,
+    pub(super) spec: GroupSpec,
+    pub(super) facts: ServiceFacts,
     address: Address,
     router_was_ready: bool,
-    offers: Vec<Offer>,
+    pub(super) offers: Vec<Offer>,
     /// The image that new machines are made from, until a roll takes the newest.
-    pinned_image: Option<String>,
+    pub(super) pinned_image: Option<String>,
     /// Tokens of the machines in the view that this operation decides by.
-    seen_tokens: BTreeSet<String>,
+    pub(super) seen_tokens: BTreeSet<String>,
 }
 
 /// Everything that is needed to work on a group whose service exists.
@@ -122,74 +122,6 @@ impl GroupAccess {
         Ok(members.collect())
     }
 
-    /// Launches `count` machines at once, or none, besides those that are `counted`: each of those has
-    /// a token that is used up. A machine that has appeared since is not counted, and its token not
-    /// used up: whoever launched it, this launch finds it, as long as the cloud gives both the same
-    /// offer, and makes no second one.
-    pub(super) async fn launch(
-        &self,
-        count: u32,
-        count_tags: Tags,
-        counted: &[Instance],
-    ) -> Result<Vec<Instance>> {
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        let cloud = &*self.router.cloud;
-        let machines = if count == 1 { "machine" } else { "machines" };
-        let doing = || format!("launch {count} {machines} of replica group {}", self.id);
-        let mut tags = self.tags();
-        tags.extend(count_tags);
-        let is_used = |token: &String| {
-            let mut tokens = counted.iter().filter_map(|machine| machine.tags.get(tag::LAUNCH));
-            self.seen_tokens.contains(token) || tokens.any(|used| used == token)
-        };
-        // Its tag may be lost.
-        let is_counted = |launched: &Instance| counted.iter().any(|known| known.id == launched.id);
-        for attempt in 1..=MOST_LAUNCHES {
-            // Below the 64 characters that EC2 takes, also with an instance type after it. The
-            // digest stands for the group and for the user data.
-            let token = format!("{}-{}-{count}-{attempt}", self.id.service.uid, self.digest());
-            if is_used(&token) {
-                continue;
-            }
-            tags.insert(tag::LAUNCH.to_owned(), token.clone());
-            let request = self.request(count, token, tags.clone())?;
-            let launched = match launch_over_offers(cloud, &self.offers, &request).await {
-                Ok(launched) => launched,
-                // The token belongs to a launch with other tags or of an older release.
-                Err(error) if error.kind() == ErrorKind::Conflict => continue,
-                Err(error) => {
-                    return Err(Failure::Launch {
-                        cloud: cloud.name(),
-                        doing: doing(),
-                        error,
-                        attribute: None,
-                    });
-                }
-            };
-            if launched.iter().all(|found| found.state.is_up() && !is_counted(found)) {
-                return Ok(launched);
-            }
-        }
-        Err(Failure::Bug(format!("could not {}: {MOST_LAUNCHES} tokens are used up", doing())))
-    }
-
-    /// Whether the cloud would launch `count` machines, as far as it can tell.
-    pub(super) async fn check_launch(&self, group: &ReplicaGroup, count: usize) -> Result<()> {
-        let cloud = &*self.router.cloud;
-        let mut tags = self.tags();
-        tags.extend(model::count_tags(group));
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        let request = self.request(count, format!("check-{}", self.digest()), tags)?;
-        check_over_offers(cloud, &self.offers, &request).await.map_err(|error| Failure::Launch {
-            cloud: cloud.name(),
-            doing: format!("launch machines of replica group {}", self.id),
-            error,
-            attribute: None,
-        })
-    }
-
     pub(super) async fn start(&self, instance: &InstanceId) -> Result<()> {
         let cloud = &self.router.cloud;
         cloud
@@ -228,6 +160,9 @@ impl GroupAccess {
         if machines.is_empty() {
             return Ok(Vec::new());
         }
+        if self.spec.egress == Egress::ElasticIp {
+            self.give_elastic_ips(ctx, machines).await?;
+        }
         if !model::waits_for_registration(group) {
             let (cloud, what) = (&*self.router.cloud, format!("the workers of {}", self.id));
             let ids: Vec<InstanceId> = machines.iter().map(|found| found.id.clone()).collect();
@@ -236,6 +171,20 @@ impl GroupAccess {
             return Ok(Vec::new());
         }
         self.wait_for_registration(ctx, machines, adopted, before).await
+    }
+
+    /// EC2 puts an Elastic IP on a machine that runs, and the machine can install nothing before. One that
+    /// does not come to run is for the wait after this to judge.
+    async fn give_elastic_ips(&self, ctx: &Ctx, machines: &[Instance]) -> Result<()> {
+        let (cloud, fleet) = (&*self.router.cloud, &self.router.fleet);
+        let what = format!("the workers of {}", self.id);
+        let ids: Vec<InstanceId> = machines.iter().map(|found| found.id.clone()).collect();
+        let is_decided = |state: InstanceState| state != InstanceState::Pending;
+        readiness::running(ctx, cloud, fleet, &what, &ids, is_decided).await?;
+        for id in &ids {
+            self.repair(id).await?;
+        }
+        Ok(())
     }
 
     /// Waits until each of the machines has registered or has failed.
@@ -251,7 +200,9 @@ impl GroupAccess {
             let offer =
                 self.offers.iter().find(|offer| offer.instance_type == machine.instance_type);
             let engines = offer.map_or(Ok(1), |offer| self.spec.engine_count(offer));
-            let is_fresh = adopted.iter().all(|adopted| adopted.id != machine.id);
+            // One that was up as soon as it was launched is another run's, and may have registered.
+            let is_fresh = machine.state != InstanceState::Running
+                && adopted.iter().all(|adopted| adopted.id != machine.id);
             let engines = engines.map_err(|error| Failure::Bug(error.to_string()))?;
             workers.push(Worker {
                 id: machine.id.clone(),
@@ -332,59 +283,6 @@ impl GroupAccess {
     pub(super) async fn remove(&self, ctx: &Ctx, machines: &[Instance]) -> Result<()> {
         remove(ctx, &*self.router.cloud, &self.router.fleet, &self.id, machines).await
     }
-
-    fn request(&self, count: u32, token: String, tags: Tags) -> Result<LaunchRequest> {
-        let offer = self.offers[0].clone();
-        let data = user_data(&self.spec, &self.facts, &offer)?;
-        Ok(LaunchRequest {
-            fleet: self.router.fleet.clone(),
-            offer,
-            count,
-            disk_gb: self.spec.resources.disk_gb.unwrap_or(DISK_GB),
-            image: self.spec.image.clone().or_else(|| self.pinned_image.clone()),
-            market: self.spec.market,
-            reservation: self.spec.reservation.clone(),
-            address: None,
-            user_data: data.bytes().to_vec(),
-            identity: self.spec.identity.clone(),
-            token,
-            tags,
-        })
-    }
-
-    fn tags(&self) -> Tags {
-        let mut tags = members::own_tags(&self.spec);
-        tags.extend(Phase::Creating.tag());
-        tags
-    }
-}
-
-/// What a worker of this offer boots with.
-pub(crate) fn user_data(spec: &GroupSpec, facts: &ServiceFacts, offer: &Offer) -> Result<UserData> {
-    let data = user_data::worker_user_data(spec, facts, offer).map_err(refused)?;
-    data.check_size(user_data_limit(spec)).map_err(|error| refused(error.into()))?;
-    Ok(data)
-}
-
-/// Whether there is user data for a worker of this offer, without making it.
-pub(super) fn check_user_data(spec: &GroupSpec, facts: &ServiceFacts, offer: &Offer) -> Result<()> {
-    user_data::check_worker_user_data(spec, facts, offer, user_data_limit(spec)).map_err(refused)
-}
-
-fn user_data_limit(spec: &GroupSpec) -> usize {
-    Limits::of(spec.service_id.fleet.cloud).user_data_bytes
-}
-
-fn refused(error: UserDataError) -> Failure {
-    let summary = match error {
-        UserDataError::TooLarge(_) => "User data too large",
-        _ => "No user data for the workers",
-    };
-    Failure::Invalid {
-        summary: summary.to_owned(),
-        detail: format!("{error}."),
-        attribute: Some(AttributePath::root("engine")),
-    }
 }
 
 /// Removes these machines and waits until they are gone.
@@ -423,9 +321,3 @@ async fn gone(
     let what = format!("machines of replica group {id}");
     readiness::gone(ctx, cloud, fleet, &what, |instance| ids.contains(&instance.id)).await
 }
-
-/// Root disk of a worker in GB, when none is asked for and the model's size is not known.
-const DISK_GB: u32 = 200;
-
-/// Tokens that a cloud may still know from machines that are gone.
-const MOST_LAUNCHES: u32 = 200;

@@ -15,6 +15,7 @@ use crate::resources::drift::needs_another;
 use crate::resources::users;
 use crate::session::{FleetView, Session, key};
 use cloud::{Address, AddressRequest, Cloud, Ingress, InstanceState, ObjectId, Phase, tag};
+use domain::catalogue;
 use domain::id::ServiceId;
 use domain::spec::{RouterSpec, ServiceFacts};
 use domain::user_data;
@@ -473,10 +474,25 @@ pub(super) fn fill_offer(service: &mut Service, instance: Option<&cloud::Instanc
     let instance_type =
         found.or_else(|| service.instance_type.known().cloned()).unwrap_or_default();
     let fleet = model::fleet_id(service).ok();
-    let price = fleet.and_then(|fleet| domain::catalogue::find(fleet.cloud, &instance_type));
+    let price = fleet.and_then(|fleet| catalogue::find(fleet.cloud, &instance_type));
     if service.image_id.known().is_none() {
         service.image_id = Attr::from(instance.and_then(|instance| instance.image.clone()));
     }
     service.hourly_cost = Attr::Known(price.map_or(0.0, |offer| offer.hourly_cost));
     service.instance_type = Attr::Known(instance_type);
+    fill_cost_bounds(service);
+}
+
+/// What a plan that did not know the cloud, or an older state, has not said.
+pub(super) fn fill_cost_bounds(service: &mut Service) {
+    let bounds = [&service.minimum_hourly_cost, &service.maximum_hourly_cost];
+    if bounds.iter().all(|bound| bound.known().is_some()) {
+        return;
+    }
+    let fleet = model::fleet_id(service).ok();
+    let wanted = model::router_resources(service);
+    let offers = fleet.zip(wanted).map(|(fleet, wanted)| catalogue::offers(fleet.cloud, &wanted));
+    if let Some(Ok(offers)) = offers {
+        model::fill_cost_bounds(service, &offers);
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Failure, Result};
 use crate::resources::attributes::{from_pairs, from_texts, number, pairs, texts, word};
+use cloud::Offer;
 use domain::catalogue::Resources;
 use domain::id::{FleetId, ServiceId};
 use domain::spec::{RouterKind, RouterSpec};
@@ -128,6 +129,13 @@ pub(super) fn fleet_id(service: &Service) -> Result<FleetId> {
         what: "a service".to_owned(),
         detail: format!("Its `fleet_id`: {error}"),
     })
+}
+
+/// What the router costs, whichever of the offers it gets.
+pub(super) fn fill_cost_bounds(service: &mut Service, offers: &[Offer]) {
+    let prices = || offers.iter().map(|offer| offer.hourly_cost);
+    service.minimum_hourly_cost = Attr::Known(prices().reduce(f64::min).unwrap_or_default());
+    service.maximum_hourly_cost = Attr::Known(prices().reduce(f64::max).unwrap_or_default());
 }
 
 /// The blocks that may reach the endpoint, sorted.

@@ -148,6 +148,8 @@ fn plan_create(config: Option<&Service>, mut planned: Service) -> (Service, Diag
     planned.instance_type = Attr::unknown();
     planned.image_id = Attr::unknown();
     planned.hourly_cost = Attr::unknown();
+    planned.minimum_hourly_cost = Attr::unknown();
+    planned.maximum_hourly_cost = Attr::unknown();
     let fleet = planned.fleet_id.known().and_then(|id| id.parse::<FleetId>().ok());
     if let (Some(fleet), Some(name)) = (fleet, planned.name.known()) {
         planned.id = Attr::unknown_with_prefix(ServiceId::unknown_prefix(&fleet, name));
@@ -165,11 +167,13 @@ fn plan_create(config: Option<&Service>, mut planned: Service) -> (Service, Diag
         }
         if let Some(wanted) = model::router_resources(&planned) {
             match catalogue::offers(fleet.cloud, &wanted) {
-                Ok(offers) if offers.len() == 1 => {
-                    planned.instance_type = Attr::Known(offers[0].instance_type.clone());
-                    planned.hourly_cost = Attr::Known(offers[0].hourly_cost);
+                Ok(offers) => {
+                    model::fill_cost_bounds(&mut planned, &offers);
+                    if let [only] = offers.as_slice() {
+                        planned.instance_type = Attr::Known(only.instance_type.clone());
+                        planned.hourly_cost = Attr::Known(only.hourly_cost);
+                    }
                 }
-                Ok(_) => {}
                 Err(error) => diagnostics.push(
                     Diagnostic::error(
                         "No machine fits the router",
@@ -235,6 +239,8 @@ fn plan_update(
     // A change in place plans nothing on dependents: what they refer to stays as it is.
     planned.id = prior.id;
     planned.internal_ip = prior.internal_ip;
+    planned.minimum_hourly_cost = prior.minimum_hourly_cost;
+    planned.maximum_hourly_cost = prior.maximum_hourly_cost;
     let has_drift = prior.drift.known().is_some_and(|drift| !drift.is_empty());
     planned.image_id = match (&prior.image_id, has_drift) {
         // Its router was gone before it could be asked.

@@ -54,6 +54,8 @@ fn deployed(live: bool) -> Harness {
         endpoint: word("http://127.64.0.10:8000"),
         instance_type: word("cpu-4-16"),
         hourly_cost: Attr::Known(0.0),
+        minimum_hourly_cost: Attr::Known(0.0),
+        maximum_hourly_cost: Attr::Known(0.0),
         script_version: Attr::Known(1),
         drift: Attr::Known(BTreeMap::new()),
         ..Service::default()
@@ -167,6 +169,7 @@ fn a_new_release_of_the_provider_plans_nothing() {
         ("version", json!("1.4.2")),
         ("script_version", json!(99)),
         ("hourly_cost", json!(9.99)),
+        ("maximum_hourly_cost", json!(9.99)),
         ("instance_type", json!("older")),
     ] {
         members.insert(name.to_owned(), plugin::Value::from_json(&value));

@@ -1,7 +1,7 @@
 //! What a service looks like in its cloud: read and import. Nothing is changed here.
 
 use super::find::{FoundService, find_by_id, find_by_name};
-use super::lifecycle::{fill_address, fill_offer, remember};
+use super::lifecycle::{fill_address, fill_cost_bounds, fill_offer, remember};
 use super::record::RouterRecord;
 use super::removal::OLDEST_CREATION;
 use super::{model, tags};
@@ -30,6 +30,7 @@ pub(super) async fn read(session: &Session, state: &mut State<Service>) -> Resul
         service.ingress_cidrs =
             Attr::Known(cidrs.into_iter().map(|block| Attr::Known(schemas::Cidr(block))).collect());
     }
+    fill_cost_bounds(&mut service);
     let spec = model::spec(&service, &id)?;
     let mut drift = drift(&found, &spec);
     if let Some(Ingress { port, .. }) = rule.filter(|rule| rule.port != spec.port) {

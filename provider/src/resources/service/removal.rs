@@ -4,7 +4,7 @@ use super::find::{FoundService, all, find_by_id};
 use crate::error::{Doing, Result};
 use crate::readiness;
 use crate::session::{Session, key};
-use cloud::{Cloud, Ingress, Instance, Tags, tag};
+use cloud::{Cloud, Ingress, Instance, InstanceId, TagFilter, Tags, tag};
 use domain::id::{FleetId, ServiceId};
 use plugin::Ctx;
 use std::time::{Duration, SystemTime};
@@ -60,19 +60,23 @@ pub(super) async fn remove(session: &Session, ctx: &Ctx, id: &ServiceId) -> Resu
     let is_ours = |instance: &Instance| {
         ours(&instance.tags) || router.as_ref().is_some_and(|router| *router == instance.id)
     };
-    let machines: Vec<_> = view
-        .instances
-        .iter()
-        .filter(|instance| is_ours(instance))
-        .map(|instance| instance.id.clone())
-        .collect();
-    if !machines.is_empty() {
+    let ids = |instances: &[Instance]| -> Vec<InstanceId> {
+        let ours = instances.iter().filter(|instance| is_ours(instance));
+        ours.map(|instance| instance.id.clone()).collect()
+    };
+    let of_service = TagFilter::all().and(tag::SERVICE, tag.as_str());
+    let mut machines = ids(&view.instances);
+    while !machines.is_empty() {
         cloud
             .terminate_instances(&fleet, &machines)
             .await
-            .doing(id.fleet.cloud, || format!("terminate the router of service {id}"))?;
-        let what = format!("the router of service {id}");
-        readiness::gone(ctx, &*cloud, &fleet, &what, is_ours).await?;
+            .doing(id.fleet.cloud, || format!("terminate the machines of service {id}"))?;
+        let what = format!("the machines of service {id}");
+        let is_meant = |instance: &Instance| machines.contains(&instance.id);
+        readiness::gone(ctx, &*cloud, &fleet, &what, is_meant).await?;
+        // A machine may have been too new to be listed before.
+        let left = cloud.list_instances(&fleet, &of_service).await;
+        machines = ids(&left.doing(id.fleet.cloud, || format!("see what is left of {id}"))?);
     }
     let closed = Ingress { service: tag.clone(), port: 0, cidrs: Vec::new() };
     if view.ingress(&tag).is_some() {

@@ -106,6 +106,7 @@ async fn launch(
             image: spec.image.as_deref().or(pinned_image).map(str::to_owned),
             market: Market::OnDemand,
             reservation: None,
+            egress: cloud::Egress::default(),
             address: Some(address.id.clone()),
             user_data: data.bytes().to_vec(),
             identity: None,

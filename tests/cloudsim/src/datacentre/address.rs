@@ -1,6 +1,6 @@
 //! Elastic addresses.
 
-use super::{Datacentre, Refusal, Tags};
+use super::{Datacentre, MachineState, Refusal, Tags, not_found_as};
 use std::net::Ipv4Addr;
 
 /// A public address of the account's own.
@@ -38,11 +38,20 @@ impl Datacentre {
         allocation: &str,
         interface: &str,
     ) -> Result<String, Refusal> {
-        if !self.interfaces.contains_key(interface) {
-            return Err(unknown_interface(interface));
+        let on = self.interfaces.get(interface).ok_or_else(|| not_found_as("eni", interface))?;
+        let machine = on.attachment.as_ref().and_then(|on| self.machines.get(&on.machine));
+        if let Some(machine) = machine.filter(|one| self.state(one) == MachineState::Pending) {
+            let message = format!(
+                "The pending instance '{}' is not in a valid state for this operation.",
+                machine.id
+            );
+            return Err(Refusal::new("InvalidInstanceID", message));
         }
         let id = self.new_id("eipassoc");
-        let address = self.addresses.get_mut(allocation).ok_or_else(|| unknown(allocation))?;
+        let address = self
+            .addresses
+            .get_mut(allocation)
+            .ok_or_else(|| not_found_as("eipalloc", allocation))?;
         match &address.association {
             Some((association, on)) if on == interface => Ok(association.clone()),
             Some(_) => Err(Refusal::new(
@@ -73,7 +82,8 @@ impl Datacentre {
     }
 
     pub(crate) fn release(&mut self, allocation: &str) -> Result<(), Refusal> {
-        let address = self.addresses.get(allocation).ok_or_else(|| unknown(allocation))?;
+        let address =
+            self.addresses.get(allocation).ok_or_else(|| not_found_as("eipalloc", allocation))?;
         if address.association.is_some() {
             return Err(Refusal::new(
                 "InvalidIPAddress.InUse",
@@ -90,18 +100,4 @@ impl Datacentre {
             .values()
             .find(|address| address.association.as_ref().is_some_and(|(_, on)| on == interface))
     }
-}
-
-fn unknown(allocation: &str) -> Refusal {
-    Refusal::new(
-        "InvalidAllocationID.NotFound",
-        format!("The allocation ID '{allocation}' does not exist"),
-    )
-}
-
-pub(super) fn unknown_interface(id: &str) -> Refusal {
-    Refusal::new(
-        "InvalidNetworkInterfaceID.NotFound",
-        format!("The networkInterface ID '{id}' does not exist"),
-    )
 }

@@ -1,6 +1,6 @@
 //! Security groups and placement groups.
 
-use super::{Datacentre, Refusal, Tags};
+use super::{Datacentre, Refusal, Tags, not_found_as};
 
 /// A security group.
 #[derive(Clone, Debug)]
@@ -100,12 +100,7 @@ impl Datacentre {
     }
 
     pub(crate) fn group(&mut self, id: &str) -> Result<&mut SecurityGroup, Refusal> {
-        self.groups.get_mut(id).ok_or_else(|| {
-            Refusal::new(
-                "InvalidGroup.NotFound",
-                format!("The security group '{id}' does not exist"),
-            )
-        })
+        self.groups.get_mut(id).ok_or_else(|| not_found_as("sg", id))
     }
 
     pub(crate) fn delete_group(&mut self, id: &str) -> Result<(), Refusal> {

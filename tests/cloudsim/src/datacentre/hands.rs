@@ -1,6 +1,6 @@
 //! What people do by hand, past everybody who thinks that a machine is his.
 
-use super::{Datacentre, Target};
+use super::{Datacentre, Interface, Machine, Target};
 use std::time::Duration;
 
 impl Datacentre {
@@ -77,6 +77,17 @@ impl Datacentre {
         }
     }
 
+    /// Takes the public address off a machine; both stay.
+    pub fn take_public_address_of(&mut self, machine: &str) {
+        let on = |interface: &Interface| {
+            interface.attachment.as_ref().is_some_and(|on| on.machine == machine)
+        };
+        let interfaces = self.interfaces.values().filter(|interface| on(interface));
+        for id in interfaces.map(|interface| interface.id.clone()).collect::<Vec<_>>() {
+            self.take_public_address(&id);
+        }
+    }
+
     /// Switches a machine off behind the provider's back; answers whether there is such a one.
     pub fn power_off(&mut self, id: &str) -> bool {
         self.turn_off(id).is_ok()
@@ -85,6 +96,28 @@ impl Datacentre {
     /// Makes a machine disappear; answers whether there was such a one.
     pub fn lose(&mut self, id: &str) -> bool {
         self.terminate(&[id.to_owned()]).is_ok()
+    }
+
+    /// Takes a spot machine back; answers whether it is one.
+    pub fn take_back(&mut self, id: &str) -> bool {
+        self.machines.get(id).is_some_and(Machine::is_spot) && self.lose(id)
+    }
+
+    /// The key pair that a machine was launched with.
+    pub fn key_pair(&self, id: &str) -> Option<String> {
+        self.machines.get(id)?.key_pair().cloned()
+    }
+
+    /// The ports that a security group opens to address blocks, by the group's name.
+    pub fn open_ports(&self, group: &str) -> Vec<(i32, String)> {
+        let group = self.groups.values().find(|found| found.name == group);
+        let rules = group.into_iter().flat_map(|group| &group.ingress);
+        rules
+            .filter_map(|rule| match (&rule.target, rule.ports) {
+                (Target::Block(block), Some((port, _))) => Some((port, block.clone())),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Makes a machine older than it is.

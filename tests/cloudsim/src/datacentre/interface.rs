@@ -1,7 +1,6 @@
 //! Network interfaces.
 
-use super::address::unknown_interface;
-use super::{Datacentre, Refusal, Tags};
+use super::{Datacentre, Refusal, Tags, not_found_as};
 use std::net::Ipv4Addr;
 
 /// A network interface.
@@ -60,13 +59,13 @@ impl Datacentre {
         for group in &groups {
             self.group(group)?;
         }
-        let interface = self.interfaces.get_mut(id).ok_or_else(|| unknown_interface(id))?;
+        let interface = self.interfaces.get_mut(id).ok_or_else(|| not_found_as("eni", id))?;
         interface.groups = groups;
         Ok(())
     }
 
     pub(crate) fn delete_interface(&mut self, id: &str) -> Result<(), Refusal> {
-        let interface = self.interfaces.get(id).ok_or_else(|| unknown_interface(id))?;
+        let interface = self.interfaces.get(id).ok_or_else(|| not_found_as("eni", id))?;
         if interface.attachment.is_some() {
             return Err(Refusal::new(
                 "InvalidParameterValue",

@@ -1,10 +1,10 @@
 //! Launching machines: all or none, idempotent by their token in their zone.
 
-use super::address::unknown_interface;
 use super::group::unknown_placement_group;
 use super::machine::Order;
 use super::{
-    Attachment, Datacentre, Interface, Machine, MetadataOptions, Refusal, Tags, subnet_of,
+    Attachment, Datacentre, Interface, Machine, MetadataOptions, Refusal, Tags, not_found_as,
+    subnet_of,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -115,7 +115,7 @@ impl Datacentre {
         for interface in &launch.interfaces {
             let subnet = match &interface.id {
                 Some(id) => {
-                    let found = self.interfaces.get(id).ok_or_else(|| unknown_interface(id))?;
+                    let found = self.interfaces.get(id).ok_or_else(|| not_found_as("eni", id))?;
                     Some(found.subnet.clone())
                 }
                 None => interface.subnet.clone(),
@@ -163,6 +163,12 @@ impl Datacentre {
                 "Value ({profile}) for parameter iamInstanceProfile.name is invalid. Invalid IAM \
                  Instance Profile name"
             )));
+        }
+        if let Some(key) = launch.more.get("KeyName")
+            && !self.settings.key_pairs.contains(key)
+        {
+            let message = format!("The key pair '{key}' does not exist");
+            return Err(Refusal::new("InvalidKeyPair.NotFound", message));
         }
         if launch.interfaces.len() > 1 && launch.interfaces.iter().any(|one| one.public) {
             return Err(Refusal::new(

@@ -1,6 +1,6 @@
 //! Machines: what they are, and their life from launched to gone.
 
-use super::{Attachment, Datacentre, Launch, Refusal, Tags};
+use super::{Attachment, Datacentre, Launch, Refusal, Tags, not_found_as};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -63,6 +63,17 @@ impl MetadataOptions {
 }
 
 impl Machine {
+    /// The key pair that it was launched with.
+    pub(crate) fn key_pair(&self) -> Option<&String> {
+        self.launch.more.get("KeyName")
+    }
+
+    /// Whether it may be taken back at any time.
+    pub(crate) fn is_spot(&self) -> bool {
+        let market = self.launch.more.get("InstanceMarketOptions.MarketType");
+        market.is_some_and(|market| market == "spot")
+    }
+
     /// Whether it was told to run.
     pub(super) fn is_to_run(&self) -> bool {
         matches!(self.order, Order::Run(_))
@@ -211,11 +222,14 @@ impl Datacentre {
     }
 
     pub(crate) fn machine(&mut self, id: &str) -> Result<&mut Machine, Refusal> {
-        self.machines.get_mut(id).ok_or_else(|| unknown(id))
+        self.machines.get_mut(id).ok_or_else(|| not_found_as("i", id))
     }
 
     pub(crate) fn state_of(&self, id: &str) -> Result<MachineState, Refusal> {
-        self.machines.get(id).map(|machine| self.state(machine)).ok_or_else(|| unknown(id))
+        self.machines
+            .get(id)
+            .map(|machine| self.state(machine))
+            .ok_or_else(|| not_found_as("i", id))
     }
 
     /// The machines that live, in a few words each.
@@ -253,11 +267,13 @@ impl Datacentre {
                 interface.attachment = None;
             }
         }
+        for address in self.addresses.values_mut() {
+            let on = address.association.as_ref();
+            if on.is_some_and(|(_, interface)| !self.interfaces.contains_key(interface)) {
+                address.association = None;
+            }
+        }
     }
-}
-
-fn unknown(id: &str) -> Refusal {
-    Refusal::new("InvalidInstanceID.NotFound", format!("The instance ID '{id}' does not exist"))
 }
 
 fn wrong_state(id: &str, state: MachineState) -> Refusal {

@@ -5,6 +5,7 @@
 
 mod address;
 mod bucket;
+mod consistency;
 mod fault;
 mod group;
 mod guest;
@@ -28,6 +29,7 @@ pub use site::{Opening, Site, SiteMachine};
 pub use subnet::{Subnet, WayOut};
 
 pub(crate) use address::ElasticAddress;
+pub(crate) use consistency::{not_found, not_found_as};
 pub(crate) use group::{PlacementGroup, Rule, SecurityGroup, Target};
 pub(crate) use interface::{Attachment, Interface};
 pub(crate) use subnet::{VPC, subnet_of};
@@ -81,6 +83,8 @@ pub struct Datacentre {
     faults: Vec<Fault>,
     buckets: bucket::Buckets,
     calls: BTreeMap<String, u64>,
+    /// When each object was made.
+    births: BTreeMap<String, Duration>,
     started: Instant,
     added: Duration,
     next_id: u64,
@@ -104,6 +108,7 @@ impl Datacentre {
             faults: Vec::new(),
             buckets: bucket::Buckets::default(),
             calls: BTreeMap::new(),
+            births: BTreeMap::new(),
             started: Instant::now(),
             added: Duration::ZERO,
             next_id: 0,
@@ -211,9 +216,23 @@ impl Datacentre {
         self.interfaces.values().map(|interface| interface.kind.clone()).collect()
     }
 
+    /// The elastic addresses of the account, by the machine that each is on.
+    pub fn elastic_ips(&mut self) -> Vec<Option<String>> {
+        self.tidy();
+        let machine = |interface: &String| {
+            Some(self.interfaces.get(interface)?.attachment.as_ref()?.machine.clone())
+        };
+        let addresses = self.addresses.values();
+        addresses
+            .map(|address| address.association.as_ref().and_then(|(_, on)| machine(on)))
+            .collect()
+    }
+
     pub(crate) fn new_id(&mut self, prefix: &str) -> String {
         self.next_id += 1;
-        format!("{prefix}-{:017x}", self.next_id)
+        let id = format!("{prefix}-{:017x}", self.next_id);
+        self.births.insert(id.clone(), self.now());
+        id
     }
 
     /// A private address that nothing had before.

@@ -38,12 +38,16 @@ pub struct Settings {
     pub images: Vec<String>,
     /// Instance profiles that exist.
     pub profiles: Vec<String>,
+    /// Key pairs that exist.
+    pub key_pairs: Vec<String>,
     /// What every machine prints on its console.
     pub console: String,
     /// Whether the account's token buckets hold.
     pub throttles: bool,
     /// Seconds until what a machine has printed can be read.
     pub console_seconds: f64,
+    /// Seconds until every server of the API knows a new object.
+    pub known_after_seconds: f64,
 }
 
 /// A zone.
@@ -98,9 +102,11 @@ impl Default for Settings {
                 .into(),
             images: Vec::new(),
             profiles: Vec::new(),
+            key_pairs: Vec::new(),
             console: String::new(),
             throttles: false,
             console_seconds: 0.0,
+            known_after_seconds: 0.0,
         }
     }
 }

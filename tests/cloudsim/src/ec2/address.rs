@@ -33,9 +33,10 @@ pub(super) fn release(datacentre: &mut Datacentre, query: &Query) -> Members {
 }
 
 pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
+    datacentre.tidy();
     let filters = Filters::of(query);
     let mut items = Vec::new();
-    for address in datacentre.addresses.values() {
+    for address in datacentre.addresses.values().filter(|one| datacentre.knows(&one.allocation)) {
         let interface = address.association.as_ref().map(|(_, interface)| interface.clone());
         let value = |name: &str| match name {
             "network-interface-id" => Some(interface.clone().into_iter().collect()),

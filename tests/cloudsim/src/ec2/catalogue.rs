@@ -276,3 +276,18 @@ fn routes(way_out: WayOut) -> Vec<Vec<Element>> {
     }
     routes
 }
+
+/// EC2 refuses a name that nothing has.
+pub(super) fn key_pairs(datacentre: &mut Datacentre, query: &Query) -> Members {
+    let wanted = query.texts("KeyName");
+    let known = &datacentre.settings.key_pairs;
+    if let Some(unknown) = wanted.iter().find(|name| !known.contains(name)) {
+        let message = format!("The key pair '{unknown}' does not exist");
+        return Err(Refusal::new("InvalidKeyPair.NotFound", message));
+    }
+    let found = known.iter().filter(|name| wanted.is_empty() || wanted.contains(name));
+    let items = found.map(|name| {
+        vec![Element::text("keyPairId", format!("key-{name}")), Element::text("keyName", name)]
+    });
+    Ok(vec![Element::list("keySet", items)])
+}

@@ -28,7 +28,8 @@ pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
     }
     let mut items = Vec::new();
     let is_meant = |id: &String| ids.is_empty() || ids.contains(id);
-    for group in datacentre.groups.values().filter(|group| is_meant(&group.id)) {
+    let known = datacentre.groups.values().filter(|group| datacentre.knows(&group.id));
+    for group in known.filter(|group| is_meant(&group.id)) {
         let value = |name: &str| match name {
             "group-name" => Some(vec![group.name.clone()]),
             "group-id" => Some(vec![group.id.clone()]),

@@ -6,7 +6,7 @@ use super::query::Query;
 use super::xml::Element;
 use crate::datacentre::{
     Attachment, Datacentre, Interface, Launch, LaunchInterface, Machine, MachineState,
-    MetadataOptions, Refusal, Tags, VPC,
+    MetadataOptions, Refusal, Tags, VPC, not_found,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,7 +50,7 @@ pub(super) fn run(datacentre: &mut Datacentre, query: &Query) -> Members {
     let reservation = machines.first().map(|machine| machine.reservation.clone());
     Ok(vec![
         Element::text("reservationId", reservation.unwrap_or_default()),
-        Element::text("ownerId", "123456789012"),
+        Element::text("ownerId", ACCOUNT),
         Element::list("instancesSet", launched),
     ])
 }
@@ -86,7 +86,7 @@ pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
         datacentre.state_of(id)?;
     }
     let mut found = Vec::new();
-    for machine in datacentre.machines.values() {
+    for machine in datacentre.machines.values().filter(|one| datacentre.knows(&one.id)) {
         let (_, state) = datacentre.state(machine).code_and_name();
         let value = |name: &str| match name {
             "instance-state-name" => Some(vec![state.to_owned()]),
@@ -205,11 +205,14 @@ fn metadata_options(name: &str, options: &MetadataOptions) -> Element {
     )
 }
 
-/// EC2 takes tags for ids that it does not know without a word.
+/// All are tagged, or none when one is unknown.
 pub(super) fn create_tags(datacentre: &mut Datacentre, query: &Query) -> Members {
-    let tags = query.tags();
-    for id in query.texts("ResourceId") {
-        if let Some(own) = datacentre.tags_of(&id) {
+    let (ids, tags) = (query.texts("ResourceId"), query.tags());
+    if let Some(unknown) = ids.iter().find(|id| datacentre.tags_of(id).is_none()) {
+        return Err(not_found(unknown));
+    }
+    for id in &ids {
+        if let Some(own) = datacentre.tags_of(id) {
             own.extend(tags.clone());
         }
     }
@@ -236,8 +239,9 @@ fn described(datacentre: &Datacentre, machine: &Machine, state: MachineState) ->
         Element::parent("placement", placement),
         tag_set(&machine.tags),
     ];
+    members.extend(machine.key_pair().map(|name| Element::text("keyName", name)));
     members.push(metadata_options("metadataOptions", &machine.metadata));
-    if machine.launch.more.get("InstanceMarketOptions.MarketType").is_some_and(|it| it == "spot") {
+    if machine.is_spot() {
         members.push(Element::text("instanceLifecycle", "spot"));
     }
     let reservation = machine.launch.reservation();
@@ -254,12 +258,17 @@ fn described(datacentre: &Datacentre, machine: &Machine, state: MachineState) ->
         members.extend(public.map(|address| Element::text("ipAddress", address.ip)));
         members.push(Element::list("groupSet", super::group::references(&interface.groups)));
     }
-    let described = own.iter().map(|(interface, on)| interface_of_machine(interface, on));
+    let described =
+        own.iter().map(|(interface, on)| interface_of_machine(datacentre, interface, on));
     members.push(Element::list("networkInterfaceSet", described));
     members
 }
 
-fn interface_of_machine(interface: &Interface, on: &Attachment) -> Vec<Element> {
+fn interface_of_machine(
+    datacentre: &Datacentre,
+    interface: &Interface,
+    on: &Attachment,
+) -> Vec<Element> {
     let attachment = vec![
         Element::text("deviceIndex", on.device),
         Element::text("networkCardIndex", on.card),
@@ -277,6 +286,11 @@ fn interface_of_machine(interface: &Interface, on: &Attachment) -> Vec<Element> 
         Element::text("interfaceType", &interface.kind),
     ];
     members.extend(interface.ip.map(|ip| Element::text("privateIpAddress", ip)));
+    if let Some(elastic) = datacentre.public_ip(&interface.id) {
+        let association =
+            vec![Element::text("ipOwnerId", ACCOUNT), Element::text("publicIp", elastic.ip)];
+        members.push(Element::parent("association", association));
+    }
     members
 }
 
@@ -296,3 +310,5 @@ pub(super) fn tags_as(name: &str, tags: &Tags) -> Element {
         items.map(|(key, value)| vec![Element::text("key", key), Element::text("value", value)]),
     )
 }
+
+const ACCOUNT: &str = "123456789012";

@@ -4,7 +4,7 @@ use super::Members;
 use super::filter::Filters;
 use super::query::Query;
 use super::xml::Element;
-use crate::datacentre::{Datacentre, Interface, VPC};
+use crate::datacentre::{Datacentre, Interface, VPC, not_found};
 
 pub(super) fn create(datacentre: &mut Datacentre, query: &Query) -> Members {
     let interface = datacentre.create_interface(Interface {
@@ -35,9 +35,15 @@ pub(super) fn modify(datacentre: &mut Datacentre, query: &Query) -> Members {
 
 pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
     datacentre.tidy();
-    let filters = Filters::of(query);
+    let (filters, ids) = (Filters::of(query), query.texts("NetworkInterfaceId"));
+    if let Some(unknown) = ids.iter().find(|id| !datacentre.interfaces.contains_key(*id)) {
+        return Err(not_found(unknown));
+    }
+    let is_meant = |interface: &&Interface| ids.is_empty() || ids.contains(&interface.id);
     let mut items = Vec::new();
-    for interface in datacentre.interfaces.values() {
+    for interface in
+        datacentre.interfaces.values().filter(is_meant).filter(|one| datacentre.knows(&one.id))
+    {
         let value = |name: &str| match name {
             "group-id" => Some(interface.groups.clone()),
             "network-interface-id" => Some(vec![interface.id.clone()]),

@@ -47,6 +47,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("DescribeInstanceTypeOfferings", catalogue::offerings),
     ("DescribeInstanceTypes", catalogue::types),
     ("DescribeInstances", instance::describe),
+    ("DescribeKeyPairs", catalogue::key_pairs),
     ("DescribeNetworkInterfaces", interface::describe),
     ("DescribePlacementGroups", group::describe_placement),
     ("DescribeRouteTables", catalogue::route_tables),
@@ -94,7 +95,9 @@ pub(crate) fn answer(datacentre: &mut Datacentre, region: Option<&str>, body: &s
         Some(_) if region.is_some_and(|region| region != datacentre.settings.region) => {
             Err(Refusal::server(401, "AuthFailure", "The credentials are for another region."))
         }
-        Some((_, run)) => run(datacentre, &query),
+        Some((_, run)) => {
+            datacentre.check_known(query.named()).and_then(|()| run(datacentre, &query))
+        }
     };
     match effect {
         Some(Effect::CutAfter) => Answer::Cut,

@@ -81,6 +81,12 @@ impl Query {
         self.members("Tag").into_iter().filter_map(pair).collect()
     }
 
+    /// What the request names, and does not only look for.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &String> {
+        let named = self.0.iter().filter(|(key, _)| !key.starts_with("Filter."));
+        named.map(|(_, value)| value)
+    }
+
     /// Whatever is there.
     pub(crate) fn all(&self) -> BTreeMap<String, String> {
         self.0.clone()

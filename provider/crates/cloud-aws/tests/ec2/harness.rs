@@ -125,6 +125,7 @@ pub(crate) fn request(instance_type: &str, count: u32, token: &str) -> LaunchReq
         image: None,
         market: Market::OnDemand,
         reservation: None,
+        egress: cloud::Egress::default(),
         address: None,
         user_data: b"#cloud-config\n{}\n".to_vec(),
         identity: None,

@@ -163,6 +163,7 @@ pub(crate) fn launch_request(fleet: &str, token: &str, count: u32, script: &str)
         image: None,
         market: Market::OnDemand,
         reservation: None,
+        egress: cloud::Egress::default(),
         address: None,
         user_data: user_data(&files, &["script"]),
         identity: None,

@@ -145,6 +145,7 @@ impl Examination<'_> {
             image: None,
             market: Market::OnDemand,
             reservation: None,
+            egress: crate::Egress::default(),
             address: None,
             user_data: self.subject.user_data.clone(),
             identity: None,

@@ -1,0 +1,136 @@
+//! What is asked for when instances are launched.
+
+use crate::tags::Tags;
+use crate::types::{AddressId, FleetKey, Offer};
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// How instances are bought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Market {
+    /// By the hour, for as long as they are wanted.
+    #[default]
+    OnDemand,
+    /// Cheaper, and taken away when the cloud wants them back.
+    Spot,
+    /// Out of a block of capacity that was bought for a time.
+    CapacityBlock,
+}
+
+impl Market {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 3] = [Self::OnDemand, Self::Spot, Self::CapacityBlock];
+
+    /// The word in configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OnDemand => "on-demand",
+            Self::Spot => "spot",
+            Self::CapacityBlock => "capacity-block",
+        }
+    }
+}
+
+impl FromStr for Market {
+    type Err = UnknownMarket;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMarket> {
+        Self::ALL
+            .into_iter()
+            .find(|market| market.as_str() == text)
+            .ok_or_else(|| UnknownMarket(text.escape_debug().take(60).collect()))
+    }
+}
+
+/// A word that names no market.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not one of `on-demand`, `spot` and `capacity-block`")]
+pub struct UnknownMarket(pub String);
+
+/// How instances reach the internet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Egress {
+    /// As their subnet leads: by a NAT gateway, or by a public address that the cloud gives by itself.
+    #[default]
+    Subnet,
+    /// Each by a public address of its own, kept as long as it lives.
+    ElasticIp,
+}
+
+impl Egress {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 2] = [Self::Subnet, Self::ElasticIp];
+
+    /// The word in configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Subnet => "subnet",
+            Self::ElasticIp => "elastic_ip",
+        }
+    }
+}
+
+impl FromStr for Egress {
+    type Err = UnknownEgress;
+
+    fn from_str(text: &str) -> Result<Self, UnknownEgress> {
+        Self::ALL
+            .into_iter()
+            .find(|egress| egress.as_str() == text)
+            .ok_or_else(|| UnknownEgress(text.escape_debug().take(60).collect()))
+    }
+}
+
+/// A word that names no way out.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not one of `subnet` and `elastic_ip`")]
+pub struct UnknownEgress(pub String);
+
+/// Instances to be launched: all identical, so that N are one call.
+#[derive(Clone, PartialEq)]
+pub struct LaunchRequest {
+    /// Where.
+    pub fleet: FleetKey,
+    /// What to buy.
+    pub offer: Offer,
+    /// How many; all or none.
+    pub count: u32,
+    /// Root disk in GB.
+    pub disk_gb: u32,
+    /// The image to boot, in the cloud's own words; by default the newest one that fits the offer.
+    pub image: Option<String>,
+    /// How they are bought.
+    pub market: Market,
+    /// The reservation that they are taken out of, in the cloud's own words.
+    pub reservation: Option<String>,
+    /// How they reach the internet. What [`Egress::ElasticIp`] asks for is held before anything is launched,
+    /// and given to an instance that runs by [`Cloud::repair_instance`](crate::Cloud::repair_instance).
+    pub egress: Egress,
+    /// The reserved address of the one instance; `count` is 1 then.
+    pub address: Option<AddressId>,
+    /// A cloud-config, gzip'd.
+    pub user_data: Vec<u8>,
+    /// The identity the machine may use: instance profile, service account or managed identity.
+    pub identity: Option<String>,
+    /// Same token, same instances.
+    pub token: String,
+    /// Tags of every instance.
+    pub tags: Tags,
+}
+
+impl fmt::Debug for LaunchRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // User data is large, and no log's business.
+        f.debug_struct("LaunchRequest")
+            .field("fleet", &self.fleet)
+            .field("instance_type", &self.offer.instance_type)
+            .field("count", &self.count)
+            .field("address", &self.address)
+            .field("user_data_bytes", &self.user_data.len())
+            .field("token", &self.token)
+            .field("tags", &self.tags)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,178 @@
+//! Launching the machines of a group: all or none, and never twice, whoever else launches them.
+
+use super::workers::GroupAccess;
+use super::{members, model};
+use crate::error::{Doing, Failure, Result};
+use cloud::{
+    ErrorKind, Instance, InstanceId, LaunchRequest, Limits, Offer, Phase, TagFilter, Tags,
+    check_over_offers, launch_over_offers, tag,
+};
+use domain::spec::{GroupSpec, ServiceFacts};
+use domain::user_data::{self, UserData, UserDataError};
+use plugin::AttributePath;
+use schemas::ReplicaGroup;
+
+impl GroupAccess {
+    /// Launches `count` machines at once, or none, besides those that are `counted`: each of those has
+    /// a token that is used up. A machine that has appeared since is not counted, and its token not
+    /// used up: whoever launched it, this launch finds it and makes no second one.
+    pub(super) async fn launch(
+        &self,
+        count: u32,
+        count_tags: Tags,
+        counted: &[Instance],
+    ) -> Result<Vec<Instance>> {
+        let mut tags = self.tags();
+        tags.extend(count_tags);
+        let is_used = |token: &String| {
+            let mut tokens = counted.iter().filter_map(|machine| machine.tags.get(tag::LAUNCH));
+            self.seen_tokens.contains(token) || tokens.any(|used| used == token)
+        };
+        let mut found: Vec<Instance> = Vec::new();
+        for attempt in 1..=MOST_LAUNCHES {
+            let Some(missing @ 1..) = (count as usize).checked_sub(found.len()) else {
+                return Ok(found);
+            };
+            let missing = u32::try_from(missing).unwrap_or(u32::MAX);
+            // Below the 64 characters that EC2 takes, also with an instance type after it. The
+            // digest stands for the group and for the user data.
+            let token = format!("{}-{}-{missing}-{attempt}", self.id.service.uid, self.digest());
+            if is_used(&token) {
+                continue;
+            }
+            tags.insert(tag::LAUNCH.to_owned(), token.clone());
+            let launched = self.launch_or_find(self.request(missing, token, tags.clone())?).await?;
+            // Of a set that another run launched some may be gone, and of some the tag may be lost.
+            let is_new = |one: &Instance| {
+                one.state.is_up() && counted.iter().chain(&found).all(|known| known.id != one.id)
+            };
+            let new: Vec<Instance> = launched.into_iter().filter(is_new).collect();
+            found.extend(new);
+        }
+        let doing = self.launching(count);
+        Err(Failure::Bug(format!("could not {doing}: {MOST_LAUNCHES} tokens are used up")))
+    }
+
+    /// The machines of this launch, whoever made it; none when its token is used up.
+    ///
+    /// Each offer has a token of its own, so that two runs of which one fell back to another offer may
+    /// both launch. So who falls back looks who else has launched, and the machines of the offer that comes
+    /// later go again. Who is faster than that look leaves a set too many, which the next plan shows.
+    async fn launch_or_find(&self, request: LaunchRequest) -> Result<Vec<Instance>> {
+        let (cloud, fleet) = (&*self.router.cloud, &self.router.fleet);
+        let mut launched = match launch_over_offers(cloud, &self.offers, &request).await {
+            Ok(launched) => launched,
+            // The token belongs to a launch with other tags or of an older release.
+            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(Vec::new()),
+            Err(error) => {
+                return Err(Failure::Launch {
+                    cloud: cloud.name(),
+                    doing: self.launching(request.count),
+                    error,
+                    attribute: None,
+                });
+            }
+        };
+        let place = |one: &Instance| {
+            self.offers.iter().position(|offer| offer.instance_type == one.instance_type)
+        };
+        if launched.iter().all(|one| place(one) == Some(0)) {
+            return Ok(launched);
+        }
+        let of_launch = TagFilter::all().and(tag::LAUNCH, request.token.as_str());
+        let found = cloud.list_instances(fleet, &of_launch).await;
+        let found = found.doing(cloud.name(), || format!("see who else launched {}", self.id))?;
+        let is_known = |one: &Instance| launched.iter().any(|known| known.id == one.id);
+        let of_others: Vec<Instance> =
+            found.into_iter().filter(|one| one.state.is_up() && !is_known(one)).collect();
+        launched.extend(of_others);
+        let first = launched.iter().filter_map(place).min();
+        let (kept, later): (Vec<_>, Vec<_>) =
+            launched.into_iter().partition(|one| place(one) == first);
+        let later: Vec<InstanceId> = later.into_iter().map(|one| one.id).collect();
+        if !later.is_empty() {
+            self.terminate(&later).await?;
+        }
+        Ok(kept)
+    }
+
+    fn launching(&self, count: u32) -> String {
+        let machines = if count == 1 { "machine" } else { "machines" };
+        format!("launch {count} {machines} of replica group {}", self.id)
+    }
+
+    /// Whether the cloud would launch `count` machines, as far as it can tell.
+    pub(super) async fn check_launch(&self, group: &ReplicaGroup, count: usize) -> Result<()> {
+        let cloud = &*self.router.cloud;
+        let mut tags = self.tags();
+        tags.extend(model::count_tags(group));
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let request = self.request(count, format!("check-{}", self.digest()), tags)?;
+        check_over_offers(cloud, &self.offers, &request).await.map_err(|error| Failure::Launch {
+            cloud: cloud.name(),
+            doing: format!("launch machines of replica group {}", self.id),
+            error,
+            attribute: None,
+        })
+    }
+
+    fn request(&self, count: u32, token: String, tags: Tags) -> Result<LaunchRequest> {
+        let offer = self.offers[0].clone();
+        let data = user_data(&self.spec, &self.facts, &offer)?;
+        Ok(LaunchRequest {
+            fleet: self.router.fleet.clone(),
+            offer,
+            count,
+            disk_gb: self.spec.resources.disk_gb.unwrap_or(DISK_GB),
+            image: self.spec.image.clone().or_else(|| self.pinned_image.clone()),
+            market: self.spec.market,
+            reservation: self.spec.reservation.clone(),
+            egress: self.spec.egress,
+            address: None,
+            user_data: data.bytes().to_vec(),
+            identity: self.spec.identity.clone(),
+            token,
+            tags,
+        })
+    }
+
+    fn tags(&self) -> Tags {
+        let mut tags = members::own_tags(&self.spec);
+        tags.extend(Phase::Creating.tag());
+        tags
+    }
+}
+
+/// What a worker of this offer boots with.
+pub(crate) fn user_data(spec: &GroupSpec, facts: &ServiceFacts, offer: &Offer) -> Result<UserData> {
+    let data = user_data::worker_user_data(spec, facts, offer).map_err(refused)?;
+    data.check_size(user_data_limit(spec)).map_err(|error| refused(error.into()))?;
+    Ok(data)
+}
+
+/// Whether there is user data for a worker of this offer, without making it.
+pub(super) fn check_user_data(spec: &GroupSpec, facts: &ServiceFacts, offer: &Offer) -> Result<()> {
+    user_data::check_worker_user_data(spec, facts, offer, user_data_limit(spec)).map_err(refused)
+}
+
+fn user_data_limit(spec: &GroupSpec) -> usize {
+    Limits::of(spec.service_id.fleet.cloud).user_data_bytes
+}
+
+fn refused(error: UserDataError) -> Failure {
+    let summary = match error {
+        UserDataError::TooLarge(_) => "User data too large",
+        _ => "No user data for the workers",
+    };
+    Failure::Invalid {
+        summary: summary.to_owned(),
+        detail: format!("{error}."),
+        attribute: Some(AttributePath::root("engine")),
+    }
+}
+
+/// Root disk of a worker in GB, when none is asked for and the model's size is not known.
+const DISK_GB: u32 = 200;
+
+/// Tokens that a cloud may still know from machines that are gone.
+const MOST_LAUNCHES: u32 = 200;

@@ -1,0 +1,158 @@
+//! Who reaches whom: public addresses, Elastic IPs, people, fabrics.
+
+use super::{ZONED, aws, fleet};
+use acceptance::config::{ENDPOINT, group, service};
+use acceptance::{Machine, Workspace, wait_until};
+use cloudsim::datacentre::{Subnet, WayOut};
+use std::collections::BTreeMap;
+
+#[test]
+fn a_public_address_comes_and_goes_and_workers_do_not_notice() {
+    let workspace = Workspace::on_aws();
+    let config = |more: &str| {
+        format!("{}{}{}", fleet(ZONED), service(more), group("decode", "replicas = 1"))
+    };
+    workspace.apply(&config(""));
+    let before = workspace.machines();
+    let endpoint = || workspace.resource("disagg_service.tiny")["endpoint"].to_string();
+    let internal = workspace.resource("disagg_service.tiny")["internal_ip"].clone();
+    let internal = internal.as_str().expect("an address").to_owned();
+    assert!(!endpoint().contains(&internal), "{}", endpoint());
+    workspace.apply(&config("public_ip = false"));
+    assert!(endpoint().contains(&internal), "{}", endpoint());
+    workspace.assert_no_changes();
+    workspace.apply(&config("public_ip = true"));
+    assert!(!endpoint().contains(&internal), "{}", endpoint());
+    workspace.assert_no_changes();
+    assert_eq!(workspace.machines(), before);
+    workspace.destroy();
+}
+
+#[test]
+fn elastic_ips_come_with_their_machines_and_go_with_them() {
+    let workspace = Workspace::on_aws();
+    aws(&workspace).datacentre().settings_mut().most_addresses = Some(3);
+    let config = |replicas: u32, egress: &str| {
+        let engine = "engine = { type = \"sglang\", tensor_parallel = 8 }";
+        let more =
+            format!("replicas = {replicas}\n  resources = {{ gpu = \"H200:8\" }}\n  {egress}");
+        let group = group("decode", &more).replace("engine     = { type = \"mocker\" }", engine);
+        format!("{}{}{group}", fleet(ZONED), service(""))
+    };
+    let held = || aws(&workspace).datacentre().elastic_ips();
+    let own = "egress = \"elastic_ip\"";
+    // The router has one; three more are more than the account may have.
+    workspace.apply_fails(&config(3, own)).says(&[
+        "Quota exceeded",
+        "AddressLimitExceeded",
+        "launch 3 machines",
+    ]);
+    assert_eq!(workspace.group("decode"), Vec::new());
+    assert_eq!(held().len(), 1, "what was taken for them is given back: {:?}", held());
+
+    workspace.apply(&config(2, own));
+    workspace.assert_no_changes();
+    let machines = workspace.group("decode");
+    let of = |machine: &Machine| {
+        held().into_iter().filter(|on| on.as_ref() == Some(&machine.id)).count()
+    };
+    assert!(machines.iter().all(|machine| of(machine) == 1), "{:?}", held());
+
+    // One that is taken off shows, and comes back.
+    aws(&workspace).datacentre().take_public_address_of(&machines[0].id);
+    let run = workspace.terraform(&["plan", "-detailed-exitcode"]);
+    assert_eq!(run.code, Some(2), "{}", run.stdout);
+    assert!(run.stdout.contains("it has no Elastic IP"), "{}", run.stdout);
+    workspace.apply(&config(2, own));
+    workspace.assert_no_changes();
+    assert_eq!(held().len(), 3, "the same one: {:?}", held());
+
+    workspace.apply(&config(1, own));
+    assert_eq!(held().len(), 2, "{:?}", held());
+    // A machine that ends by itself leaves its own, and the next launch of the fleet gives it back.
+    workspace.lose(&workspace.group("decode")[0].id);
+    wait_until("it has ended", || held().contains(&None));
+    workspace.apply(&config(1, own));
+    assert_eq!(held().len(), 2, "{:?}", held());
+    workspace.destroy();
+    assert_eq!(aws(&workspace).datacentre().left(), Vec::<String>::new());
+}
+
+#[test]
+fn people_come_in_only_when_it_is_asked_for() {
+    let workspace = Workspace::on_aws();
+    aws(&workspace).datacentre().settings_mut().key_pairs = vec!["ops".to_owned()];
+    let config = |ssh: &str| {
+        let fleet = fleet(&format!("{ZONED}\n  {ssh}"));
+        format!("{fleet}{}{}", service(""), group("decode", "replicas = 1"))
+    };
+    let ssh = |key: &str, cidr: &str| {
+        format!("ssh = {{ key_name = \"{key}\", ingress_cidrs = [\"{cidr}\"] }}")
+    };
+    workspace.apply_fails(&config(&ssh("nobody", "203.0.113.0/24"))).says(&[
+        "InvalidKeyPair.NotFound",
+        "ssh",
+        "nobody",
+    ]);
+    let open = || aws(&workspace).datacentre().open_ports("disagg-pd");
+    workspace.apply(&config(""));
+    assert!(!open().iter().any(|(port, _)| *port == 22), "{:?}", open());
+    let key_of = |index: usize| {
+        let machine = workspace.group("decode").swap_remove(index);
+        aws(&workspace).datacentre().key_pair(&machine.id)
+    };
+    assert_eq!(key_of(0), None);
+
+    let before = workspace.machines();
+    workspace.apply(&config(&ssh("ops", "203.0.113.0/24")));
+    assert_eq!(workspace.machines(), before, "no machine is touched");
+    workspace.assert_no_changes();
+    assert!(open().contains(&(22, "203.0.113.0/24".to_owned())), "{:?}", open());
+    workspace.lose(&before.iter().find(|machine| machine.group.is_some()).expect("one").id);
+    workspace.apply(&config(&ssh("ops", "203.0.113.0/24")));
+    assert_eq!(key_of(0).as_deref(), Some("ops"));
+
+    // What somebody closes shows, and is opened again.
+    aws(&workspace).datacentre().close_ports("disagg-pd");
+    let plan = workspace.plan(&config(&ssh("ops", "203.0.113.0/24")));
+    assert_eq!(plan.action("disagg_fleet.pd"), "update", "{}", plan.text);
+    workspace.apply(&config(&ssh("ops", "203.0.113.0/24")));
+    workspace.assert_no_changes();
+    workspace.apply(&config(""));
+    assert!(!open().iter().any(|(port, _)| *port == 22), "{:?}", open());
+    workspace.assert_no_changes();
+    // A rule that only looks like ours is somebody else's.
+    aws(&workspace).datacentre().open_port("disagg-pd", 22, "0.0.0.0/0", "ssh");
+    let plan = workspace.plan(&config(""));
+    assert!(plan.text.contains("tcp port 22 from 0.0.0.0/0"), "{}", plan.text);
+    workspace.apply(&config(""));
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn fabrics_that_do_not_meet_are_warned_of() {
+    let workspace = Workspace::on_aws();
+    let private = Subnet {
+        zone: "us-east-2a".to_owned(),
+        vpc: "vpc-default".to_owned(),
+        way_out: WayOut::Nat,
+    };
+    let subnets = BTreeMap::from([("subnet-private".to_owned(), private)]);
+    aws(&workspace).datacentre().settings_mut().subnets = subnets;
+    let on = |role: &str, gpu: &str| {
+        let engine = "engine = { type = \"sglang\", tensor_parallel = 8 }";
+        let more = format!("replicas = 1\n  resources = {{ gpu = \"{gpu}\" }}");
+        group(role, &more).replace("engine     = { type = \"mocker\" }", engine)
+    };
+    let endpoint = ENDPOINT.replace("  group_ids", "  timeouts = { create = \"1s\" }\n  group_ids");
+    let (fleet, service) = (fleet("subnet = \"subnet-private\""), service(""));
+    let config =
+        [fleet, service, on("prefill", "A100-40GB:8"), on("decode", "H100:8"), endpoint].concat();
+    // Nobody answers a chat here.
+    workspace.apply_fails(&config).says(&[
+        "Prefill and decode have no fabric in common",
+        "prefill on `p4d.24xlarge` and decode on `p5.48xlarge`",
+    ]);
+    workspace.destroy();
+}
