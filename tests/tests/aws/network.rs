@@ -149,6 +149,14 @@ fn fabrics_that_do_not_meet_are_warned_of() {
     let (fleet, service) = (fleet("subnet = \"subnet-private\""), service(""));
     let config =
         [fleet, service, on("prefill", "A100-40GB:8"), on("decode", "H100:8"), endpoint].concat();
+    // Without a call, where the fleet is asked for both.
+    let both = "zone = \"us-east-2a\"\n  gpus = [\"A100-40GB:8\", \"H100:8\"]";
+    workspace.write(&super::fleet(both));
+    workspace.terraform(&["plan"]).success().says(&[
+        "GPUs without a fabric in common",
+        "EFA of the machines with H100:8 does not reach EFA of those with A100-40GB:8",
+        "gpus = [\"A100-40GB:8\", \"H100:8\"]",
+    ]);
     // Nobody answers a chat here.
     workspace.apply_fails(&config).says(&[
         "Prefill and decode have no fabric in common",

@@ -5,7 +5,7 @@
 use crate::error::{During, is};
 use crate::subnet::WayOut;
 use crate::{Region, elastic_ip, fleet, subnet, tags};
-use aws_sdk_ec2::types::{Filter, NetworkInterface, ResourceType};
+use aws_sdk_ec2::types::{NetworkInterface, ResourceType};
 use cloud::{
     Address, AddressId, AddressRequest, CloudError, ErrorKind, FleetKey, InstanceId, TagFilter,
 };
@@ -100,7 +100,7 @@ async fn make_public(
 ) -> cloud::Result<std::net::IpAddr> {
     let made = match request.is_new {
         true => None,
-        false => elastic_ip::list(region, vec![of_interface(interface)]).await?.into_iter().next(),
+        false => elastic_ip::list(region, &of_interface(interface)).await?.into_iter().next(),
     };
     let elastic = match made {
         Some(made) => made,
@@ -116,14 +116,12 @@ async fn make_public(
 
 /// Gives back what is on an interface, and what was made for it.
 async fn release_elastic_of(region: &Region, interface: &str) -> cloud::Result<()> {
-    for filter in [tags::filter("network-interface-id", [interface]), of_interface(interface)] {
-        elastic_ip::release(region, &elastic_ip::list(region, vec![filter]).await?).await?;
-    }
-    Ok(())
+    elastic_ip::release(region, &elastic_ip::on_interface(region, interface).await?).await?;
+    elastic_ip::release(region, &elastic_ip::list(region, &of_interface(interface)).await?).await
 }
 
-fn of_interface(interface: &str) -> Filter {
-    tags::filter(&format!("tag:{INTERFACE}"), [interface])
+fn of_interface(interface: &str) -> TagFilter {
+    TagFilter::all().and(INTERFACE, interface)
 }
 
 async fn find(

@@ -5,21 +5,22 @@
 //! runs is given one of its launch, which carries the machine's id from then on and goes with it. What a
 //! process that died has left is told by these two tags, and given back by the next call that looks.
 
+use crate::elastic_ip::{self, ElasticIp};
 use crate::error::is;
-use crate::{Region, elastic_ip, elastic_ip::ElasticIp, tags};
-use aws_sdk_ec2::types::{
-    Filter, Instance as Ec2Instance, InstanceNetworkInterface, InstanceStateName,
-};
-use cloud::{Egress, FleetKey, InstanceId, LaunchRequest, TagFilter, Tags};
+use crate::{Region, instance, tags};
+use aws_sdk_ec2::types::{Instance as Ec2Instance, InstanceNetworkInterface, InstanceStateName};
+use cloud::{Egress, FleetKey, InstanceId, InstanceState, LaunchRequest, TagFilter, Tags, tag};
 use std::time::{Duration, SystemTime};
 
 /// Takes as many as the launch has machines, all or none; those that an earlier attempt has taken count.
 pub(crate) async fn hold(region: &Region, request: &LaunchRequest) -> cloud::Result<()> {
-    let of_fleet = of_workers(region, &request.fleet, &TagFilter::all()).await?;
-    let (left, kept): (Vec<_>, Vec<_>) = of_fleet.into_iter().partition(is_left_over);
+    let of_fleet = of_fleet(region, &request.fleet).await?;
+    let left = left_over(region, &request.fleet, &of_fleet).await?;
     elastic_ip::release(region, &left).await?;
-    let is_of_launch = |elastic: &&ElasticIp| elastic.tags.get(tags::TOKEN) == Some(&request.token);
-    let held = kept.iter().filter(is_of_launch).count();
+    let is_held = |elastic: &&ElasticIp| {
+        elastic.tags.get(tags::TOKEN) == Some(&request.token) && !left.contains(elastic)
+    };
+    let held = of_fleet.iter().filter(is_held).count();
     let mut own = request.tags.clone();
     own.extend(tags_of(&request.token));
     for _ in held..request.count as usize {
@@ -71,14 +72,13 @@ pub(crate) async fn repair(
         (instance.instance_id().unwrap_or_default(), instance.client_token().unwrap_or_default());
     let is_free = |elastic: &ElasticIp| {
         elastic.association.is_none()
-            && elastic.tags.get(tags::INSTANCE).is_none_or(|owner| owner == id)
+            && (is_of(elastic, id) || !elastic.tags.contains_key(tags::INSTANCE))
     };
     let mut free = of_launch(region, key, token).await?;
     free.retain(is_free);
     let owner = Tags::from([(tags::INSTANCE.to_owned(), id.to_owned())]);
     for elastic in free {
-        let allocation = std::slice::from_ref(&elastic.allocation);
-        crate::instance::set_tags(region, allocation, &owner).await?;
+        elastic_ip::tag(region, &elastic, &owner).await?;
         match elastic_ip::associate(region, &elastic, interface).await {
             // Another run has taken it for another machine.
             Err(error) if is(&error, "Resource.AlreadyAssociated") => {}
@@ -98,40 +98,70 @@ pub(crate) async fn release(
     key: &FleetKey,
     ids: &[InstanceId],
 ) -> cloud::Result<()> {
-    let of_fleet = of_workers(region, key, &TagFilter::all()).await?;
-    let is_theirs = |elastic: &ElasticIp| {
-        let owner = elastic.tags.get(tags::INSTANCE);
-        owner.is_some_and(|owner| ids.iter().any(|id| id.0 == *owner)) || is_left_over(elastic)
-    };
-    let theirs: Vec<ElasticIp> = of_fleet.into_iter().filter(is_theirs).collect();
-    elastic_ip::release(region, &theirs).await
+    let is_theirs = |elastic: &ElasticIp| ids.iter().any(|id| is_of(elastic, &id.0));
+    let (theirs, others): (Vec<_>, Vec<_>) =
+        of_fleet(region, key).await?.into_iter().partition(is_theirs);
+    elastic_ip::release(region, &theirs).await?;
+    elastic_ip::release(region, &left_over(region, key, &others).await?).await
 }
 
 /// Gives back all that is left in a fleet without machines.
 pub(crate) async fn release_all(region: &Region, key: &FleetKey) -> cloud::Result<()> {
-    elastic_ip::release(region, &of_workers(region, key, &TagFilter::all()).await?).await
+    elastic_ip::release(region, &of_fleet(region, key).await?).await
 }
 
-/// No machine is ever going to have it: taken off by the end of its machine, or taken by a launch that ended long ago.
-fn is_left_over(elastic: &ElasticIp) -> bool {
+/// Those that no machine is ever going to have: their machine has ended, or their launch has, long ago.
+async fn left_over(
+    region: &Region,
+    key: &FleetKey,
+    of_fleet: &[ElasticIp],
+) -> cloud::Result<Vec<ElasticIp>> {
+    let free = of_fleet.iter().filter(|elastic| elastic.association.is_none());
+    let owners = free.clone().filter_map(|elastic| elastic.tags.get(tags::INSTANCE));
+    let owners: Vec<InstanceId> = owners.map(|owner| InstanceId(owner.clone())).collect();
+    // One whose machine runs is on its way to it.
+    let living = match owners.is_empty() {
+        true => Vec::new(),
+        false => instance::find(region, key, &owners).await?,
+    };
+    let lives = |elastic: &ElasticIp| {
+        let mut living =
+            living.iter().filter(|machine| machine.state != InstanceState::Terminating);
+        living.any(|machine| is_of(elastic, &machine.id.0))
+    };
+    let is_left = |elastic: &&ElasticIp| match elastic.tags.contains_key(tags::INSTANCE) {
+        true => !lives(elastic),
+        false => held_for(elastic) > LONGEST_LAUNCH,
+    };
+    Ok(free.filter(is_left).cloned().collect())
+}
+
+fn is_of(elastic: &ElasticIp, machine: &str) -> bool {
+    elastic.tags.get(tags::INSTANCE).is_some_and(|owner| owner == machine)
+}
+
+fn held_for(elastic: &ElasticIp) -> Duration {
     let held_at = elastic.tags.get(tags::HELD_AT).and_then(|at| at.parse().ok());
-    let age = now().saturating_sub(Duration::from_secs(held_at.unwrap_or_default()));
-    elastic.association.is_none()
-        && (elastic.tags.contains_key(tags::INSTANCE) || age > LONGEST_LAUNCH)
+    now().saturating_sub(Duration::from_secs(held_at.unwrap_or_default()))
 }
 
 async fn of_launch(region: &Region, key: &FleetKey, token: &str) -> cloud::Result<Vec<ElasticIp>> {
-    of_workers(region, key, &TagFilter::all().and(tags::TOKEN, token)).await
+    of_workers(region, key, TagFilter::all().and(tags::TOKEN, token)).await
+}
+
+async fn of_fleet(region: &Region, key: &FleetKey) -> cloud::Result<Vec<ElasticIp>> {
+    of_workers(region, key, TagFilter::all()).await
 }
 
 async fn of_workers(
     region: &Region,
     key: &FleetKey,
-    filter: &TagFilter,
+    filter: TagFilter,
 ) -> cloud::Result<Vec<ElasticIp>> {
-    let mut filters: Vec<Filter> = tags::filters(key, filter);
-    filters.push(tags::filter("tag-key", [tags::HELD_AT]));
-    elastic_ip::list(region, filters).await
+    let mut found = elastic_ip::list(region, &filter.and(tag::FLEET, key.name.as_str())).await?;
+    // Those of routers are held by their addresses.
+    found.retain(|elastic| elastic.tags.contains_key(tags::HELD_AT));
+    Ok(found)
 }
 
 fn tags_of(token: &str) -> Tags {

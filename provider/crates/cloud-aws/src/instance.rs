@@ -2,7 +2,7 @@
 
 use crate::error::{During, is};
 use crate::fleet::FleetFacts;
-use crate::{Region, egress, fleet, settings, tags};
+use crate::{KNOWN_AFTER, Region, egress, fleet, settings, tags};
 use aws_sdk_ec2::primitives::DateTime;
 use aws_sdk_ec2::types::{
     Filter, Instance as Ec2Instance, InstanceAttributeName, InstanceStateName,
@@ -12,7 +12,6 @@ use cloud::{
     CloudError, Console, ErrorKind, FleetKey, Instance, InstanceId, InstanceState, ObjectId,
     TagFilter, Tags,
 };
-use std::time::Duration;
 
 /// One call for every thousand machines; what is terminated stays listed for an hour and is left out.
 pub(crate) async fn list(
@@ -229,9 +228,6 @@ fn is_gone(error: &CloudError) -> bool {
 }
 
 const LISTED: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
-
-/// After that time a machine is known everywhere, as far as EC2 promises anything.
-const KNOWN_AFTER: Duration = Duration::from_secs(120);
 
 /// Values that EC2 takes in one filter.
 const MOST_VALUES: usize = 200;

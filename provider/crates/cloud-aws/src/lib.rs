@@ -32,6 +32,7 @@ use cloud::{
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -63,6 +64,7 @@ pub(crate) struct Region {
     pub(crate) ways_out: Mutex<BTreeMap<String, subnet::WayOut>>,
     /// When this process launched a machine: one that is not known soon after is not gone.
     pub(crate) launched: Mutex<BTreeMap<InstanceId, Instant>>,
+    pub(crate) elastic_ips: Mutex<Vec<elastic_ip::Taken>>,
 }
 
 impl AwsCloud {
@@ -83,11 +85,15 @@ impl AwsCloud {
             images: Mutex::default(),
             ways_out: Mutex::default(),
             launched: Mutex::default(),
+            elastic_ips: Mutex::default(),
         });
         regions.insert(name.to_owned(), Arc::clone(&region));
         region
     }
 }
+
+/// After that time what was made is known everywhere, as far as EC2 promises anything.
+pub(crate) const KNOWN_AFTER: Duration = Duration::from_secs(120);
 
 #[async_trait]
 impl Cloud for AwsCloud {

@@ -1,6 +1,6 @@
 //! What somebody may have changed about a machine besides its state and its tags: its type, its
-//! placement, its metadata service, its security groups, its Elastic IP. All of it comes with the list of machines, so
-//! that nothing is asked for it.
+//! placement, its metadata service, its security groups, its Elastic IP. All of it comes with the list of
+//! machines, so that nothing is asked for it.
 //!
 //! Deliberately not here: user data, which EC2 tells of one machine at a time and which a machine reads
 //! once in its life.

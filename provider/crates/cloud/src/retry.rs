@@ -5,8 +5,9 @@
 //! patience is the user's to decide.
 
 use crate::{
-    Address, AddressId, AddressRequest, Cloud, CloudName, Console, Fleet, FleetKey, FleetRequest,
-    Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, SshAccess, TagFilter, Tags,
+    Address, AddressId, AddressRequest, Cloud, CloudName, Console, ErrorKind, Fleet, FleetKey,
+    FleetRequest, Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, SshAccess,
+    TagFilter, Tags,
 };
 use async_trait::async_trait;
 use std::{
@@ -35,6 +36,15 @@ impl Default for Backoff {
 }
 
 impl Backoff {
+    /// What is too new to be known takes longer than a server that answers again.
+    fn attempts_for(&self, kind: ErrorKind) -> u32 {
+        match kind {
+            ErrorKind::NotFound => self.attempts + 3,
+            kind if kind.retryable() => self.attempts,
+            _ => 1,
+        }
+    }
+
     /// The pause after the failed call number `attempt` (from 1), by a random number.
     fn pause(&self, attempt: u32, random: u64) -> Duration {
         let doubled = self.first.saturating_mul(1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX));
@@ -69,7 +79,7 @@ impl<C: Cloud> Retrying<C> {
         let mut attempt = 1;
         loop {
             match call().await {
-                Err(error) if error.kind.retryable() && attempt < self.backoff.attempts => {
+                Err(error) if attempt < self.backoff.attempts_for(error.kind) => {
                     let pause = self.backoff.pause(attempt, self.random());
                     tracing::debug!(%error, attempt, ?pause, "calling again");
                     tokio::time::sleep(pause).await;
@@ -196,7 +206,6 @@ impl<C: Cloud> Cloud for Retrying<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ErrorKind;
     use crate::scripted::{Scripted, launch_request};
     use tokio::time::Instant;
 
@@ -221,6 +230,9 @@ mod tests {
         let (calls, error, waited) = launch(&[ErrorKind::Throttled; 20]).await;
         assert_eq!((calls, error), (6, Some(ErrorKind::Throttled)));
         assert!(waited <= Duration::from_secs(8), "{waited:?}");
+        let (calls, error, waited) = launch(&[ErrorKind::NotFound; 20]).await;
+        assert_eq!((calls, error), (9, Some(ErrorKind::NotFound)));
+        assert!(waited <= Duration::from_secs(36), "{waited:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,9 +2,8 @@
 
 use super::{LOCAL_REGION, LOCAL_ZONE, is_local};
 use crate::clouds;
-use cloud::CloudName;
+use cloud::{CloudName, Offer};
 use domain::catalogue;
-use domain::gpu::GpuRequest;
 use domain::text::shown;
 use plugin::{Attr, AttributePath, Change, Diagnostic, Diagnostics};
 use schemas::Fleet;
@@ -115,7 +114,7 @@ pub(super) fn plan(
                 }
                 _ => Attr::unknown(),
             };
-            no_machines(planned)
+            judge_gpus(planned)
         }
         Some(prior) => {
             // What the provider found at creation stays; a change of what the user gives replaces.
@@ -132,7 +131,7 @@ pub(super) fn plan(
                 planned.subnet = prior.subnet;
             }
             let mut diagnostics = match asks_for_others {
-                true => no_machines(planned),
+                true => judge_gpus(planned),
                 false => Diagnostics::default(),
             };
             if replacement {
@@ -143,25 +142,50 @@ pub(super) fn plan(
     }
 }
 
-/// GPUs that no machine of the cloud has choose no zone.
-fn no_machines(fleet: &Fleet) -> Diagnostics {
+/// GPUs that no machine of the cloud has choose no zone, and those whose machines cannot hand over the KV
+/// cache to each other are a fleet that is paid for and slow.
+fn judge_gpus(fleet: &Fleet) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
     let Some(Ok(cloud)) = fleet.cloud.known().map(|cloud| cloud.parse::<CloudName>()) else {
         return diagnostics;
     };
+    let mut earlier: Vec<(&str, Vec<Offer>)> = Vec::new();
     for (index, gpu) in fleet.gpus.known().into_iter().flatten().enumerate() {
-        let Some(Ok(request)) = gpu.known().map(|gpu| gpu.0.parse::<GpuRequest>()) else {
+        let attribute = AttributePath::root("gpus").index(index);
+        let Some((gpu, Ok(request))) = gpu.known().map(|gpu| (gpu.0.as_str(), gpu.0.parse()))
+        else {
             continue;
         };
         let wanted = catalogue::Resources { gpu: Some(request), ..Default::default() };
-        if let Err(error) = catalogue::offers(cloud, &wanted) {
+        let offers = match catalogue::offers(cloud, &wanted) {
+            Ok(offers) => offers,
+            Err(error) => {
+                let detail = format!("On cloud `{cloud}`: {error}.");
+                diagnostics.push(Diagnostic::error("No machine fits", detail).at(attribute));
+                continue;
+            }
+        };
+        if let Some((other, _)) = earlier.iter().find(|(_, others)| never_meet(&offers, others)) {
             diagnostics.push(
-                Diagnostic::error("No machine fits", format!("On cloud `{cloud}`: {error}."))
-                    .at(AttributePath::root("gpus").index(index)),
+                Diagnostic::warning(
+                    "GPUs without a fabric in common",
+                    format!(
+                        "EFA of the machines with {gpu} does not reach EFA of those with {other}: with \
+                         prefill on the one and decode on the other, the KV cache has no fast way \
+                         between them, and may have none at all. Choose GPUs of one family for both."
+                    ),
+                )
+                .at(attribute),
             );
         }
+        earlier.push((gpu, offers));
     }
     diagnostics
+}
+
+fn never_meet(these: &[Offer], those: &[Offer]) -> bool {
+    let mut pairs = these.iter().flat_map(|one| those.iter().map(move |other| (one, other)));
+    pairs.all(|(one, other)| !catalogue::fabrics_meet(&one.instance_type, &other.instance_type))
 }
 
 fn missing_region(cloud: CloudName) -> Diagnostic {
