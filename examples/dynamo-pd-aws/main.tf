@@ -17,6 +17,12 @@ variable "region" {
   default = "us-east-2"
 }
 
+variable "model" {
+  description = "A model that fits the GPUs of one machine: 33 GB of weights on 4 x 24 GB."
+  type        = string
+  default     = "Qwen/Qwen3-32B-FP8"
+}
+
 variable "gpu" {
   description = "The GPUs of each machine."
   type        = string
@@ -41,23 +47,23 @@ variable "clients" {
   default     = []
 }
 
-module "glm" {
+module "qwen" {
   source        = "../../modules/dynamo-pd"
-  name          = "glm"
+  name          = "qwen"
   cloud         = "aws"
   region        = var.region
   subnet        = var.subnet
   egress        = var.egress
-  model         = "zai-org/GLM-4.5-Air-FP8"
+  model         = var.model
   ingress_cidrs = var.clients
   prefill       = { replicas = 1, gpu = var.gpu }
   decode        = { replicas = 2, gpu = var.gpu }
 }
 
 output "url" {
-  value = module.glm.url
+  value = module.qwen.url
 }
 
 output "maximum_hourly_cost" {
-  value = module.glm.maximum_hourly_cost
+  value = module.qwen.maximum_hourly_cost
 }

@@ -14,7 +14,7 @@ resource "disagg_fleet" "this" {
   region = var.region
   zone   = var.zone
   subnet = var.subnet
-  gpus   = var.zone == null ? distinct(compact([var.prefill.gpu, var.decode.gpu])) : null
+  gpus   = distinct(compact([var.prefill.gpu, var.decode.gpu]))
 
   placement = var.placement
   ssh       = var.ssh

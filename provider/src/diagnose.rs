@@ -94,6 +94,21 @@ pub(crate) fn workers_failed(group: &str, machines: &[FailedMachine], fate: Fate
     )
 }
 
+/// Workers that could not be launched, while others are there.
+pub(crate) fn workers_missing(group: &str, missing: usize, cause: Failure) -> Diagnostics {
+    let causes = failure(cause);
+    let texts = causes.iter().map(|cause| format!("{}.\n\n{}", cause.summary, cause.detail));
+    Diagnostic::warning(
+        format!("{missing} of the workers of {group} could not be launched"),
+        format!(
+            "{}\n\nThe others are kept, and are in the state. The next plan shows how many are missing, and \
+             the next apply launches them.",
+            texts.collect::<Vec<_>>().join("\n\n")
+        ),
+    )
+    .into()
+}
+
 /// What was made and not seen to the end, because of `failure`: no error, which would taint it, and
 /// so sell machines that may well be healthy.
 pub(crate) fn unfinished(what: &str, cause: Failure) -> Diagnostics {
@@ -141,7 +156,7 @@ fn summary_of(kind: ErrorKind, doing: &str) -> String {
         ErrorKind::PermissionDenied => "Permission denied",
         ErrorKind::InvalidRequest => "Refused by the cloud",
         ErrorKind::NotFound => "Not known to the cloud",
-        ErrorKind::Conflict => "Name or token already taken",
+        ErrorKind::Conflict | ErrorKind::TokenSpent => "Name or token already taken",
         ErrorKind::InUse => "Still in use",
         ErrorKind::Unsupported => "Not supported by the cloud",
         ErrorKind::Unavailable => "Cloud unavailable",
@@ -173,7 +188,7 @@ fn remedy(kind: ErrorKind) -> &'static str {
              another size or another GPU."
         }
         ErrorKind::QuotaExceeded => {
-            "The account may not have so many. Ask the cloud for a higher quota, or lower the count."
+            "The account may not have so many. Ask the cloud for a higher quota, or do with fewer."
         }
         ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Timeout => {
             "This passes by itself as a rule. Apply again: what exists already is found and kept."
@@ -186,7 +201,9 @@ fn remedy(kind: ErrorKind) -> &'static str {
         ErrorKind::NotFound => {
             "It may have been removed at this moment: plan again to see what there is, and apply."
         }
-        ErrorKind::Conflict => "Something else has it. Choose another name, or import what exists.",
+        ErrorKind::Conflict | ErrorKind::TokenSpent => {
+            "Something else has it. Choose another name, or import what exists."
+        }
         ErrorKind::InUse => "Remove what uses it first.",
         ErrorKind::Cancelled => "Apply again to go on: what exists already is found and kept.",
         ErrorKind::Other => "If the text does not tell what to do, please report it.",
@@ -195,6 +212,14 @@ fn remedy(kind: ErrorKind) -> &'static str {
 
 fn launch(cloud: CloudName, doing: &str, error: &LaunchError) -> Diagnostic {
     let kind = error.kind();
+    // Whether a call has had its effect is not known when its answer is lost.
+    let left = match kind.retryable() {
+        true => {
+            "Whether any of it was launched is not known. What was carries the provider's tags: the next \
+             apply finds it and goes on with it, and removing the service or the fleet removes it."
+        }
+        false => "Nothing of it was left behind.",
+    };
     let tried = error
         .attempts
         .iter()
@@ -206,8 +231,7 @@ fn launch(cloud: CloudName, doing: &str, error: &LaunchError) -> Diagnostic {
     Diagnostic::error(
         summary_of(kind, doing),
         format!(
-            "Could not {doing} in cloud `{cloud}`. Tried, in this order:\n{}\n\nNothing of it was \
-             left behind. {}",
+            "Could not {doing} in cloud `{cloud}`. Tried, in this order:\n{}\n\n{left} {}",
             list(&tried),
             remedy(kind)
         ),
@@ -275,7 +299,10 @@ fn machines_text(machines: &[FailedMachine]) -> String {
                 failure.code,
                 indented(&failure.lines)
             ),
-            MachineFailure::Gone => {
+            MachineFailure::Gone(Some(why)) => {
+                format!("Machine {id} at {address} has ended by itself. The cloud says: {}.", why.trim_end_matches('.'))
+            }
+            MachineFailure::Gone(None) => {
                 format!(
                     "Machine {id} at {address} is gone: the cloud lists it no longer, or as stopped."
                 )

@@ -1,8 +1,9 @@
 //! Everything that can end an operation, as data. The words for the user are in `diagnose.rs`.
 
-use cloud::{CloudError, CloudName, LaunchError, RequestPart};
+use cloud::{CloudError, CloudName, InstanceId, LaunchError, RequestPart};
 use domain::console::{BootFailure, MachineState};
 use plugin::{AttributePath, ConvertError, Interrupted};
+use std::net::IpAddr;
 
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -117,13 +118,25 @@ pub(crate) struct FailedMachine {
     pub(crate) reason: MachineFailure,
 }
 
+impl FailedMachine {
+    /// One that the cloud has no longer, at the address that it had, if any.
+    pub(crate) fn gone(id: &InstanceId, address: Option<IpAddr>) -> Self {
+        Self::new(id, address, MachineFailure::Gone(None))
+    }
+
+    pub(crate) fn new(id: &InstanceId, address: Option<IpAddr>, reason: MachineFailure) -> Self {
+        let address = address.map_or_else(|| "no address".to_owned(), |ip| ip.to_string());
+        Self { id: id.to_string(), address, reason }
+    }
+}
+
 /// What is known of a failed boot.
 #[derive(Clone, Debug)]
 pub(crate) enum MachineFailure {
     /// Its boot said so, with its last lines.
     Reported(BootFailure),
-    /// The cloud has it no longer.
-    Gone,
+    /// The cloud has it no longer, and may say why.
+    Gone(Option<String>),
     /// Its router is healthy and does not let it in at this `IP:PORT`.
     Stranded(String),
     /// It did not register in time; the last state that it told, and the last lines of its console.

@@ -2,7 +2,7 @@
 
 use crate::clouds::Clouds;
 use crate::error::{Doing, Failure, Result};
-use crate::readiness::{self, Listings};
+use crate::readiness::{self, Listings, Pace};
 use cloud::{Address, Cloud, CloudName, Fleet, FleetKey, Ingress, Instance, InstanceId, TagFilter};
 use domain::id::FleetId;
 use plugin::{Attr, AttributePath};
@@ -223,7 +223,7 @@ async fn look(cloud: &dyn Cloud, key: &FleetKey, settled: Settled) -> cloud::Res
     let all = TagFilter::all();
     let (fleet, settled_addresses) = match settled {
         Settled { fleet: Some(fleet), addresses } => (Some(fleet), addresses),
-        Settled { fleet: None, .. } => (cloud.get_fleet(key).await?, None),
+        Settled { fleet: None, .. } => (find_fleet(cloud, key).await?, None),
     };
     if fleet.is_none() {
         return Ok(FleetView::default());
@@ -245,6 +245,24 @@ async fn look(cloud: &dyn Cloud, key: &FleetKey, settled: Settled) -> cloud::Res
     }
     Ok(FleetView { fleet, addresses, instances })
 }
+
+/// A fleet that was made a moment ago may not be known to every server of the cloud, and who forgets it
+/// forgets machines that are paid for: it is gone when several looks in a row say so.
+async fn find_fleet(cloud: &dyn Cloud, key: &FleetKey) -> cloud::Result<Option<Fleet>> {
+    let looks = if Pace::new(cloud).lags() { MOST_LOOKS } else { 1 };
+    for look in 1..=looks {
+        let found = cloud.get_fleet(key).await?;
+        if found.is_some() || look == looks {
+            return Ok(found);
+        }
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
+    Ok(None)
+}
+
+/// How often, and how long in between, a fleet is looked for that may be gone.
+const MOST_LOOKS: u32 = 4;
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // No code panics while it holds one of these; if it did, the data would still be whole.

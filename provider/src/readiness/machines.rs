@@ -1,10 +1,12 @@
 //! Machines as the cloud sees them: listed, gone, and what their consoles say.
 
-use super::pace::Pace;
-use super::passing;
-use crate::error::{Doing, Failure, Result};
+use super::pace::{Pace, Sightings};
+use super::{RouterAccess, passing};
+use crate::error::{Doing, FailedMachine, Failure, MachineFailure, Result};
 use cloud::{Cloud, FleetKey, Instance, InstanceId, InstanceState, TagFilter};
 use plugin::Ctx;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Waits until the cloud no longer lists any instance that matches.
 pub(crate) async fn gone(
@@ -45,34 +47,44 @@ pub(crate) fn is_running(state: InstanceState) -> bool {
     state == InstanceState::Running
 }
 
-/// Waits until the cloud lists these machines, and all in a state that is enough.
+/// Waits until each of these machines is in a state that is enough, or is gone; answers those that are.
 pub(crate) async fn running(
     ctx: &Ctx,
-    cloud: &dyn Cloud,
-    fleet: &FleetKey,
+    access: &RouterAccess,
     what: &str,
     machines: &[InstanceId],
     is_enough: impl Fn(InstanceState) -> bool,
-) -> Result<()> {
+) -> Result<Vec<FailedMachine>> {
+    let (cloud, fleet) = (&*access.cloud, &access.fleet);
     let pace = Pace::new(cloud);
+    let mut waiting: Vec<(InstanceId, Sightings)> =
+        machines.iter().map(|id| (id.clone(), Sightings::default())).collect();
+    let mut gone = Vec::new();
+    let mut latest = None;
     loop {
-        let listed = list(cloud, fleet, || format!("watch {what}")).await;
-        let seen = match passing(listed)? {
+        let seen = match passing(access.listings.recent(cloud, fleet).await)? {
             Ok(listed) => {
-                let state = |id: &InstanceId| {
-                    listed.iter().find(|found| found.id == *id).map(|found| found.state)
-                };
-                let not_yet = machines.iter().filter(|id| !state(id).is_some_and(&is_enough));
-                let not_yet: Vec<String> = not_yet
-                    .map(|id| match state(id) {
-                        Some(state) => format!("{id} is {state}"),
-                        None => format!("{id} is not listed"),
-                    })
-                    .collect();
-                if not_yet.is_empty() {
-                    return Ok(());
+                if is_news(&mut latest, &listed) {
+                    waiting.retain_mut(|(id, sightings)| {
+                        match progress(&listed, id, sightings, &pace, &is_enough) {
+                            Progress::Waits => true,
+                            Progress::Done => false,
+                            Progress::Gone(address) => {
+                                gone.push(FailedMachine::gone(id, address));
+                                false
+                            }
+                        }
+                    });
                 }
-                not_yet.join(", ")
+                if waiting.is_empty() {
+                    explain(cloud, fleet, &mut gone).await;
+                    return Ok(gone);
+                }
+                let state = |id: &InstanceId| match listed.iter().find(|found| found.id == *id) {
+                    Some(found) => format!("{id} is {}", found.state),
+                    None => format!("{id} is not listed"),
+                };
+                waiting.iter().map(|(id, _)| state(id)).collect::<Vec<_>>().join(", ")
             }
             Err(seen) => seen,
         };
@@ -82,6 +94,66 @@ pub(crate) async fn running(
             why,
             kept: true,
         })?;
+    }
+}
+
+enum Progress {
+    Waits,
+    Done,
+    Gone(Option<IpAddr>),
+}
+
+fn progress(
+    listed: &[Instance],
+    id: &InstanceId,
+    sightings: &mut Sightings,
+    pace: &Pace,
+    is_enough: impl Fn(InstanceState) -> bool,
+) -> Progress {
+    let found = listed.iter().find(|found| found.id == *id);
+    sightings.add(found.is_some());
+    match found {
+        None if pace.absence_counts(*sightings) => Progress::Gone(None),
+        None => Progress::Waits,
+        Some(found) if found.state == InstanceState::Terminating => Progress::Gone(found.ip),
+        Some(found) if is_enough(found.state) => Progress::Done,
+        Some(found) if found.state.is_up() => Progress::Waits,
+        // One that was started a moment ago may still be listed as stopped.
+        Some(found) => match pace.absence_counts(Sightings::default()) {
+            true => Progress::Gone(found.ip),
+            false => Progress::Waits,
+        },
+    }
+}
+
+/// Whether a list is another one than the latest: who looks often is given one for a while.
+pub(super) fn is_news(
+    latest: &mut Option<Arc<Vec<Instance>>>,
+    listed: &Arc<Vec<Instance>>,
+) -> bool {
+    let is_news = latest.as_ref().is_none_or(|latest| !Arc::ptr_eq(latest, listed));
+    *latest = Some(Arc::clone(listed));
+    is_news
+}
+
+/// Adds why the cloud has taken those that are gone, as far as it tells.
+pub(super) async fn explain(cloud: &dyn Cloud, fleet: &FleetKey, failed: &mut [FailedMachine]) {
+    let is_gone = |machine: &&FailedMachine| matches!(machine.reason, MachineFailure::Gone(_));
+    let ids: Vec<InstanceId> =
+        failed.iter().filter(is_gone).map(|machine| InstanceId(machine.id.clone())).collect();
+    if ids.is_empty() {
+        return;
+    }
+    match cloud.why_ended(fleet, &ids).await {
+        Ok(mut reasons) => {
+            for FailedMachine { id, reason, .. } in failed {
+                if let MachineFailure::Gone(why) = reason {
+                    *why = reasons.remove(&InstanceId(id.clone()));
+                }
+            }
+        }
+        // That they are gone is what matters.
+        Err(error) => tracing::warn!(%error, "why machines have ended is not known"),
     }
 }
 

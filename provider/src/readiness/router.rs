@@ -1,7 +1,7 @@
 //! The router: is it healthy, and who is registered with it.
 
 use super::listings::Listings;
-use super::machines::{console, list};
+use super::machines::{console, explain, list};
 use super::pace::{Pace, Sightings};
 use super::{passing, status};
 use crate::error::{FailedMachine, Failure, Fate, MachineFailure, Result};
@@ -42,11 +42,11 @@ pub(crate) async fn router(ctx: &Ctx, router: &RouterAccess) -> Result<()> {
         let is_listed = pace.lists_due();
         let seen = match passing(look_and_list(router, is_listed).await)? {
             Ok(Look::Ready) => return Ok(()),
-            Ok(Look::Failed(reason)) => return Err(failed(router, "the router", reason)),
+            Ok(Look::Failed(reason)) => return Err(failed(router, "the router", reason).await),
             Ok(Look::Absent) => {
                 sightings.add(false);
                 if pace.absence_counts(sightings) {
-                    return Err(failed(router, "the router", MachineFailure::Gone));
+                    return Err(failed(router, "the router", MachineFailure::Gone(None)).await);
                 }
                 "the cloud does not list its machine yet".to_owned()
             }
@@ -139,9 +139,9 @@ pub(super) async fn stop_if_failed(
     // One that is listed, and is not up, has been up, as it is for workers.
     let is_down = || listed.is_some_and(|all| all.iter().any(|one| one.id == router.instance));
     match look(router, listed).await? {
-        Look::Failed(reason) => Err(failed(router, what, reason)),
+        Look::Failed(reason) => Err(failed(router, what, reason).await),
         Look::Absent if is_down() || pace.absence_counts(Sightings::default()) => {
-            Err(failed(router, what, MachineFailure::Gone))
+            Err(failed(router, what, MachineFailure::Gone(None)).await)
         }
         Look::Ready | Look::NotYet(_) | Look::Absent => Ok(()),
     }
@@ -206,14 +206,8 @@ async fn health(router: &RouterAccess) -> Option<registration::Health> {
     registration::parse(&answer.text().await.ok()?).ok()
 }
 
-fn failed(router: &RouterAccess, what: &str, reason: MachineFailure) -> Failure {
-    Failure::Boot {
-        what: what.to_owned(),
-        machines: vec![FailedMachine {
-            id: router.instance.to_string(),
-            address: router.ip.to_string(),
-            reason,
-        }],
-        fate: Fate::Untouched,
-    }
+async fn failed(router: &RouterAccess, what: &str, reason: MachineFailure) -> Failure {
+    let mut machines = vec![FailedMachine::new(&router.instance, Some(router.ip), reason)];
+    explain(&*router.cloud, &router.fleet, &mut machines).await;
+    Failure::Boot { what: what.to_owned(), machines, fate: Fate::Untouched }
 }

@@ -1,6 +1,6 @@
 //! Workers: each has registered with the router, or has failed.
 
-use super::machines::console;
+use super::machines::{console, explain, is_news};
 use super::pace::{Pace, Sightings};
 use super::router::{RouterAccess, look_at_registrations, stop_if_failed};
 use super::{grace, passing};
@@ -10,6 +10,7 @@ use domain::console;
 use plugin::{Ctx, Interrupted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -43,6 +44,7 @@ pub(crate) async fn workers(
         unread: Vec::new(),
         router_answers: false,
         shut_out: BTreeMap::new(),
+        latest_list: None,
         failed: Vec::new(),
     };
     loop {
@@ -82,6 +84,7 @@ pub(crate) async fn workers(
         }
     }
     let any_registered = watch.failed.len() < workers.len();
+    explain(&*router.cloud, &router.fleet, &mut watch.failed).await;
     Ok((watch.failed, any_registered))
 }
 
@@ -111,6 +114,7 @@ struct Watch<'a> {
     router_answers: bool,
     /// Those that said on their console that the router does not let them in, while it answered; since when.
     shut_out: BTreeMap<InstanceId, Instant>,
+    latest_list: Option<Arc<Vec<Instance>>>,
     failed: Vec<FailedMachine>,
 }
 
@@ -135,10 +139,12 @@ impl Watch<'_> {
             true => Some(router.listings.recent(&*router.cloud, &router.fleet).await?),
             false => None,
         };
-        let listed = listed.as_deref().map(Vec::as_slice);
-        if let Some(listed) = listed {
+        if let Some(listed) = &listed
+            && is_news(&mut self.latest_list, listed)
+        {
             self.find_gone(listed);
         }
+        let listed = listed.as_deref().map(Vec::as_slice);
         let has_read = self.read_consoles().await?;
         if all.is_empty() && !self.waiting.is_empty() && (listed.is_some() || has_read) {
             stop_if_failed(router, &self.pace, listed).await?;
@@ -161,7 +167,7 @@ impl Watch<'_> {
                 }
             };
             if is_gone {
-                self.failed.push(verdict_of(&worker, MachineFailure::Gone));
+                self.failed.push(FailedMachine::gone(&worker.id, worker.ip));
             } else {
                 worker.ip = found.and_then(|found| found.ip).or(worker.ip);
                 self.waiting.push((worker, sightings));
@@ -193,7 +199,7 @@ impl Watch<'_> {
             let Some(reason) = failure.or_else(|| self.stranded(id, &console)) else { continue };
             let is_it = |(worker, _): &mut (Worker, Sightings)| worker.id == *id;
             for (worker, _) in self.waiting.extract_if(.., is_it) {
-                self.failed.push(verdict_of(&worker, reason.clone()));
+                self.failed.push(FailedMachine::new(&worker.id, worker.ip, reason.clone()));
             }
         }
         Ok(!now.is_empty())
@@ -224,7 +230,8 @@ impl Watch<'_> {
                 Err(error) => (None, vec![format!("(it cannot be read: {error})")]),
             };
             let lines = lines[lines.len().saturating_sub(LAST_LINES)..].to_vec();
-            self.failed.push(verdict_of(&worker, MachineFailure::Silent { state, lines }));
+            let reason = MachineFailure::Silent { state, lines };
+            self.failed.push(FailedMachine::new(&worker.id, worker.ip, reason));
         }
     }
 }
@@ -239,8 +246,3 @@ const SHUT_OUT: Duration = Duration::from_secs(60);
 
 /// Lines of a silent machine's console that are shown.
 const LAST_LINES: usize = 30;
-
-fn verdict_of(worker: &Worker, reason: MachineFailure) -> FailedMachine {
-    let address = worker.ip.map_or_else(|| "no address".to_owned(), |ip| ip.to_string());
-    FailedMachine { id: worker.id.to_string(), address, reason }
-}

@@ -14,11 +14,12 @@ fn the_example_shows_its_price_before_anything_is_bought() {
     std::fs::write(workspace.path().join("main.tf"), example).expect("configuration");
     workspace.terraform(&["get"]).success();
     let plan = workspace.plan_now(&["-var", "clients=[\"203.0.113.0/24\"]"]);
-    let group = "module.glm.disagg_replica_group.this[\"decode\"]";
+    let group = "module.qwen.disagg_replica_group.this[\"decode\"]";
     assert_eq!(plan.after(group, "minimum_hourly_cost"), 9.2);
     assert!(plan.text.contains("+ maximum_hourly_cost = 2"), "{}", plan.text);
-    // With what the example's model would really take.
-    let plan = workspace.plan_now(&["-var", "gpu=H200:8", "-var", "subnet=subnet-1"]);
+    // With what a greater model would take.
+    let greater = ["-var", "gpu=H200:8", "-var", "model=zai-org/GLM-4.5-FP8", "-var", "subnet=subnet-1"];
+    let plan = workspace.plan_now(&greater);
     assert_eq!(plan.after(group, "interconnect"), "efa");
 }
 

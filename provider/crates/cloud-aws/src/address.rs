@@ -92,32 +92,45 @@ pub(crate) async fn release(region: &Region, id: &AddressId) -> cloud::Result<()
 }
 
 /// Puts an Elastic IP on the interface: one that an earlier call made and could not tell of, or a new
-/// one. There is none for an address that is new.
+/// one. There is none for an address that is new. Two calls at once may both make one, and EC2 keeps the
+/// one that came off.
 async fn make_public(
     region: &Region,
     request: &AddressRequest,
     interface: &str,
 ) -> cloud::Result<std::net::IpAddr> {
     let made = match request.is_new {
-        true => None,
-        false => elastic_ip::list(region, &of_interface(interface)).await?.into_iter().next(),
+        true => Vec::new(),
+        false => elastic_ip::list(region, &of_interface(interface)).await?,
     };
-    let elastic = match made {
-        Some(made) => made,
+    let (on_it, mut free): (Vec<_>, Vec<_>) =
+        made.into_iter().partition(|elastic| elastic.association.is_some());
+    let elastic = match on_it.into_iter().next() {
+        Some(elastic) => elastic,
         None => {
-            let mut own = request.tags.clone();
-            own.insert(INTERFACE.to_owned(), interface.to_owned());
-            elastic_ip::allocate(region, &own).await?
+            let elastic = match free.pop() {
+                Some(elastic) => elastic,
+                None => {
+                    let mut own = request.tags.clone();
+                    own.insert(INTERFACE.to_owned(), interface.to_owned());
+                    elastic_ip::allocate(region, &own).await?
+                }
+            };
+            elastic_ip::associate(region, &elastic, interface).await?;
+            elastic
         }
     };
-    elastic_ip::associate(region, &elastic, interface).await?;
+    elastic_ip::release(region, &free).await?;
     parse("AllocateAddress", Some(&elastic.ip))
 }
 
-/// Gives back what is on an interface, and what was made for it.
+/// Takes off what is on an interface, and gives back what was made for it.
 async fn release_elastic_of(region: &Region, interface: &str) -> cloud::Result<()> {
-    elastic_ip::release(region, &elastic_ip::on_interface(region, interface).await?).await?;
-    elastic_ip::release(region, &elastic_ip::list(region, &of_interface(interface)).await?).await
+    let mut elastics = elastic_ip::list(region, &of_interface(interface)).await?;
+    let known: Vec<String> = elastics.iter().map(|elastic| elastic.allocation.clone()).collect();
+    let on_it = elastic_ip::on_interface(region, interface).await?.into_iter();
+    elastics.extend(on_it.filter(|elastic| !known.contains(&elastic.allocation)));
+    elastic_ip::release(region, &elastics).await
 }
 
 fn of_interface(interface: &str) -> TagFilter {

@@ -3,26 +3,25 @@
 //! EC2 puts an Elastic IP on a machine that runs and on no other, and it has no token for one. So they are
 //! taken before the launch, because a quota may refuse them, and are tagged with its token; a machine that
 //! runs is given one of its launch, which carries the machine's id from then on and goes with it. What a
-//! process that died has left is told by these two tags, and given back by the next call that looks.
+//! process that died has left is told by these two tags, and given back by the next call that looks: one that
+//! was given and is on nothing, or one that was taken long ago and never given.
 
 use crate::elastic_ip::{self, ElasticIp};
 use crate::error::is;
-use crate::{Region, instance, tags};
+use crate::{Region, tags};
 use aws_sdk_ec2::types::{Instance as Ec2Instance, InstanceNetworkInterface, InstanceStateName};
-use cloud::{Egress, FleetKey, InstanceId, InstanceState, LaunchRequest, TagFilter, Tags, tag};
+use cloud::{Egress, FleetKey, InstanceId, LaunchRequest, TagFilter, Tags, tag};
 use std::time::{Duration, SystemTime};
 
 /// Takes as many as the launch has machines, all or none; those that an earlier attempt has taken count.
 pub(crate) async fn hold(region: &Region, request: &LaunchRequest) -> cloud::Result<()> {
     let of_fleet = of_fleet(region, &request.fleet).await?;
-    let left = left_over(region, &request.fleet, &of_fleet).await?;
-    elastic_ip::release(region, &left).await?;
-    let is_held = |elastic: &&ElasticIp| {
-        elastic.tags.get(tags::TOKEN) == Some(&request.token) && !left.contains(elastic)
-    };
-    let held = of_fleet.iter().filter(is_held).count();
+    let (left, kept): (Vec<_>, Vec<_>) = of_fleet.into_iter().partition(is_left_over);
+    release_in_passing(region, &left).await;
+    let is_of_launch = |elastic: &&ElasticIp| elastic.tags.get(tags::TOKEN) == Some(&request.token);
+    let held = kept.iter().filter(is_of_launch).count();
     let mut own = request.tags.clone();
-    own.extend(tags_of(&request.token));
+    own.extend(tags_of(&request.fleet, &request.token));
     for _ in held..request.count as usize {
         if let Err(error) = elastic_ip::allocate(region, &own).await {
             release_held(region, request).await;
@@ -32,16 +31,14 @@ pub(crate) async fn hold(region: &Region, request: &LaunchRequest) -> cloud::Res
     Ok(())
 }
 
-/// Gives back what was taken for a launch that came to nothing. Why it came to nothing is more to be told
-/// than a failure of this, after which a later call gives it back.
+/// Gives back what was taken for a launch that came to nothing.
 pub(crate) async fn release_held(region: &Region, request: &LaunchRequest) {
-    let release = async {
-        let mut held = of_launch(region, &request.fleet, &request.token).await?;
-        held.retain(|elastic| elastic.association.is_none());
-        elastic_ip::release(region, &held).await
-    };
-    if let Err(error) = release.await {
-        tracing::warn!(%error, "Elastic IPs of a launch that failed are left for a later call");
+    match of_launch(region, &request.fleet, &request.token).await {
+        Ok(mut held) => {
+            held.retain(|elastic| elastic.association.is_none());
+            release_in_passing(region, &held).await;
+        }
+        Err(error) => tracing::warn!(%error, "Elastic IPs of a launch are left for a later call"),
     }
 }
 
@@ -70,23 +67,32 @@ pub(crate) async fn repair(
     };
     let (id, token) =
         (instance.instance_id().unwrap_or_default(), instance.client_token().unwrap_or_default());
-    let is_free = |elastic: &ElasticIp| {
-        elastic.association.is_none()
-            && (is_of(elastic, id) || !elastic.tags.contains_key(tags::INSTANCE))
-    };
-    let mut free = of_launch(region, key, token).await?;
-    free.retain(is_free);
     let owner = Tags::from([(tags::INSTANCE.to_owned(), id.to_owned())]);
-    for elastic in free {
-        elastic_ip::tag(region, &elastic, &owner).await?;
-        match elastic_ip::associate(region, &elastic, interface).await {
+    let of_launch = of_launch(region, key, token).await?;
+    if of_launch.iter().any(|elastic| is_on(elastic, id)) {
+        // What told that it has none has not heard yet.
+        return Ok(());
+    }
+    let is_free = |elastic: &&ElasticIp| {
+        elastic.association.is_none()
+            && (was_given_to(elastic, id) || !elastic.tags.contains_key(tags::INSTANCE))
+    };
+    for elastic in of_launch.iter().filter(is_free) {
+        match elastic_ip::associate(region, elastic, interface).await {
             // Another run has taken it for another machine.
             Err(error) if is(&error, "Resource.AlreadyAssociated") => {}
-            associated => return associated,
+            associated => {
+                associated?;
+                return elastic_ip::tag(region, elastic, &owner).await;
+            }
         }
     }
+    // Another run may have given it one in the meantime.
+    if !elastic_ip::on_interface(region, interface).await?.is_empty() {
+        return Ok(());
+    }
     let mut own = tags::from_ec2(instance.tags());
-    own.extend(tags_of(token));
+    own.extend(tags_of(key, token));
     own.extend(owner);
     let elastic = elastic_ip::allocate(region, &own).await?;
     elastic_ip::associate(region, &elastic, interface).await
@@ -98,11 +104,16 @@ pub(crate) async fn release(
     key: &FleetKey,
     ids: &[InstanceId],
 ) -> cloud::Result<()> {
-    let is_theirs = |elastic: &ElasticIp| ids.iter().any(|id| is_of(elastic, &id.0));
-    let (theirs, others): (Vec<_>, Vec<_>) =
+    let is_theirs = |elastic: &ElasticIp| {
+        let is_free = elastic.association.is_none();
+        ids.iter().any(|id| is_on(elastic, &id.0) || (is_free && was_given_to(elastic, &id.0)))
+    };
+    let (theirs, mut others): (Vec<_>, Vec<_>) =
         of_fleet(region, key).await?.into_iter().partition(is_theirs);
     elastic_ip::release(region, &theirs).await?;
-    elastic_ip::release(region, &left_over(region, key, &others).await?).await
+    others.retain(is_left_over);
+    release_in_passing(region, &others).await;
+    Ok(())
 }
 
 /// Gives back all that is left in a fleet without machines.
@@ -110,39 +121,33 @@ pub(crate) async fn release_all(region: &Region, key: &FleetKey) -> cloud::Resul
     elastic_ip::release(region, &of_fleet(region, key).await?).await
 }
 
-/// Those that no machine is ever going to have: their machine has ended, or their launch has, long ago.
-async fn left_over(
-    region: &Region,
-    key: &FleetKey,
-    of_fleet: &[ElasticIp],
-) -> cloud::Result<Vec<ElasticIp>> {
-    let free = of_fleet.iter().filter(|elastic| elastic.association.is_none());
-    let owners = free.clone().filter_map(|elastic| elastic.tags.get(tags::INSTANCE));
-    let owners: Vec<InstanceId> = owners.map(|owner| InstanceId(owner.clone())).collect();
-    // One whose machine runs is on its way to it.
-    let living = match owners.is_empty() {
-        true => Vec::new(),
-        false => instance::find(region, key, &owners).await?,
-    };
-    let lives = |elastic: &ElasticIp| {
-        let mut living =
-            living.iter().filter(|machine| machine.state != InstanceState::Terminating);
-        living.any(|machine| is_of(elastic, &machine.id.0))
-    };
-    let is_left = |elastic: &&ElasticIp| match elastic.tags.contains_key(tags::INSTANCE) {
-        true => !lives(elastic),
-        false => held_for(elastic) > LONGEST_LAUNCH,
-    };
-    Ok(free.filter(is_left).cloned().collect())
+/// What this call is about is more to be told than a failure of this, after which a later call tries again.
+async fn release_in_passing(region: &Region, elastics: &[ElasticIp]) {
+    if let Err(error) = elastic_ip::release(region, elastics).await {
+        tracing::warn!(%error, "Elastic IPs that nothing uses are left for a later call");
+    }
 }
 
-fn is_of(elastic: &ElasticIp, machine: &str) -> bool {
-    elastic.tags.get(tags::INSTANCE).is_some_and(|owner| owner == machine)
-}
-
-fn held_for(elastic: &ElasticIp) -> Duration {
+/// No machine is ever going to have it: it came off the one that it was given to, or its launch ended long
+/// ago.
+fn is_left_over(elastic: &ElasticIp) -> bool {
     let held_at = elastic.tags.get(tags::HELD_AT).and_then(|at| at.parse().ok());
-    now().saturating_sub(Duration::from_secs(held_at.unwrap_or_default()))
+    let age = now().saturating_sub(Duration::from_secs(held_at.unwrap_or_default()));
+    elastic.association.is_none()
+        && (elastic.tags.contains_key(tags::INSTANCE) || age > LONGEST_LAUNCH)
+}
+
+fn is_on(elastic: &ElasticIp, machine: &str) -> bool {
+    let association = elastic.association.as_ref();
+    // What this process has put there says no machine, and is tagged with it.
+    association.is_some_and(|on| match &on.instance {
+        Some(instance) => instance == machine,
+        None => was_given_to(elastic, machine),
+    })
+}
+
+fn was_given_to(elastic: &ElasticIp, machine: &str) -> bool {
+    elastic.tags.get(tags::INSTANCE).is_some_and(|owner| owner == machine)
 }
 
 async fn of_launch(region: &Region, key: &FleetKey, token: &str) -> cloud::Result<Vec<ElasticIp>> {
@@ -164,11 +169,16 @@ async fn of_workers(
     Ok(found)
 }
 
-fn tags_of(token: &str) -> Tags {
-    Tags::from([
-        (tags::TOKEN.to_owned(), token.to_owned()),
-        (tags::HELD_AT.to_owned(), now().as_secs().to_string()),
-    ])
+/// By which it is found again, whatever has become of its machine's tags.
+fn tags_of(key: &FleetKey, token: &str) -> Tags {
+    [
+        (tag::MANAGED_BY, tag::MANAGED_BY_US.to_owned()),
+        (tag::FLEET, key.name.clone()),
+        (tags::TOKEN, token.to_owned()),
+        (tags::HELD_AT, now().as_secs().to_string()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into()
 }
 
 /// The interface with the machine's address.

@@ -2,13 +2,13 @@
 //!
 //! EC2 takes no token for one: whose it is, its tags tell. Which tags those are is for
 //! [`address`](crate::address) and [`egress`](crate::egress) to say. So one that was taken a moment ago,
-//! and that EC2 does not list yet, would be taken again by the next attempt: what this process has taken it
-//! knows by itself for as long as that.
+//! and that EC2 does not list yet, would be taken again by the next attempt: what this process has done with
+//! one it knows by itself for as long as that.
 
 use crate::error::{During, is};
 use crate::{KNOWN_AFTER, Region, instance, tags};
 use aws_sdk_ec2::types::{Address, DomainType, Filter, ResourceType};
-use cloud::{CloudError, ErrorKind, TagFilter, Tags};
+use cloud::{CloudError, ErrorKind, TagFilter, Tags, tag};
 use tokio::time::Instant;
 
 /// An Elastic IP.
@@ -16,15 +16,29 @@ use tokio::time::Instant;
 pub(crate) struct ElasticIp {
     pub(crate) allocation: String,
     pub(crate) ip: String,
-    pub(crate) association: Option<String>,
+    pub(crate) association: Option<Association>,
     pub(crate) tags: Tags,
 }
 
-/// One that this process has taken, and when.
+/// What it is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Association {
+    pub(crate) id: String,
+    pub(crate) instance: Option<String>,
+}
+
+/// One that this process has taken or changed, and when.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub(crate) struct Known {
     elastic: ElasticIp,
     at: Instant,
+}
+
+impl ElasticIp {
+    /// Whether the provider has taken it. Somebody may put one of their own on an interface.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.tags.get(tag::MANAGED_BY).is_some_and(|by| by == tag::MANAGED_BY_US)
+    }
 }
 
 /// Those with these tags.
@@ -32,11 +46,16 @@ pub(crate) async fn list(region: &Region, filter: &TagFilter) -> cloud::Result<V
     let tagged =
         |(key, value): (&String, &String)| tags::filter(&format!("tag:{key}"), [value.as_str()]);
     let mut found = describe_addresses(region, filter.0.iter().map(tagged).collect()).await?;
-    let taken = region.elastic_ips.lock().await;
-    for Taken { elastic, at } in taken.iter().filter(|taken| filter.matches(&taken.elastic.tags)) {
-        let is_listed = found.iter().any(|listed| listed.allocation == elastic.allocation);
-        if !is_listed && at.elapsed() < KNOWN_AFTER {
-            found.push(elastic.clone());
+    let known = region.elastic_ips.lock().await;
+    for Known { elastic, at } in known.iter().filter(|known| filter.matches(&known.elastic.tags)) {
+        let is_it = |listed: &&mut ElasticIp| listed.allocation == elastic.allocation;
+        match found.iter_mut().find(is_it) {
+            _ if at.elapsed() >= KNOWN_AFTER => {}
+            Some(listed) => {
+                listed.tags.extend(elastic.tags.clone());
+                listed.association = listed.association.take().or(elastic.association.clone());
+            }
+            None => found.push(elastic.clone()),
         }
     }
     Ok(found)
@@ -62,19 +81,12 @@ pub(crate) async fn allocate(region: &Region, own: &Tags) -> cloud::Result<Elast
         association: None,
         tags: own.clone(),
     };
-    let taken = Taken { elastic: elastic.clone(), at: Instant::now() };
-    region.elastic_ips.lock().await.push(taken);
+    know(region, elastic.clone()).await;
     Ok(elastic)
 }
 
-/// Sets these tags and leaves every other tag alone.
-pub(crate) async fn tag(region: &Region, elastic: &ElasticIp, own: &Tags) -> cloud::Result<()> {
-    instance::set_tags(region, std::slice::from_ref(&elastic.allocation), own).await?;
-    update(region, elastic, |taken| taken.tags.extend(own.clone())).await;
-    Ok(())
-}
-
-/// Puts it on an interface, unless it is on another one.
+/// Puts it on an interface, unless it is on another one. One that is there already comes off, and stays
+/// the account's.
 pub(crate) async fn associate(
     region: &Region,
     elastic: &ElasticIp,
@@ -83,28 +95,51 @@ pub(crate) async fn associate(
     let call = region.ec2.associate_address().allocation_id(&elastic.allocation);
     let call = call.network_interface_id(interface).allow_reassociation(false);
     let associated = call.send().await.during("AssociateAddress");
-    let association = associated.map_err(|error| error.object(interface))?.association_id;
-    update(region, elastic, |taken| taken.association = association).await;
+    let id = associated.map_err(|error| error.object(interface))?.association_id;
+    let association = id.map(|id| Association { id, instance: None });
+    know(region, ElasticIp { association, ..elastic.clone() }).await;
     Ok(())
 }
 
-/// Takes them off what they are on, and gives them back.
+/// Sets these tags and leaves every other tag alone.
+pub(crate) async fn tag(region: &Region, elastic: &ElasticIp, own: &Tags) -> cloud::Result<()> {
+    instance::set_tags(region, std::slice::from_ref(&elastic.allocation), own).await?;
+    let mut known = region.elastic_ips.lock().await;
+    let known = known.iter_mut().find(|known| known.elastic.allocation == elastic.allocation);
+    if let Some(Known { elastic, .. }) = known {
+        elastic.tags.extend(own.clone());
+    }
+    Ok(())
+}
+
+/// Takes them off what they are on. Those that the provider has not taken stay the account's; the others
+/// are given back.
 pub(crate) async fn release(region: &Region, elastics: &[ElasticIp]) -> cloud::Result<()> {
     for elastic in elastics {
-        if let Some(association) = &elastic.association {
-            let call = region.ec2.disassociate_address().association_id(association);
+        if let Some(Association { id, .. }) = &elastic.association {
+            let call = region.ec2.disassociate_address().association_id(id);
             match call.send().await.during("DisassociateAddress") {
                 Err(error) if !is(&error, "InvalidAssociationID.NotFound") => return Err(error),
                 _ => {}
             }
         }
+        if !elastic.is_ours() {
+            continue;
+        }
         let call = region.ec2.release_address().allocation_id(&elastic.allocation);
         match call.send().await.during("ReleaseAddress") {
-            Err(error) if !is(&error, "InvalidAllocationID.NotFound") => return Err(error),
+            // Another server has not heard yet that it came off, or it was put somewhere since.
+            Err(error) if is(&error, "InvalidIPAddress.InUse") => {
+                let kind = ErrorKind::Unavailable;
+                return Err(CloudError { kind, ..error.object(&elastic.allocation) });
+            }
+            Err(error) if !is(&error, "InvalidAllocationID.NotFound") => {
+                return Err(error.object(&elastic.allocation));
+            }
             _ => {}
         }
-        let mut taken = region.elastic_ips.lock().await;
-        taken.retain(|taken| taken.elastic.allocation != elastic.allocation);
+        let mut known = region.elastic_ips.lock().await;
+        known.retain(|known| known.elastic.allocation != elastic.allocation);
     }
     Ok(())
 }
@@ -118,20 +153,19 @@ async fn describe_addresses(
     Ok(found.into_iter().map(describe).collect())
 }
 
-async fn update(region: &Region, elastic: &ElasticIp, change: impl FnOnce(&mut ElasticIp)) {
-    let mut taken = region.elastic_ips.lock().await;
-    let known = taken.iter_mut().find(|taken| taken.elastic.allocation == elastic.allocation);
-    if let Some(Taken { elastic, .. }) = known {
-        change(elastic);
-    }
-}
-
 fn describe(found: Address) -> ElasticIp {
     let tags = tags::from_ec2(found.tags());
+    let instance = found.instance_id.filter(|id| !id.is_empty());
     ElasticIp {
         allocation: found.allocation_id.unwrap_or_default(),
         ip: found.public_ip.unwrap_or_default(),
-        association: found.association_id,
+        association: found.association_id.map(|id| Association { id, instance }),
         tags,
     }
+}
+
+async fn know(region: &Region, elastic: ElasticIp) {
+    let mut known = region.elastic_ips.lock().await;
+    known.retain(|known| known.elastic.allocation != elastic.allocation);
+    known.push(Known { elastic, at: Instant::now() });
 }

@@ -110,6 +110,7 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
         ErrorKind::InsufficientCapacity,
         &[
             "InsufficientInstanceCapacity",
+            "InsufficientAddressCapacity",
             "InsufficientCapacity",
             "InsufficientHostCapacity",
             "InsufficientReservedInstanceCapacity",
@@ -159,6 +160,7 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
     (
         ErrorKind::Unavailable,
         &[
+            "ConcurrentTagAccess",
             "InternalError",
             "InternalFailure",
             "ServerInternal",
@@ -185,14 +187,15 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
             "UnauthorizedOperation",
             "AccessDenied",
             "AccessDeniedException",
+            "AuthFailure.ServiceLinkedRoleCreationNotPermitted",
             "OperationNotPermitted",
         ],
     ),
+    (ErrorKind::TokenSpent, &["IdempotentInstanceTerminated"]),
     (
         ErrorKind::Conflict,
         &[
             "IdempotentParameterMismatch",
-            "IdempotentInstanceTerminated",
             "InvalidGroup.Duplicate",
             "InvalidPlacementGroup.Duplicate",
         ],
@@ -232,6 +235,7 @@ const PARTS: &[(&str, RequestPart)] = &[
     ("InvalidCapacityReservation", RequestPart::Reservation),
     ("InvalidUserData", RequestPart::UserData),
     ("InvalidKeyPair", RequestPart::SshKey),
+    ("AddressLimitExceeded", RequestPart::Egress),
     ("SpotMaxPriceTooLow", RequestPart::Market),
     ("MaxSpotInstanceCountExceeded", RequestPart::Market),
 ];
@@ -250,6 +254,7 @@ const PREFIXES: &[(&str, ErrorKind)] = &[
     ("Missing", ErrorKind::InvalidRequest),
     ("Malformed", ErrorKind::InvalidRequest),
     ("UnknownParameter", ErrorKind::InvalidRequest),
+    ("AuthFailure", ErrorKind::Unauthenticated),
     ("ValidationError", ErrorKind::InvalidRequest),
 ];
 
@@ -269,6 +274,8 @@ mod tests {
             ("InvalidInstanceID.Malformed", ErrorKind::InvalidRequest),
             ("UnauthorizedOperation", ErrorKind::PermissionDenied),
             ("IdempotentParameterMismatch", ErrorKind::Conflict),
+            ("AuthFailure.ServiceLinkedRoleCreationNotPermitted", ErrorKind::PermissionDenied),
+            ("AuthFailure.Other", ErrorKind::Unauthenticated),
             ("Blocked", ErrorKind::Other),
         ] {
             assert_eq!(kind_of(code), kind, "{code}");

@@ -6,10 +6,12 @@
 use crate::error::{During, is, refused};
 use crate::subnet::Subnet;
 use crate::{Region, address, egress, ingress, instance, placement, ssh, subnet, tags};
-use aws_sdk_ec2::types::{IpPermission, ResourceType, SecurityGroup, UserIdGroupPair};
+use aws_sdk_ec2::types::{
+    IpPermission, IpRange, NetworkInterface, ResourceType, SecurityGroup, UserIdGroupPair,
+};
 use cloud::{
-    CloudError, ErrorKind, Fleet, FleetKey, FleetRequest, Phase, PlacementStrategy, TagFilter,
-    Tags, tag,
+    CloudError, ErrorKind, Fleet, FleetKey, FleetRequest, InstanceId, Phase, PlacementStrategy,
+    TagFilter, Tags, tag,
 };
 use std::collections::BTreeMap;
 
@@ -56,7 +58,7 @@ pub(crate) async fn create(region: &Region, request: &FleetRequest) -> cloud::Re
     if let Some(why) = claimed_by_another(&found, request) {
         return Err(refused(OPERATION, "InvalidGroup.Duplicate", why).object(name));
     }
-    open_to_itself(region, &group).await?;
+    open(region, &group).await?;
     if request.placement == PlacementStrategy::Cluster {
         placement::ensure(region, &name, &found).await?;
     }
@@ -74,7 +76,7 @@ pub(crate) async fn get(region: &Region, key: &FleetKey) -> cloud::Result<Option
 
 pub(crate) async fn repair(region: &Region, key: &FleetKey) -> cloud::Result<Fleet> {
     let group = require(region, key).await?;
-    open_to_itself(region, &group).await?;
+    open(region, &group).await?;
     ingress::close_foreign(region, &group).await?;
     let own = lasting_tags(key);
     let id = group.group_id().unwrap_or_default().to_owned();
@@ -198,12 +200,16 @@ async fn remember(region: &Region, key: &FleetKey, group: &SecurityGroup) -> Fle
         placement_group: clusters.then(|| object_name(key)),
         key_name: ssh::key_name(&found),
     };
-    region.fleets.lock().await.insert(key.name.clone(), facts.clone());
-    facts
+    let mut fleets = region.fleets.lock().await;
+    let known = fleets.entry(key.name.clone()).or_insert_with(|| facts.clone());
+    // Its key is changed by this process alone, whatever a server still says.
+    *known = FleetFacts { key_name: known.key_name.clone(), ..facts };
+    known.clone()
 }
 
-/// Opens the group to and from itself: EFA wants both rules by name, and everything else works by them.
-async fn open_to_itself(region: &Region, group: &SecurityGroup) -> cloud::Result<()> {
+/// Opens the group to and from itself, because EFA wants both rules by name and everything else works by
+/// them, and to where packages and models come from.
+async fn open(region: &Region, group: &SecurityGroup) -> cloud::Result<()> {
     let id = group.group_id().unwrap_or_default();
     let pair = UserIdGroupPair::builder().group_id(id).build();
     let rule = IpPermission::builder().ip_protocol("-1").user_id_group_pairs(pair).build();
@@ -221,7 +227,22 @@ async fn open_to_itself(region: &Region, group: &SecurityGroup) -> cloud::Result
         let opened = call.ip_permissions(rule).send().await;
         tolerate(opened.during("AuthorizeSecurityGroupEgress").map(drop))?;
     }
+    if !leads_anywhere(group.ip_permissions_egress()) {
+        let range = IpRange::builder().cidr_ip(ANYWHERE).build();
+        let rule = IpPermission::builder().ip_protocol("-1").ip_ranges(range).build();
+        let call = region.ec2.authorize_security_group_egress().group_id(id);
+        let opened = call.ip_permissions(rule).send().await;
+        tolerate(opened.during("AuthorizeSecurityGroupEgress").map(drop))?;
+    }
     Ok(())
+}
+
+/// As every new group does.
+fn leads_anywhere(rules: &[IpPermission]) -> bool {
+    rules.iter().any(|rule| {
+        rule.ip_protocol() == Some("-1")
+            && rule.ip_ranges().iter().any(|range| range.cidr_ip() == Some(ANYWHERE))
+    })
 }
 
 fn leads_to_itself(rules: &[IpPermission], id: &str) -> bool {
@@ -262,6 +283,10 @@ fn findings(key: &FleetKey, group: &SecurityGroup, found: &Tags) -> BTreeMap<Str
             findings.insert(format!("{direction} rule of {id} for itself"), finding);
         }
     }
+    if !leads_anywhere(group.ip_permissions_egress()) {
+        let finding = "machines of the fleet cannot install anything without it".to_owned();
+        findings.insert(format!("egress rule of {id} for 0.0.0.0/0"), finding);
+    }
     for (rule, _) in ingress::foreign(group) {
         let finding = "opened by somebody else; the next apply closes it".to_owned();
         findings.insert(format!("ingress of {id}: {rule}"), finding);
@@ -269,21 +294,34 @@ fn findings(key: &FleetKey, group: &SecurityGroup, found: &Tags) -> BTreeMap<Str
     findings
 }
 
-/// Who else is in the group: EC2 only says that somebody is.
+/// Who else is in the group: EC2 only says that somebody is. Interfaces of machines that have ended are
+/// strangers to nobody and go by themselves, within minutes.
 async fn name_strangers(region: &Region, group: &str, error: CloudError) -> CloudError {
     let call = region.ec2.describe_network_interfaces();
     let found = call.filters(tags::filter("group-id", [group])).send().await;
     let Ok(found) = found.during("DescribeNetworkInterfaces") else { return error };
-    let strangers = found.network_interfaces().iter().map(|interface| {
-        let id = interface.network_interface_id().unwrap_or_default();
-        match interface.description() {
-            Some(text) if !text.is_empty() => format!("{id} ({text})"),
-            _ => id.to_owned(),
-        }
-    });
-    let strangers: Vec<String> = strangers.collect();
+    let interfaces = found.network_interfaces();
+    let holder = |interface: &NetworkInterface| {
+        let id = interface.attachment().and_then(|attachment| attachment.instance_id());
+        id.map(|id| InstanceId(id.to_owned()))
+    };
+    let holders: Vec<InstanceId> = interfaces.iter().filter_map(holder).collect();
+    let Ok(living) = instance::living(region, &holders).await else { return error };
+    let strangers = interfaces
+        .iter()
+        .filter(|interface| holder(interface).is_none_or(|holder| living.contains(&holder)));
+    let strangers: Vec<String> = strangers
+        .map(|interface| {
+            let id = interface.network_interface_id().unwrap_or_default();
+            match interface.description() {
+                Some(text) if !text.is_empty() => format!("{id} ({text})"),
+                _ => id.to_owned(),
+            }
+        })
+        .collect();
     if strangers.is_empty() {
-        return error;
+        let message = format!("{}; what held it is on its way out", error.message);
+        return CloudError { kind: ErrorKind::Unavailable, message, ..error };
     }
     CloudError { message: format!("{}; in it: {}", error.message, strangers.join(", ")), ..error }
 }
@@ -321,6 +359,8 @@ fn strategy(tags: &Tags) -> PlacementStrategy {
 }
 
 const CLUSTER: &str = "cluster";
+
+const ANYWHERE: &str = "0.0.0.0/0";
 
 /// The name of the fleet's own objects.
 fn object_name(key: &FleetKey) -> String {

@@ -1,21 +1,29 @@
-//! What may reach a service from outside: rules of the fleet's security group whose description is the
+//! What may reach a service from outside: rules of the fleet's security group whose description names the
 //! service.
+//!
+//! EC2 tells rules apart by port and address block alone. Two services of one fleet that let the same
+//! clients in at the same port share a rule, whose description names both.
 
 use crate::error::{During, is};
 use crate::{Region, fleet, ssh};
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, SecurityGroup};
-use cloud::{FleetKey, Ingress};
+use cloud::{CloudError, ErrorKind, FleetKey, Ingress};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One address block of one rule: service, port, block.
-type Block = (String, u16, String);
+/// Where a rule lets whom in: port and address block.
+type Opening = (u16, String);
+
+/// Who has asked for a rule: services by their tag, `name@uid`, and [`ssh`].
+type Owners = BTreeSet<String>;
 
 /// The rules of a group, by service. Somebody may have opened another port in a service's name: that
 /// shows as a rule of its own.
 pub(crate) fn of(group: &SecurityGroup) -> Vec<Ingress> {
     let mut rules: BTreeMap<(String, u16), Vec<String>> = BTreeMap::new();
-    for (service, port, block) in blocks(group) {
-        rules.entry((service, port)).or_default().push(block);
+    for ((port, block), owners) in openings(group) {
+        for owner in owners {
+            rules.entry((owner, port)).or_default().push(block.clone());
+        }
     }
     let rules = rules.into_iter();
     rules.map(|((service, port), cidrs)| Ingress { service, port, cidrs }).collect()
@@ -27,47 +35,82 @@ pub(crate) fn of_services(group: &SecurityGroup) -> Vec<Ingress> {
 }
 
 pub(crate) async fn set(region: &Region, key: &FleetKey, rule: &Ingress) -> cloud::Result<()> {
+    // What one reads, changes and writes, another one of this process does not change in between.
+    let _rules = region.rules.lock().await;
     let group = match fleet::require(region, key).await {
         Err(error) if rule.cidrs.is_empty() && is(&error, "InvalidGroup.NotFound") => return Ok(()),
         group => group?,
     };
     let id = group.group_id().unwrap_or_default();
-    let service = rule.service.as_str();
-    let now: BTreeSet<Block> =
-        blocks(&group).into_iter().filter(|(found, ..)| found == service).collect();
-    let cidrs = rule.cidrs.iter();
-    let wanted: BTreeSet<Block> =
-        cidrs.map(|cidr| (service.to_owned(), rule.port, cidr.clone())).collect();
-    let missing: Vec<_> = wanted.difference(&now).map(permission).collect();
-    let extra: Vec<_> = now.difference(&wanted).map(permission).collect();
-    if !missing.is_empty() {
-        let call = region.ec2.authorize_security_group_ingress().group_id(id);
-        let opened = call.set_ip_permissions(Some(missing)).send().await;
-        match opened.during("AuthorizeSecurityGroupIngress") {
-            Err(error) if !is(&error, "InvalidPermission.Duplicate") => {
-                return Err(error.object(id));
+    let mut changes = Changes::default();
+    let now = openings(&group);
+    let wanted: BTreeSet<Opening> =
+        rule.cidrs.iter().map(|cidr| (rule.port, cidr.clone())).collect();
+    for opening in &wanted {
+        match now.get(opening) {
+            Some(owners) if owners.contains(&rule.service) => {}
+            Some(owners) => {
+                let owners = owners.iter().chain([&rule.service]).cloned().collect();
+                changes.described.push(permission(opening, &owners)?);
             }
-            _ => {}
+            None => {
+                changes.opened.push(permission(opening, &[rule.service.clone()].into())?);
+            }
         }
     }
-    if !extra.is_empty() {
-        let call = region.ec2.revoke_security_group_ingress().group_id(id);
-        let closed = call.set_ip_permissions(Some(extra)).send().await;
-        match closed.during("RevokeSecurityGroupIngress") {
-            Err(error) if !is(&error, "InvalidPermission.NotFound") => {
-                return Err(error.object(id));
-            }
-            _ => {}
+    for (opening, owners) in &now {
+        if !owners.contains(&rule.service) || wanted.contains(opening) {
+            continue;
+        }
+        let others: Owners = owners.iter().filter(|one| **one != rule.service).cloned().collect();
+        match others.is_empty() {
+            true => changes.closed.push(permission(opening, owners)?),
+            false => changes.described.push(permission(opening, &others)?),
         }
     }
-    Ok(())
+    changes.make(region, id).await
+}
+
+/// What is to become of a group's rules.
+#[derive(Debug, Default)]
+struct Changes {
+    opened: Vec<IpPermission>,
+    described: Vec<IpPermission>,
+    closed: Vec<IpPermission>,
+}
+
+impl Changes {
+    async fn make(self, region: &Region, id: &str) -> cloud::Result<()> {
+        if !self.opened.is_empty() {
+            let call = region.ec2.authorize_security_group_ingress().group_id(id);
+            let opened = call.set_ip_permissions(Some(self.opened)).send().await;
+            match opened.during("AuthorizeSecurityGroupIngress") {
+                // Nothing of the call was done. Another run has opened one of them since the look: to look
+                // again tells which, and whose it is.
+                Err(error) if is(&error, "InvalidPermission.Duplicate") => {
+                    let kind = ErrorKind::Unavailable;
+                    return Err(CloudError { kind, ..error.object(id) });
+                }
+                opened => opened.map(drop).map_err(|error| error.object(id))?,
+            }
+        }
+        if !self.described.is_empty() {
+            let call = region.ec2.update_security_group_rule_descriptions_ingress().group_id(id);
+            let described = call.set_ip_permissions(Some(self.described)).send().await;
+            let described = described.during("UpdateSecurityGroupRuleDescriptionsIngress");
+            described.map_err(|error| error.object(id))?;
+        }
+        match self.closed.is_empty() {
+            true => Ok(()),
+            false => close(region, id, self.closed).await,
+        }
+    }
 }
 
 /// What the group lets in that neither the fleet nor a service of it has opened, in words and as rules.
 pub(crate) fn foreign(group: &SecurityGroup) -> Vec<(String, IpPermission)> {
     let own = group.group_id();
     let asked_for = ssh::of(group).is_some();
-    let has_ssh = |rule: &IpPermission| asked_for && ssh::is_for_it(rule);
     let mut foreign = Vec::new();
     for rule in group.ip_permissions() {
         let port = match (rule.from_port(), rule.to_port()) {
@@ -86,9 +129,10 @@ pub(crate) fn foreign(group: &SecurityGroup) -> Vec<(String, IpPermission)> {
         let mut found = |from: &str, rule: IpPermission| {
             foreign.push((format!("{protocol}{port} from {from}"), rule));
         };
-        // A service's rules are described by its tag, `name@uid`.
+        let may_be_ssh = asked_for && ssh::is_for_it(rule);
         let is_ours = |text: Option<&str>| {
-            text.is_some_and(|text| text.contains('@') || (text == ssh::RULE && has_ssh(rule)))
+            let owners = owners(text.unwrap_or_default());
+            owners.iter().any(|owner| owner != ssh::RULE || may_be_ssh)
         };
         for range in rule.ip_ranges().iter().filter(|range| !is_ours(range.description())) {
             found(range.cidr_ip().unwrap_or_default(), bare().ip_ranges(range.clone()).build());
@@ -116,7 +160,10 @@ pub(crate) async fn close_foreign(region: &Region, group: &SecurityGroup) -> clo
     if rules.is_empty() {
         return Ok(());
     }
-    let id = group.group_id().unwrap_or_default();
+    close(region, group.group_id().unwrap_or_default(), rules).await
+}
+
+async fn close(region: &Region, id: &str, rules: Vec<IpPermission>) -> cloud::Result<()> {
     let call = region.ec2.revoke_security_group_ingress().group_id(id);
     let closed = call.set_ip_permissions(Some(rules)).send().await;
     match closed.during("RevokeSecurityGroupIngress") {
@@ -125,9 +172,10 @@ pub(crate) async fn close_foreign(region: &Region, group: &SecurityGroup) -> clo
     }
 }
 
-/// Every block that the group lets in for one TCP port with a description.
-fn blocks(group: &SecurityGroup) -> Vec<Block> {
-    let mut blocks = Vec::new();
+/// Every address block that the group lets in at one TCP port, with who has asked for it; nobody of ours
+/// where somebody else has opened it.
+fn openings(group: &SecurityGroup) -> BTreeMap<Opening, Owners> {
+    let mut openings = BTreeMap::new();
     for rule in group.ip_permissions() {
         let port = rule.from_port().filter(|port| rule.to_port() == Some(*port));
         let Some(port) = port.and_then(|port| u16::try_from(port).ok()) else { continue };
@@ -137,20 +185,73 @@ fn blocks(group: &SecurityGroup) -> Vec<Block> {
         let four = rule.ip_ranges().iter().map(|range| (range.description(), range.cidr_ip()));
         let six = rule.ipv6_ranges().iter().map(|range| (range.description(), range.cidr_ipv6()));
         for (description, block) in four.chain(six) {
-            if let (Some(service), Some(block)) = (description, block) {
-                blocks.push((service.to_owned(), port, block.to_owned()));
+            if let Some(block) = block {
+                let owners = owners(description.unwrap_or_default());
+                openings.insert((port, block.to_owned()), owners);
             }
         }
     }
-    blocks
+    openings
 }
 
-fn permission((service, port, block): &Block) -> IpPermission {
+/// Those that a description names; none when it says anything else.
+fn owners(description: &str) -> Owners {
+    let is_of_word = |one: char| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-';
+    let is_word = |text: &str| !text.is_empty() && text.chars().all(is_of_word);
+    let is_owner = |text: &str| match text.split_once('@') {
+        Some((name, uid)) => is_word(name) && is_word(uid),
+        None => text == ssh::RULE,
+    };
+    let named: Vec<&str> = description.split(' ').collect();
+    match named.iter().all(|text| is_owner(text)) {
+        true => named.into_iter().map(str::to_owned).collect(),
+        false => Owners::new(),
+    }
+}
+
+fn permission((port, block): &Opening, owners: &Owners) -> cloud::Result<IpPermission> {
+    let description = owners.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+    if description.len() > LONGEST_DESCRIPTION {
+        let message = format!(
+            "{} services let {block} in at port {port}, and the rule that they share has no room for more \
+             names: give this one another port or another fleet",
+            owners.len()
+        );
+        return Err(CloudError::new(
+            ErrorKind::InvalidRequest,
+            "UpdateSecurityGroupRuleDescriptionsIngress",
+            message,
+        ));
+    }
     let port = i32::from(*port);
     let rule = IpPermission::builder().ip_protocol("tcp").from_port(port).to_port(port);
-    if block.contains(':') {
-        rule.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(block).description(service).build()).build()
+    let rule = if block.contains(':') {
+        rule.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(block).description(description).build())
     } else {
-        rule.ip_ranges(IpRange::builder().cidr_ip(block).description(service).build()).build()
+        rule.ip_ranges(IpRange::builder().cidr_ip(block).description(description).build())
+    };
+    Ok(rule.build())
+}
+
+/// Characters that EC2 takes.
+const LONGEST_DESCRIPTION: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_names_owners_or_is_somebody_elses() {
+        for (text, expected) in [
+            ("tiny@2bjd4jni", vec!["tiny@2bjd4jni"]),
+            ("other@a1 tiny@2bjd4jni", vec!["other@a1", "tiny@2bjd4jni"]),
+            ("ssh", vec!["ssh"]),
+            ("", vec![]),
+            ("ticket 7, bob@corp.com", vec![]),
+            ("tiny@2bjd4jni and more", vec![]),
+        ] {
+            let expected: Owners = expected.into_iter().map(str::to_owned).collect();
+            assert_eq!(owners(text), expected, "{text}");
+        }
     }
 }

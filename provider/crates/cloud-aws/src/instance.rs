@@ -12,6 +12,7 @@ use cloud::{
     CloudError, Console, ErrorKind, FleetKey, Instance, InstanceId, InstanceState, ObjectId,
     TagFilter, Tags,
 };
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One call for every thousand machines; what is terminated stays listed for an hour and is left out.
 pub(crate) async fn list(
@@ -111,23 +112,25 @@ pub(crate) async fn reboot(region: &Region, id: &InstanceId) -> cloud::Result<()
     rebooted.during("RebootInstances").map(drop).map_err(|error| error.object(&id.0))
 }
 
-/// One id that is not known fails the whole call: the others are then asked for one by one.
+/// One id that is not known fails the whole call: the others are then asked for one by one, and all are
+/// asked for before one that cannot go is told of.
 pub(crate) async fn terminate(
     region: &Region,
     key: &FleetKey,
     ids: &[InstanceId],
 ) -> cloud::Result<()> {
+    let mut terminated = Ok(());
     for chunk in ids.chunks(MOST_TERMINATED) {
         match terminate_all(region, chunk).await {
             Err(error) if is_gone(&error) => {
                 for id in chunk {
-                    terminate_one(region, id).await?;
+                    terminated = terminated.and(terminate_one(region, id).await);
                 }
             }
-            terminated => terminated?,
+            all => terminated = terminated.and(all),
         }
     }
-    egress::release(region, key, ids).await
+    terminated.and(egress::release(region, key, ids).await)
 }
 
 /// One that was launched a moment ago is not gone, and would be paid for: that it is not known yet is an
@@ -141,6 +144,44 @@ async fn terminate_one(region: &Region, id: &InstanceId) -> cloud::Result<()> {
         }
         terminated => terminated,
     }
+}
+
+/// Those of these machines, anybody's, that are not on their way out.
+pub(crate) async fn living(
+    region: &Region,
+    ids: &[InstanceId],
+) -> cloud::Result<BTreeSet<InstanceId>> {
+    let mut living = BTreeSet::new();
+    for chunk in ids.chunks(MOST_VALUES) {
+        let ids = tags::filter("instance-id", chunk.iter().map(|id| id.0.as_str()));
+        let states = tags::filter("instance-state-name", LIVING);
+        let call = region.ec2.describe_instances().filters(ids).filters(states).max_results(1000);
+        let answer = call.send().await.during("DescribeInstances")?;
+        let found = answer.reservations().iter().flat_map(|found| found.instances());
+        living.extend(found.filter_map(|one| one.instance_id()).map(|id| InstanceId(id.into())));
+    }
+    Ok(living)
+}
+
+/// Why each of these has ended by itself, in EC2's words; it tells for an hour.
+pub(crate) async fn why_ended(
+    region: &Region,
+    ids: &[InstanceId],
+) -> cloud::Result<BTreeMap<InstanceId, String>> {
+    const OPERATION: &str = "DescribeInstances";
+    let mut reasons = BTreeMap::new();
+    for chunk in ids.chunks(MOST_VALUES) {
+        let ids = tags::filter("instance-id", chunk.iter().map(|id| id.0.as_str()));
+        let call = region.ec2.describe_instances().filters(ids).max_results(1000);
+        let answer = call.send().await.during(OPERATION)?;
+        for instance in answer.reservations().iter().flat_map(|found| found.instances()) {
+            let reason = instance.state_reason().and_then(|reason| reason.message());
+            if let (Some(id), Some(reason)) = (instance.instance_id(), reason) {
+                reasons.insert(InstanceId(id.to_owned()), reason.to_owned());
+            }
+        }
+    }
+    Ok(reasons)
 }
 
 async fn terminate_all(region: &Region, ids: &[InstanceId]) -> cloud::Result<()> {
@@ -227,6 +268,7 @@ fn is_gone(error: &CloudError) -> bool {
     is(error, "InvalidInstanceID.NotFound") || is(error, "InvalidInstanceID.Malformed")
 }
 
+const LIVING: [&str; 4] = ["pending", "running", "stopping", "stopped"];
 const LISTED: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
 
 /// Values that EC2 takes in one filter.

@@ -1,6 +1,6 @@
 //! Launching machines: one RunInstances for all of them, all or none.
 
-use crate::error::{During, refused};
+use crate::error::{During, is, refused};
 use crate::image::Image;
 use crate::instance_type::InstanceType;
 use crate::interfaces::{Interface, layout};
@@ -12,8 +12,7 @@ use aws_sdk_ec2::types::{
     EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification, InstanceInterruptionBehavior,
     InstanceMarketOptionsRequest, InstanceMetadataEndpointState, InstanceMetadataOptionsRequest,
     InstanceMetadataTagsState, InstanceNetworkInterfaceSpecification, InstanceType as Ec2Type,
-    MarketType, Placement, ResourceType, ShutdownBehavior, SpotInstanceType, SpotMarketOptions,
-    VolumeType,
+    MarketType, Placement, ResourceType, SpotInstanceType, SpotMarketOptions, VolumeType,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use cloud::{
@@ -73,7 +72,7 @@ pub(crate) async fn check(region: &Region, request: &LaunchRequest) -> cloud::Re
     let call = prepare(region, request).await?;
     match call.dry_run(true).send().await.during(OPERATION) {
         Ok(_) => Ok(()),
-        Err(error) if crate::error::is(&error, "DryRunOperation") => Ok(()),
+        Err(error) if is(&error, "DryRunOperation") => Ok(()),
         Err(error) => Err(about(error, request)),
     }
 }
@@ -133,7 +132,6 @@ async fn prepare(
         .set_network_interfaces(Some(interfaces))
         .block_device_mappings(root_disk(&image, request.disk_gb))
         .metadata_options(metadata_options())
-        .instance_initiated_shutdown_behavior(ShutdownBehavior::Stop)
         .set_iam_instance_profile(profile)
         .set_key_name(facts.key_name.clone())
         .set_instance_market_options(market_options(request.market))
@@ -232,7 +230,7 @@ fn check_way_out(
     );
     Err(CloudError::new(ErrorKind::InvalidRequest, "DescribeRouteTables", message)
         .object(name)
-        .part(RequestPart::Subnet))
+        .part(RequestPart::Egress))
 }
 
 fn market_options(market: Market) -> Option<InstanceMarketOptionsRequest> {

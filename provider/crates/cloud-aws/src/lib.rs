@@ -64,7 +64,10 @@ pub(crate) struct Region {
     pub(crate) ways_out: Mutex<BTreeMap<String, subnet::WayOut>>,
     /// When this process launched a machine: one that is not known soon after is not gone.
     pub(crate) launched: Mutex<BTreeMap<InstanceId, Instant>>,
-    pub(crate) elastic_ips: Mutex<Vec<elastic_ip::Taken>>,
+    /// Held by who changes the rules of a security group.
+    pub(crate) rules: Mutex<()>,
+    /// What this process has done with Elastic IPs.
+    pub(crate) elastic_ips: Mutex<Vec<elastic_ip::Known>>,
 }
 
 impl AwsCloud {
@@ -85,6 +88,7 @@ impl AwsCloud {
             images: Mutex::default(),
             ways_out: Mutex::default(),
             launched: Mutex::default(),
+            rules: Mutex::default(),
             elastic_ips: Mutex::default(),
         });
         regions.insert(name.to_owned(), Arc::clone(&region));
@@ -167,6 +171,14 @@ impl Cloud for AwsCloud {
 
     async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()> {
         instance::terminate(&*self.region(&fleet.region).await, fleet, ids).await
+    }
+
+    async fn why_ended(
+        &self,
+        fleet: &FleetKey,
+        ids: &[InstanceId],
+    ) -> Result<BTreeMap<InstanceId, String>> {
+        instance::why_ended(&*self.region(&fleet.region).await, ids).await
     }
 
     async fn console(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Console> {

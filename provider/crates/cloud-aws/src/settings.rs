@@ -10,7 +10,7 @@ use crate::fleet::FleetFacts;
 use crate::{Region, egress, fleet, tags};
 use aws_sdk_ec2::types::{
     HttpTokensState, Instance as Ec2Instance, InstanceMetadataEndpointState,
-    InstanceMetadataOptionsResponse, InstanceNetworkInterface,
+    InstanceMetadataOptionsResponse, InstanceMetadataTagsState, InstanceNetworkInterface,
 };
 use cloud::{Finding, FleetKey, InstanceId};
 
@@ -71,6 +71,7 @@ pub(crate) async fn repair(region: &Region, key: &FleetKey, id: &InstanceId) -> 
                 .http_endpoint(InstanceMetadataEndpointState::Enabled)
                 .http_tokens(HttpTokensState::Required)
                 .http_put_response_hop_limit(METADATA_HOPS)
+                .instance_metadata_tags(InstanceMetadataTagsState::Enabled)
                 .send()
                 .await
                 .during("ModifyInstanceMetadataOptions");
@@ -97,6 +98,9 @@ fn metadata_finding(options: &InstanceMetadataOptionsResponse) -> Option<&'stati
     }
     if options.http_tokens() == Some(&HttpTokensState::Optional) {
         return Some("its metadata service answers without a token");
+    }
+    if options.instance_metadata_tags() == Some(&InstanceMetadataTagsState::Disabled) {
+        return Some("its metadata service does not tell its tags");
     }
     let hops = options.http_put_response_hop_limit();
     hops.is_some_and(|hops| hops != METADATA_HOPS)

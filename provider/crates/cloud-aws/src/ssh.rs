@@ -43,10 +43,13 @@ pub(crate) async fn set(
         found.map_err(|error| error.object(&access.key_name))?;
     }
     let group = fleet::facts(region, key).await?.group_id;
-    let name = access.map(|access| access.key_name.clone()).unwrap_or_default();
-    let tag = Tags::from([(tags::SSH_KEY.to_owned(), name)]);
+    let name = access.map(|access| access.key_name.clone());
+    let tag = Tags::from([(tags::SSH_KEY.to_owned(), name.clone().unwrap_or_default())]);
     instance::set_tags(region, &[group], &tag).await?;
-    region.fleets.lock().await.remove(&key.name);
+    // A server that has not heard of the tag yet would launch machines without the key for good.
+    if let Some(facts) = region.fleets.lock().await.get_mut(&key.name) {
+        facts.key_name = name;
+    }
     let cidrs = access.map(|access| access.cidrs.clone()).unwrap_or_default();
     ingress::set(region, key, &Ingress { service: RULE.to_owned(), port: PORT, cidrs }).await
 }

@@ -47,6 +47,7 @@ use cloud::{
     Address, AddressId, AddressRequest, Cloud, CloudName, Console, Fleet, FleetKey, FleetRequest,
     Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, SshAccess, TagFilter, Tags,
 };
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The local cloud of one state directory.
@@ -144,6 +145,15 @@ impl Cloud for LocalCloud {
 
     async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()> {
         instance::terminate(self, fleet, ids).await
+    }
+
+    /// A machine that has ended is forgotten.
+    async fn why_ended(
+        &self,
+        _fleet: &FleetKey,
+        _ids: &[InstanceId],
+    ) -> Result<BTreeMap<InstanceId, String>> {
+        Ok(BTreeMap::new())
     }
 
     async fn console(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Console> {

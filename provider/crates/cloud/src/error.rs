@@ -135,6 +135,8 @@ pub enum ErrorKind {
     NotFound,
     /// Something else has the name or the token already.
     Conflict,
+    /// What the token made is gone, and the cloud remembers it: it takes another one.
+    TokenSpent,
     /// It cannot go while something else needs it.
     InUse,
     /// This cloud cannot do that.
@@ -160,6 +162,7 @@ impl ErrorKind {
             | Self::PermissionDenied
             | Self::InvalidRequest
             | Self::Conflict
+            | Self::TokenSpent
             | Self::InUse
             | Self::Unsupported
             | Self::Timeout

@@ -15,7 +15,6 @@ mod scripted;
 mod tags;
 mod trace;
 mod types;
-pub mod wait;
 
 pub use error::{CloudError, ErrorKind, RequestPart, Result};
 pub use launch::{LaunchError, check_over_offers, launch_over_offers};
@@ -30,7 +29,7 @@ pub use types::{
 };
 
 use async_trait::async_trait;
-use std::fmt::Debug;
+use std::{collections::BTreeMap, fmt::Debug};
 
 /// One cloud, in one account and region.
 ///
@@ -85,7 +84,7 @@ pub trait Cloud: Debug + Send + Sync {
     /// Launches `count` identical instances, all or none: when the cloud cannot give them all, what
     /// it gave is removed before the error is returned. The same token again returns the same
     /// instances while they live; with another request it is `Conflict`, and when they are gone it may
-    /// be, because some clouds remember a token for good.
+    /// be `TokenSpent`, because some clouds remember a token for good.
     async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>>;
 
     /// Whether the cloud would take this launch: what it tells without making anything, by the errors
@@ -113,6 +112,14 @@ pub trait Cloud: Debug + Send + Sync {
     /// Starts to remove the instances. The operating system is asked to stop first, so that units
     /// get SIGTERM and drain; what does not stop in the cloud's own time is cut off.
     async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()>;
+
+    /// Why those of these instances have ended that did not end because they were asked to, in the cloud's
+    /// own words; nothing about one that the cloud has forgotten.
+    async fn why_ended(
+        &self,
+        fleet: &FleetKey,
+        ids: &[InstanceId],
+    ) -> Result<BTreeMap<InstanceId, String>>;
 
     /// What the instance wrote to its serial console, at least the last 64 KB as far as the cloud
     /// keeps them. May lag behind.

@@ -11,6 +11,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{
+    collections::BTreeMap,
     future::Future,
     hash::{BuildHasher, RandomState},
     sync::atomic::{AtomicU64, Ordering},
@@ -180,6 +181,14 @@ impl<C: Cloud> Cloud for Retrying<C> {
 
     async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()> {
         self.retry(|| self.cloud.terminate_instances(fleet, ids)).await
+    }
+
+    async fn why_ended(
+        &self,
+        fleet: &FleetKey,
+        ids: &[InstanceId],
+    ) -> Result<BTreeMap<InstanceId, String>> {
+        self.retry(|| self.cloud.why_ended(fleet, ids)).await
     }
 
     async fn console(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Console> {

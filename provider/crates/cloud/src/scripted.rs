@@ -7,7 +7,10 @@ use crate::{
     ObjectId, Offer, Result, SshAccess, TagFilter, Tags, tag,
 };
 use async_trait::async_trait;
-use std::{collections::VecDeque, sync::Mutex};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Mutex,
+};
 
 #[derive(Debug)]
 pub(crate) struct Scripted {
@@ -150,6 +153,14 @@ impl Cloud for Scripted {
     }
 
     async fn terminate_instances(&self, _: &FleetKey, _: &[InstanceId]) -> Result<()> {
+        not_scripted()
+    }
+
+    async fn why_ended(
+        &self,
+        _: &FleetKey,
+        _: &[InstanceId],
+    ) -> Result<BTreeMap<InstanceId, String>> {
         not_scripted()
     }
 

@@ -155,6 +155,14 @@ impl<C: Cloud> Cloud for Traced<C> {
         self.trace("terminate_instances", &names, call).await
     }
 
+    async fn why_ended(
+        &self,
+        fleet: &FleetKey,
+        ids: &[InstanceId],
+    ) -> Result<BTreeMap<InstanceId, String>> {
+        self.trace("why_ended", fleet, self.cloud.why_ended(fleet, ids)).await
+    }
+
     async fn console(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Console> {
         self.trace("console", id, self.cloud.console(fleet, id)).await
     }

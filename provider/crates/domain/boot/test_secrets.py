@@ -250,8 +250,8 @@ class Secrets(unittest.TestCase):
             place.shutdown()
 
     def test_engines_share_one_reading_and_an_outage_takes_none_down(self):
-        gone = refusal(400, "ResourceNotFoundException")
-        with Place({"SecretString": VALUE}, {"SecretString": "rotated"}, gone) as place:
+        gone, busy = refusal(400, "ResourceNotFoundException"), refusal(503, "ServiceUnavailable")
+        with Place({"SecretString": VALUE}, {"SecretString": "rotated"}, busy) as place:
             root = self.machine({"A": "aws-sm://a"})
             environment = self.environment(root, place)
             secrets = root / "run/disagg/secrets"
@@ -273,9 +273,17 @@ class Secrets(unittest.TestCase):
             self.assertEqual(end(run())[0], 0)
             self.assertEqual(secrets.read_text(), "A=rotated\0")
             later()
-            code, printed = end(run())
+            code, printed = end(run(DISAGG_SECRET_SECONDS="1"))
             self.assertEqual((code, secrets.read_text()), (0, "A=rotated\0"))
             self.assertIn("as this boot has read them before", printed)
+            # The others wait no second time.
+            asked = len(place.asked)
+            self.assertEqual({end(started)[0] for started in [run() for _ in range(3)]}, {0})
+            self.assertEqual(len(place.asked), asked)
+            # One that is gone, or no longer allowed, is not gone on with.
+            later()
+            place.answers[:] = [gone]
+            self.assertEqual(end(run())[0], 1)
             # Another boot goes on with nothing that it has not read itself.
             (root / "run/disagg/secrets.boot").write_text("an earlier one")
             self.assertEqual(end(run())[0], 1)

@@ -19,8 +19,9 @@ pub(crate) fn init() {
         let _ = writeln!(std::io::stderr(), "panic: {panic}");
     }));
     let Some(level) = level() else { return };
-    // What the libraries below say of HTTP/2 frames helps nobody who debugs a provider.
-    let noisy = ["h2", "hyper", "hyper_util", "rustls", "tonic", "tower", "reqwest", "mio"];
+    // What the libraries below say of HTTP/2 frames helps nobody who debugs a provider, and an SDK writes
+    // whole requests, with all that a user has put into them. Each is a prefix.
+    let noisy = ["aws_", "h2", "hyper", "rustls", "tonic", "tower", "reqwest", "mio"];
     let targets = Targets::new()
         .with_default(level)
         .with_targets(noisy.map(|name| (name, LevelFilter::WARN)));

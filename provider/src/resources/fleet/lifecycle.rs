@@ -168,8 +168,8 @@ pub(super) async fn delete(session: &Session, ctx: &Ctx, state: &mut State<Fleet
     Ok(())
 }
 
-/// Deletes it as soon as nothing is in it. A machine that a dead creation launched a moment ago may have
-/// been too new to be listed, and one that is gone may still hold something.
+/// Deletes it as soon as nothing is in it. One that is gone may still hold something, which passes by
+/// itself; and a machine that a dead creation launched a moment ago may have been too new to be listed.
 async fn delete_when_drained(
     session: &Session,
     ctx: &Ctx,
@@ -179,9 +179,11 @@ async fn delete_when_drained(
     let (start, pace) = (Instant::now(), Pace::new(cloud));
     loop {
         let deleted = cloud.delete_fleet(&key(id)).await;
-        let may_drain = pace.lags() && start.elapsed() < DRAIN;
+        let may_be_new = pace.lags() && start.elapsed() < KNOWN_AFTER;
         match deleted {
-            Err(error) if error.kind == ErrorKind::InUse && may_drain => {
+            Err(error)
+                if error.kind.retryable() || (error.kind == ErrorKind::InUse && may_be_new) =>
+            {
                 pace.next(ctx).await.map_err(|why| Failure::Interrupted {
                     waiting_for: format!("fleet {id} to be empty"),
                     seen: error.to_string(),
@@ -195,8 +197,8 @@ async fn delete_when_drained(
     }
 }
 
-/// How long a fleet that is in use is looked through again.
-const DRAIN: Duration = Duration::from_secs(30);
+/// How long a fleet that is in use is looked through again for what was too new to be listed.
+const KNOWN_AFTER: Duration = Duration::from_secs(30);
 
 pub(super) async fn import(session: &Session, path: &str, state: &mut State<Fleet>) -> Result<()> {
     let id: FleetId = path.parse().map_err(|error| Failure::import_id(format!("{error}.")))?;

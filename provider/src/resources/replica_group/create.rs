@@ -1,6 +1,7 @@
 //! A group is made. Nothing but a failed boot makes that an error, because an error would taint, and
 //! so sell, machines that are healthy.
 
+use super::launch::Launched;
 use super::progress::Progress;
 use super::workers::{self, GroupAccess};
 use super::{members, model};
@@ -35,8 +36,13 @@ pub(super) async fn create(
     let group = workers::access(session, &planned, &id, &view).await?;
     readiness::refuse_if_failed(&group.router, &view.instances).await?;
     let before = readiness::registrations(&group.router).await;
-    let (adopted, launched) = gather(ctx, &group, &planned, found).await?;
+    let (adopted, Launched { machines: launched, shortfall }) =
+        gather(ctx, &group, &planned, found).await?;
     let machines: Vec<Instance> = adopted.iter().chain(&launched).cloned().collect();
+    if let Some(cause) = shortfall {
+        let missing = wanted(&planned).saturating_sub(machines.len());
+        state.warn_all(diagnose::workers_missing(&id.to_string(), missing, cause));
+    }
     let slots = members::in_slots(&machines, &BTreeMap::new());
     let so_far = ReplicaGroup { drift: Attr::Known(BTreeMap::new()), ..planned.clone() };
     let mut progress = Progress::new(session, &group, so_far, slots, state);
@@ -75,17 +81,15 @@ pub(super) async fn create(
 }
 
 /// The machines of a creation: those of one that died and that are what is wanted, and the missing
-/// ones, launched at once or not at all.
+/// ones. Those that were adopted stay where no others can be had: another run may wait for them, and they
+/// are paid for already.
 async fn gather(
     ctx: &Ctx,
     group: &GroupAccess,
     planned: &ReplicaGroup,
     found: Vec<Instance>,
-) -> Result<(Vec<Instance>, Vec<Instance>)> {
-    let wanted = match model::count(planned) {
-        Count::Fixed(count) => count as usize,
-        Count::Within { min, .. } => min as usize,
-    };
+) -> Result<(Vec<Instance>, Launched)> {
+    let wanted = wanted(planned);
     let (mut kept, mut stale): (Vec<_>, Vec<_>) = found
         .into_iter()
         .partition(|instance| instance.state.is_up() && group.is_current(instance));
@@ -94,11 +98,15 @@ async fn gather(
     let missing = u32::try_from(wanted - kept.len()).unwrap_or(u32::MAX);
     match group.launch(missing, model::count_tags(planned), &kept).await {
         Ok(launched) => Ok((kept, launched)),
-        // What was adopted is in no state, and there will be none.
-        Err(failure) => {
-            group.remove(&readiness::grace(), &kept).await?;
-            Err(failure)
-        }
+        Err(failure) if kept.is_empty() => Err(failure),
+        Err(failure) => Ok((kept, Launched { machines: Vec::new(), shortfall: Some(failure) })),
+    }
+}
+
+fn wanted(planned: &ReplicaGroup) -> usize {
+    match model::count(planned) {
+        Count::Fixed(count) => count as usize,
+        Count::Within { min, .. } => min as usize,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::workers::GroupAccess;
 use super::{members, model};
 use crate::error::{Doing, Failure, Result};
+use crate::readiness::Pace;
 use cloud::{
     ErrorKind, Instance, InstanceId, LaunchRequest, Limits, Offer, Phase, TagFilter, Tags,
     check_over_offers, launch_over_offers, tag,
@@ -11,27 +12,37 @@ use domain::spec::{GroupSpec, ServiceFacts};
 use domain::user_data::{self, UserData, UserDataError};
 use plugin::AttributePath;
 use schemas::ReplicaGroup;
+use std::time::Duration;
+
+/// What a launch has come to.
+#[derive(Debug)]
+pub(super) struct Launched {
+    pub(super) machines: Vec<Instance>,
+    /// Why these are not as many as were asked for.
+    pub(super) shortfall: Option<Failure>,
+}
 
 impl GroupAccess {
     /// Launches `count` machines at once, or none, besides those that are `counted`: each of those has
     /// a token that is used up. A machine that has appeared since is not counted, and its token not
-    /// used up: whoever launched it, this launch finds it and makes no second one.
+    /// used up: whoever launched it, this launch finds it and makes no second one. It falls short where
+    /// only a part was found and the rest cannot be had.
     pub(super) async fn launch(
         &self,
         count: u32,
         count_tags: Tags,
         counted: &[Instance],
-    ) -> Result<Vec<Instance>> {
+    ) -> Result<Launched> {
         let mut tags = self.tags();
         tags.extend(count_tags);
         let is_used = |token: &String| {
             let mut tokens = counted.iter().filter_map(|machine| machine.tags.get(tag::LAUNCH));
             self.seen_tokens.contains(token) || tokens.any(|used| used == token)
         };
-        let mut found: Vec<Instance> = Vec::new();
+        let mut machines: Vec<Instance> = Vec::new();
         for attempt in 1..=MOST_LAUNCHES {
-            let Some(missing @ 1..) = (count as usize).checked_sub(found.len()) else {
-                return Ok(found);
+            let Some(missing @ 1..) = (count as usize).checked_sub(machines.len()) else {
+                return Ok(Launched { machines, shortfall: None });
             };
             let missing = u32::try_from(missing).unwrap_or(u32::MAX);
             // Below the 64 characters that EC2 takes, also with an instance type after it. The
@@ -41,59 +52,99 @@ impl GroupAccess {
                 continue;
             }
             tags.insert(tag::LAUNCH.to_owned(), token.clone());
-            let launched = self.launch_or_find(self.request(missing, token, tags.clone())?).await?;
+            let request = self.request(missing, token, tags.clone())?;
+            let launched = match self.launch_or_find(request).await {
+                Ok(launched) => launched,
+                Err(failure) if machines.is_empty() => return Err(failure),
+                Err(failure) => return Ok(Launched { machines, shortfall: Some(failure) }),
+            };
             // Of a set that another run launched some may be gone, and of some the tag may be lost.
             let is_new = |one: &Instance| {
-                one.state.is_up() && counted.iter().chain(&found).all(|known| known.id != one.id)
+                one.state.is_up() && counted.iter().chain(&machines).all(|known| known.id != one.id)
             };
             let new: Vec<Instance> = launched.into_iter().filter(is_new).collect();
-            found.extend(new);
+            machines.extend(new);
         }
         let doing = self.launching(count);
         Err(Failure::Bug(format!("could not {doing}: {MOST_LAUNCHES} tokens are used up")))
     }
 
     /// The machines of this launch, whoever made it; none when its token is used up.
-    ///
-    /// Each offer has a token of its own, so that two runs of which one fell back to another offer may
-    /// both launch. So who falls back looks who else has launched, and the machines of the offer that comes
-    /// later go again. Who is faster than that look leaves a set too many, which the next plan shows.
     async fn launch_or_find(&self, request: LaunchRequest) -> Result<Vec<Instance>> {
-        let (cloud, fleet) = (&*self.router.cloud, &self.router.fleet);
-        let mut launched = match launch_over_offers(cloud, &self.offers, &request).await {
-            Ok(launched) => launched,
-            // The token belongs to a launch with other tags or of an older release.
-            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(Vec::new()),
+        let (cloud, token) = (&*self.router.cloud, request.token.as_str());
+        match launch_over_offers(cloud, &self.offers, &request).await {
+            Ok(launched) => Ok(self.settle(token, launched).await),
+            Err(error) if error.kind() == ErrorKind::TokenSpent => Ok(Vec::new()),
+            // The same group was launched with a newer image, another key or another count in its tags.
+            Err(error) if error.kind() == ErrorKind::Conflict => self.find_launched(token).await,
             Err(error) => {
-                return Err(Failure::Launch {
+                // Without an answer it may have been launched all the same.
+                if error.kind().retryable()
+                    && let Ok(found) = self.of_launch(token).await
+                    && !found.is_empty()
+                {
+                    return Ok(found);
+                }
+                Err(Failure::Launch {
                     cloud: cloud.name(),
                     doing: self.launching(request.count),
                     error,
                     attribute: None,
-                });
+                })
             }
-        };
+        }
+    }
+
+    /// Each offer has a token of its own, so that two runs of which one fell back to another offer may
+    /// both launch. So who falls back looks who else has launched, and the machines of the offer that comes
+    /// later go again. Who is faster than that look leaves a set too many, which the next plan shows; and
+    /// so does one whose look fails, because what was launched must not be lost for it.
+    async fn settle(&self, token: &str, mut launched: Vec<Instance>) -> Vec<Instance> {
         let place = |one: &Instance| {
             self.offers.iter().position(|offer| offer.instance_type == one.instance_type)
         };
         if launched.iter().all(|one| place(one) == Some(0)) {
-            return Ok(launched);
+            return launched;
         }
-        let of_launch = TagFilter::all().and(tag::LAUNCH, request.token.as_str());
-        let found = cloud.list_instances(fleet, &of_launch).await;
-        let found = found.doing(cloud.name(), || format!("see who else launched {}", self.id))?;
-        let is_known = |one: &Instance| launched.iter().any(|known| known.id == one.id);
-        let of_others: Vec<Instance> =
-            found.into_iter().filter(|one| one.state.is_up() && !is_known(one)).collect();
-        launched.extend(of_others);
+        match self.of_launch(token).await {
+            Ok(found) => {
+                let is_new = |one: &Instance| launched.iter().all(|known| known.id != one.id);
+                let of_others: Vec<Instance> =
+                    found.into_iter().filter(|one| one.state.is_up() && is_new(one)).collect();
+                launched.extend(of_others);
+            }
+            Err(failure) => tracing::warn!(?failure, "who else has launched is not known"),
+        }
         let first = launched.iter().filter_map(place).min();
         let (kept, later): (Vec<_>, Vec<_>) =
             launched.into_iter().partition(|one| place(one) == first);
         let later: Vec<InstanceId> = later.into_iter().map(|one| one.id).collect();
-        if !later.is_empty() {
-            self.terminate(&later).await?;
+        if !later.is_empty()
+            && let Err(failure) = self.terminate(&later).await
+        {
+            tracing::warn!(?failure, ?later, "machines too many are left for the next apply");
         }
-        Ok(kept)
+        kept
+    }
+
+    /// Machines that were launched with this token a moment ago may not be listed yet.
+    async fn find_launched(&self, token: &str) -> Result<Vec<Instance>> {
+        let looks = if Pace::new(&*self.router.cloud).lags() { MOST_LOOKS } else { 1 };
+        for look in 1..=looks {
+            let found = self.of_launch(token).await?;
+            if look == looks || !found.is_empty() {
+                return Ok(found);
+            }
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
+        Ok(Vec::new())
+    }
+
+    async fn of_launch(&self, token: &str) -> Result<Vec<Instance>> {
+        let (cloud, fleet) = (&*self.router.cloud, &self.router.fleet);
+        let of_launch = TagFilter::all().and(tag::LAUNCH, token);
+        let found = cloud.list_instances(fleet, &of_launch).await;
+        found.doing(cloud.name(), || format!("see who else launched {}", self.id))
     }
 
     fn launching(&self, count: u32) -> String {
@@ -173,6 +224,10 @@ fn refused(error: UserDataError) -> Failure {
 
 /// Root disk of a worker in GB, when none is asked for and the model's size is not known.
 const DISK_GB: u32 = 200;
+
+/// How often, and how long in between, machines are looked for that another launch has made.
+const MOST_LOOKS: u32 = 5;
+const LOOK_PAUSE: Duration = Duration::from_secs(2);
 
 /// Tokens that a cloud may still know from machines that are gone.
 const MOST_LAUNCHES: u32 = 200;

@@ -4,6 +4,7 @@
 //! Whatever stops it, the state has the attributes of before and the machines that there are, and the
 //! next apply goes on from there.
 
+use super::launch::Launched;
 use super::progress::Progress;
 use super::workers;
 use super::{members, model};
@@ -226,9 +227,13 @@ async fn launch(
 ) -> Result<Vec<Instance>> {
     let count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
     let counted: Vec<Instance> = progress.slots.values().cloned().collect();
-    let launched = progress.group.launch(count, progress.count_tags(planned), &counted).await?;
-    progress.slots.extend(slots.into_iter().zip(launched.iter().cloned()));
-    Ok(launched)
+    let Launched { machines, shortfall } =
+        progress.group.launch(count, progress.count_tags(planned), &counted).await?;
+    progress.slots.extend(slots.into_iter().zip(machines.iter().cloned()));
+    match shortfall {
+        Some(failure) => Err(failure),
+        None => Ok(machines),
+    }
 }
 
 /// A wait that ended without a verdict. Without a router no new worker can ever register: what was

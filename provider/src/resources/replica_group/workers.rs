@@ -17,6 +17,7 @@ use domain::user_data;
 use plugin::{AttributePath, Ctx};
 use schemas::ReplicaGroup;
 use std::collections::{BTreeMap, BTreeSet};
+use tokio::sync::Semaphore;
 
 /// A group and the router that its machines register with.
 #[derive(Debug)]
@@ -160,31 +161,48 @@ impl GroupAccess {
         if machines.is_empty() {
             return Ok(Vec::new());
         }
+        let mut failed = Vec::new();
         if self.spec.egress == Egress::ElasticIp {
-            self.give_elastic_ips(ctx, machines).await?;
+            failed = self.complete(ctx, machines).await?;
         }
-        if !model::waits_for_registration(group) {
-            let (cloud, what) = (&*self.router.cloud, format!("the workers of {}", self.id));
-            let ids: Vec<InstanceId> = machines.iter().map(|found| found.id.clone()).collect();
-            let fleet = &self.router.fleet;
-            readiness::running(ctx, cloud, fleet, &what, &ids, readiness::is_running).await?;
-            return Ok(Vec::new());
+        let is_there = |machine: &&Instance| failed.iter().all(|gone| gone.id != machine.id.0);
+        let machines: Vec<Instance> = machines.iter().filter(is_there).cloned().collect();
+        if machines.is_empty() {
+            return Ok(failed);
         }
-        self.wait_for_registration(ctx, machines, adopted, before).await
+        failed.extend(match model::waits_for_registration(group) {
+            true => self.wait_for_registration(ctx, &machines, adopted, before).await?,
+            false => {
+                let ids: Vec<InstanceId> = machines.iter().map(|found| found.id.clone()).collect();
+                self.wait_until_running(ctx, &ids).await?
+            }
+        });
+        Ok(failed)
     }
 
-    /// EC2 puts an Elastic IP on a machine that runs, and the machine can install nothing before. One that
-    /// does not come to run is for the wait after this to judge.
-    async fn give_elastic_ips(&self, ctx: &Ctx, machines: &[Instance]) -> Result<()> {
-        let (cloud, fleet) = (&*self.router.cloud, &self.router.fleet);
+    /// Gives each machine what it could not have before it ran, as soon as it runs; answers those that
+    /// never did.
+    async fn complete(&self, ctx: &Ctx, machines: &[Instance]) -> Result<Vec<FailedMachine>> {
+        let turns = Semaphore::new(COMPLETED_AT_ONCE);
+        let each = machines.iter().map(|machine| async {
+            let gone = self.wait_until_running(ctx, std::slice::from_ref(&machine.id)).await?;
+            if gone.is_empty() {
+                // It is never closed.
+                let _turn = turns.acquire().await;
+                self.repair(&machine.id).await?;
+            }
+            Ok::<_, Failure>(gone)
+        });
+        Ok(futures::future::try_join_all(each).await?.concat())
+    }
+
+    async fn wait_until_running(
+        &self,
+        ctx: &Ctx,
+        ids: &[InstanceId],
+    ) -> Result<Vec<FailedMachine>> {
         let what = format!("the workers of {}", self.id);
-        let ids: Vec<InstanceId> = machines.iter().map(|found| found.id.clone()).collect();
-        let is_decided = |state: InstanceState| state != InstanceState::Pending;
-        readiness::running(ctx, cloud, fleet, &what, &ids, is_decided).await?;
-        for id in &ids {
-            self.repair(id).await?;
-        }
-        Ok(())
+        readiness::running(ctx, &self.router, &what, ids, readiness::is_running).await
     }
 
     /// Waits until each of the machines has registered or has failed.
@@ -284,6 +302,9 @@ impl GroupAccess {
         remove(ctx, &*self.router.cloud, &self.router.fleet, &self.id, machines).await
     }
 }
+
+/// Each takes some calls, of which an account may not make many at a time.
+const COMPLETED_AT_ONCE: usize = 8;
 
 /// Removes these machines and waits until they are gone.
 pub(super) async fn remove(

@@ -12,6 +12,15 @@ use plugin::{AttributePath, Ctx};
 use schemas::Service;
 use std::time::Duration;
 
+/// A name that is claimed, by an id and an address.
+#[derive(Debug)]
+pub(super) struct Stake {
+    pub(super) id: ServiceId,
+    pub(super) address: Address,
+    /// Whether this run began it, and no other one that died or goes on somewhere else.
+    pub(super) is_new: bool,
+}
+
 /// Under which id a service is made, and its reserved address, by which everybody else sees that it is.
 ///
 /// Two runs may reserve an address for one name at the same moment, and neither has seen the other before.
@@ -22,7 +31,7 @@ pub(super) async fn stake(
     ctx: &Ctx,
     fleet: &FleetId,
     planned: &Service,
-) -> Result<(ServiceId, Address)> {
+) -> Result<Stake> {
     let cloud = session.cloud(fleet.cloud).await?;
     for _ in 0..MOST_STAKES {
         let id = id_for(session, ctx, fleet, planned).await?;
@@ -30,11 +39,11 @@ pub(super) async fn stake(
         let spec = model::spec(planned, &id)?;
         let address = reserve(&*cloud, planned, &spec, is_new).await?;
         let stays = match is_new {
-            true => stays(ctx, &*cloud, &id).await,
+            true => stays(ctx, &*cloud, &id, &address).await,
             false => Ok(true),
         };
         if matches!(stays, Ok(true)) {
-            return Ok((id, address));
+            return Ok(Stake { id, address, is_new });
         }
         let released = cloud.release_address(&key(fleet), &address.id).await;
         released.doing(cloud.name(), || format!("give up the address {} for {id}", address.ip))?;
@@ -48,40 +57,49 @@ pub(super) async fn stake(
     })
 }
 
-/// Whether a new id keeps its name: nobody else has it, or who has gives way.
-async fn stays(ctx: &Ctx, cloud: &dyn Cloud, id: &ServiceId) -> Result<bool> {
+/// Whether a new id keeps its name: nobody else has it, or who has gives way. A list that is without the
+/// address of this one may be without that of another one as well, and says nothing.
+async fn stays(ctx: &Ctx, cloud: &dyn Cloud, id: &ServiceId, own: &Address) -> Result<bool> {
+    let fleet = key(&id.fleet);
+    let mut has_rivals = false;
     for look in 0..MOST_LOOKS {
         if look > 0 {
             // The other gives way as soon as it has looked; one that looked too early never does.
-            let pause = tokio::time::sleep(RIVAL_PAUSE);
+            let pause = tokio::time::sleep(LOOK_PAUSE);
             ctx.checked(pause).await.map_err(|why| Failure::Interrupted {
-                waiting_for: format!("another run that makes a service {}", id.name),
-                seen: "both have reserved an address".to_owned(),
+                waiting_for: format!("the cloud to tell who else makes a service {}", id.name),
+                seen: match has_rivals {
+                    true => "another run has reserved an address too".to_owned(),
+                    false => "the address of this one is not listed yet".to_owned(),
+                },
                 why,
                 kept: false,
             })?;
         }
-        let addresses = cloud.list_addresses(&key(&id.fleet), &TagFilter::all()).await;
+        let addresses = cloud.list_addresses(&fleet, &TagFilter::all()).await;
         let addresses = addresses.doing(cloud.name(), || format!("look who else makes {id}"))?;
         let tags = addresses.iter().filter_map(|address| address.tags.get(tag::SERVICE));
         let ids = tags.filter_map(|tag| format!("{}/{tag}", id.fleet).parse::<ServiceId>().ok());
         let rivals: Vec<ServiceId> =
             ids.filter(|other| other.name == id.name && other.uid != id.uid).collect();
-        if rivals.is_empty() {
+        has_rivals = !rivals.is_empty();
+        if !has_rivals && addresses.iter().any(|address| address.id == own.id) {
             return Ok(true);
         }
         if rivals.iter().any(|other| other.uid < id.uid) {
             return Ok(false);
         }
     }
-    Ok(false)
+    // Nobody else has shown.
+    Ok(!has_rivals)
 }
 
 /// How often a name is tried to be had.
 const MOST_STAKES: u32 = 5;
-/// How often, and how long in between, who should stay looks whether the other has given way.
-const MOST_LOOKS: u32 = 6;
-const RIVAL_PAUSE: Duration = Duration::from_secs(1);
+/// How often, and how long in between, who should stay looks whether it is known and the other has given
+/// way.
+const MOST_LOOKS: u32 = 8;
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 async fn id_for(
     session: &Session,

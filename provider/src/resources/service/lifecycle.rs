@@ -4,9 +4,10 @@
 //! finds it again. What a failed creation made is removed; what could not be, and what is kept, is
 //! marked as somebody's, so that no other creation takes it for its own.
 
+use super::claim::{self, Stake};
 use super::find::{FoundService, find_by_id};
 use super::record::RouterRecord;
-use super::{claim, model, removal, router, tags};
+use super::{model, removal, router, tags};
 use crate::diagnose;
 use crate::error::{Doing, Failure, Fate, Result};
 use crate::readiness::is_running;
@@ -14,7 +15,9 @@ use crate::readiness::{self, RouterAccess, Woken};
 use crate::resources::drift::needs_another;
 use crate::resources::users;
 use crate::session::{FleetView, Session, key};
-use cloud::{Address, AddressRequest, Cloud, Ingress, InstanceState, ObjectId, Phase, tag};
+use cloud::{
+    Address, AddressRequest, Cloud, ErrorKind, Ingress, InstanceState, ObjectId, Phase, tag,
+};
 use domain::catalogue;
 use domain::id::ServiceId;
 use domain::spec::{RouterSpec, ServiceFacts};
@@ -23,6 +26,7 @@ use plugin::{Attr, Ctx, Interrupted, State};
 use schemas::Service;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) async fn create(
     session: &Session,
@@ -34,7 +38,7 @@ pub(super) async fn create(
     let name = planned.name.known().cloned().unwrap_or_default();
     let _claim = session.creating("service", format!("{fleet}/{name}"))?;
     session.forget(&fleet);
-    let (id, address) = claim::stake(session, ctx, &fleet, &planned).await?;
+    let Stake { id, address, is_new } = claim::stake(session, ctx, &fleet, &planned).await?;
     let spec = model::spec(&planned, &id)?;
     let cloud = session.cloud(fleet.cloud).await?;
     planned.id = Attr::Known(id.to_string());
@@ -47,6 +51,11 @@ pub(super) async fn create(
     let launched = launch(session, ctx, &planned, &id, &spec, &address).await;
     let instance = match launched {
         Ok(instance) => instance,
+        // The run that began it, and that this one would have taken part in, goes on.
+        Err(failure) if !is_new && has_router(session, &id).await => {
+            state.remove();
+            return Err(failure);
+        }
         Err(failure) => return Err(give_up(session, &id, &address, None, state, failure).await),
     };
     fill_offer(&mut planned, Some(&instance));
@@ -119,13 +128,43 @@ async fn launch(
         set_ingress(&*cloud, id, planned).await?;
         session.forget(&id.fleet);
     }
-    // Its address is newer than that look.
-    let found = FoundService { address: Some(address.clone()), ..find_by_id(&view, id) };
-    let instance =
-        router::ensure(ctx, &*cloud, spec, pinned_image(planned), address, &found).await?;
-    session.forget_contents(&id.fleet);
-    Ok(instance)
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        // Its address is newer than that look.
+        let view = session.view(&id.fleet).await?;
+        let found = FoundService { address: Some(address.clone()), ..find_by_id(&view, id) };
+        let image = pinned_image(planned);
+        let ensured = router::ensure(ctx, &*cloud, spec, image, address, &found).await;
+        session.forget_contents(&id.fleet);
+        match ensured {
+            // Another run has launched it at this address, and no list has told yet.
+            Err(Failure::Launch { error, .. })
+                if error.kind() == ErrorKind::InUse && looks < MOST_LOOKS =>
+            {
+                let pause = tokio::time::sleep(LOOK_PAUSE);
+                ctx.checked(pause).await.map_err(|why| Failure::Interrupted {
+                    waiting_for: format!("the router of service {id} to be listed"),
+                    seen: error.to_string(),
+                    why,
+                    kept: false,
+                })?;
+            }
+            ensured => return ensured,
+        }
+    }
 }
+
+/// Whether its router is there; a look that fails finds none.
+async fn has_router(session: &Session, id: &ServiceId) -> bool {
+    session.forget(&id.fleet);
+    let view = session.view(&id.fleet).await;
+    view.is_ok_and(|view| find_by_id(&view, id).router.is_some())
+}
+
+/// How often, and how long in between, a router is looked for that another run has launched.
+const MOST_LOOKS: u32 = 8;
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) async fn update(
     session: &Session,
@@ -432,16 +471,16 @@ fn waits_for(service: &Service) -> WaitsFor {
 }
 
 async fn wait(ctx: &Ctx, waits_for: WaitsFor, id: &ServiceId, access: &RouterAccess) -> Result<()> {
-    let (cloud, machines) = (&*access.cloud, std::slice::from_ref(&access.instance));
+    let machines = std::slice::from_ref(&access.instance);
     let what = format!("the router of service {id}");
-    match waits_for {
-        WaitsFor::Ready => readiness::router(ctx, access).await,
-        WaitsFor::Running => {
-            readiness::running(ctx, cloud, &access.fleet, &what, machines, is_running).await
-        }
-        WaitsFor::Listed => {
-            readiness::running(ctx, cloud, &access.fleet, &what, machines, |_| true).await
-        }
+    let gone = match waits_for {
+        WaitsFor::Ready => return readiness::router(ctx, access).await,
+        WaitsFor::Running => readiness::running(ctx, access, &what, machines, is_running).await?,
+        WaitsFor::Listed => readiness::running(ctx, access, &what, machines, |_| true).await?,
+    };
+    match gone.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Boot { what, machines: gone, fate: Fate::Untouched }),
     }
 }
 

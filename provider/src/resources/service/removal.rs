@@ -1,13 +1,14 @@
 //! Everything of a service goes: machines first, then the rule, then the address.
 
 use super::find::{FoundService, all, find_by_id};
-use crate::error::{Doing, Result};
-use crate::readiness;
+use crate::error::{Doing, Failure, Result};
+use crate::readiness::{self, Pace};
 use crate::session::{Session, key};
-use cloud::{Cloud, Ingress, Instance, InstanceId, TagFilter, Tags, tag};
+use cloud::{Address, Cloud, ErrorKind, Ingress, Instance, InstanceId, TagFilter, Tags, tag};
 use domain::id::{FleetId, ServiceId};
 use plugin::Ctx;
 use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
 
 /// Removes what creations that died have left in a fleet that is to go: no state has it, so nobody
 /// else would.
@@ -64,19 +65,22 @@ pub(super) async fn remove(session: &Session, ctx: &Ctx, id: &ServiceId) -> Resu
         let ours = instances.iter().filter(|instance| is_ours(instance));
         ours.map(|instance| instance.id.clone()).collect()
     };
-    let of_service = TagFilter::all().and(tag::SERVICE, tag.as_str());
+    let begun = Instant::now();
     let mut machines = ids(&view.instances);
-    while !machines.is_empty() {
-        cloud
-            .terminate_instances(&fleet, &machines)
-            .await
-            .doing(id.fleet.cloud, || format!("terminate the machines of service {id}"))?;
-        let what = format!("the machines of service {id}");
-        let is_meant = |instance: &Instance| machines.contains(&instance.id);
-        readiness::gone(ctx, &*cloud, &fleet, &what, is_meant).await?;
-        // A machine may have been too new to be listed before.
-        let left = cloud.list_instances(&fleet, &of_service).await;
-        machines = ids(&left.doing(id.fleet.cloud, || format!("see what is left of {id}"))?);
+    loop {
+        if !machines.is_empty() {
+            cloud
+                .terminate_instances(&fleet, &machines)
+                .await
+                .doing(id.fleet.cloud, || format!("terminate the machines of service {id}"))?;
+            let what = format!("the machines of service {id}");
+            let is_meant = |instance: &Instance| machines.contains(&instance.id);
+            readiness::gone(ctx, &*cloud, &fleet, &what, is_meant).await?;
+        }
+        machines = ids(&sweep(ctx, &*cloud, id, begun).await?);
+        if machines.is_empty() {
+            break;
+        }
     }
     let closed = Ingress { service: tag.clone(), port: 0, cidrs: Vec::new() };
     if view.ingress(&tag).is_some() {
@@ -86,11 +90,61 @@ pub(super) async fn remove(session: &Session, ctx: &Ctx, id: &ServiceId) -> Resu
             .doing(id.fleet.cloud, || format!("close the port of service {id}"))?;
     }
     for address in view.addresses.iter().filter(|address| ours(&address.tags)) {
-        cloud
-            .release_address(&fleet, &address.id)
-            .await
-            .doing(id.fleet.cloud, || format!("release address {} of service {id}", address.ip))?;
+        release(ctx, &*cloud, id, address).await?;
     }
     session.forget(&id.fleet);
     Ok(())
 }
+
+/// A machine that is gone may hold its address for a while.
+async fn release(ctx: &Ctx, cloud: &dyn Cloud, id: &ServiceId, address: &Address) -> Result<()> {
+    let (begun, pace) = (Instant::now(), Pace::new(cloud));
+    loop {
+        match cloud.release_address(&key(&id.fleet), &address.id).await {
+            Err(error)
+                if error.kind == ErrorKind::InUse
+                    && pace.lags()
+                    && begun.elapsed() < LONGEST_HOLD =>
+            {
+                pace.next(ctx).await.map_err(|why| Failure::Interrupted {
+                    waiting_for: format!("the address {} of service {id} to be free", address.ip),
+                    seen: error.to_string(),
+                    why,
+                    kept: true,
+                })?;
+            }
+            released => {
+                let doing = || format!("release address {} of service {id}", address.ip);
+                return released.doing(id.fleet.cloud, doing);
+            }
+        }
+    }
+}
+
+/// How long an address is waited for that something holds.
+const LONGEST_HOLD: Duration = Duration::from_secs(120);
+
+/// Looks once more for machines of a service, later: one that was launched a moment before the first look
+/// may have been too new to be listed.
+async fn sweep(
+    ctx: &Ctx,
+    cloud: &dyn Cloud,
+    id: &ServiceId,
+    begun: Instant,
+) -> Result<Vec<Instance>> {
+    if Pace::new(cloud).lags() {
+        let rest = SWEEP_AFTER.saturating_sub(begun.elapsed());
+        ctx.checked(tokio::time::sleep(rest)).await.map_err(|why| Failure::Interrupted {
+            waiting_for: format!("what may be left of service {id} to be listed"),
+            seen: "nothing is listed".to_owned(),
+            why,
+            kept: true,
+        })?;
+    }
+    let of_service = TagFilter::all().and(tag::SERVICE, id.tag_value());
+    let left = cloud.list_instances(&key(&id.fleet), &of_service).await;
+    left.doing(id.fleet.cloud, || format!("see what is left of service {id}"))
+}
+
+/// A machine is listed by then, as a rule.
+const SWEEP_AFTER: Duration = Duration::from_secs(3);

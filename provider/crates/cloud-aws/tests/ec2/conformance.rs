@@ -2,8 +2,8 @@
 
 use crate::harness::{REGION, ZONE, connect, offer, serve};
 use async_trait::async_trait;
+use cloud::conformance::wait::Schedule;
 use cloud::conformance::{self, Sabotage, Subject};
-use cloud::wait::Schedule;
 use cloud::{CloudError, ErrorKind, FleetKey, InstanceId};
 use cloudsim::{Server, Settings};
 use std::time::Duration;

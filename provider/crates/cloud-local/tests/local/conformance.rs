@@ -2,8 +2,8 @@
 
 use crate::harness::{self, Computer, unit};
 use async_trait::async_trait;
+use cloud::conformance::wait::Schedule;
 use cloud::conformance::{self, Sabotage, Subject};
-use cloud::wait::Schedule;
 use cloud::{FleetKey, InstanceId};
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! A computer with a local cloud on it, and machines that run small shell scripts.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use cloud::wait::{self, Schedule};
+use cloud::conformance::wait::{self, Schedule};
 use cloud::{
     Cloud, Fleet, FleetKey, FleetRequest, Instance, InstanceId, InstanceState, LaunchRequest,
     Market, Offer, PlacementStrategy, TagFilter, Tags, tag,

@@ -5,8 +5,9 @@
 //! the means; without it those rules are left out.
 
 mod rules;
+pub mod wait;
 
-use crate::wait::{self, Schedule, WaitError};
+use self::wait::{Schedule, WaitError};
 use crate::{
     Cloud, CloudError, ErrorKind, FleetKey, Instance, InstanceId, InstanceState, LaunchRequest,
     Market, Offer, Phase, TagFilter, Tags, tag,

@@ -280,7 +280,7 @@ impl Examination<'_> {
         self.reach(LOSE, &lost[0].id, None).await?;
         let again = match cloud.launch(&request).await {
             // The token is used up for good.
-            Err(error) if error.kind == ErrorKind::Conflict => {
+            Err(error) if error.kind == ErrorKind::TokenSpent => {
                 request.token = "lost-2".to_owned();
                 ok(LOSE, cloud.launch(&request).await)?
             }
