@@ -71,6 +71,21 @@ DIFFERENCES = {
         "moto knows the interface no longer"),
     "launch with an unknown key pair": (
         refused("InvalidKeyPair.NotFound"), "API error codes: InvalidKeyPair.NotFound; moto does not look"),
+    "rule without a description": (
+        answered([("203.0.113.0/24", None)]),
+        "API reference, UpdateSecurityGroupRuleDescriptionsIngress: omitting the description removes it; moto leaves it"),
+    "describe no rule": (
+        refused("InvalidPermission.NotFound"),
+        "API error codes: InvalidPermission.NotFound; moto passes over what is not there"),
+    "address moves by itself": (
+        answered(), "API reference, AssociateAddress: reassociation is automatic; moto wants to be told"),
+    "address that it replaces": (
+        answered([False]),
+        "API reference, AssociateAddress: an existing address is disassociated, but remains allocated; moto leaves it"),
+    "machines by token": (
+        answered(True), "API reference, DescribeInstances: filter client-token; moto does not have it"),
+    "two EFAs on one card": (
+        refused("InvalidParameterCombination"), "User guide, EFA: one for each network card; moto does not look"),
     "address after its worker": (
         answered([(True, False)]),
         "User guide, Elastic IP addresses: it is disassociated when the instance is terminated; moto leaves it"),
@@ -145,6 +160,15 @@ def ask(client):
     by_name = [{"Name": "group-name", "Values": ["disagg-pd"]}]
     step("group by name", lambda: client.describe_security_groups(Filters=by_name),
          lambda answer: [rules(one, group) for one in answer["SecurityGroups"]])
+    described = [{**web[0], "IpRanges": [{"CidrIp": "203.0.113.0/24", "Description": "of users"}]}]
+    describe_rules = lambda permissions: client.update_security_group_rule_descriptions_ingress(
+        GroupId=group, IpPermissions=permissions)
+    step("describe a rule", lambda: describe_rules(described))
+    shown_descriptions = lambda answer: descriptions(answer["SecurityGroups"][0])
+    step("rule with a description", lambda: client.describe_security_groups(GroupIds=[group]), shown_descriptions)
+    step("describe a rule no more", lambda: describe_rules(web))
+    step("rule without a description", lambda: client.describe_security_groups(GroupIds=[group]), shown_descriptions)
+    step("describe no rule", lambda: describe_rules([{**described[0], "ToPort": 8001}]))
     step("revoke", lambda: client.revoke_security_group_ingress(GroupId=group, IpPermissions=web))
     step("revoke twice", lambda: client.revoke_security_group_ingress(GroupId=group, IpPermissions=web))
     step("unknown group", lambda: client.describe_security_groups(GroupIds=["sg-0123456789abcdef0"]))
@@ -165,6 +189,16 @@ def ask(client):
     on_interface = [{"Name": "network-interface-id", "Values": [nic]}]
     step("address by interface", lambda: client.describe_addresses(Filters=on_interface),
          lambda answer: [one["AllocationId"] == address for one in answer["Addresses"]])
+    moved = client.allocate_address(Domain="vpc")["AllocationId"]
+    another = client.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    step("address of another interface", lambda: client.associate_address(
+        AllocationId=moved, NetworkInterfaceId=another, AllowReassociation=False))
+    step("address moves by itself", lambda: client.associate_address(AllocationId=moved, NetworkInterfaceId=nic))
+    step("address that it replaces", lambda: client.describe_addresses(Filters=[
+        {"Name": "allocation-id", "Values": [address]}]),
+         lambda answer: ["AssociationId" in one for one in answer["Addresses"]])
+    association = step("address comes back", lambda: client.associate_address(
+        AllocationId=address, NetworkInterfaceId=nic))["AssociationId"]
     other = client.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
     held = client.allocate_address(Domain="vpc")["AllocationId"]
     client.associate_address(AllocationId=held, NetworkInterfaceId=other)
@@ -194,12 +228,18 @@ def ask(client):
     step("too much user data", lambda: client.run_instances(**{**workers, "ClientToken": "2", "UserData": "x" * 16385}))
     step("launch into no placement group", lambda: client.run_instances(
         **{**workers, "ClientToken": "3", "Placement": {"GroupName": "missing"}}))
+    by_token = [{"Name": "client-token", "Values": ["token-1"]}]
+    step("machines by token", lambda: client.describe_instances(Filters=by_token),
+         lambda answer: sorted(one["InstanceId"] for one in instances(answer)) == ids)
     cards = [{"DeviceIndex": 0, "NetworkCardIndex": 0, "SubnetId": subnet, "InterfaceType": "interface"},
              {"DeviceIndex": 1, "NetworkCardIndex": 1, "SubnetId": subnet, "InterfaceType": "efa-only"},
              {"DeviceIndex": 1, "NetworkCardIndex": 2, "SubnetId": subnet, "InterfaceType": "efa-only"}]
     step("interfaces on two cards", lambda: client.run_instances(
         ImageId=image, InstanceType="p5.48xlarge", MinCount=1, MaxCount=1, NetworkInterfaces=cards),
          lambda answer: len(answer["Instances"][0]["NetworkInterfaces"]))
+    step("two EFAs on one card", lambda: client.run_instances(
+        ImageId=image, InstanceType="p5.48xlarge", MinCount=1, MaxCount=1,
+        NetworkInterfaces=[*cards[:2], {**cards[1], "DeviceIndex": 0}]))
 
     of_role = lambda role: [{"Name": "tag:role", "Values": [role]}]
     step("machines by tag", lambda: client.describe_instances(Filters=of_role("router")),
@@ -232,6 +272,8 @@ def ask(client):
         **{**workers, "ClientToken": "4", "KeyName": "nobody"}))
     step("reboot", lambda: client.reboot_instances(InstanceIds=[router]))
     step("stop", lambda: client.stop_instances(InstanceIds=[router]), lambda answer: len(answer["StoppingInstances"]))
+    reasons = lambda answer: [one.get("StateReason") for one in instances(answer)]
+    step("why it is off", lambda: client.describe_instances(InstanceIds=[router]), reasons)
     step("start", lambda: client.start_instances(InstanceIds=[router]), lambda answer: len(answer["StartingInstances"]))
     step("unknown to terminate", lambda: client.terminate_instances(InstanceIds=["i-0123456789abcdef0"]))
     step("group in use", lambda: client.delete_security_group(GroupId=group))
@@ -239,6 +281,7 @@ def ask(client):
     terminate = lambda: client.terminate_instances(InstanceIds=[router, *ids])
     step("terminate", terminate, lambda answer: len(answer["TerminatingInstances"]))
     step("terminate twice", terminate)
+    step("why they have ended", lambda: client.describe_instances(InstanceIds=ids), reasons)
     step("interface after its machine", lambda: client.describe_network_interfaces(NetworkInterfaceIds=[nic]),
          lambda answer: [one["Status"] for one in answer["NetworkInterfaces"]])
     step("address after its worker", lambda: client.describe_addresses(Filters=of_worker),
@@ -257,6 +300,9 @@ def types(answer):
         shown[one["InstanceType"]] = {
             "cpu": one["VCpuInfo"]["DefaultVCpus"],
             "cards": network["MaximumNetworkCards"],
+            "interfaces": network["MaximumNetworkInterfaces"],
+            "of each card": [(card["NetworkCardIndex"], card["MaximumNetworkInterfaces"])
+                             for card in network["NetworkCards"]],
             "efa": network.get("EfaInfo", {}).get("MaximumEfaInterfaces"),
             "gpus": [(gpu["Count"], gpu["Name"]) for gpu in one.get("GpuInfo", {}).get("Gpus", [])],
             "cluster": "cluster" in one["PlacementGroupInfo"]["SupportedStrategies"],
@@ -274,6 +320,11 @@ def rules(group, own):
             for one in permissions
         )
     return {"in": shown(group["IpPermissions"]), "out": shown(group["IpPermissionsEgress"]), "tags": tags_of(group)}
+
+
+def descriptions(group):
+    return sorted((block["CidrIp"], block.get("Description"))
+                  for one in group["IpPermissions"] for block in one.get("IpRanges", []))
 
 
 def launched(answer):

@@ -170,14 +170,33 @@ impl SecurityGroup {
         if let Some(rule) =
             rules.iter().find(|rule| !self.ingress.iter().any(|one| one.is_same(rule)))
         {
-            return Err(Refusal::new(
-                "InvalidPermission.NotFound",
-                format!("The specified rule {rule:?} does not exist in this security group."),
-            ));
+            return Err(no_such_rule(rule));
         }
         self.ingress.retain(|own| !rules.iter().any(|rule| rule.is_same(own)));
         Ok(())
     }
+
+    /// Gives what is let in these descriptions, or none; all of them, or nothing when one is not let in.
+    pub(crate) fn describe_ingress(&mut self, rules: Vec<Rule>) -> Result<(), Refusal> {
+        if let Some(rule) =
+            rules.iter().find(|rule| !self.ingress.iter().any(|one| one.is_same(rule)))
+        {
+            return Err(no_such_rule(rule));
+        }
+        for rule in rules {
+            for own in self.ingress.iter_mut().filter(|own| own.is_same(&rule)) {
+                own.description.clone_from(&rule.description);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn no_such_rule(rule: &Rule) -> Refusal {
+    Refusal::new(
+        "InvalidPermission.NotFound",
+        format!("The specified rule {rule:?} does not exist in this security group."),
+    )
 }
 
 pub(super) fn unknown_placement_group(name: &str) -> Refusal {

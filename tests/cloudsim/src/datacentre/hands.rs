@@ -1,6 +1,7 @@
 //! What people do by hand, past everybody who thinks that a machine is his.
 
-use super::{Datacentre, Interface, Machine, Target};
+use super::ending::{LOST, TAKEN_BACK};
+use super::{Datacentre, Interface, Machine, Tags, Target};
 use std::time::Duration;
 
 impl Datacentre {
@@ -88,6 +89,28 @@ impl Datacentre {
         }
     }
 
+    /// Puts an Elastic IP of a user's own, which has no tags, on a machine; answers its allocation id. What
+    /// was on the machine stays the account's.
+    ///
+    /// # Panics
+    /// When there is no such machine.
+    pub fn attach_foreign_address(&mut self, machine: &str) -> String {
+        let interface = self.primary(machine).expect("there is such a machine").id.clone();
+        let address = self.new_address(Tags::new());
+        self.put_address(&address.allocation, &interface);
+        address.allocation
+    }
+
+    /// Whether an Elastic IP is the account's, by its allocation id.
+    pub fn has_address(&self, allocation: &str) -> bool {
+        self.addresses.contains_key(allocation)
+    }
+
+    /// Has so many calls that look for security groups meet a server that knows none yet.
+    pub fn hide_group_for(&mut self, calls: u32) {
+        self.calls_without_groups = calls;
+    }
+
     /// Switches a machine off behind the provider's back; answers whether there is such a one.
     pub fn power_off(&mut self, id: &str) -> bool {
         self.turn_off(id).is_ok()
@@ -95,12 +118,13 @@ impl Datacentre {
 
     /// Makes a machine disappear; answers whether there was such a one.
     pub fn lose(&mut self, id: &str) -> bool {
-        self.terminate(&[id.to_owned()]).is_ok()
+        self.end(&[id.to_owned()], LOST).is_ok()
     }
 
     /// Takes a spot machine back; answers whether it is one.
     pub fn take_back(&mut self, id: &str) -> bool {
-        self.machines.get(id).is_some_and(Machine::is_spot) && self.lose(id)
+        self.machines.get(id).is_some_and(Machine::is_spot)
+            && self.end(&[id.to_owned()], TAKEN_BACK).is_ok()
     }
 
     /// The key pair that a machine was launched with.

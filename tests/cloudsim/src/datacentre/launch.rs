@@ -1,7 +1,6 @@
 //! Launching machines: all or none, idempotent by their token in their zone.
 
 use super::group::unknown_placement_group;
-use super::machine::Order;
 use super::{
     Attachment, Datacentre, Interface, Machine, MetadataOptions, Refusal, Tags, not_found_as,
     subnet_of,
@@ -170,13 +169,6 @@ impl Datacentre {
             let message = format!("The key pair '{key}' does not exist");
             return Err(Refusal::new("InvalidKeyPair.NotFound", message));
         }
-        if launch.interfaces.len() > 1 && launch.interfaces.iter().any(|one| one.public) {
-            return Err(Refusal::new(
-                "InvalidParameterCombination",
-                "The associatePublicIPAddress parameter cannot be specified when launching with \
-                 multiple network interfaces.",
-            ));
-        }
         if !self.has_image(&launch.image) {
             return Err(Refusal::new(
                 "InvalidAMIID.NotFound",
@@ -184,16 +176,7 @@ impl Datacentre {
             ));
         }
         self.check_reservation(launch, &zone)?;
-        let efas = launch.interfaces.iter().filter(|one| one.kind != "interface").count();
-        if efas > kind.efa as usize {
-            return Err(Refusal::new(
-                "InvalidParameterCombination",
-                format!("{} has {} EFA interfaces at most.", launch.instance_type, kind.efa),
-            ));
-        }
-        if launch.interfaces.iter().any(|one| one.card >= kind.cards) {
-            return Err(invalid("Invalid network card index.".to_owned()));
-        }
+        self.check_cards(launch, kind)?;
         Ok(zone)
     }
 
@@ -253,6 +236,7 @@ impl Datacentre {
     ) -> Result<Machine, Refusal> {
         let id = self.new_id("i");
         let now = self.now();
+        let (order, reason) = self.first_order(&launch.tags);
         let default = LaunchInterface {
             subnet: Some(subnet_of(zone)),
             kind: "interface".to_owned(),
@@ -299,7 +283,8 @@ impl Datacentre {
             boots: 1,
             rebooted_at: now,
             console: self.settings.console.clone(),
-            order: Order::Run(now),
+            reason,
+            order,
         };
         self.machines.insert(id, machine.clone());
         Ok(machine)

@@ -1,5 +1,6 @@
 //! Machines: what they are, and their life from launched to gone.
 
+use super::ending::BY_USER;
 use super::{Attachment, Datacentre, Launch, Refusal, Tags, not_found_as};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub struct Machine {
     pub(super) rebooted_at: Duration,
     /// What it has printed.
     pub console: String,
+    /// The code of why it was switched off or has ended.
+    pub(super) reason: Option<String>,
     pub(super) order: Order,
 }
 
@@ -81,7 +84,7 @@ impl Machine {
 
     /// Whether it was told to go for good.
     pub(super) fn is_to_go(&self) -> bool {
-        matches!(self.order, Order::Terminate(_))
+        matches!(self.order, Order::Terminate(_) | Order::Fail(_))
     }
 }
 
@@ -91,6 +94,8 @@ pub(super) enum Order {
     Run(Duration),
     Stop(Duration),
     Terminate(Duration),
+    /// To run, and it will not get so far.
+    Fail(Duration),
 }
 
 /// What a machine is doing.
@@ -132,25 +137,22 @@ impl MachineState {
 impl Datacentre {
     /// What a machine is doing now.
     pub fn state(&self, machine: &Machine) -> MachineState {
-        if let Some(is_up) = self.guest.as_ref().and_then(|guest| guest.is_up(&machine.id)) {
-            return match (machine.order, is_up) {
-                (Order::Run(_), false) => MachineState::Pending,
-                (Order::Run(_), true) => MachineState::Running,
-                (Order::Stop(_), true) => MachineState::Stopping,
-                (Order::Stop(_), false) => MachineState::Stopped,
-                (Order::Terminate(_), true) => MachineState::ShuttingDown,
-                (Order::Terminate(_), false) => MachineState::Terminated,
-            };
-        }
+        let is_up = self.guest.as_ref().and_then(|guest| guest.is_up(&machine.id));
         let now = self.now();
         let (boot, end) = (self.settings.boot(), self.settings.end());
+        // Where nothing boots, the clock says it.
+        let is_up_after = |time: Duration| is_up.unwrap_or(now >= time);
+        let is_up_until = |time: Duration| is_up.unwrap_or(now < time);
         match machine.order {
-            Order::Run(since) if now < since + boot => MachineState::Pending,
-            Order::Run(_) => MachineState::Running,
-            Order::Stop(since) if now < since + end => MachineState::Stopping,
+            Order::Run(since) if is_up_after(since + boot) => MachineState::Running,
+            Order::Run(_) => MachineState::Pending,
+            Order::Stop(since) if is_up_until(since + end) => MachineState::Stopping,
             Order::Stop(_) => MachineState::Stopped,
-            Order::Terminate(since) if now < since + end => MachineState::ShuttingDown,
+            Order::Terminate(since) if is_up_until(since + end) => MachineState::ShuttingDown,
             Order::Terminate(_) => MachineState::Terminated,
+            // It never has power.
+            Order::Fail(since) if now < since + boot => MachineState::Pending,
+            Order::Fail(_) => MachineState::Terminated,
         }
     }
 
@@ -163,6 +165,7 @@ impl Datacentre {
             MachineState::Stopped => {
                 let machine = self.machine(id)?;
                 machine.order = Order::Run(now);
+                machine.reason = None;
                 machine.boots += 1;
                 Ok(())
             }
@@ -187,7 +190,10 @@ impl Datacentre {
     /// Since when a machine that runs has been running.
     pub(super) fn up_since(&self, machine: &Machine) -> Duration {
         let ordered = match machine.order {
-            Order::Run(since) | Order::Stop(since) | Order::Terminate(since) => since,
+            Order::Run(since)
+            | Order::Stop(since)
+            | Order::Terminate(since)
+            | Order::Fail(since) => since,
         };
         (ordered + self.settings.boot()).max(machine.rebooted_at)
     }
@@ -197,7 +203,9 @@ impl Datacentre {
         let now = self.now();
         match state {
             MachineState::Pending | MachineState::Running => {
-                self.machine(id)?.order = Order::Stop(now);
+                let machine = self.machine(id)?;
+                machine.order = Order::Stop(now);
+                machine.reason = Some(BY_USER.to_owned());
                 Ok(())
             }
             MachineState::Stopping | MachineState::Stopped => Ok(()),
@@ -207,14 +215,21 @@ impl Datacentre {
 
     /// Terminates them all, or none when one is unknown. To repeat it changes nothing.
     pub(crate) fn terminate(&mut self, ids: &[String]) -> Result<(), Refusal> {
+        self.end(ids, BY_USER)
+    }
+
+    /// The same for any reason; who has ended keeps his.
+    pub(super) fn end(&mut self, ids: &[String], reason: &str) -> Result<(), Refusal> {
         for id in ids {
             self.state_of(id)?;
         }
         let now = self.now();
         for id in ids {
+            let lives = self.state_of(id)?.lives();
             let machine = self.machine(id)?;
-            if !matches!(machine.order, Order::Terminate(_)) {
+            if lives && !matches!(machine.order, Order::Terminate(_)) {
                 machine.order = Order::Terminate(now);
+                machine.reason = Some(reason.to_owned());
             }
         }
         self.tidy();

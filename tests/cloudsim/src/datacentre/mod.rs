@@ -5,7 +5,9 @@
 
 mod address;
 mod bucket;
+mod cards;
 mod consistency;
+mod ending;
 mod fault;
 mod group;
 mod guest;
@@ -29,7 +31,8 @@ pub use site::{Opening, Site, SiteMachine};
 pub use subnet::{Subnet, WayOut};
 
 pub(crate) use address::ElasticAddress;
-pub(crate) use consistency::{not_found, not_found_as};
+pub(crate) use consistency::{Earlier, not_found, not_found_as};
+pub(crate) use ending::StateReason;
 pub(crate) use group::{PlacementGroup, Rule, SecurityGroup, Target};
 pub(crate) use interface::{Attachment, Interface};
 pub(crate) use subnet::{VPC, subnet_of};
@@ -80,6 +83,10 @@ pub struct Datacentre {
     consoles: BTreeMap<String, Vec<(Duration, usize)>>,
     /// How many machines with a tag there may be.
     tag_limits: BTreeMap<(String, String), u32>,
+    /// Machines that will end before they run.
+    endings: Vec<ending::Ending>,
+    /// How many calls that look for security groups find none.
+    calls_without_groups: u32,
     faults: Vec<Fault>,
     buckets: bucket::Buckets,
     calls: BTreeMap<String, u64>,
@@ -105,6 +112,8 @@ impl Datacentre {
             journal: None,
             consoles: BTreeMap::new(),
             tag_limits: BTreeMap::new(),
+            endings: Vec::new(),
+            calls_without_groups: 0,
             faults: Vec::new(),
             buckets: bucket::Buckets::default(),
             calls: BTreeMap::new(),

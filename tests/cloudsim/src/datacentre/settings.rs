@@ -48,6 +48,8 @@ pub struct Settings {
     pub console_seconds: f64,
     /// Seconds until every server of the API knows a new object.
     pub known_after_seconds: f64,
+    /// Seconds until every server of the API knows how an Elastic IP was changed.
+    pub changes_known_after_seconds: f64,
 }
 
 /// A zone.
@@ -74,6 +76,9 @@ pub struct InstanceType {
     /// Network cards.
     #[serde(default = "one")]
     pub cards: u32,
+    /// Interfaces that each of its cards has at most.
+    #[serde(default = "four")]
+    pub interfaces: u32,
     /// Interfaces with EFA at most.
     #[serde(default)]
     pub efa: u32,
@@ -107,6 +112,7 @@ impl Default for Settings {
             throttles: false,
             console_seconds: 0.0,
             known_after_seconds: 0.0,
+            changes_known_after_seconds: 0.0,
         }
     }
 }
@@ -127,39 +133,41 @@ impl Settings {
 
 /// Some types of 2026, after EC2's own description of them.
 fn types() -> BTreeMap<String, InstanceType> {
-    let cpu = |cpu, memory_gb, clusters| InstanceType {
+    let cpu = |cpu, memory_gb, interfaces, clusters| InstanceType {
         cpu,
         memory_gb,
         gpus: None,
         cards: 1,
+        interfaces,
         efa: 0,
         clusters,
     };
-    let gpu = |cpu, memory_gb, count, model: &str, cards, efa| InstanceType {
+    let gpu = |cpu, memory_gb, count, model: &str, cards, efa, interfaces| InstanceType {
         cpu,
         memory_gb,
         gpus: Some((count, model.to_owned())),
         cards,
+        interfaces,
         efa,
         clusters: true,
     };
     [
-        ("t3.medium", cpu(2, 4, false)),
-        ("c7i.large", cpu(2, 4, true)),
-        ("c7i.xlarge", cpu(4, 8, true)),
-        ("m7i.large", cpu(2, 8, true)),
-        ("m7i.xlarge", cpu(4, 16, true)),
-        ("m7i.2xlarge", cpu(8, 32, true)),
-        ("g6.xlarge", gpu(4, 16, 1, "L4", 1, 0)),
-        ("g6.8xlarge", gpu(32, 128, 1, "L4", 1, 1)),
-        ("g6.12xlarge", gpu(48, 192, 4, "L4", 1, 1)),
-        ("g6.48xlarge", gpu(192, 768, 8, "L4", 1, 1)),
-        ("g6e.24xlarge", gpu(96, 768, 4, "L40S", 2, 2)),
-        ("p4d.24xlarge", gpu(96, 1152, 8, "A100", 4, 4)),
-        ("p5.4xlarge", gpu(16, 256, 1, "H100", 1, 1)),
-        ("p5.48xlarge", gpu(192, 2048, 8, "H100", 32, 32)),
-        ("p5en.48xlarge", gpu(192, 2048, 8, "H200", 16, 16)),
-        ("p6-b300.48xlarge", gpu(192, 4096, 8, "B300", 17, 16)),
+        ("t3.medium", cpu(2, 4, 3, false)),
+        ("c7i.large", cpu(2, 4, 3, true)),
+        ("c7i.xlarge", cpu(4, 8, 4, true)),
+        ("m7i.large", cpu(2, 8, 3, true)),
+        ("m7i.xlarge", cpu(4, 16, 4, true)),
+        ("m7i.2xlarge", cpu(8, 32, 4, true)),
+        ("g6.xlarge", gpu(4, 16, 1, "L4", 1, 0, 4)),
+        ("g6.8xlarge", gpu(32, 128, 1, "L4", 1, 1, 8)),
+        ("g6.12xlarge", gpu(48, 192, 4, "L4", 1, 1, 8)),
+        ("g6.48xlarge", gpu(192, 768, 8, "L4", 1, 1, 15)),
+        ("g6e.24xlarge", gpu(96, 768, 4, "L40S", 2, 2, 10)),
+        ("p4d.24xlarge", gpu(96, 1152, 8, "A100", 4, 4, 15)),
+        ("p5.4xlarge", gpu(16, 256, 1, "H100", 1, 1, 4)),
+        ("p5.48xlarge", gpu(192, 2048, 8, "H100", 32, 32, 2)),
+        ("p5en.48xlarge", gpu(192, 2048, 8, "H200", 16, 16, 4)),
+        ("p6-b300.48xlarge", gpu(192, 4096, 8, "B300", 17, 16, 4)),
     ]
     .into_iter()
     .map(|(name, kind)| (name.to_owned(), kind))
@@ -168,6 +176,10 @@ fn types() -> BTreeMap<String, InstanceType> {
 
 fn one() -> u32 {
     1
+}
+
+fn four() -> u32 {
+    4
 }
 
 fn yes() -> bool {

@@ -18,7 +18,8 @@ pub(super) fn allocate(datacentre: &mut Datacentre, query: &Query) -> Members {
 pub(super) fn associate(datacentre: &mut Datacentre, query: &Query) -> Members {
     let (allocation, interface) =
         (query.required("AllocationId")?, query.required("NetworkInterfaceId")?);
-    let association = datacentre.associate(allocation, interface)?;
+    let may_move = query.text("AllowReassociation") != Some("false");
+    let association = datacentre.associate(allocation, interface, may_move)?;
     Ok(vec![Element::text("return", true), Element::text("associationId", association)])
 }
 
@@ -37,6 +38,7 @@ pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
     let filters = Filters::of(query);
     let mut items = Vec::new();
     for address in datacentre.addresses.values().filter(|one| datacentre.knows(&one.allocation)) {
+        let address = datacentre.seen(address);
         let interface = address.association.as_ref().map(|(_, interface)| interface.clone());
         let value = |name: &str| match name {
             "network-interface-id" => Some(interface.clone().into_iter().collect()),
@@ -44,7 +46,7 @@ pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
             _ => None,
         };
         if filters.pass(&address.tags, value)? {
-            items.push(described(address));
+            items.push(described(&address));
         }
     }
     Ok(vec![Element::list("addressesSet", items)])

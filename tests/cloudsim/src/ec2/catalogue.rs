@@ -75,7 +75,15 @@ pub(super) fn types(datacentre: &mut Datacentre, query: &Query) -> Members {
 }
 
 fn described(name: &str, kind: &InstanceType) -> Vec<Element> {
+    let cards = (0..kind.cards).map(|card| {
+        vec![
+            Element::text("networkCardIndex", card),
+            Element::text("maximumNetworkInterfaces", kind.interfaces),
+        ]
+    });
     let mut network = vec![
+        Element::text("maximumNetworkInterfaces", kind.cards * kind.interfaces),
+        Element::list("networkCards", cards),
         Element::text("maximumNetworkCards", kind.cards),
         Element::text("defaultNetworkCardIndex", 0),
         Element::text("efaSupported", kind.efa > 0),

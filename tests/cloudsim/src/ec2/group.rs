@@ -4,7 +4,9 @@ use super::Members;
 use super::filter::Filters;
 use super::query::Query;
 use super::xml::Element;
-use crate::datacentre::{Datacentre, PlacementGroup, Rule, Target, VPC};
+use crate::datacentre::{
+    Datacentre, PlacementGroup, Refusal, Rule, SecurityGroup, Target, VPC, not_found_as,
+};
 
 pub(super) fn create(datacentre: &mut Datacentre, query: &Query) -> Members {
     let name = query.required("GroupName")?;
@@ -23,12 +25,17 @@ pub(super) fn delete(datacentre: &mut Datacentre, query: &Query) -> Members {
 
 pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
     let (filters, ids) = (Filters::of(query), query.texts("GroupId"));
+    let knows_none = datacentre.hides_groups();
     for id in &ids {
         datacentre.group(id)?;
+        if knows_none {
+            return Err(not_found_as("sg", id));
+        }
     }
     let mut items = Vec::new();
     let is_meant = |id: &String| ids.is_empty() || ids.contains(id);
-    let known = datacentre.groups.values().filter(|group| datacentre.knows(&group.id));
+    let knows = |group: &&SecurityGroup| !knows_none && datacentre.knows(&group.id);
+    let known = datacentre.groups.values().filter(knows);
     for group in known.filter(|group| is_meant(&group.id)) {
         let value = |name: &str| match name {
             "group-name" => Some(vec![group.name.clone()]),
@@ -64,6 +71,18 @@ pub(super) fn authorize_egress(datacentre: &mut Datacentre, query: &Query) -> Me
 
 pub(super) fn revoke(datacentre: &mut Datacentre, query: &Query) -> Members {
     datacentre.group(query.required("GroupId")?)?.revoke(&rules(query))?;
+    Ok(vec![Element::text("return", true)])
+}
+
+/// Changes how rules are described, and nothing else of them.
+pub(super) fn update_descriptions(datacentre: &mut Datacentre, query: &Query) -> Members {
+    let group = datacentre.group(query.required("GroupId")?)?;
+    let rules = rules(query);
+    if rules.is_empty() {
+        let message = "The request must contain the parameter IpPermissions";
+        return Err(Refusal::new("MissingParameter", message));
+    }
+    group.describe_ingress(rules)?;
     Ok(vec![Element::text("return", true)])
 }
 

@@ -6,7 +6,7 @@ use super::query::Query;
 use super::xml::Element;
 use crate::datacentre::{
     Attachment, Datacentre, Interface, Launch, LaunchInterface, Machine, MachineState,
-    MetadataOptions, Refusal, Tags, VPC, not_found,
+    MetadataOptions, Refusal, StateReason, Tags, VPC, not_found,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use std::collections::{BTreeMap, BTreeSet};
@@ -212,6 +212,7 @@ pub(super) fn create_tags(datacentre: &mut Datacentre, query: &Query) -> Members
         return Err(not_found(unknown));
     }
     for id in &ids {
+        datacentre.keep_earlier(id);
         if let Some(own) = datacentre.tags_of(id) {
             own.extend(tags.clone());
         }
@@ -239,6 +240,10 @@ fn described(datacentre: &Datacentre, machine: &Machine, state: MachineState) ->
         Element::parent("placement", placement),
         tag_set(&machine.tags),
     ];
+    members.extend(machine.reason_in(state).map(|StateReason { code, message }| {
+        let reason = vec![Element::text("code", code), Element::text("message", message)];
+        Element::parent("stateReason", reason)
+    }));
     members.extend(machine.key_pair().map(|name| Element::text("keyName", name)));
     members.push(metadata_options("metadataOptions", &machine.metadata));
     if machine.is_spot() {

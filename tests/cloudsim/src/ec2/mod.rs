@@ -64,6 +64,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("StartInstances", instance::start),
     ("StopInstances", instance::stop),
     ("TerminateInstances", instance::terminate),
+    ("UpdateSecurityGroupRuleDescriptionsIngress", group::update_descriptions),
 ];
 
 /// Answers one call.
@@ -72,7 +73,9 @@ pub(crate) fn answer(datacentre: &mut Datacentre, region: Option<&str>, body: &s
     let operation = query.text("Action").unwrap_or_default().to_owned();
     datacentre.count_call(&operation);
     let request_id = uuid::Uuid::new_v4().to_string();
-    let instances = query.number("MinCount").unwrap_or_default();
+    let instances = query
+        .number("MinCount")
+        .unwrap_or_else(|| u32::try_from(query.texts("InstanceId").len()).unwrap_or(u32::MAX));
     if let Err(refusal) = datacentre.admit(&operation, instances) {
         datacentre.count_call(THROTTLED);
         return recorded(datacentre, body, document(&request_id, &operation, Err(refusal)));
