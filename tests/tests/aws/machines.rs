@@ -18,7 +18,8 @@ fn the_example_shows_its_price_before_anything_is_bought() {
     assert_eq!(plan.after(group, "minimum_hourly_cost"), 9.2);
     assert!(plan.text.contains("+ maximum_hourly_cost = 2"), "{}", plan.text);
     // With what a greater model would take.
-    let greater = ["-var", "gpu=H200:8", "-var", "model=zai-org/GLM-4.5-FP8", "-var", "subnet=subnet-1"];
+    let greater =
+        ["-var", "gpu=H200:8", "-var", "model=zai-org/GLM-4.5-FP8", "-var", "subnet=subnet-1"];
     let plan = workspace.plan_now(&greater);
     assert_eq!(plan.after(group, "interconnect"), "efa");
 }

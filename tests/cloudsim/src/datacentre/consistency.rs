@@ -97,6 +97,7 @@ pub(crate) fn not_found_as(prefix: &str, id: &str) -> Refusal {
         "eni" => ("InvalidNetworkInterfaceID.NotFound", "networkInterface ID"),
         "sg" => ("InvalidGroup.NotFound", "security group"),
         "eipalloc" => ("InvalidAllocationID.NotFound", "allocation ID"),
+        "eipassoc" => ("InvalidAssociationID.NotFound", "association ID"),
         _ => ("InvalidID", "ID"),
     };
     Refusal::new(code, format!("The {what} '{id}' does not exist"))

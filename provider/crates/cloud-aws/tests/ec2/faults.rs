@@ -132,3 +132,14 @@ pub(crate) async fn a_public_router_keeps_its_addresses() {
     place.cloud.delete_fleet(&key()).await.expect("it goes");
     assert_eq!(place.server.datacentre().left(), Vec::<String>::new());
 }
+
+pub(crate) async fn why_a_machine_has_ended_is_said_in_ec2_s_words() {
+    let place = Place::new(Settings { boot_seconds: 0.0, ..Settings::default() }).await;
+    let code = "Client.VolumeLimitExceeded";
+    place.server.datacentre().end_after_pending("disagg:group", "decode", 1, code);
+    let launched = place.cloud.launch(&request("g6.xlarge", 2, "t")).await.expect("machines");
+    let ids: Vec<_> = launched.into_iter().map(|launched| launched.id).collect();
+    let reasons = place.cloud.why_ended(&key(), &ids).await.expect("an answer");
+    let reasons: Vec<&String> = reasons.values().collect();
+    assert!(matches!(reasons[..], [reason] if reason.contains(code)), "{reasons:?}");
+}

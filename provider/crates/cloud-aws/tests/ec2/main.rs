@@ -4,8 +4,10 @@
 //! thread may change. So this is one test, and each of its parts has a name.
 
 mod conformance;
+mod elastic_ips;
 mod faults;
 mod harness;
+mod rules;
 mod settings;
 
 #[test]
@@ -28,11 +30,17 @@ fn everything() {
         faults::a_thousand_and_one_machines_are_two_calls().await;
         faults::cards_get_their_interfaces().await;
         faults::a_public_router_keeps_its_addresses().await;
+        faults::why_a_machine_has_ended_is_said_in_ec2_s_words().await;
+        elastic_ips::a_lost_answer_or_a_late_list_takes_none_twice().await;
+        elastic_ips::two_groups_at_once_take_their_own().await;
+        elastic_ips::an_address_of_the_user_s_own_stays_the_account_s().await;
+        rules::services_that_let_the_same_clients_in_share_a_rule().await;
+        rules::what_somebody_opens_is_found_and_closed().await;
+        settings::an_instance_profile_that_comes_late_is_waited_for().await;
         settings::a_fleet_is_in_the_subnet_that_is_asked_for().await;
         settings::a_way_out_is_looked_for_before_a_launch().await;
         settings::images_markets_and_reservations_are_said_to_be_wrong_by_name().await;
         settings::what_somebody_changes_about_a_machine_is_found_and_put_back().await;
-        settings::what_somebody_opens_is_found_and_closed().await;
         settings::a_router_gets_and_loses_its_public_address().await;
     });
     harness::judge();

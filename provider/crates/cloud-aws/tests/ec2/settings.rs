@@ -78,7 +78,7 @@ pub(crate) async fn a_way_out_is_looked_for_before_a_launch() {
             Ok(_) => assert!(is_launched, "{subnet}"),
             Err(error) => {
                 assert!(!is_launched, "{subnet}: {error}");
-                assert_eq!(error.part, Some(RequestPart::Subnet));
+                assert_eq!(error.part, Some(RequestPart::Egress));
                 assert!(error.message.contains(subnet), "{error}");
             }
         }
@@ -133,6 +133,20 @@ pub(crate) async fn images_markets_and_reservations_are_said_to_be_wrong_by_name
     assert!(error.message.contains("placement = \"zone\""), "{error}");
 }
 
+/// A new one takes some seconds to be known everywhere.
+pub(crate) async fn an_instance_profile_that_comes_late_is_waited_for() {
+    let place = Place::new(Settings::default()).await;
+    let mut wanted = request("g6.xlarge", 1, "t");
+    wanted.identity = Some("inference".to_owned());
+    let comes = async {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        place.server.datacentre().settings_mut().profiles.push("inference".to_owned());
+    };
+    let (launched, ()) = tokio::join!(place.cloud.launch(&wanted), comes);
+    assert_eq!(launched.expect("a machine").len(), 1);
+    assert_eq!(place.server.datacentre().calls()["RunInstances"], 2);
+}
+
 pub(crate) async fn what_somebody_changes_about_a_machine_is_found_and_put_back() {
     let place = Place::new(Settings::default()).await;
     let launched = place.cloud.launch(&request("g6.xlarge", 1, "t")).await.expect("a machine");
@@ -181,20 +195,4 @@ pub(crate) async fn a_router_gets_and_loses_its_public_address() {
     assert_eq!((private.public_ip, private.ip), (None, first.ip));
     let left = place.server.datacentre().left();
     assert!(left.iter().all(|object| !object.starts_with("address")), "{left:?}");
-}
-
-pub(crate) async fn what_somebody_opens_is_found_and_closed() {
-    let place = Place::new(Settings::default()).await;
-    let rule = cloud::Ingress {
-        service: "tiny@abcd1234".to_owned(),
-        port: 8000,
-        cidrs: vec!["203.0.113.0/24".to_owned()],
-    };
-    place.cloud.set_ingress(&key(), &rule).await.expect("it is open");
-    place.server.datacentre().open_port("disagg-pd", 22, "0.0.0.0/0", "just for a minute");
-    let fleet = place.cloud.get_fleet(&key()).await.expect("an answer").expect("a fleet");
-    let findings: Vec<&String> = fleet.findings.keys().collect();
-    assert!(findings[0].ends_with("tcp port 22 from 0.0.0.0/0"), "{findings:?}");
-    let repaired = place.cloud.repair_fleet(&key()).await.expect("it is closed");
-    assert_eq!((repaired.findings.len(), repaired.ingress), (0, vec![rule]));
 }
