@@ -1,7 +1,7 @@
 //! The data sources, read by the real Terraform.
 
-use acceptance::Workspace;
 use acceptance::config::{Stack, fleet, service};
+use acceptance::{Workspace, path};
 
 #[test]
 fn offers_need_no_credentials() {
@@ -34,8 +34,11 @@ fn offers_need_no_credentials() {
 fn a_service_of_another_state_gets_workers_from_here() {
     let workspace = Workspace::new();
     workspace.apply(&format!("{}{}", fleet(""), service("")));
-    let lookup = "data \"disagg_service\" \"tiny\" {\n  fleet_id = \"local/local/pd\"\n  name = \
-                  \"tiny\"\n}\noutput \"found\" {\n  value = data.disagg_service.tiny\n}\n";
+    let lookup = format!(
+        "data \"disagg_service\" \"tiny\" {{\n  fleet_id = \"{}\"\n  name = \"tiny\"\n}}\noutput \
+         \"found\" {{\n  value = data.disagg_service.tiny\n}}\n",
+        path("pd")
+    );
     let group = acceptance::config::group("worker", "replicas = 1")
         .replace("disagg_service.tiny.id", "data.disagg_service.tiny.id");
     let other = workspace.neighbour();

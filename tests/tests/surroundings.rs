@@ -1,8 +1,8 @@
 //! What is wrong around a configuration: a state that was edited, a state directory that cannot be
 //! used, a fleet of another provider configuration, user data that no cloud takes.
 
-use acceptance::Workspace;
 use acceptance::config::{Stack, fleet, group, service};
+use acceptance::{Place, Workspace};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -35,7 +35,7 @@ fn a_state_that_was_edited_by_hand_is_said_to_be_so() {
 }
 
 #[test]
-fn a_state_directory_that_cannot_be_used_is_an_error_with_its_path() {
+fn a_state_directory_that_cannot_be_used_is_an_error_with_its_path_on_the_local_cloud() {
     let with = |directory: &Path| {
         format!(
             "provider \"disagg\" {{\n  local = {{ state_directory = \"{}\" }}\n}}\n{}",
@@ -80,7 +80,7 @@ impl Drop for Small {
 }
 
 #[test]
-fn a_disk_that_is_full_leaves_nothing_half_made() {
+fn a_disk_that_is_full_leaves_nothing_half_made_on_the_local_cloud() {
     let workspace = Workspace::new();
     let small = Small::new(workspace.state_directory());
     workspace.apply(&fleet(""));
@@ -99,7 +99,7 @@ fn a_disk_that_is_full_leaves_nothing_half_made() {
 }
 
 #[test]
-fn a_fleet_of_another_provider_configuration_is_not_found() {
+fn a_fleet_of_another_provider_configuration_is_not_found_on_the_local_cloud() {
     let workspace = Workspace::new();
     let directory = workspace.path().join("elsewhere");
     let alias = format!(
@@ -126,11 +126,15 @@ fn user_data_that_no_machine_takes_is_refused_in_the_plan() {
     let big = format!("replicas = 1\n  env = {{ A = \"{text}\" }}");
     let hcl = format!("{}{}{}", fleet(""), service(""), group("decode", &big));
     let run = workspace.plan_fails(&hcl);
-    run.says(&["User data too large", "262144", "the largest of its files is"]);
+    let limit = match workspace.place() {
+        Place::Local => "262144",
+        Place::Aws(_) => "16384",
+    };
+    run.says(&["User data too large", limit, "the largest of its files is"]);
     let router = service(&format!("router = {{ env = {{ A = \"{text}\" }} }}"));
     workspace.apply(&fleet(""));
     let run = workspace.plan_fails(&format!("{}{router}", fleet("")));
-    run.says(&["User data too large", "262144"]);
+    run.says(&["User data too large", limit]);
     workspace.write(&fleet(""));
     workspace.destroy();
 }

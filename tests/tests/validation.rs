@@ -198,7 +198,7 @@ fn what_is_not_known_yet_is_not_refused() {
 }
 
 #[test]
-fn a_machine_of_the_local_cloud_has_no_identity() {
+fn a_machine_has_no_identity_on_the_local_cloud() {
     let workspace = Workspace::new();
     let group = group("decode", "replicas = 1\n identity = \"me\"");
     let run = workspace.plan_fails(&format!("{}{}{group}", fleet(""), service("")));

@@ -79,6 +79,61 @@ fn elastic_ips_come_with_their_machines_and_go_with_them() {
 }
 
 #[test]
+fn a_machine_that_ends_by_itself_is_said_so_and_the_others_serve() {
+    let workspace = Workspace::on_aws();
+    let config = |more: &str| {
+        let group = group("decode", &format!("replicas = 3\n  {more}"));
+        format!("{}{}{group}", fleet(ZONED), service(""))
+    };
+    workspace.apply(&format!("{}{}", fleet(ZONED), service("")));
+    for more in ["egress = \"elastic_ip\"", "", "wait_for = \"running\""] {
+        let code = "Client.VolumeLimitExceeded";
+        aws(&workspace).datacentre().end_after_pending("disagg:group", "decode", 1, code);
+        let run = workspace.apply(&config(more));
+        run.says(&["1 of the workers", "has ended by itself. The cloud says: ", code]);
+        assert_eq!(workspace.group("decode").len(), 2, "{more}");
+        let plan = workspace.terraform(&["plan", "-detailed-exitcode"]);
+        assert_eq!(plan.code, Some(2), "{}", plan.stdout);
+        workspace.apply(&config(more));
+        assert_eq!(workspace.group("decode").len(), 3, "{more}");
+        workspace.assert_no_changes();
+        workspace.apply(&format!("{}{}", fleet(ZONED), service("")));
+    }
+    workspace.destroy();
+}
+
+#[test]
+fn two_services_of_one_fleet_let_the_same_clients_in() {
+    let workspace = Workspace::on_aws();
+    let clients = "ingress_cidrs = [\"203.0.113.0/24\", \"198.51.100.0/24\"]";
+    let first = service(clients);
+    let second = service("ingress_cidrs = [\"203.0.113.0/24\"]")
+        .replace("\"disagg_service\" \"tiny\"", "\"disagg_service\" \"second\"")
+        .replace("= \"tiny\"", "= \"second\"");
+    let open = || aws(&workspace).datacentre().open_ports("disagg-pd");
+    let at = |cidr: &str| (8000, cidr.to_owned());
+    workspace.apply(&format!("{}{first}{second}", fleet(ZONED)));
+    workspace.assert_no_changes();
+    assert!(open().contains(&at("198.51.100.0/24")), "{:?}", open());
+    // The clients have moved over: the first one goes, and they stay.
+    workspace.apply(&format!("{}{second}", fleet(ZONED)));
+    workspace.assert_no_changes();
+    assert!(open().contains(&at("203.0.113.0/24")), "{:?}", open());
+    assert!(!open().contains(&at("198.51.100.0/24")), "{:?}", open());
+    workspace.destroy();
+}
+
+#[test]
+fn somebody_else_s_interface_in_the_fleet_is_named() {
+    let workspace = Workspace::on_aws();
+    workspace.apply(&fleet(ZONED));
+    let stranger = aws(&workspace).datacentre().add_stranger("disagg-pd", "a load balancer");
+    let run = workspace.terraform(&["destroy", "-auto-approve"]).failure();
+    run.says(&["DependencyViolation", &stranger, "a load balancer", "Remove what uses it first"]);
+    assert_eq!(workspace.resource("disagg_fleet.pd")["name"], "pd", "it is still managed");
+}
+
+#[test]
 fn people_come_in_only_when_it_is_asked_for() {
     let workspace = Workspace::on_aws();
     aws(&workspace).datacentre().settings_mut().key_pairs = vec!["ops".to_owned()];

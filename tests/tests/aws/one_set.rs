@@ -5,11 +5,24 @@ use acceptance::config::{group, service};
 use acceptance::{Machine, Workspace, wait_until};
 use cloudsim::Fault;
 use cloudsim::datacentre::Effect;
+use std::time::Duration;
 
 #[test]
 fn two_applies_of_one_configuration_make_one_set_of_machines() {
+    for known_after in [0.0, 2.0] {
+        two_applies(known_after);
+    }
+}
+
+fn two_applies(known_after_seconds: f64) {
     let one = Workspace::on_aws();
     one.apply(&fleet(ZONED));
+    {
+        let mut datacentre = aws(&one).datacentre();
+        let settings = datacentre.settings_mut();
+        settings.known_after_seconds = known_after_seconds;
+        settings.boot_seconds = 0.2 + known_after_seconds;
+    }
     let two = one.neighbour();
     // The same configuration and the same fleet in two states, as a pipeline that runs twice.
     let config = stack("replicas = 1", "replicas = 2");
@@ -17,8 +30,8 @@ fn two_applies_of_one_configuration_make_one_set_of_machines() {
     let routers = |machines: Vec<Machine>| machines.iter().filter(|m| m.group.is_none()).count();
     wait_until("what the loser made is gone", || routers(owner.machines()) == 1);
     assert_eq!(owner.machines().len(), 4, "{:?}", owner.machines());
-    // Each may have given the router a public address, of which one is in the way of the other: the next
-    // apply knows which it is.
+    // Each may have given the router a public address, of which the later one counts: the next apply knows
+    // which it is.
     owner.apply(&config);
     owner.assert_no_changes();
     owner.destroy();
@@ -128,5 +141,61 @@ fn what_is_too_new_to_be_known_is_neither_gone_nor_made_twice() {
     // Killed in the middle of a launch, and destroyed at once.
     workspace.write(&config(6));
     workspace.apply_and_kill_at(8);
+    workspace.destroy();
+}
+
+#[test]
+fn a_launch_whose_answers_are_all_lost_is_found_by_its_token() {
+    let workspace = Workspace::on_aws();
+    workspace.apply(&stack("replicas = 0", "replicas = 1"));
+    let fault = Fault { operation: "RunInstances".to_owned(), effect: Effect::CutAfter, times: 6 };
+    aws(&workspace).datacentre().add_fault(fault);
+    workspace.apply(&stack("replicas = 0", "replicas = 4"));
+    assert_eq!(workspace.group("decode").len(), 4);
+    workspace.assert_no_changes();
+    // Where nothing answers at all, nobody says that nothing is left.
+    let fault = |operation: &str| Fault {
+        operation: operation.to_owned(),
+        effect: Effect::Refuse { status: 503, code: "Unavailable".to_owned() },
+        times: 6,
+    };
+    aws(&workspace).datacentre().add_fault(fault("RunInstances"));
+    let run = workspace.apply_fails(&stack("replicas = 0", "replicas = 6"));
+    run.says(&["Whether any of it was launched is not known", "the next apply finds it"]);
+    workspace.apply(&stack("replicas = 0", "replicas = 6"));
+    assert_eq!(workspace.group("decode").len(), 6);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+/// The token is of the group and its count: a newer image does not make it another launch.
+#[test]
+fn a_launch_that_was_made_with_an_older_image_is_gone_on_with() {
+    let workspace = Workspace::on_aws();
+    let config = stack("replicas = 0", "replicas = 2");
+    workspace.apply(&stack("replicas = 0", "replicas = 0"));
+    {
+        let mut datacentre = aws(&workspace).datacentre();
+        // What is there is old, and known.
+        datacentre.advance(Duration::from_secs(60));
+        let settings = datacentre.settings_mut();
+        (settings.known_after_seconds, settings.boot_seconds) = (6.0, 6.0);
+    }
+    workspace.write(&config);
+    workspace.apply_and_kill_at(3);
+    let ids = || workspace.group("decode").into_iter().map(|one| one.id).collect::<Vec<_>>();
+    let launched = ids();
+    aws(&workspace).datacentre().publish_images("20261120", "2026-11-20");
+    workspace.apply(&config);
+    assert_eq!(ids(), launched);
+    workspace.destroy();
+}
+
+#[test]
+fn a_fleet_that_one_server_does_not_know_is_not_gone() {
+    let workspace = Workspace::on_aws();
+    workspace.apply(&stack("replicas = 0", "replicas = 1"));
+    aws(&workspace).datacentre().hide_group_for(2);
+    workspace.assert_no_changes();
     workspace.destroy();
 }

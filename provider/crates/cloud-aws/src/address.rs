@@ -3,6 +3,7 @@
 //! public address to an interface that was made before its machine.
 
 use crate::error::{During, is};
+use crate::fleet::FleetFacts;
 use crate::subnet::WayOut;
 use crate::{Region, elastic_ip, fleet, subnet, tags};
 use aws_sdk_ec2::types::{NetworkInterface, ResourceType};
@@ -12,35 +13,15 @@ use cloud::{
 use sha2::{Digest, Sha256};
 
 pub(crate) async fn reserve(region: &Region, request: &AddressRequest) -> cloud::Result<Address> {
-    const OPERATION: &str = "CreateNetworkInterface";
     let facts = fleet::facts(region, &request.fleet).await?;
     let of_token = TagFilter::all().and(tags::TOKEN, request.token.as_str());
-    let mut own = request.tags.clone();
-    own.insert(tags::TOKEN.to_owned(), request.token.clone());
     let found = match request.is_new {
         true => None,
         false => find(region, &request.fleet, &of_token).await?.into_iter().next(),
     };
     let interface = match found {
         Some(interface) => interface,
-        None => region
-            .ec2
-            .create_network_interface()
-            .subnet_id(&facts.subnet.id)
-            .groups(&facts.group_id)
-            .description(format!("Router of a service in fleet {}", request.fleet.name))
-            .client_token(client_token(&request.fleet, &request.token))
-            .tag_specifications(tags::specification(
-                ResourceType::NetworkInterface,
-                &tags::named(&own),
-            ))
-            .send()
-            .await
-            .during(OPERATION)?
-            .network_interface
-            .ok_or_else(|| {
-                CloudError::new(ErrorKind::Other, OPERATION, "the answer has no interface")
-            })?,
+        None => create_interface(region, request, &facts).await?,
     };
     let mut address = describe(&interface)?;
     address.tags = request.tags.clone();
@@ -80,15 +61,47 @@ pub(crate) async fn release(region: &Region, id: &AddressId) -> cloud::Result<()
     release_elastic_of(region, &id.0).await?;
     let call = region.ec2.delete_network_interface().network_interface_id(&id.0);
     match call.send().await.during(OPERATION).map_err(|error| error.object(&id.0)) {
-        Err(error) if is(&error, "InvalidNetworkInterfaceID.NotFound") => Ok(()),
+        Err(error)
+            if is(&error, "InvalidNetworkInterfaceID.NotFound")
+                && !region.made.is_new(&id.0).await =>
+        {
+            Ok(())
+        }
         // A name of the client's own is as unknown as one that is gone.
         Err(error) if is(&error, "InvalidNetworkInterfaceId.Malformed") => Ok(()),
         // In use: a machine is still on it, or on its way out.
         Err(error) if is(&error, "InvalidParameterValue") => {
             Err(CloudError { kind: ErrorKind::InUse, ..error })
         }
-        released => released.map(drop),
+        released => {
+            released?;
+            region.made.remove(&id.0).await;
+            Ok(())
+        }
     }
+}
+
+async fn create_interface(
+    region: &Region,
+    request: &AddressRequest,
+    facts: &FleetFacts,
+) -> cloud::Result<NetworkInterface> {
+    const OPERATION: &str = "CreateNetworkInterface";
+    let mut own = request.tags.clone();
+    own.insert(tags::TOKEN.to_owned(), request.token.clone());
+    let call = region.ec2.create_network_interface();
+    let call = call.subnet_id(&facts.subnet.id).groups(&facts.group_id);
+    let created = call
+        .description(format!("Router of a service in fleet {}", request.fleet.name))
+        .client_token(client_token(&request.fleet, &request.token))
+        .tag_specifications(tags::specification(ResourceType::NetworkInterface, &tags::named(&own)))
+        .send()
+        .await
+        .during(OPERATION)?;
+    let missing = || CloudError::new(ErrorKind::Other, OPERATION, "the answer has no interface");
+    let interface = created.network_interface.ok_or_else(missing)?;
+    region.made.add(interface.network_interface_id.clone()).await;
+    Ok(interface)
 }
 
 /// Puts an Elastic IP on the interface: one that an earlier call made and could not tell of, or a new

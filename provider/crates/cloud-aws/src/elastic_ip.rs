@@ -6,7 +6,8 @@
 //! one it knows by itself for as long as that.
 
 use crate::error::{During, is};
-use crate::{KNOWN_AFTER, Region, instance, tags};
+use crate::made::KNOWN_AFTER;
+use crate::{Region, instance, tags};
 use aws_sdk_ec2::types::{Address, DomainType, Filter, ResourceType};
 use cloud::{CloudError, ErrorKind, TagFilter, Tags, tag};
 use tokio::time::Instant;
@@ -81,6 +82,7 @@ pub(crate) async fn allocate(region: &Region, own: &Tags) -> cloud::Result<Elast
         association: None,
         tags: own.clone(),
     };
+    region.made.add([elastic.allocation.clone()]).await;
     know(region, elastic.clone()).await;
     Ok(elastic)
 }
@@ -133,11 +135,15 @@ pub(crate) async fn release(region: &Region, elastics: &[ElasticIp]) -> cloud::R
                 let kind = ErrorKind::Unavailable;
                 return Err(CloudError { kind, ..error.object(&elastic.allocation) });
             }
-            Err(error) if !is(&error, "InvalidAllocationID.NotFound") => {
+            Err(error)
+                if !is(&error, "InvalidAllocationID.NotFound")
+                    || region.made.is_new(&elastic.allocation).await =>
+            {
                 return Err(error.object(&elastic.allocation));
             }
             _ => {}
         }
+        region.made.remove(&elastic.allocation).await;
         let mut known = region.elastic_ips.lock().await;
         known.retain(|known| known.elastic.allocation != elastic.allocation);
     }

@@ -2,7 +2,7 @@
 
 use crate::error::{During, is};
 use crate::fleet::FleetFacts;
-use crate::{KNOWN_AFTER, Region, egress, fleet, settings, tags};
+use crate::{Region, egress, fleet, settings, tags};
 use aws_sdk_ec2::primitives::DateTime;
 use aws_sdk_ec2::types::{
     Filter, Instance as Ec2Instance, InstanceAttributeName, InstanceStateName,
@@ -137,11 +137,7 @@ pub(crate) async fn terminate(
 /// error.
 async fn terminate_one(region: &Region, id: &InstanceId) -> cloud::Result<()> {
     match terminate_all(region, std::slice::from_ref(id)).await {
-        Err(error) if is_gone(&error) => {
-            let launched_at = region.launched.lock().await.get(id).copied();
-            let is_new = launched_at.is_some_and(|at| at.elapsed() < KNOWN_AFTER);
-            if is_new { Err(error) } else { Ok(()) }
-        }
+        Err(error) if is_gone(&error) && !region.made.is_new(&id.0).await => Ok(()),
         terminated => terminated,
     }
 }
@@ -189,7 +185,11 @@ async fn terminate_all(region: &Region, ids: &[InstanceId]) -> cloud::Result<()>
     let names: Vec<String> = ids.iter().map(|id| id.0.clone()).collect();
     let object = names.join(", ");
     let call = region.ec2.terminate_instances().set_instance_ids(Some(names));
-    call.send().await.during(OPERATION).map(drop).map_err(|error| error.object(object))
+    call.send().await.during(OPERATION).map_err(|error| error.object(object))?;
+    for id in ids {
+        region.made.remove(&id.0).await;
+    }
+    Ok(())
 }
 
 pub(crate) async fn console(region: &Region, id: &InstanceId) -> cloud::Result<Console> {

@@ -19,7 +19,6 @@ use cloud::{
     CloudError, CloudName, Egress, ErrorKind, Instance, LaunchRequest, Limits, Market, RequestPart,
 };
 use std::time::Duration;
-use tokio::time::Instant;
 
 const OPERATION: &str = "RunInstances";
 
@@ -53,8 +52,7 @@ async fn run(
                 let launched: Vec<Instance> = launched
                     .map(|launched| instance::describe(launched, None))
                     .collect::<cloud::Result<_>>()?;
-                let ids = launched.iter().map(|launched| (launched.id.clone(), Instant::now()));
-                region.launched.lock().await.extend(ids);
+                region.made.add(launched.iter().map(|launched| launched.id.0.clone())).await;
                 return Ok(launched);
             }
             // A new instance profile takes some seconds to be known everywhere.

@@ -16,6 +16,7 @@ mod instance;
 mod instance_type;
 mod interfaces;
 mod launch;
+mod made;
 mod placement;
 mod settings;
 mod ssh;
@@ -24,6 +25,7 @@ mod tags;
 
 pub use connect::{AssumeRole, region_from_environment};
 
+use crate::made::Made;
 use async_trait::async_trait;
 use aws_sdk_ec2::Client;
 use cloud::{
@@ -32,9 +34,7 @@ use cloud::{
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 /// How to get at an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,8 +62,7 @@ pub(crate) struct Region {
     pub(crate) types: Mutex<BTreeMap<String, instance_type::InstanceType>>,
     pub(crate) images: Mutex<BTreeMap<String, image::Image>>,
     pub(crate) ways_out: Mutex<BTreeMap<String, subnet::WayOut>>,
-    /// When this process launched a machine: one that is not known soon after is not gone.
-    pub(crate) launched: Mutex<BTreeMap<InstanceId, Instant>>,
+    pub(crate) made: Made,
     /// Held by who changes the rules of a security group.
     pub(crate) rules: Mutex<()>,
     /// What this process has done with Elastic IPs.
@@ -87,7 +86,7 @@ impl AwsCloud {
             types: Mutex::default(),
             images: Mutex::default(),
             ways_out: Mutex::default(),
-            launched: Mutex::default(),
+            made: Made::default(),
             rules: Mutex::default(),
             elastic_ips: Mutex::default(),
         });
@@ -95,9 +94,6 @@ impl AwsCloud {
         region
     }
 }
-
-/// After that time what was made is known everywhere, as far as EC2 promises anything.
-pub(crate) const KNOWN_AFTER: Duration = Duration::from_secs(120);
 
 #[async_trait]
 impl Cloud for AwsCloud {
