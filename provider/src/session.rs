@@ -25,6 +25,8 @@ pub(crate) struct Session {
     creating: Paths,
     /// What is being removed right now.
     removing: Paths,
+    /// Services whose endpoint a plan of this process changes, by their ids.
+    moving: Paths,
 }
 
 /// One look, which whoever comes first takes for all.
@@ -162,6 +164,21 @@ impl Session {
     /// Whether what is at `path` is being removed by this run.
     pub(crate) fn is_removing(&self, path: &str) -> bool {
         lock(&self.removing).contains(path)
+    }
+
+    /// Says whether a plan gives a service another endpoint. Terraform plans what refers to the service
+    /// after it, by the same process, and tells it nothing of that: the id stays.
+    pub(crate) fn plans(&self, service: &str, moves: bool) {
+        let mut moving = lock(&self.moving);
+        match moves {
+            true => moving.insert(service.to_owned()),
+            false => moving.remove(service),
+        };
+    }
+
+    /// Whether a plan of this process gives the service another endpoint.
+    pub(crate) fn moves(&self, service: &str) -> bool {
+        lock(&self.moving).contains(service)
     }
 
     /// The next read looks again.

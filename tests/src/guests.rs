@@ -80,10 +80,16 @@ impl Guest for Guests {
                     && other.up_for.is_some_and(|up_for| up_for >= REGISTERS)
                     && outages.failure(other).is_none()
             };
+            let has = |role: &str| {
+                let mut workers = all.iter().filter(is_worker);
+                workers.any(|worker| worker.tags.get("disagg:role").is_some_and(|own| own == role))
+            };
+            let serves = has("worker") || (has("prefill") && has("decode"));
+            let chat = if serves { "ok" } else { "none" };
             let workers = all.iter().filter(is_worker).filter_map(|worker| worker.ip);
             let workers: Vec<String> = workers.map(|ip| format!("{ip}*1")).collect();
             let workers = if workers.is_empty() { "-".to_owned() } else { workers.join(",") };
-            let details = format!("etcd=up nats=up frontend=up chat=none workers={workers}");
+            let details = format!("etcd=up nats=up frontend=up chat={chat} workers={workers}");
             let _ = writeln!(text, "{}", state(machine, boot, role, "ready", &details));
         }
         text

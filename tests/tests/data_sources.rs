@@ -57,7 +57,10 @@ fn a_service_of_another_state_gets_workers_from_here() {
     other.terraform(&["destroy", "-auto-approve"]).success();
     let absent = lookup.replace("\"tiny\"\n}", "\"nobody\"\n}");
     other.write(&absent);
-    other.terraform(&["plan"]).failure().says(&["Service local/local/pd/nobody not found"]);
+    other
+        .terraform(&["plan"])
+        .failure()
+        .says(&[&format!("Service {} not found", path("pd/nobody"))]);
     workspace.write(&Stack { endpoint: false, ..Stack::default() }.hcl());
     workspace.destroy();
 }

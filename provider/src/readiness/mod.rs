@@ -12,7 +12,7 @@ mod pace;
 mod router;
 mod workers;
 
-pub(crate) use endpoint::{EndpointProbe, endpoint};
+pub(crate) use endpoint::{EndpointProbe, Proof, endpoint};
 pub(crate) use listings::Listings;
 pub(crate) use machines::{gone, is_running, running};
 pub(crate) use pace::Pace;

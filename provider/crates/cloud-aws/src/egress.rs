@@ -8,6 +8,7 @@
 
 use crate::elastic_ip::{self, ElasticIp};
 use crate::error::is;
+use crate::launch::client_token;
 use crate::{Region, tags};
 use aws_sdk_ec2::types::{Instance as Ec2Instance, InstanceNetworkInterface, InstanceStateName};
 use cloud::{Egress, FleetKey, InstanceId, LaunchRequest, TagFilter, Tags, tag};
@@ -15,13 +16,14 @@ use std::time::{Duration, SystemTime};
 
 /// Takes as many as the launch has machines, all or none; those that an earlier attempt has taken count.
 pub(crate) async fn hold(region: &Region, request: &LaunchRequest) -> cloud::Result<()> {
+    let token = client_token(request);
     let of_fleet = of_fleet(region, &request.fleet).await?;
     let (left, kept): (Vec<_>, Vec<_>) = of_fleet.into_iter().partition(is_left_over);
     release_in_passing(region, &left).await;
-    let is_of_launch = |elastic: &&ElasticIp| elastic.tags.get(tags::TOKEN) == Some(&request.token);
+    let is_of_launch = |elastic: &&ElasticIp| elastic.tags.get(tags::TOKEN) == Some(&token);
     let held = kept.iter().filter(is_of_launch).count();
     let mut own = request.tags.clone();
-    own.extend(tags_of(&request.fleet, &request.token));
+    own.extend(tags_of(&request.fleet, &token));
     for _ in held..request.count as usize {
         if let Err(error) = elastic_ip::allocate(region, &own).await {
             release_held(region, request).await;
@@ -33,7 +35,7 @@ pub(crate) async fn hold(region: &Region, request: &LaunchRequest) -> cloud::Res
 
 /// Gives back what was taken for a launch that came to nothing.
 pub(crate) async fn release_held(region: &Region, request: &LaunchRequest) {
-    match of_launch(region, &request.fleet, &request.token).await {
+    match of_launch(region, &request.fleet, &client_token(request)).await {
         Ok(mut held) => {
             held.retain(|elastic| elastic.association.is_none());
             release_in_passing(region, &held).await;
@@ -114,11 +116,6 @@ pub(crate) async fn release(
     others.retain(is_left_over);
     release_in_passing(region, &others).await;
     Ok(())
-}
-
-/// Gives back all that is left in a fleet without machines.
-pub(crate) async fn release_all(region: &Region, key: &FleetKey) -> cloud::Result<()> {
-    elastic_ip::release(region, &of_fleet(region, key).await?).await
 }
 
 /// What this call is about is more to be told than a failure of this, after which a later call tries again.

@@ -1,11 +1,12 @@
-//! A fleet: one security group, whose tags say what cannot be asked otherwise, and one cluster placement
-//! group of the same name.
+//! A fleet: one security group, whose description says what cannot be asked otherwise, and one cluster
+//! placement group of the same name.
 //!
 //! The security group is the fleet's claim to its name, because names of groups are unique in a VPC.
 
+use crate::claim::Claim;
 use crate::error::{During, is, refused};
 use crate::subnet::Subnet;
-use crate::{Region, address, egress, ingress, instance, placement, ssh, subnet, tags};
+use crate::{Region, address, elastic_ip, ingress, instance, placement, ssh, subnet, tags};
 use aws_sdk_ec2::types::{
     IpPermission, IpRange, NetworkInterface, ResourceType, SecurityGroup, UserIdGroupPair,
 };
@@ -33,13 +34,18 @@ pub(crate) async fn create(region: &Region, request: &FleetRequest) -> cloud::Re
     let name = object_name(key);
     if find(region, key).await?.is_none() {
         let subnet = subnet_for(region, request).await?;
-        let own = own_tags(request, &subnet);
+        let claim = Claim {
+            zone: request.zone.clone(),
+            subnet: subnet.id,
+            placement: request.placement,
+            token: request.token.clone(),
+        };
         let call = region.ec2.create_security_group().group_name(&name).vpc_id(&subnet.vpc);
         let created = call
-            .description(format!("Fleet {} of terraform-provider-disagg", key.name))
+            .description(claim.describe(&key.name))
             .tag_specifications(tags::specification(
                 ResourceType::SecurityGroup,
-                &tags::named(&own),
+                &tags::named(&request.tags),
             ))
             .send()
             .await
@@ -54,13 +60,12 @@ pub(crate) async fn create(region: &Region, request: &FleetRequest) -> cloud::Re
         CloudError::new(ErrorKind::NotFound, OPERATION, "the new group is not listed yet")
             .object(&name)
     })?;
-    let found = tags::from_ec2(group.tags());
-    if let Some(why) = claimed_by_another(&found, request) {
+    if let Some(why) = claimed_by_another(&group, request) {
         return Err(refused(OPERATION, "InvalidGroup.Duplicate", why).object(name));
     }
     open(region, &group).await?;
     if request.placement == PlacementStrategy::Cluster {
-        placement::ensure(region, &name, &found).await?;
+        placement::create(region, &name, &request.token, &request.tags).await?;
     }
     // With the rules that it has now.
     let group = require(region, key).await?;
@@ -81,8 +86,9 @@ pub(crate) async fn repair(region: &Region, key: &FleetKey) -> cloud::Result<Fle
     let own = lasting_tags(key);
     let id = group.group_id().unwrap_or_default().to_owned();
     instance::set_tags(region, &[id], &own).await?;
-    if strategy(&tags::from_ec2(group.tags())) == PlacementStrategy::Cluster {
-        placement::ensure(region, &object_name(key), &tags::from_ec2(group.tags())).await?;
+    let claim = claim_of(&group)?;
+    if claim.placement == PlacementStrategy::Cluster {
+        placement::restore(region, &object_name(key), &claim.token, &own).await?;
     }
     let group = require(region, key).await?;
     describe(region, key, &group).await
@@ -99,7 +105,9 @@ pub(crate) async fn delete(region: &Region, key: &FleetKey) -> cloud::Result<()>
         let message = format!("it still has {}", left.join(", "));
         return Err(refused(OPERATION, "DependencyViolation", message).object(key.to_string()));
     }
-    egress::release_all(region, key).await?;
+    // Also of routers whose interface somebody has deleted.
+    let of_fleet = TagFilter::all().and(tag::FLEET, key.name.as_str());
+    elastic_ip::release(region, &elastic_ip::list(region, &of_fleet).await?).await?;
     placement::delete(region, &object_name(key)).await?;
     let id = group.group_id().unwrap_or_default();
     let deleted = region.ec2.delete_security_group().group_id(id).send().await;
@@ -128,7 +136,7 @@ pub(crate) async fn facts_if_any(
         return Ok(Some(facts.clone()));
     }
     match find(region, key).await? {
-        Some(group) => Ok(Some(remember(region, key, &group).await)),
+        Some(group) => remember(region, key, &group).await.map(Some),
         None => Ok(None),
     }
 }
@@ -170,41 +178,50 @@ async fn find(region: &Region, key: &FleetKey) -> cloud::Result<Option<SecurityG
 }
 
 async fn describe(region: &Region, key: &FleetKey, group: &SecurityGroup) -> cloud::Result<Fleet> {
-    remember(region, key, group).await;
-    let found = tags::from_ec2(group.tags());
-    let own = [tags::TOKEN, tags::ZONE, tags::PLACEMENT, tags::SUBNET, tags::SSH_KEY];
-    let shown = found.iter().filter(|(key, _)| !own.contains(&key.as_str()));
+    remember(region, key, group).await?;
+    let Claim { zone, subnet, placement, token } = claim_of(group)?;
+    let mut shown = tags::from_ec2(group.tags());
+    let findings = findings(key, group, &shown);
+    shown.remove(tags::SSH_KEY);
     Ok(Fleet {
         key: key.clone(),
-        zone: found.get(tags::ZONE).cloned().unwrap_or_default(),
-        subnet: found.get(tags::SUBNET).cloned(),
-        placement: strategy(&found),
-        token: found.get(tags::TOKEN).cloned().unwrap_or_default(),
-        tags: shown.map(|(key, value)| (key.clone(), value.clone())).collect(),
+        zone,
+        subnet: Some(subnet),
+        placement,
+        token,
+        tags: shown,
         ingress: ingress::of_services(group),
         ssh: ssh::of(group),
-        findings: findings(key, group, &found),
+        findings,
     })
 }
 
-async fn remember(region: &Region, key: &FleetKey, group: &SecurityGroup) -> FleetFacts {
-    let found = tags::from_ec2(group.tags());
-    let clusters = strategy(&found) == PlacementStrategy::Cluster;
+async fn remember(
+    region: &Region,
+    key: &FleetKey,
+    group: &SecurityGroup,
+) -> cloud::Result<FleetFacts> {
+    let Claim { zone, subnet, placement, .. } = claim_of(group)?;
     let facts = FleetFacts {
         group_id: group.group_id().unwrap_or_default().to_owned(),
-        subnet: Subnet {
-            id: found.get(tags::SUBNET).cloned().unwrap_or_default(),
-            vpc: group.vpc_id().unwrap_or_default().to_owned(),
-        },
-        zone: found.get(tags::ZONE).cloned().unwrap_or_default(),
-        placement_group: clusters.then(|| object_name(key)),
-        key_name: ssh::key_name(&found),
+        subnet: Subnet { id: subnet, vpc: group.vpc_id().unwrap_or_default().to_owned() },
+        zone,
+        placement_group: (placement == PlacementStrategy::Cluster).then(|| object_name(key)),
+        key_name: ssh::key_name(&tags::from_ec2(group.tags())),
     };
     let mut fleets = region.fleets.lock().await;
     let known = fleets.entry(key.name.clone()).or_insert_with(|| facts.clone());
     // Its key is changed by this process alone, whatever a server still says.
     *known = FleetFacts { key_name: known.key_name.clone(), ..facts };
-    known.clone()
+    Ok(known.clone())
+}
+
+fn claim_of(group: &SecurityGroup) -> cloud::Result<Claim> {
+    Claim::parse(group.description().unwrap_or_default()).ok_or_else(|| {
+        let why = "a security group of this name exists that the provider has not made";
+        refused("DescribeSecurityGroups", "InvalidGroup.Duplicate", why)
+            .object(group.group_name().unwrap_or_default())
+    })
 }
 
 /// Opens the group to and from itself, because EFA wants both rules by name and everything else works by
@@ -252,14 +269,17 @@ fn leads_to_itself(rules: &[IpPermission], id: &str) -> bool {
     })
 }
 
-fn claimed_by_another(found: &Tags, request: &FleetRequest) -> Option<&'static str> {
-    if Phase::of(found) != Phase::Creating {
+fn claimed_by_another(group: &SecurityGroup, request: &FleetRequest) -> Option<&'static str> {
+    let Ok(claim) = claim_of(group) else {
+        return Some("a security group of this name exists that the provider has not made");
+    };
+    if Phase::of(&tags::from_ec2(group.tags())) != Phase::Creating {
         Some("a fleet of this name exists already")
-    } else if found.get(tags::TOKEN) != Some(&request.token) {
+    } else if claim.token != request.token {
         Some("a fleet of this name is being created by another run")
-    } else if strategy(found) != request.placement {
+    } else if claim.placement != request.placement {
         Some("the fleet is being created with another placement")
-    } else if request.subnet.as_ref().is_some_and(|id| found.get(tags::SUBNET) != Some(id)) {
+    } else if request.subnet.as_ref().is_some_and(|id| claim.subnet != *id) {
         Some("the fleet is being created in another subnet")
     } else {
         None
@@ -326,23 +346,6 @@ async fn name_strangers(region: &Region, group: &str, error: CloudError) -> Clou
     CloudError { message: format!("{}; in it: {}", error.message, strangers.join(", ")), ..error }
 }
 
-fn own_tags(request: &FleetRequest, subnet: &Subnet) -> Tags {
-    let mut own = request.tags.clone();
-    let strategy = match request.placement {
-        PlacementStrategy::Cluster => CLUSTER,
-        PlacementStrategy::Zone => "zone",
-    };
-    for (key, value) in [
-        (tags::TOKEN, request.token.as_str()),
-        (tags::ZONE, request.zone.as_str()),
-        (tags::PLACEMENT, strategy),
-        (tags::SUBNET, subnet.id.as_str()),
-    ] {
-        own.insert(key.to_owned(), value.to_owned());
-    }
-    own
-}
-
 /// The tags that a fleet has as long as it lives.
 fn lasting_tags(key: &FleetKey) -> Tags {
     Tags::from([
@@ -350,15 +353,6 @@ fn lasting_tags(key: &FleetKey) -> Tags {
         (tag::FLEET.to_owned(), key.name.clone()),
     ])
 }
-
-fn strategy(tags: &Tags) -> PlacementStrategy {
-    match tags.get(tags::PLACEMENT).map(String::as_str) {
-        Some(CLUSTER) => PlacementStrategy::Cluster,
-        _ => PlacementStrategy::Zone,
-    }
-}
-
-const CLUSTER: &str = "cluster";
 
 const ANYWHERE: &str = "0.0.0.0/0";
 

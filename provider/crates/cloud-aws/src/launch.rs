@@ -105,7 +105,6 @@ async fn prepare(
         .set_group_name(facts.placement_group.clone())
         .build();
     let mut named = tags::named(&request.tags);
-    named.insert(tags::TYPE.to_owned(), name.clone());
     if request.egress == Egress::ElasticIp {
         named.insert(tags::EGRESS.to_owned(), request.egress.as_str().to_owned());
     }
@@ -124,7 +123,7 @@ async fn prepare(
         .instance_type(Ec2Type::from(name.as_str()))
         .min_count(count)
         .max_count(count)
-        .client_token(&request.token)
+        .client_token(client_token(request))
         .user_data(BASE64_STANDARD.encode(&request.user_data))
         .placement(placement)
         .set_network_interfaces(Some(interfaces))
@@ -137,6 +136,20 @@ async fn prepare(
         .tag_specifications(specification(ResourceType::Instance))
         .tag_specifications(specification(ResourceType::Volume));
     Ok(call)
+}
+
+/// EC2 keeps the token with the instance, where nobody can change it: it says what type was launched.
+pub(crate) fn client_token(request: &LaunchRequest) -> String {
+    let (token, name) = (&request.token, &request.offer.instance_type);
+    match is_for(token, name) {
+        true => token.clone(),
+        false => format!("{token}-{name}"),
+    }
+}
+
+/// Whether an instance with this token was launched as this type.
+pub(crate) fn is_for(token: &str, instance_type: &str) -> bool {
+    token.strip_suffix(instance_type).is_some_and(|before| before.ends_with('-'))
 }
 
 fn check_request(request: &LaunchRequest) -> cloud::Result<()> {

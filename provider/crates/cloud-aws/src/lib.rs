@@ -5,6 +5,7 @@
 //! that never change (its group, subnet, zone) are kept in memory for the length of a run.
 
 mod address;
+mod claim;
 mod connect;
 mod egress;
 mod elastic_ip;

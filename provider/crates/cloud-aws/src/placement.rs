@@ -6,32 +6,48 @@ use crate::tags;
 use aws_sdk_ec2::types::{PlacementStrategy, ResourceType};
 use cloud::Tags;
 
-/// Makes the group be there. A name that is taken by a group without the fleet's own token is somebody
-/// else's.
-pub(crate) async fn ensure(region: &Region, name: &str, own: &Tags) -> cloud::Result<()> {
-    const OPERATION: &str = "CreatePlacementGroup";
-    let created = region
-        .ec2
-        .create_placement_group()
-        .group_name(name)
-        .strategy(PlacementStrategy::Cluster)
-        .tag_specifications(tags::specification(ResourceType::PlacementGroup, own))
-        .send()
-        .await
-        .during(OPERATION)
-        .map_err(|error| error.object(name));
-    match created {
-        Err(error) if is(&error, "InvalidPlacementGroup.Duplicate") => {
-            let token = own.get(tags::TOKEN);
+/// Makes the group. A name that is taken by a group without the fleet's own token is somebody else's.
+pub(crate) async fn create(
+    region: &Region,
+    name: &str,
+    token: &str,
+    own: &Tags,
+) -> cloud::Result<()> {
+    match ensure(region, name, token, own).await {
+        Err(error) if is(&error, DUPLICATE) => {
             let found = find(region, name).await?;
-            if found.is_some_and(|found| found.get(tags::TOKEN) == token) {
-                return Ok(());
-            }
-            Err(error)
+            let is_ours =
+                found.is_some_and(|found| found.get(tags::TOKEN).is_some_and(|of| of == token));
+            if is_ours { Ok(()) } else { Err(error) }
         }
-        created => created.map(drop),
+        created => created,
     }
 }
+
+/// Makes the group again if it is gone. The fleet is there, so the one that has its name is its own.
+pub(crate) async fn restore(
+    region: &Region,
+    name: &str,
+    token: &str,
+    own: &Tags,
+) -> cloud::Result<()> {
+    match ensure(region, name, token, own).await {
+        Err(error) if is(&error, DUPLICATE) => Ok(()),
+        restored => restored,
+    }
+}
+
+async fn ensure(region: &Region, name: &str, token: &str, own: &Tags) -> cloud::Result<()> {
+    let mut own = own.clone();
+    own.insert(tags::TOKEN.to_owned(), token.to_owned());
+    let call = region.ec2.create_placement_group().group_name(name);
+    let call = call.strategy(PlacementStrategy::Cluster);
+    let tagged = tags::specification(ResourceType::PlacementGroup, &own);
+    let created = call.tag_specifications(tagged).send().await.during("CreatePlacementGroup");
+    created.map(drop).map_err(|error| error.object(name))
+}
+
+const DUPLICATE: &str = "InvalidPlacementGroup.Duplicate";
 
 /// Removes it; one that is gone is gone.
 pub(crate) async fn delete(region: &Region, name: &str) -> cloud::Result<()> {

@@ -7,7 +7,7 @@
 
 use crate::error::During;
 use crate::fleet::FleetFacts;
-use crate::{Region, egress, fleet, tags};
+use crate::{Region, egress, fleet, launch};
 use aws_sdk_ec2::types::{
     HttpTokensState, Instance as Ec2Instance, InstanceMetadataEndpointState,
     InstanceMetadataOptionsResponse, InstanceMetadataTagsState, InstanceNetworkInterface,
@@ -21,11 +21,10 @@ pub(crate) const METADATA_HOPS: i32 = 1;
 pub(crate) fn findings(instance: &Ec2Instance, facts: &FleetFacts) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut found = |repairable: bool, text: String| findings.push(Finding { text, repairable });
-    let launched_as = instance.tags().iter().find(|tag| tag.key() == Some(tags::TYPE));
-    let launched_as = launched_as.and_then(|tag| tag.value());
     let kind = instance.instance_type().map(|kind| kind.as_str()).unwrap_or_default();
-    if let Some(before) = launched_as.filter(|before| *before != kind) {
-        found(false, format!("its type is `{kind}`, and it was launched as `{before}`"));
+    let token = instance.client_token().unwrap_or_default();
+    if !launch::is_for(token, kind) {
+        found(false, format!("its type is `{kind}`, and it was launched as another"));
     }
     let group = instance.placement().and_then(|placement| placement.group_name());
     let group = group.filter(|name| !name.is_empty());

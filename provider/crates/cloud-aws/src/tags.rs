@@ -5,18 +5,8 @@ use cloud::{FleetKey, TagFilter, Tags, tag};
 
 /// The token that an object was made with, where EC2 itself keeps none.
 pub(crate) const TOKEN: &str = "disagg:token";
-/// The fleet's one zone, on its security group.
-pub(crate) const ZONE: &str = "disagg:zone";
-/// The fleet's placement strategy, on its security group.
-pub(crate) const PLACEMENT: &str = "disagg:placement";
-/// The fleet's subnet, on its security group.
-pub(crate) const SUBNET: &str = "disagg:subnet";
-
 /// The key pair of people, on the fleet's security group.
 pub(crate) const SSH_KEY: &str = "disagg:ssh-key";
-/// The type that an instance was launched as.
-pub(crate) const TYPE: &str = "disagg:type";
-
 /// How an instance reaches the internet, where that is not by its subnet; see [`egress`](crate::egress).
 pub(crate) const EGRESS: &str = "disagg:egress";
 /// The instance that an Elastic IP goes with.
@@ -40,7 +30,7 @@ pub(crate) fn from_ec2(tags: &[Tag]) -> Tags {
         |tag: &Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
     tags.iter()
         .filter_map(pair)
-        .filter(|(key, _)| ![NAME, TYPE, EGRESS].contains(&key.as_str()))
+        .filter(|(key, _)| ![NAME, EGRESS].contains(&key.as_str()))
         .collect()
 }
 

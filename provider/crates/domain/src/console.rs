@@ -88,6 +88,11 @@ impl MachineState {
         self.workers.clone()
     }
 
+    /// On a router: whether its own chat of one token was answered.
+    pub fn has_chatted(&self) -> bool {
+        self.details.split(' ').any(|word| word == "chat=ok")
+    }
+
     /// On a worker: the port of its router, `IP:PORT`, that does not let it in.
     pub fn waiting_for(&self) -> Option<&str> {
         self.details.split(' ').find_map(|word| word.strip_prefix("waiting_for="))

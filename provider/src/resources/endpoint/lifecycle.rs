@@ -1,8 +1,8 @@
 //! The wait for a real chat completion, and what Read can say without one.
 
 use crate::error::{Failure, Result};
-use crate::readiness::{self, EndpointProbe};
-use crate::resources::service::{FoundService, find_by_id, router_endpoint};
+use crate::readiness::{self, EndpointProbe, Proof};
+use crate::resources::service::{FoundService, find_by_id, router_access, router_endpoint};
 use crate::session::Session;
 use cloud::{Address, Tags, tag};
 use domain::catalogue;
@@ -32,9 +32,20 @@ pub(super) async fn establish(
         state.warn(warning);
     }
     let cloud = session.cloud(id.fleet.cloud).await?;
-    let url = reachable(&facts, &address);
-    readiness::endpoint(ctx, &*cloud, &session.http()?, &url, &facts.model, &probe(&planned)?)
-        .await?;
+    let Some(instance) = &service.router else {
+        return Err(Failure::Missing {
+            what: format!("router of service {id}"),
+            attribute: Some(AttributePath::root("service_id")),
+            hint: "Its machine is gone. Apply the service first, it is recovered at its address: \
+                   `terraform apply -target=disagg_service.NAME`."
+                .to_owned(),
+        });
+    };
+    let router = router_access(session, cloud, &facts, &address, instance)?;
+    let proof = readiness::endpoint(ctx, &router, &facts.model, &probe(&planned)?).await?;
+    if let Proof::OnTheRouter { in_the_way } = proof {
+        state.warn(unreached(&router.endpoint, &in_the_way));
+    }
     planned.id = Attr::Known(id.to_string());
     fill(&mut planned, &facts, &address);
     planned.drift = Attr::Known(BTreeMap::new());
@@ -101,6 +112,19 @@ fn fill(endpoint: &mut Endpoint, facts: &ServiceFacts, address: &Address) {
 
 fn reachable(facts: &ServiceFacts, address: &Address) -> String {
     router_endpoint(address.reachable(), i64::from(facts.port))
+}
+
+/// It answers, and not from here.
+fn unreached(endpoint: &str, in_the_way: &str) -> Diagnostic {
+    Diagnostic::warning(
+        "Endpoint cannot be reached from here",
+        format!(
+            "The router answers a chat completion on its own machine, as its console says. From the machine \
+             that runs Terraform there is no connection to {endpoint}: {in_the_way}.\n\nThe service's \
+             `ingress_cidrs` say who is let in, and `public_ip` whether from the internet. If this machine \
+             is not meant to be, all is well."
+        ),
+    )
 }
 
 /// A group of another service would never answer here.

@@ -40,7 +40,7 @@ impl Resource for EndpointResource {
     }
 
     fn plan(&self, change: &mut Change<Endpoint>) -> Diagnostics {
-        plan::plan(change)
+        plan::plan(change, |service| self.session.moves(service))
     }
 
     async fn create(

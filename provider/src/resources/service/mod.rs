@@ -62,7 +62,13 @@ impl Resource for ServiceResource {
     }
 
     fn plan(&self, change: &mut Change<Service>) -> Diagnostics {
-        plan::plan(change)
+        let diagnostics = plan::plan(change);
+        if let (Some(prior), Some(planned)) = (&change.prior, &change.planned)
+            && let Some(id) = prior.id.known()
+        {
+            self.session.plans(id, planned.endpoint.is_unknown());
+        }
+        diagnostics
     }
 
     async fn create(

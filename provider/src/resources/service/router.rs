@@ -116,7 +116,10 @@ async fn launch(
         let launched = match launch_over_offers(cloud, &offers, &request).await {
             Ok(launched) => launched,
             // The token belongs to a launch with other user data: an older release's.
-            Err(error) if error.kind() == ErrorKind::Conflict && attempt < MOST_LAUNCHES => {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::TokenSpent)
+                    && attempt < MOST_LAUNCHES =>
+            {
                 continue;
             }
             Err(error) => {
