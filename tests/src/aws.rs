@@ -46,6 +46,7 @@ impl Aws {
         let settings = Settings {
             // Nobody listens there, and who calls is told so at once.
             public_block: Ipv4Addr::new(127, 93, 0, 0),
+            private_block: Ipv4Addr::new(127, 92, 0, 0),
             ..settings
         };
         let mut datacentre = Datacentre::new(settings);

@@ -3,6 +3,7 @@
 use super::{ZONED, aws, fleet, stack};
 use acceptance::config::{group, service};
 use acceptance::{Aws, Workspace, wait_until};
+use std::time::Duration;
 
 #[test]
 fn the_example_shows_its_price_before_anything_is_bought() {
@@ -106,5 +107,51 @@ fn a_spot_machine_that_is_taken_back_shows_and_is_bought_again() {
     wait_until("it has ended", || workspace.group("decode").len() == 1);
     workspace.apply_fails(&config).says(&["Insufficient capacity"]);
     assert_eq!(workspace.group("decode").len(), 1);
+    workspace.destroy();
+}
+
+/// What a tag says that somebody has changed is not believed over what nobody can change.
+#[test]
+fn tags_that_are_changed_by_hand_replace_nothing() {
+    let workspace = Workspace::on_aws();
+    let config = stack("replicas = 1", "replicas = 2");
+    workspace.apply(&config);
+    let before = workspace.machines();
+    let taken = workspace.group("decode")[0].id.clone();
+    for (key, value) in [("disagg:group", "prefill"), ("disagg:role", "prefill")] {
+        aws(&workspace).datacentre().retag(&taken, key, Some(value));
+    }
+    let run = workspace.terraform(&["plan", "-detailed-exitcode"]);
+    assert_eq!(run.code, Some(2), "{}", run.stdout);
+    assert!(!run.stdout.contains("disagg_replica_group.prefill will be"), "{}", run.stdout);
+    workspace.apply(&config);
+    workspace.assert_no_changes();
+    assert_eq!(workspace.machines(), before);
+    workspace.destroy();
+}
+
+#[test]
+fn a_router_that_a_dead_creation_has_left_shows_and_goes_when_it_is_old() {
+    let workspace = Workspace::on_aws();
+    let empty = fleet(ZONED);
+    workspace.apply(&empty);
+    aws(&workspace).datacentre().settings_mut().boot_seconds = 60.0;
+    workspace.write(&stack("replicas = 0", "replicas = 0"));
+    workspace.apply_and_kill_at(1);
+    let left = workspace.machines().remove(0).id;
+    workspace.write(&empty);
+    let run = workspace.terraform(&["plan", "-detailed-exitcode"]);
+    assert_eq!(run.code, Some(2), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("in no state, and removed when it is 2 hours old"),
+        "{}",
+        run.stdout
+    );
+    workspace.apply(&empty);
+    assert_eq!(workspace.machines().len(), 1, "its creation may go on elsewhere");
+    aws(&workspace).datacentre().age(&left, Duration::from_secs(3 * 60 * 60));
+    workspace.apply(&empty);
+    assert_eq!(workspace.machines(), Vec::new());
+    workspace.assert_no_changes();
     workspace.destroy();
 }

@@ -10,11 +10,23 @@ use std::collections::BTreeMap;
 fn a_public_address_comes_and_goes_and_workers_do_not_notice() {
     let workspace = Workspace::on_aws();
     let config = |more: &str| {
-        format!("{}{}{}", fleet(ZONED), service(more), group("decode", "replicas = 1"))
+        let groups = [group("prefill", "replicas = 1"), group("decode", "replicas = 1")].concat();
+        format!("{}{}{groups}{ENDPOINT}", fleet(ZONED), service(more))
     };
-    workspace.apply(&config(""));
+    // Nobody listens at its address here, as for a runner that is not let in: its console tells.
+    workspace.apply(&config("")).says(&[
+        "Endpoint cannot be reached from here",
+        "The router answers a chat completion on its own machine",
+        "`ingress_cidrs` say who is let in",
+    ]);
     let before = workspace.machines();
-    let endpoint = || workspace.resource("disagg_service.tiny")["endpoint"].to_string();
+    let endpoint = || {
+        let endpoint = workspace.resource("disagg_service.tiny")["endpoint"].clone();
+        let endpoint = endpoint.as_str().expect("a text").to_owned();
+        let url = workspace.resource("disagg_endpoint.tiny")["url"].clone();
+        assert_eq!(url, format!("{endpoint}/v1"), "they change in one apply");
+        endpoint
+    };
     let internal = workspace.resource("disagg_service.tiny")["internal_ip"].clone();
     let internal = internal.as_str().expect("an address").to_owned();
     assert!(!endpoint().contains(&internal), "{}", endpoint());

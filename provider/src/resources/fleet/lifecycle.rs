@@ -102,13 +102,16 @@ pub(super) async fn read(session: &Session, state: &mut State<Fleet>) -> Result<
     if ssh(&fleet) != found.ssh {
         fleet.ssh = shown_ssh(&found.ssh);
     }
-    fleet.drift = Attr::Known(found.findings.clone());
+    let mut drift = found.findings.clone();
+    drift.extend(service::nobodys(&view, &id));
+    fleet.drift = Attr::Known(drift);
     state.save(&fleet);
     Ok(())
 }
 
 pub(super) async fn update(
     session: &Session,
+    ctx: &Ctx,
     prior: &Fleet,
     mut planned: Fleet,
     state: &mut State<Fleet>,
@@ -131,6 +134,7 @@ pub(super) async fn update(
                         .to_owned(),
             });
         }
+        service::remove_old_nobodys(session, ctx, &id).await?;
     }
     if ssh(prior) != ssh(&planned) {
         let cloud = session.cloud(id.cloud).await?;

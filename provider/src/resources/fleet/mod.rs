@@ -64,12 +64,12 @@ impl Resource for FleetResource {
 
     async fn update(
         &self,
-        _ctx: &Ctx,
+        ctx: &Ctx,
         prior: Fleet,
         planned: Fleet,
         state: &mut State<Fleet>,
     ) -> Result<(), Diagnostics> {
-        lifecycle::update(&self.session, &prior, planned, state).await.map_err(diagnosed)
+        lifecycle::update(&self.session, ctx, &prior, planned, state).await.map_err(diagnosed)
     }
 
     async fn delete(&self, ctx: &Ctx, state: &mut State<Fleet>) -> Result<(), Diagnostics> {

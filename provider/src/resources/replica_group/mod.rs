@@ -8,6 +8,7 @@ mod model;
 mod plan;
 mod progress;
 mod read;
+mod strangers;
 mod update;
 mod validate;
 mod warnings;

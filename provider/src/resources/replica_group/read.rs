@@ -1,5 +1,6 @@
 //! What a group looks like in its cloud: read and import. Nothing is changed here.
 
+use super::strangers::without_strangers;
 use super::{members, model};
 use crate::error::{Doing, Failure, Result};
 use crate::resources::service::find_by_id;
@@ -15,6 +16,7 @@ pub(super) async fn read(session: &Session, state: &mut State<ReplicaGroup>) -> 
     let known = model::known_slots(&group);
     let view = session.view_with(&id.service.fleet, known.values()).await?;
     let machines = members::of_group(&view, &id, &known);
+    let machines = without_strangers(session, &id, &known, machines).await?;
     if machines.is_empty() && find_by_id(&view, &id.service).is_gone() {
         state.remove();
         return Ok(());

@@ -6,6 +6,7 @@
 
 use super::launch::Launched;
 use super::progress::Progress;
+use super::strangers::without_strangers;
 use super::workers;
 use super::{members, model};
 use crate::error::{FailedMachine, Failure, Fate, Result};
@@ -35,7 +36,9 @@ pub(super) async fn update(
     let known = model::known_slots(prior);
     let view = session.view_with(&id.service.fleet, known.values()).await?;
     let group = workers::access(session, &planned, &id, &view).await?;
-    let mut slots = members::in_slots(&members::of_group(&view, &id, &known), &known);
+    let machines = members::of_group(&view, &id, &known);
+    let machines = without_strangers(session, &id, &known, machines).await?;
+    let mut slots = members::in_slots(&machines, &known);
     group.retag(&mut slots).await?;
     let mut progress = Progress::new(session, &group, prior.clone(), slots, state);
     let count = members::count(&planned, &progress.slots);

@@ -14,7 +14,7 @@ mod tags;
 pub(crate) use find::{FoundService, find_by_id, find_by_name};
 pub(crate) use model::spec as router_spec;
 pub(crate) use plan::validate as check;
-pub(crate) use removal::remove_nobodys;
+pub(crate) use removal::{nobodys, remove_nobodys, remove_old_nobodys};
 pub(crate) use router::{
     access as router_access, endpoint as router_endpoint, mark_live, user_data as router_user_data,
 };

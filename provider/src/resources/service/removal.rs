@@ -3,10 +3,11 @@
 use super::find::{FoundService, all, find_by_id};
 use crate::error::{Doing, Failure, Result};
 use crate::readiness::{self, Pace};
-use crate::session::{Session, key};
+use crate::session::{FleetView, Session, key};
 use cloud::{Address, Cloud, ErrorKind, Ingress, Instance, InstanceId, TagFilter, Tags, tag};
 use domain::id::{FleetId, ServiceId};
 use plugin::Ctx;
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
@@ -23,6 +24,46 @@ pub(crate) async fn remove_nobodys(session: &Session, ctx: &Ctx, fleet: &FleetId
     Ok(())
 }
 
+/// Services in a fleet that no state has and that cost something: what was made → finding.
+pub(crate) fn nobodys(view: &FleetView, fleet: &FleetId) -> BTreeMap<String, String> {
+    let mut nobodys = BTreeMap::new();
+    for id in all(view, fleet) {
+        let found = find_by_id(view, &id);
+        if let Some(router) = found.router.as_ref().filter(|_| found.is_nobodys()) {
+            nobodys.insert(
+                format!("router {} of service {}", router.id, id.tag_value()),
+                format!(
+                    "launched by a creation that died or goes on elsewhere; in no state, and removed when \
+                     it is {} hours old",
+                    OLDEST_CREATION.as_secs() / 3600
+                ),
+            );
+        }
+    }
+    nobodys
+}
+
+/// Removes those of them that no creation can go on with any more.
+pub(crate) async fn remove_old_nobodys(
+    session: &Session,
+    ctx: &Ctx,
+    fleet: &FleetId,
+) -> Result<()> {
+    let view = session.view(fleet).await?;
+    for id in all(&view, fleet) {
+        let found = find_by_id(&view, &id);
+        if found.is_nobodys() && found.router.as_ref().is_some_and(is_old) {
+            remove(session, ctx, &id).await?;
+        }
+    }
+    Ok(())
+}
+
+fn is_old(machine: &Instance) -> bool {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(Duration::from_secs(machine.launched_at)) > OLDEST_CREATION
+}
+
 /// After that time no creation goes on any more: what is in no state then never will be.
 pub(super) const OLDEST_CREATION: Duration = Duration::from_secs(2 * 60 * 60);
 
@@ -33,12 +74,8 @@ pub(super) async fn remove_nobodys_workers(
     id: &ServiceId,
     found: &FoundService,
 ) -> Result<()> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let is_old = |worker: &&Instance| {
-        now.saturating_sub(Duration::from_secs(worker.launched_at)) > OLDEST_CREATION
-    };
-    let old: Vec<_> =
-        found.nobodys_workers().filter(is_old).map(|worker| worker.id.clone()).collect();
+    let old = found.nobodys_workers().filter(|worker| is_old(worker));
+    let old: Vec<_> = old.map(|worker| worker.id.clone()).collect();
     if old.is_empty() {
         return Ok(());
     }

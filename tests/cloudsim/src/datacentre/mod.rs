@@ -247,7 +247,12 @@ impl Datacentre {
     /// A private address that nothing had before.
     pub(crate) fn new_ip(&mut self) -> Ipv4Addr {
         self.next_host += 1;
-        Ipv4Addr::from(u32::from(Ipv4Addr::new(172, 31, 0, 0)) + self.next_host)
+        Ipv4Addr::from(u32::from(self.settings.private_block) + self.next_host)
+    }
+
+    /// The one range of all networks.
+    pub(crate) fn private_range(&self) -> String {
+        format!("{}/16", self.settings.private_block)
     }
 
     /// A public address that nothing had before.

@@ -26,6 +26,8 @@ pub struct Settings {
     pub most_addresses: Option<u32>,
     /// Where public addresses begin; by default in the block for benchmarks, where nothing is.
     pub public_block: Ipv4Addr,
+    /// Where private addresses begin, 65,536 of them.
+    pub private_block: Ipv4Addr,
     /// Whether the subnets lead to an internet gateway.
     pub public: bool,
     /// Subnets beside the default ones, by their ids.
@@ -99,6 +101,7 @@ impl Default for Settings {
             most_machines: None,
             most_addresses: Some(5),
             public_block: Ipv4Addr::new(198, 18, 0, 0),
+            private_block: Ipv4Addr::new(172, 31, 0, 0),
             public: true,
             subnets: BTreeMap::new(),
             reservations: BTreeMap::new(),

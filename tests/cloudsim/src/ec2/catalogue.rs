@@ -216,7 +216,7 @@ pub(super) fn subnets(datacentre: &mut Datacentre, query: &Query) -> Members {
                 Element::text("subnetId", &id),
                 Element::text("vpcId", &subnet.vpc),
                 Element::text("availabilityZone", &subnet.zone),
-                Element::text("cidrBlock", "172.31.0.0/16"),
+                Element::text("cidrBlock", datacentre.private_range()),
                 Element::text("defaultForAz", is_default),
                 Element::text("state", "available"),
             ]);
@@ -244,7 +244,7 @@ pub(super) fn route_tables(datacentre: &mut Datacentre, query: &Query) -> Member
             items.push(vec![
                 Element::text("routeTableId", table),
                 Element::text("vpcId", &subnet.vpc),
-                Element::list("routeSet", routes(subnet.way_out)),
+                Element::list("routeSet", routes(&datacentre.private_range(), subnet.way_out)),
                 Element::list("associationSet", [association(&id, is_main)]),
             ]);
         }
@@ -264,7 +264,7 @@ fn association(subnet: &str, is_main: bool) -> Vec<Element> {
     members
 }
 
-fn routes(way_out: WayOut) -> Vec<Vec<Element>> {
+fn routes(own: &str, way_out: WayOut) -> Vec<Vec<Element>> {
     let active = |mut route: Vec<Element>| {
         route.push(Element::text("state", "active"));
         route
@@ -272,7 +272,7 @@ fn routes(way_out: WayOut) -> Vec<Vec<Element>> {
     let to = |block: &str, through: &str, id: &str| {
         active(vec![Element::text("destinationCidrBlock", block), Element::text(through, id)])
     };
-    let mut routes = vec![to("172.31.0.0/16", "gatewayId", "local")];
+    let mut routes = vec![to(own, "gatewayId", "local")];
     match way_out {
         WayOut::None => {}
         WayOut::Endpoints => routes.push(active(vec![
