@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// An endpoint waits until a real chat completion is answered by the service's replica groups, so
-/// that whatever depends on it can send requests. It owns nothing in the cloud.
+/// that whatever depends on it can send requests. The machine that runs Terraform asks; where it has no
+/// way in, the router's own chat counts, and a warning says so. It owns nothing in the cloud.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Endpoint {
     /// The service's id.
@@ -41,7 +42,7 @@ pub struct Endpoint {
     #[schemars(extend("x-disagg" = computed()))]
     pub drift: Attr<BTreeMap<String, String>>,
 
-    /// How long each operation may take.
+    /// How long each operation may take. By default 15 minutes to create and to change, 5 to look, 20 to remove.
     #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
     pub timeouts: Attr<Timeouts>,
 }

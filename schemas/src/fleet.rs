@@ -61,7 +61,7 @@ pub struct Fleet {
     #[schemars(extend("x-disagg" = computed()))]
     pub drift: Attr<BTreeMap<String, String>>,
 
-    /// How long each operation may take.
+    /// How long each operation may take. By default 10 minutes to create and to change, 5 to look, 20 to remove.
     #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
     pub timeouts: Attr<Timeouts>,
 }

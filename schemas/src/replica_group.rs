@@ -148,7 +148,7 @@ pub struct ReplicaGroup {
     #[schemars(extend("x-disagg" = computed()))]
     pub drift: Attr<BTreeMap<String, String>>,
 
-    /// How long each operation may take.
+    /// How long each operation may take. By default 90 minutes to create and to change, 5 to look, 20 to remove.
     #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
     pub timeouts: Attr<Timeouts>,
 }
@@ -203,7 +203,7 @@ pub struct Resources {
     #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "minimum" = 1, "maximum" = 65536))]
     pub memory_gb: Attr<i64>,
 
-    /// Root disk in GB.
+    /// Root disk in GB. Without it 200.
     #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "minimum" = 10, "maximum" = 65536))]
     pub disk_gb: Attr<i64>,
 }

@@ -120,7 +120,7 @@ pub struct Service {
     #[schemars(extend("x-disagg" = computed()))]
     pub drift: Attr<BTreeMap<String, String>>,
 
-    /// How long each operation may take.
+    /// How long each operation may take. By default 20 minutes to create and to change, 5 to look, 20 to remove.
     #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
     pub timeouts: Attr<Timeouts>,
 }
@@ -161,7 +161,7 @@ pub struct RouterResources {
     #[schemars(extend("x-disagg" = optional(Refused).default(16).import(UserData), "minimum" = 1, "maximum" = 65536))]
     pub memory_gb: Attr<i64>,
 
-    /// Root disk in GB.
+    /// Root disk in GB. Without it 50.
     #[schemars(extend("x-disagg" = optional(Refused).import(UserData), "minimum" = 10, "maximum" = 65536))]
     pub disk_gb: Attr<i64>,
 }

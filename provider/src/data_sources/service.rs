@@ -53,6 +53,9 @@ async fn look_up(session: &Session, config: ServiceLookup) -> Result<ServiceLook
     };
     let fleet: FleetId = fleet_id.parse().map_err(|error| missing(format!("{error}.")))?;
     let view = session.view(&fleet).await?;
+    if view.fleet.is_none() {
+        return Err(missing(format!("There is no fleet {fleet}.")));
+    }
     let ids = find_by_name(&view, &fleet, &name);
     let [id] = &ids[..] else {
         return Err(missing(match ids.len() {

@@ -79,14 +79,17 @@ where
 fn credentials_cause<E: StdError + 'static>(error: &SdkError<E, HttpResponse>) -> Option<String> {
     let mut cause: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(below) = cause {
-        if below.is::<aws_credential_types::provider::error::CredentialsError>() {
-            let mut deepest = below;
-            while let Some(below) = deepest.source() {
-                deepest = below;
-            }
-            return Some(deepest.to_string());
-        }
         cause = below.source();
+        if below.is::<aws_credential_types::provider::error::CredentialsError>() {
+            let mut texts = Vec::new();
+            while let Some(below) = cause {
+                texts.push(below.to_string());
+                cause = below.source();
+            }
+            // What is repeated by what it is caused by says nothing more.
+            texts.dedup();
+            return Some(texts.join(": "));
+        }
     }
     None
 }

@@ -21,6 +21,8 @@ use cloud::{
 use std::time::Duration;
 
 const OPERATION: &str = "RunInstances";
+/// The provider's own verdict, and no call's.
+const ROUTES: &str = "The check of the subnet's routes";
 
 pub(crate) async fn launch(
     region: &Region,
@@ -215,7 +217,7 @@ fn check_way_out(
             "an Elastic IP leads out by an internet gateway, and this subnet's routes lead to none \
              (subnet {subnet}). Leave `egress` out, or give the fleet a public `subnet`"
         );
-        return Err(CloudError::new(ErrorKind::InvalidRequest, "DescribeRouteTables", message)
+        return Err(CloudError::new(ErrorKind::InvalidRequest, ROUTES, message)
             .object(name)
             .part(RequestPart::Egress));
     }
@@ -239,7 +241,7 @@ fn check_way_out(
         "{message}. Give the fleet a `subnet` with a NAT gateway in this zone, or the machines \
          `egress = \"elastic_ip\"` or an `image` that has everything on it (subnet {subnet})"
     );
-    Err(CloudError::new(ErrorKind::InvalidRequest, "DescribeRouteTables", message)
+    Err(CloudError::new(ErrorKind::InvalidRequest, ROUTES, message)
         .object(name)
         .part(RequestPart::Egress))
 }

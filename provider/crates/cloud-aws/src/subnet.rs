@@ -5,7 +5,7 @@ use crate::Region;
 use crate::error::{During, refused};
 use crate::tags::filter;
 use aws_sdk_ec2::types::{Route, RouteState, RouteTableAssociation, Subnet as Ec2Subnet};
-use cloud::{CloudError, ErrorKind};
+use cloud::{CloudError, ErrorKind, RequestPart};
 
 /// A subnet and its VPC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +33,10 @@ pub(crate) async fn default_of(region: &Region, zone: &str) -> cloud::Result<Sub
     let answer =
         call.filters(filter("availability-zone", [zone])).send().await.during(OPERATION)?;
     let subnet = answer.subnets.unwrap_or_default().into_iter().next().ok_or_else(|| {
-        let message = "the account has no default subnet in this zone";
-        CloudError::new(ErrorKind::InvalidRequest, OPERATION, message).object(zone)
+        let message = "the account has no default subnet in this zone, or the region no such zone: give the \
+                       fleet another `zone`, or a `subnet`";
+        let error = CloudError::new(ErrorKind::InvalidRequest, OPERATION, message);
+        error.object(zone).part(RequestPart::Zone)
     })?;
     Ok(of(subnet))
 }

@@ -90,6 +90,12 @@ impl SecretReference {
         &self.name
     }
 
+    /// What references that a machine of this cloud can read begin with.
+    pub fn schemes_on(cloud: CloudName) -> Vec<String> {
+        let stores = SecretStore::ALL.iter().filter(|store| store.cloud() == cloud);
+        stores.map(|store| format!("`{}://…`", store.scheme())).collect()
+    }
+
     /// Whether a machine of this cloud can read it.
     pub fn works_on(&self, cloud: CloudName) -> bool {
         self.store.cloud() == cloud

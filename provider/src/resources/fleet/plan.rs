@@ -70,12 +70,48 @@ pub(super) fn validate(config: &Fleet) -> Diagnostics {
             .at(AttributePath::root("ssh")),
         );
     }
+    if cloud == CloudName::Aws.as_str() {
+        diagnostics.extend(validate_names_of_aws(config));
+    }
     if !is_local(cloud) && config.zone.is_null() && config.subnet.is_null() && no_gpus {
         diagnostics.push(
             Diagnostic::error(
                 "Missing zone",
                 "Give a `zone` or a `subnet`, or `gpus` from which a zone is chosen, as in `gpus = \
                  [\"H200:8\"]`.",
+            )
+            .at(AttributePath::root("zone")),
+        );
+    }
+    diagnostics
+}
+
+/// What EC2 would refuse at sight.
+fn validate_names_of_aws(config: &Fleet) -> Diagnostics {
+    let mut diagnostics = Diagnostics::default();
+    if let Some(subnet) = config.subnet.known().filter(|subnet| !subnet.starts_with("subnet-")) {
+        diagnostics.push(
+            Diagnostic::error(
+                "Invalid subnet",
+                format!(
+                    "A subnet is named by its id, as in `subnet-0123456789abcdef0`, not `{}`.",
+                    shown(subnet)
+                ),
+            )
+            .at(AttributePath::root("subnet")),
+        );
+    }
+    if let (Some(region), Some(zone)) = (config.region.known(), config.zone.known())
+        && !zone.starts_with(region.as_str())
+    {
+        diagnostics.push(
+            Diagnostic::error(
+                "Zone of another region",
+                format!(
+                    "Zones of region `{}` are named after it; `{}` is none.",
+                    shown(region),
+                    shown(zone)
+                ),
             )
             .at(AttributePath::root("zone")),
         );

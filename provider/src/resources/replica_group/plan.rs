@@ -63,7 +63,7 @@ fn plan_offers(planned: &mut ReplicaGroup, diagnostics: &mut Diagnostics) {
         }
         Some(Err(error)) => diagnostics.push(
             Diagnostic::error("No machine fits", format!("On cloud `{cloud}`: {error}."))
-                .at(AttributePath::root("resources").attribute("gpu")),
+                .at(AttributePath::root("resources")),
         ),
         None => {}
     }
@@ -268,7 +268,11 @@ fn refuse_foreign_secrets(cloud: CloudName, group: &ReplicaGroup, diagnostics: &
             diagnostics.push(
                 Diagnostic::error(
                     "Secret cannot be read there",
-                    format!("A machine on `{cloud}` cannot resolve `{}://…`.", reference.scheme()),
+                    format!(
+                        "A machine on `{cloud}` cannot resolve `{}://…`, but {}.",
+                        reference.scheme(),
+                        SecretReference::schemes_on(cloud).join(" and ")
+                    ),
                 )
                 .at(AttributePath::root("secret_env").key(name)),
             );

@@ -62,7 +62,7 @@ fn validate_market(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
                 "`market = \"capacity-block\"` takes machines out of a block that was bought for a \
                  time: `reservation = \"cr-…\"` names it.",
             )
-            .at(AttributePath::root("reservation")),
+            .at(AttributePath::root("market")),
         ),
         (Some("spot"), Attr::Known(_)) => diagnostics.push(
             Diagnostic::error(

@@ -121,6 +121,9 @@ pub(super) async fn import(
         attribute: Some(AttributePath::root("id")),
         hint,
     };
+    if view.fleet.is_none() {
+        return Err(missing(format!("There is no fleet {fleet}.")));
+    }
     let ids = find_by_name(&view, &fleet, &name);
     let id = match &ids[..] {
         [id] => id,

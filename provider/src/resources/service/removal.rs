@@ -184,4 +184,4 @@ async fn sweep(
 }
 
 /// A machine is listed by then, as a rule.
-const SWEEP_AFTER: Duration = Duration::from_secs(3);
+const SWEEP_AFTER: Duration = Duration::from_secs(2);
