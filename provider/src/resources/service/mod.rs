@@ -7,6 +7,7 @@ mod model;
 mod plan;
 mod read;
 mod record;
+mod recovery;
 mod removal;
 mod router;
 mod tags;

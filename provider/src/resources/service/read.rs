@@ -3,7 +3,7 @@
 use super::find::{FoundService, find_by_id, find_by_name};
 use super::lifecycle::{fill_address, fill_cost_bounds, fill_offer, remember};
 use super::record::RouterRecord;
-use super::removal::OLDEST_CREATION;
+use super::removal::finding_of_nobodys;
 use super::{model, tags};
 use crate::error::{Doing, Failure, Result};
 use crate::resources::drift::{changed_settings, changed_tag};
@@ -93,14 +93,8 @@ fn drift(found: &FoundService, spec: &RouterSpec) -> BTreeMap<String, String> {
     }
     for worker in found.nobodys_workers() {
         let group = worker.tags.get(tag::GROUP).map_or("", String::as_str);
-        drift.insert(
-            format!("machine {} of replica group {group}", worker.id),
-            format!(
-                "launched by a creation that died or goes on elsewhere; in no state, and removed when \
-                 it is {} hours old",
-                OLDEST_CREATION.as_secs() / 3600
-            ),
-        );
+        let object = format!("machine {} of replica group {group}", worker.id);
+        drift.insert(object, finding_of_nobodys());
     }
     drift
 }

@@ -30,17 +30,20 @@ pub(crate) fn nobodys(view: &FleetView, fleet: &FleetId) -> BTreeMap<String, Str
     for id in all(view, fleet) {
         let found = find_by_id(view, &id);
         if let Some(router) = found.router.as_ref().filter(|_| found.is_nobodys()) {
-            nobodys.insert(
-                format!("router {} of service {}", router.id, id.tag_value()),
-                format!(
-                    "launched by a creation that died or goes on elsewhere; in no state, and removed when \
-                     it is {} hours old",
-                    OLDEST_CREATION.as_secs() / 3600
-                ),
-            );
+            let object = format!("router {} of service {}", router.id, id.tag_value());
+            nobodys.insert(object, finding_of_nobodys());
         }
     }
     nobodys
+}
+
+/// What is to be said of a machine that no state has.
+pub(super) fn finding_of_nobodys() -> String {
+    format!(
+        "launched by a creation that died or goes on elsewhere; in no state, and removed when it is {} hours \
+         old",
+        OLDEST_CREATION.as_secs() / 3600
+    )
 }
 
 /// Removes those of them that no creation can go on with any more.
@@ -65,7 +68,7 @@ fn is_old(machine: &Instance) -> bool {
 }
 
 /// After that time no creation goes on any more: what is in no state then never will be.
-pub(super) const OLDEST_CREATION: Duration = Duration::from_secs(2 * 60 * 60);
+const OLDEST_CREATION: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Removes workers that a creation which died has left, and that no creation can adopt any more: the
 /// group may be gone from the configuration.
