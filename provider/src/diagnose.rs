@@ -96,14 +96,12 @@ pub(crate) fn workers_failed(group: &str, machines: &[FailedMachine], fate: Fate
 
 /// Workers that could not be launched, while others are there.
 pub(crate) fn workers_missing(group: &str, missing: usize, cause: Failure) -> Diagnostics {
-    let causes = failure(cause);
-    let texts = causes.iter().map(|cause| format!("{}.\n\n{}", cause.summary, cause.detail));
     Diagnostic::warning(
         format!("{missing} of the workers of {group} could not be launched"),
         format!(
             "{}\n\nThe others are kept, and are in the state. The next plan shows how many are missing, and \
              the next apply launches them.",
-            texts.collect::<Vec<_>>().join("\n\n")
+            text_of(cause)
         ),
     )
     .into()
@@ -123,12 +121,7 @@ pub(crate) fn unfinished(what: &str, cause: Failure) -> Diagnostics {
         Failure::Interrupted { waiting_for, seen, why, .. } => {
             format!("{}. Last seen: {seen}.", interruption(&waiting_for, why))
         }
-        cause => {
-            let causes = failure(cause);
-            let causes =
-                causes.iter().map(|cause| format!("{}.\n\n{}", cause.summary, cause.detail));
-            causes.collect::<Vec<_>>().join("\n\n")
-        }
+        cause => text_of(cause),
     };
     Diagnostic::warning(
         format!("{} is not finished", capitalised(what)),
@@ -138,6 +131,13 @@ pub(crate) fn unfinished(what: &str, cause: Failure) -> Diagnostics {
         ),
     )
     .into()
+}
+
+/// A failure within another text.
+fn text_of(cause: Failure) -> String {
+    let causes = failure(cause);
+    let texts = causes.iter().map(|cause| format!("{}.\n\n{}", cause.summary, cause.detail));
+    texts.collect::<Vec<_>>().join("\n\n")
 }
 
 /// A dotted path as Terraform's.
@@ -300,7 +300,8 @@ fn machines_text(machines: &[FailedMachine]) -> String {
                 indented(&failure.lines)
             ),
             MachineFailure::Gone(Some(why)) => {
-                format!("Machine {id} at {address} has ended by itself. The cloud says: {}.", why.trim_end_matches('.'))
+                let why = why.trim_end_matches('.');
+                format!("Machine {id} at {address} has ended by itself. The cloud says: {why}.")
             }
             MachineFailure::Gone(None) => {
                 format!(

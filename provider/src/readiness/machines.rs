@@ -112,17 +112,25 @@ fn progress(
 ) -> Progress {
     let found = listed.iter().find(|found| found.id == *id);
     sightings.add(found.is_some());
+    let is_leaving = found.is_some_and(|found| found.state == InstanceState::Terminating);
+    if !is_leaving && found.is_some_and(|found| is_enough(found.state)) {
+        Progress::Done
+    } else if is_gone(found, *sightings, pace) {
+        Progress::Gone(found.and_then(|found| found.ip))
+    } else {
+        Progress::Waits
+    }
+}
+
+/// Whether a machine comes no more, by the latest list and by what lists have shown before.
+pub(super) fn is_gone(found: Option<&Instance>, sightings: Sightings, pace: &Pace) -> bool {
     match found {
-        None if pace.absence_counts(*sightings) => Progress::Gone(None),
-        None => Progress::Waits,
-        Some(found) if found.state == InstanceState::Terminating => Progress::Gone(found.ip),
-        Some(found) if is_enough(found.state) => Progress::Done,
-        Some(found) if found.state.is_up() => Progress::Waits,
+        None => pace.absence_counts(sightings),
+        Some(found) if found.state.is_up() => false,
         // One that was started a moment ago may still be listed as stopped.
-        Some(found) => match pace.absence_counts(Sightings::default()) {
-            true => Progress::Gone(found.ip),
-            false => Progress::Waits,
-        },
+        Some(found) => {
+            found.state == InstanceState::Terminating || pace.absence_counts(Sightings::default())
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! Workers: each has registered with the router, or has failed.
 
-use super::machines::{console, explain, is_news};
+use super::machines::{console, explain, is_gone, is_news};
 use super::pace::{Pace, Sightings};
 use super::router::{RouterAccess, look_at_registrations, stop_if_failed};
 use super::{grace, passing};
 use crate::error::{FailedMachine, Failure, MachineFailure, Result};
-use cloud::{Instance, InstanceId, InstanceState};
+use cloud::{Instance, InstanceId};
 use domain::console;
 use plugin::{Ctx, Interrupted};
 use std::collections::{BTreeMap, BTreeSet};
@@ -157,16 +157,7 @@ impl Watch<'_> {
         for (mut worker, mut sightings) in std::mem::take(&mut self.waiting) {
             let found = listed.iter().find(|found| found.id == worker.id);
             sightings.add(found.is_some());
-            let is_gone = match found {
-                None => self.pace.absence_counts(sightings),
-                Some(found) if found.state.is_up() => false,
-                // One that was started a moment ago may still be listed as stopped.
-                Some(found) => {
-                    found.state == InstanceState::Terminating
-                        || self.pace.absence_counts(Sightings::default())
-                }
-            };
-            if is_gone {
+            if is_gone(found, sightings, &self.pace) {
                 self.failed.push(FailedMachine::gone(&worker.id, worker.ip));
             } else {
                 worker.ip = found.and_then(|found| found.ip).or(worker.ip);

@@ -147,16 +147,9 @@ pub(crate) async fn living(
     region: &Region,
     ids: &[InstanceId],
 ) -> cloud::Result<BTreeSet<InstanceId>> {
-    let mut living = BTreeSet::new();
-    for chunk in ids.chunks(MOST_VALUES) {
-        let ids = tags::filter("instance-id", chunk.iter().map(|id| id.0.as_str()));
-        let states = tags::filter("instance-state-name", LIVING);
-        let call = region.ec2.describe_instances().filters(ids).filters(states).max_results(1000);
-        let answer = call.send().await.during("DescribeInstances")?;
-        let found = answer.reservations().iter().flat_map(|found| found.instances());
-        living.extend(found.filter_map(|one| one.instance_id()).map(|id| InstanceId(id.into())));
-    }
-    Ok(living)
+    let states = tags::filter("instance-state-name", LIVING);
+    let found = of_anybody(region, ids, &[states]).await?;
+    Ok(found.iter().filter_map(|one| one.instance_id()).map(|id| InstanceId(id.into())).collect())
 }
 
 /// Why each of these has ended by itself, in EC2's words; it tells for an hour.
@@ -164,20 +157,32 @@ pub(crate) async fn why_ended(
     region: &Region,
     ids: &[InstanceId],
 ) -> cloud::Result<BTreeMap<InstanceId, String>> {
-    const OPERATION: &str = "DescribeInstances";
     let mut reasons = BTreeMap::new();
-    for chunk in ids.chunks(MOST_VALUES) {
-        let ids = tags::filter("instance-id", chunk.iter().map(|id| id.0.as_str()));
-        let call = region.ec2.describe_instances().filters(ids).max_results(1000);
-        let answer = call.send().await.during(OPERATION)?;
-        for instance in answer.reservations().iter().flat_map(|found| found.instances()) {
-            let reason = instance.state_reason().and_then(|reason| reason.message());
-            if let (Some(id), Some(reason)) = (instance.instance_id(), reason) {
-                reasons.insert(InstanceId(id.to_owned()), reason.to_owned());
-            }
+    for instance in of_anybody(region, ids, &[]).await? {
+        let reason = instance.state_reason().and_then(|reason| reason.message());
+        if let (Some(id), Some(reason)) = (instance.instance_id(), reason) {
+            reasons.insert(InstanceId(id.to_owned()), reason.to_owned());
         }
     }
     Ok(reasons)
+}
+
+/// Whatever EC2 still tells of these ids, in whatever state and fleet.
+async fn of_anybody(
+    region: &Region,
+    ids: &[InstanceId],
+    filters: &[Filter],
+) -> cloud::Result<Vec<Ec2Instance>> {
+    let mut found = Vec::new();
+    for chunk in ids.chunks(MOST_VALUES) {
+        let mut filters = filters.to_vec();
+        filters.push(tags::filter("instance-id", chunk.iter().map(|id| id.0.as_str())));
+        let call = region.ec2.describe_instances().set_filters(Some(filters)).max_results(1000);
+        let answer = call.send().await.during("DescribeInstances")?;
+        let reservations = answer.reservations.unwrap_or_default().into_iter();
+        found.extend(reservations.flat_map(|found| found.instances.unwrap_or_default()));
+    }
+    Ok(found)
 }
 
 async fn terminate_all(region: &Region, ids: &[InstanceId]) -> cloud::Result<()> {
