@@ -57,6 +57,23 @@ fn a_state_directory_that_cannot_be_used_is_an_error_with_its_path_on_the_local_
     }
 }
 
+#[test]
+fn a_proxy_for_the_internet_is_not_between_the_machines_on_the_local_cloud() {
+    // Nobody listens there. It stands in all the places where people set one, each with its own exceptions.
+    let proxy = "http://127.0.0.1:9";
+    let workspace = Workspace::new()
+        .with_env("ALL_PROXY", proxy)
+        .with_env("http_proxy", proxy)
+        .with_env("no_proxy", "localhost,127.0.0.1");
+    let env = format!(
+        r#"env = {{ http_proxy = "{proxy}", HTTPS_PROXY = "{proxy}", NO_PROXY = "mirror.example" }}"#
+    );
+    let stack = Stack { service: format!("router = {{ {env} }}"), groups: env, ..Stack::default() };
+    workspace.apply(&stack.hcl());
+    acceptance::assert_chats(&workspace);
+    workspace.destroy();
+}
+
 /// A file system of a few pages, for as long as it lives.
 struct Small(std::path::PathBuf);
 

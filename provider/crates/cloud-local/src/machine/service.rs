@@ -9,7 +9,8 @@ use super::root::below;
 use super::unit::{KillMode, Unit};
 use crate::processes::{self, Handle};
 use rustix::process::{
-    Pid, Signal, getpid, getppid, kill_process, set_parent_process_death_signal, setsid,
+    Pid, Resource, Rlimit, Signal, getpid, getppid, getrlimit, kill_process,
+    set_parent_process_death_signal, setrlimit, setsid,
 };
 use std::{
     collections::BTreeMap,
@@ -187,11 +188,15 @@ impl Service {
             .stdout(writer.try_clone()?)
             .stderr(writer);
         let supervisor = getpid();
+        let open_files = self.open_files(around);
         #[expect(unsafe_code, reason = "what runs between fork and exec must be set up here")]
         // SAFETY: the closure makes system calls only, and takes no lock and no memory.
         unsafe {
             command.pre_exec(move || {
                 setsid()?;
+                if let Some(limit) = &open_files {
+                    setrlimit(Resource::Nofile, limit.clone())?;
+                }
                 set_parent_process_death_signal(Some(Signal::KILL))?;
                 // The supervisor may have died before the signal was set.
                 if getppid() == Some(supervisor) {
@@ -222,6 +227,20 @@ impl Service {
         Ok((pid, invocation))
     }
 
+    /// The limit of open files that the unit asks for, as far as this computer allows it.
+    fn open_files(&self, around: &Surroundings<'_>) -> Option<Rlimit> {
+        let wanted = self.unit.open_files?;
+        let (limit, most) = open_files(wanted, getrlimit(Resource::Nofile).maximum);
+        if let Some(most) = most {
+            let line = format!(
+                "may have {most} files open, not {wanted}: the hard limit of whoever started this \
+                 machine (`ulimit -Hn`)"
+            );
+            around.logs.journal(&self.unit.name, line.as_bytes());
+        }
+        Some(limit)
+    }
+
     /// The unit's own variables.
     fn environment(&self, root: &Path) -> io::Result<Vec<(String, String)>> {
         let mut variables = self.unit.environment.clone();
@@ -236,6 +255,13 @@ impl Service {
         }
         Ok(variables)
     }
+}
+
+/// The limit to set, and the hard limit where it is below what is wanted.
+fn open_files(wanted: u64, hard: Option<u64>) -> (Rlimit, Option<u64>) {
+    let most = hard.filter(|hard| *hard < wanted);
+    let limit = Some(most.unwrap_or(wanted));
+    (Rlimit { current: limit, maximum: limit }, most)
 }
 
 /// Every process of one start of a unit.
@@ -278,6 +304,20 @@ async fn copy_lines(mut pipe: pipe::Receiver, mut line: impl FnMut(&[u8])) -> io
 mod tests {
     use super::*;
     use std::io::Write;
+
+    #[test]
+    fn open_files_are_what_the_unit_says_and_never_above_the_hard_limit() {
+        for (hard, expected, told) in [
+            (None, 524_288, None),
+            (Some(1_048_576), 524_288, None),
+            (Some(524_288), 524_288, None),
+            (Some(4096), 4096, Some(4096)),
+        ] {
+            let limit = Some(expected);
+            let expected = (Rlimit { current: limit, maximum: limit }, told);
+            assert_eq!(open_files(524_288, hard), expected, "{hard:?}");
+        }
+    }
 
     #[tokio::test]
     async fn output_is_cut_into_lines() {

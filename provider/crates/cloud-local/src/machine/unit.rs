@@ -19,6 +19,8 @@ pub(crate) struct Unit {
     /// From SIGTERM to SIGKILL.
     pub(crate) stop_timeout: Duration,
     pub(crate) kill_mode: KillMode,
+    /// How many files each of its processes may have open; what the provider itself may, when it says nothing.
+    pub(crate) open_files: Option<u64>,
     /// Whether its output goes to the console as well as to the journal.
     pub(crate) console: bool,
 }
@@ -102,6 +104,7 @@ struct Draft {
     restart_delay: Option<Duration>,
     stop_timeout: Option<Duration>,
     mixed: bool,
+    open_files: Option<u64>,
     console: bool,
 }
 
@@ -126,6 +129,10 @@ impl Draft {
             ("Service", "StandardOutput", "journal+console") => self.console = true,
             ("Service", "RestartSec", _) => self.restart_delay = Some(line.time_span(value)?),
             ("Service", "TimeoutStopSec", _) => self.stop_timeout = Some(line.time_span(value)?),
+            ("Service", "LimitNOFILE", _) => {
+                let limit = value.parse().ok().filter(|limit| *limit > 0);
+                self.open_files = Some(limit.ok_or_else(|| line.value(key, value))?);
+            }
             ("Service", "Environment", _) => {
                 let value = line.expand(key, value)?;
                 let variables = environment::parse_assignments(&value)
@@ -184,6 +191,7 @@ impl Draft {
             restart_delay: self.restart_delay.unwrap_or(Duration::from_millis(100)),
             stop_timeout: self.stop_timeout.unwrap_or(Duration::from_secs(90)),
             kill_mode: if self.mixed { KillMode::Mixed } else { KillMode::ControlGroup },
+            open_files: self.open_files,
             console: self.console,
         })
     }
@@ -252,6 +260,7 @@ Restart=always
 RestartSec=2
 TimeoutStopSec=1min 30s
 KillMode=mixed
+LimitNOFILE=524288
 StandardOutput=journal+console
 StandardError=inherit
 
@@ -292,6 +301,9 @@ WantedBy=multi-user.target
                 restart_delay: 2s,
                 stop_timeout: 90s,
                 kill_mode: Mixed,
+                open_files: Some(
+                    524288,
+                ),
                 console: true,
             }
         "#]]
@@ -360,6 +372,11 @@ WantedBy=multi-user.target
             "EnvironmentFile=etc/env",
             expect!["line 5: `etc/env` is no value of `EnvironmentFile`"],
         );
+        for value in ["0", "-1", "infinity", "1024:524288", "many"] {
+            let error = Unit::parse("x.service", &format!("{MINIMAL}LimitNOFILE={value}\n"));
+            let error = error.unwrap_err().to_string();
+            assert_eq!(error, format!("line 5: `{value}` is no value of `LimitNOFILE`"));
+        }
         check("WorkingDirectory=~", expect!["line 5: `~` is no value of `WorkingDirectory`"]);
         check(
             "EnvironmentFile=/etc/%H",
