@@ -104,7 +104,7 @@ variable "decode" {
 }
 
 variable "update_strategy" {
-  description = "How a change of what is baked into workers is rolled out; one at a time when left out."
+  description = "How a change of what is baked into workers is rolled out. When left out, one at a time, and the last that serves when its successor does."
   type        = object({ max_unavailable = optional(number), max_surge = optional(number) })
   default     = null
 }

@@ -1,7 +1,7 @@
 //! The one place where errors become diagnostics: a short summary, a detail that says what
 //! happened to which object in which cloud with which code, and what to do next.
 
-use crate::error::{FailedMachine, Failure, Fate, MachineFailure};
+use crate::error::{FailedMachine, Failure, Fate, MachineFailure, RollCount, RollOrder};
 use cloud::{CloudError, CloudName, ErrorKind, LaunchError};
 use domain::guard::Violation;
 use plugin::{AttributePath, Diagnostic, Diagnostics, Interrupted};
@@ -21,8 +21,8 @@ pub(crate) fn failure(failure: Failure) -> Diagnostics {
             at(launch(cloud, &doing, &error), attribute)
         }
         Failure::Boot { what, machines, fate } => boot(&what, &machines, fate),
-        Failure::RollStopped { group, removed, left, new, takes_first, cause } => {
-            roll_stopped(&group, [removed, left, new], takes_first, *cause)
+        Failure::RollStopped { group, machines, order, cause } => {
+            roll_stopped(&group, machines, order, *cause)
         }
         Failure::Interrupted { waiting_for, seen, why, kept } => {
             interrupted(&waiting_for, &seen, why, kept)
@@ -260,31 +260,53 @@ fn fate_text(fate: Fate) -> &'static str {
     }
 }
 
-/// `counts`: machines of before that were removed, those that are left, and new ones.
-fn roll_stopped(group: &str, counts: [usize; 3], takes_first: bool, cause: Failure) -> Diagnostic {
+fn roll_stopped(group: &str, machines: RollCount, order: RollOrder, cause: Failure) -> Diagnostic {
     let next = match &cause {
         Failure::Interrupted { .. } => "Apply again, which goes on from here",
         _ => "Mend the cause and apply again, which goes on from here",
     };
+    let is_full = matches!(
+        &cause,
+        Failure::Launch { error, .. }
+            if matches!(error.kind(), ErrorKind::InsufficientCapacity | ErrorKind::QuotaExceeded)
+    );
     let mut causes = failure(cause).into_iter();
     let Diagnostic { summary, detail, attribute, .. } =
         causes.next().expect("a failure is one diagnostic");
-    let [removed, left, new] = counts;
+    let mut text = format!(
+        "{summary}.\n\n{detail}\n\n{} The state has the attributes of before and the machines that there are. \
+         {next}, or take the change back and apply, which rolls it back.",
+        roll_count_text(machines)
+    );
+    match order {
+        RollOrder::OldFirst => {
+            text += " With `update_strategy = { max_unavailable = 0, max_surge = 1 }` no machine goes before \
+                     its successor is there.";
+        }
+        RollOrder::NewForTheLast if is_full => {
+            text += " The last machine that serves goes only when its successor does, and there is no room for \
+                     that one. With `update_strategy = { max_unavailable = 1 }` it goes first, and the group does \
+                     not serve until the new one has loaded the model.";
+        }
+        RollOrder::NewForTheLast | RollOrder::NewFirst => {}
+    }
+    at(Diagnostic::error(format!("Roll of replica group {group} stopped"), text), attribute)
+}
+
+fn roll_count_text(machines: RollCount) -> String {
+    let RollCount { removed, old, new, unfinished } = machines;
     let removed = match removed {
         0 => "No machine of before was removed".to_owned(),
         1 => "1 machine of before was removed".to_owned(),
         count => format!("{count} machines of before were removed"),
     };
-    let mut text = format!(
-        "{summary}.\n\n{detail}\n\n{removed}. The group has {left} of before now, and {new} that this \
-         change brought. The state has the attributes of before and the machines that there are. {next}, or \
-         take the change back and apply, which rolls it back."
-    );
-    if takes_first {
-        text += " With `update_strategy = { max_unavailable = 0, max_surge = 1 }` no machine goes before \
-                 its successor is there.";
-    }
-    at(Diagnostic::error(format!("Roll of replica group {group} stopped"), text), attribute)
+    let noun = if new == 1 { "machine" } else { "machines" };
+    let unfinished = match unfinished {
+        0 => String::new(),
+        1 => "; 1 more new one is there and does not serve yet".to_owned(),
+        count => format!("; {count} more new ones are there and do not serve yet"),
+    };
+    format!("{removed}. {old} old and {new} new {noun} are running{unfinished}.")
 }
 
 fn machines_text(machines: &[FailedMachine]) -> String {

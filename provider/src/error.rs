@@ -23,18 +23,7 @@ pub(crate) enum Failure {
     /// The boot of the router, or of every worker, failed.
     Boot { what: String, machines: Vec<FailedMachine>, fate: Fate },
     /// A roll ended before all machines were replaced.
-    RollStopped {
-        group: String,
-        /// Machines that it had removed.
-        removed: usize,
-        /// Machines that still run what they ran before.
-        left: usize,
-        /// Machines that run what is wanted now, or are on their way to it.
-        new: usize,
-        /// Whether `update_strategy` lets machines go before there are others for them.
-        takes_first: bool,
-        cause: Box<Failure>,
-    },
+    RollStopped { group: String, machines: RollCount, order: RollOrder, cause: Box<Failure> },
     /// The operation's time was over, or the user stopped it.
     Interrupted { waiting_for: String, seen: String, why: Interrupted, kept: bool },
     /// It belongs to another state, or to the old object under `create_before_destroy`.
@@ -88,6 +77,30 @@ impl Failure {
             attribute: Some(AttributePath::root("id")),
         }
     }
+}
+
+/// What a roll that was stopped has done, and what it leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RollCount {
+    /// Machines of before that it has removed.
+    pub(crate) removed: usize,
+    /// Machines that run what they ran before.
+    pub(crate) old: usize,
+    /// Machines that run what is wanted now.
+    pub(crate) new: usize,
+    /// Machines of what is wanted now that were not seen to their end: they boot, or are kept for a look.
+    pub(crate) unfinished: usize,
+}
+
+/// Who goes first in a roll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RollOrder {
+    /// Machines go before there are others for them.
+    OldFirst,
+    /// Others are there before a machine goes, as it was said.
+    NewFirst,
+    /// The same, because no other machine serves, and nobody has said that this one may go.
+    NewForTheLast,
 }
 
 /// What has become of the machines of a failed boot.

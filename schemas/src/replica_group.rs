@@ -88,7 +88,7 @@ pub struct ReplicaGroup {
 
     /// How a change of what is baked into the machines is rolled out: they are replaced batch by
     /// batch, and the next batch comes only when the one before it has registered (with `wait_for =
-    /// "running"`, when it runs).
+    /// "running"`, when it runs). Without it the group goes on serving: see `max_unavailable`.
     #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
     pub update_strategy: Attr<UpdateStrategy>,
 
@@ -134,7 +134,7 @@ pub struct ReplicaGroup {
     pub minimum_hourly_cost: Attr<f64>,
 
     /// The price of the group at the greatest count that `scaling` allows, without it at `replicas`,
-    /// on the most expensive machines that fit. Known in the first plan.
+    /// on the most expensive machines that fit, without what a roll adds for a while. Known in the first plan.
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]
     pub maximum_hourly_cost: Attr<f64>,
 
@@ -156,9 +156,10 @@ pub struct ReplicaGroup {
 /// How a change of what is baked into the machines is rolled out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UpdateStrategy {
-    /// How many of the machines may be missing at a time. With all of them the roll is one batch,
-    /// and the group does not serve meanwhile.
-    #[schemars(extend("x-disagg" = optional(ProviderOnly).default(1), "minimum" = 0, "maximum" = 10000))]
+    /// How many of the machines may be missing at a time. Left out, it is one at a time, and the last
+    /// one that serves goes only when its successor does, for which one machine more is launched. With as
+    /// many as there are the roll is one batch, and the group does not serve meanwhile.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly), "minimum" = 0, "maximum" = 10000))]
     pub max_unavailable: Attr<i64>,
 
     /// How many machines there may be beyond the count, so that new ones are ready before old ones

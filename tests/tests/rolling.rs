@@ -45,7 +45,7 @@ fn a_roll_that_fails_stops_and_can_be_taken_back() {
     run.says(&[
         "Roll of replica group",
         "no-such-flag",
-        "The group has 1 of before now",
+        "1 machine of before was removed. 1 old and 0 new machines are running.",
         "take the change back",
     ]);
     let left = workspace.group("decode");
@@ -85,7 +85,7 @@ fn a_roll_without_capacity_says_what_is_gone() {
     workspace.apply_fails(&changed.hcl()).says(&[
         "Roll of replica group",
         "Insufficient capacity",
-        "1 machine of before was removed. The group has 1 of before now",
+        "1 machine of before was removed. 1 old and 0 new machines are running.",
         "max_surge = 1",
     ]);
     workspace.faults("{}");
@@ -111,7 +111,7 @@ fn a_roll_that_stops_under_scaling_costs_no_machine_for_good() {
     workspace.assert_no_changes();
     workspace.faults(r#"{ "no_capacity": { "group": "decode", "after": 2 } }"#);
     let changed = scaled(1, "env = { A = \"b\" }");
-    workspace.apply_fails(&changed.hcl()).says(&["Insufficient capacity", "has 2 of before now"]);
+    workspace.apply_fails(&changed.hcl()).says(&["Insufficient capacity", "2 old and 0 new"]);
     workspace.faults("{}");
     // Taken back, and then made after all.
     let plan = workspace.plan(&scaled(1, "").hcl());
@@ -167,8 +167,7 @@ mod on_the_local_cloud {
         workspace.apply_fails(&secret.hcl()).says(&[
             "Roll of replica group",
             "DISAGG_TEST_UNSET",
-            "No machine of before was removed",
-            "The group has 2 of before now, and 0 that this change brought",
+            "No machine of before was removed. 2 old and 0 new machines are running.",
         ]);
         assert_eq!(workspace.group("decode"), before);
         workspace.destroy();

@@ -33,15 +33,19 @@ fn a_kept_failure_of_an_update_is_tried_again_with_another_machine() {
         format!("{}{}{}", fleet(""), service(""), group.replace("\"mocker\"", engine))
     };
     workspace.apply(&stack("\"mocker\""));
+    let serves = workspace.group("decode").remove(0);
     let broken = stack("\"mocker\", args = [\"--no-such-flag\"]");
     let mut seen = Vec::new();
     for _ in 0..2 {
         workspace.apply_fails(&broken).says(&["no-such-flag", "for a look"]);
-        let kept = workspace.group("decode").remove(0).id;
-        assert!(!seen.contains(&kept), "{kept} has failed before");
-        seen.push(kept);
+        let (old, kept): (Vec<_>, Vec<_>) =
+            workspace.group("decode").into_iter().partition(|machine| machine.id == serves.id);
+        assert_eq!((old.len(), kept.len()), (1, 1), "the one that serves goes for none that fails");
+        assert!(!seen.contains(&kept[0].id), "{} has failed before", kept[0].id);
+        seen.push(kept[0].id.clone());
     }
     workspace.apply(&stack("\"mocker\""));
+    assert_eq!(workspace.group("decode"), [serves]);
     workspace.assert_no_changes();
     workspace.destroy();
 }

@@ -84,10 +84,13 @@ pub(crate) async fn registrations(router: &RouterAccess) -> BTreeSet<String> {
     health.iter().flat_map(|health| health.instance_ids()).collect()
 }
 
-/// The addresses that have an engine registered now.
-pub(crate) async fn registered_addresses(router: &RouterAccess) -> Result<BTreeSet<IpAddr>> {
+/// The addresses that have an engine registered now; none where neither the router nor its console tells.
+pub(crate) async fn registered_addresses(
+    router: &RouterAccess,
+) -> Result<Option<BTreeSet<IpAddr>>> {
     let seen = look_at_registrations(router).await?;
-    Ok(seen.per_address(&BTreeSet::new()).into_keys().collect())
+    let addresses: BTreeSet<IpAddr> = seen.per_address(&BTreeSet::new()).into_keys().collect();
+    Ok((seen.is_from_router() || !addresses.is_empty()).then_some(addresses))
 }
 
 /// One look at who is registered.

@@ -183,16 +183,14 @@ pub(super) fn has_count(group: &ReplicaGroup) -> bool {
     }
 }
 
-/// How a change is rolled out.
+/// How a change is rolled out. A `max_unavailable` that is left out is none, and not 1: only what was
+/// said takes the last machine that serves.
 pub(super) fn update_strategy(group: &ReplicaGroup) -> UpdateStrategy {
-    let defaults = UpdateStrategy::default();
-    let Some(given) = group.update_strategy.known() else { return defaults };
-    let value = |attribute: &Attr<i64>, default: u32| {
-        attribute.known().and_then(|value| u32::try_from(*value).ok()).unwrap_or(default)
-    };
+    let Some(given) = group.update_strategy.known() else { return UpdateStrategy::default() };
+    let value = |attribute: &Attr<i64>| attribute.known().and_then(|it| u32::try_from(*it).ok());
     UpdateStrategy {
-        max_unavailable: value(&given.max_unavailable, defaults.max_unavailable),
-        max_surge: value(&given.max_surge, defaults.max_surge),
+        max_unavailable: value(&given.max_unavailable),
+        max_surge: value(&given.max_surge).unwrap_or_default(),
     }
 }
 

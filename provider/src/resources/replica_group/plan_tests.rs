@@ -136,8 +136,7 @@ fn what_is_baked_in_rolls_the_group_or_replaces_it_and_says_so() {
         let said = match path {
             "service_id" => "Workers go with their router",
             "name" => "Replica group is replaced",
-            // The group has one machine.
-            _ => "Roll takes the whole group",
+            _ => "Replica group is rolled",
         };
         assert!(warnings.contains(&said), "{path}: {warnings:?}");
         let is_replaced = ["service_id", "name"].contains(&path);
@@ -151,11 +150,21 @@ fn what_is_baked_in_rolls_the_group_or_replaces_it_and_says_so() {
 }
 
 #[test]
-fn a_surge_keeps_the_group_serving() {
-    let change = json!({ "env": { "A": "b" }, "update_strategy": { "max_surge": 1 } });
-    let plan = deployed().plan(&config(&change));
-    let warnings: Vec<_> = plan.diagnostics.iter().map(|found| found.summary.as_str()).collect();
-    assert_eq!(warnings, ["Replica group is rolled"]);
+fn only_who_says_it_takes_the_last_machine() {
+    for (strategy, said) in [
+        (json!(null), "none goes before its successor serves"),
+        (json!({}), "none goes before its successor serves"),
+        (json!({ "max_surge": 1 }), "none goes before its successor serves"),
+        (json!({ "max_unavailable": 0, "max_surge": 1 }), "at most 0 missing and 1 beyond"),
+        (json!({ "max_unavailable": 1 }), "the group does not serve"),
+        (json!({ "max_unavailable": 2, "max_surge": 0 }), "the group does not serve"),
+    ] {
+        let change = json!({ "env": { "A": "b" }, "update_strategy": strategy });
+        let plan = deployed().plan(&config(&change));
+        let warnings: Vec<_> = plan.diagnostics.iter().collect();
+        assert_eq!(warnings.len(), 1, "{strategy}: {warnings:?}");
+        assert!(warnings[0].detail.contains(said), "{strategy}: {warnings:?}");
+    }
 }
 
 #[test]

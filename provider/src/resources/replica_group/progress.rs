@@ -4,7 +4,7 @@
 use super::workers::GroupAccess;
 use super::{members, model};
 use crate::diagnose;
-use crate::error::{FailedMachine, Result};
+use crate::error::{FailedMachine, Result, RollCount};
 use crate::readiness;
 use crate::session::Session;
 use cloud::{Instance, InstanceState, Phase, Tags, tag};
@@ -83,6 +83,21 @@ impl<'a> Progress<'a> {
         let rolling = self.rolling.iter().map(|count| (tag::ROLLING.to_owned(), count.clone()));
         tags.extend(rolling);
         tags
+    }
+
+    /// What a roll leaves that is stopped now.
+    pub(super) fn roll_count(&self, removed: usize) -> RollCount {
+        let mut count = RollCount { removed, ..RollCount::default() };
+        for machine in self.slots.values() {
+            let counted = match (self.group.is_current(machine), Phase::of(&machine.tags)) {
+                (false, _) if machine.state.is_up() => &mut count.old,
+                (true, Phase::Ready) => &mut count.new,
+                (true, _) => &mut count.unfinished,
+                (false, _) => continue,
+            };
+            *counted += 1;
+        }
+        count
     }
 
     /// Those of the machines that failed.

@@ -9,11 +9,11 @@ use super::progress::Progress;
 use super::strangers::without_strangers;
 use super::workers;
 use super::{members, model};
-use crate::error::{FailedMachine, Failure, Fate, Result};
+use crate::error::{FailedMachine, Failure, Fate, Result, RollOrder};
 use crate::readiness;
 use crate::session::Session;
 use cloud::{Instance, InstanceId, Phase};
-use domain::planner::{self, Batch, Count, Removal, Step};
+use domain::planner::{self, Batch, Count, Removal, Step, UpdateStrategy};
 use plugin::{Ctx, State};
 use schemas::ReplicaGroup;
 use std::collections::BTreeSet;
@@ -153,14 +153,22 @@ async fn roll(ctx: &Ctx, progress: &mut Progress<'_>, planned: &ReplicaGroup) ->
         let Some(batch) = planner::next_batch(strategy, &group.digest(), &observed) else {
             return Ok(());
         };
+        let order = order_of(strategy, &batch);
         if let Err(cause) = roll_batch(ctx, progress, planned, batch, &mut removed).await {
-            let is_old = |found: &&Instance| !group.is_current(found);
-            let left = progress.slots.values().filter(is_old).count();
-            let new = progress.slots.len() - left;
             let (group, cause) = (group.id().to_string(), Box::new(cause));
-            let takes_first = strategy.max_unavailable > 0;
-            return Err(Failure::RollStopped { group, removed, left, new, takes_first, cause });
+            let machines = progress.roll_count(removed);
+            return Err(Failure::RollStopped { group, machines, order, cause });
         }
+    }
+}
+
+fn order_of(strategy: UpdateStrategy, batch: &Batch) -> RollOrder {
+    if !batch.remove.is_empty() {
+        RollOrder::OldFirst
+    } else if strategy.max_surge == 0 {
+        RollOrder::NewForTheLast
+    } else {
+        RollOrder::NewFirst
     }
 }
 

@@ -79,7 +79,7 @@ fn validate_update_strategy(config: &ReplicaGroup, diagnostics: &mut Diagnostics
     let Some(given) = config.update_strategy.known() else { return };
     let unknown = given.max_unavailable.is_unknown() || given.max_surge.is_unknown();
     let strategy = model::update_strategy(config);
-    if !unknown && strategy.max_unavailable == 0 && strategy.max_surge == 0 {
+    if !unknown && strategy.max_unavailable == Some(0) && strategy.max_surge == 0 {
         diagnostics.push(
             Diagnostic::error(
                 "Update strategy that cannot begin",

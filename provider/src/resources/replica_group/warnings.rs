@@ -5,6 +5,7 @@ use crate::diagnose;
 use cloud::Offer;
 use domain::engine;
 use domain::guard::AttributeChange;
+use domain::planner::UpdateStrategy;
 use plugin::{AttributePath, Diagnostic, Diagnostics};
 use schemas::ReplicaGroup;
 
@@ -18,10 +19,12 @@ pub(super) fn of_roll(
     let Some(first) = rolling.first() else { return };
     let id = prior.id.known().cloned().unwrap_or_default();
     let count = prior.instance_count.known().copied().unwrap_or_default();
-    let count = u32::try_from(count).unwrap_or(u32::MAX);
     if count == 0 {
         return;
     }
+    // The count is made right before the first batch.
+    let rolled = planned.replicas.known().map_or(count, |wanted| count.min(*wanted));
+    let rolled = u32::try_from(rolled).unwrap_or(u32::MAX);
     let strategy = model::update_strategy(planned);
     let changed: Vec<_> = rolling.iter().map(|change| format!("`{}`", change.path)).collect();
     let changed = changed.join(", ");
@@ -34,13 +37,14 @@ pub(super) fn of_roll(
                  runs. Nobody looks whether new workers serve before all the old ones are gone."
             ),
         )
-    } else if strategy.takes_all(count) && strategy.max_surge == 0 {
+    } else if strategy.takes_all(rolled) {
         (
             "Roll takes the whole group",
             format!(
                 "A change of {changed} makes other machines, and `update_strategy` lets all those of \
                  {id} ({count}) go at a time, so the group does not serve until new ones have loaded \
-                 the model. With `max_surge = 1` new ones are ready before old ones go."
+                 the model. With `max_surge = 1`, or without `max_unavailable`, new ones are ready before the \
+                 last old one goes."
             ),
         )
     } else {
@@ -48,14 +52,32 @@ pub(super) fn of_roll(
             "Replica group is rolled",
             format!(
                 "A change of {changed} makes other machines: those of {id} ({count}) are replaced batch \
-                 by batch, with at most {} missing and {} beyond the count, each batch when the one before \
-                 it has registered.",
-                strategy.max_unavailable, strategy.max_surge
+                 by batch, {}, each batch when the one before it has registered.",
+                bounds_of(strategy, rolled)
             ),
         )
     };
     diagnostics
         .push(Diagnostic::warning(summary, detail).at(diagnose::attribute_path(&first.path)));
+}
+
+/// How many machines are missing, and how many there are beyond the count.
+fn bounds_of(strategy: UpdateStrategy, count: u32) -> String {
+    let UpdateStrategy { max_unavailable, max_surge } = strategy;
+    match max_unavailable {
+        Some(missing) => {
+            format!("with at most {missing} missing and {max_surge} beyond the count")
+        }
+        None if count <= 1 => {
+            "and none goes before its successor serves, so that there is 1 beyond the count meanwhile, which is \
+             paid for"
+                .to_owned()
+        }
+        None => format!(
+            "with at most 1 missing and {max_surge} beyond the count, and the last that serves goes only when \
+             its successor does"
+        ),
+    }
 }
 
 /// Every machine of the group goes: say so, and why.

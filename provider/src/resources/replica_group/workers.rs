@@ -95,18 +95,22 @@ impl GroupAccess {
         instance.tags.get(tag::DIGEST) == Some(&self.digest()) && !needs_another(instance)
     }
 
-    /// The machines as the planner wants to see them. Readiness only orders a removal, so a
-    /// router that does not answer makes no member unready for more than that. Where nobody waits for
-    /// registration, one that runs and was seen to its end is as ready as it is asked to be.
+    /// The machines as the planner wants to see them. Where nobody waits for registration, one that runs
+    /// and was seen to its end is as ready as it is asked to be; and so it is where nobody can say who is
+    /// registered, because in doubt it serves, and no roll may take the last that does.
     pub(super) async fn members(
         &self,
         group: &ReplicaGroup,
         slots: &BTreeMap<u32, Instance>,
     ) -> Result<Vec<Member>> {
         let registered = readiness::registered_addresses(&self.router).await?;
-        let enough = |instance: &Instance| {
-            !model::waits_for_registration(group)
-                && instance.state == InstanceState::Running
+        let is_known = registered.is_some() && model::waits_for_registration(group);
+        let registered = registered.unwrap_or_default();
+        let is_registered =
+            |instance: &Instance| instance.ip.is_some_and(|ip| registered.contains(&ip));
+        // One that this operation has launched was seen to its end since it was listed as pending.
+        let is_up = |instance: &Instance| {
+            matches!(instance.state, InstanceState::Pending | InstanceState::Running)
                 && Phase::of(&instance.tags) == Phase::Ready
         };
         let members = slots.iter().map(|(slot, instance)| Member {
@@ -117,7 +121,7 @@ impl GroupAccess {
                 true => String::new(),
                 false => instance.tags.get(tag::DIGEST).cloned().unwrap_or_default(),
             },
-            ready: instance.ip.is_some_and(|ip| registered.contains(&ip)) || enough(instance),
+            ready: is_registered(instance) || (!is_known && is_up(instance)),
             launched_at: instance.launched_at,
         });
         Ok(members.collect())

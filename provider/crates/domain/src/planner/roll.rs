@@ -5,25 +5,25 @@ use super::slots::lowest_free;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// How many machines a roll may take at a time. At least one of the two is more than 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How many machines a roll may take at a time, and how many it may add.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UpdateStrategy {
-    /// How many of the wanted machines may be missing.
-    pub max_unavailable: u32,
-    /// How many machines there may be beyond the wanted ones.
+    /// How many of the wanted machines may be missing. Not said, it is one, and never the last that
+    /// serves: that one goes when its successor is there, whatever `max_surge` says.
+    pub max_unavailable: Option<u32>,
+    /// How many machines there may be beyond the wanted ones. More than 0 where `max_unavailable` is 0.
     pub max_surge: u32,
-}
-
-impl Default for UpdateStrategy {
-    fn default() -> Self {
-        Self { max_unavailable: 1, max_surge: 0 }
-    }
 }
 
 impl UpdateStrategy {
     /// Whether no machine of a group of `count` serves while it is rolled.
     pub fn takes_all(self, count: u32) -> bool {
-        count > 0 && self.max_unavailable >= count
+        self.max_surge == 0 && count > 0 && self.max_unavailable.is_some_and(|max| max >= count)
+    }
+
+    /// Whether it may take machines before there are others for them.
+    pub fn takes_first(self) -> bool {
+        self.max_unavailable != Some(0)
     }
 }
 
@@ -48,11 +48,15 @@ pub fn next_batch(strategy: UpdateStrategy, digest: &str, members: &[Member]) ->
         return None;
     }
     outdated.sort_by_key(|member| (member.ready, member.launched_at, Reverse(member.slot)));
-    let size = strategy.max_unavailable.saturating_add(strategy.max_surge).max(1);
+    let UpdateStrategy { max_unavailable, max_surge } = strategy;
+    let size = max_unavailable.unwrap_or(1).saturating_add(max_surge).max(1);
     outdated.truncate(size as usize);
     // As many as may surge go only when their successors are there: a group of one keeps serving.
-    let surge = outdated.len().min(strategy.max_surge as usize);
-    let later = outdated.split_off(outdated.len() - surge);
+    let surge = outdated.len().min(max_surge as usize);
+    let mut later = outdated.split_off(outdated.len() - surge);
+    if max_unavailable.is_none() && takes_the_last(&outdated, members) {
+        later.splice(0..0, outdated.drain(..));
+    }
     let mut taken: BTreeSet<u32> = members.iter().map(|member| member.slot).collect();
     for member in &outdated {
         taken.remove(&member.slot);
@@ -60,6 +64,13 @@ pub fn next_batch(strategy: UpdateStrategy, digest: &str, members: &[Member]) ->
     let free = lowest_free(|slot| taken.contains(&slot));
     let launch = free.take(outdated.len() + later.len()).collect();
     Some(Batch { remove: removals(&outdated), launch, replaced: removals(&later) })
+}
+
+/// Whether some of these serve, and nobody does without them.
+fn takes_the_last(leaving: &[&Member], members: &[Member]) -> bool {
+    let stays = |member: &Member| leaving.iter().all(|leaving| leaving.id != member.id);
+    leaving.iter().any(|member| member.ready)
+        && !members.iter().any(|member| member.ready && stays(member))
 }
 
 fn removals(members: &[&Member]) -> Vec<Removal> {
@@ -89,8 +100,13 @@ mod tests {
         }
     }
 
-    fn check(max_unavailable: u32, max_surge: u32, members: &[Member], expected: Expect) {
-        let strategy = UpdateStrategy { max_unavailable, max_surge };
+    fn check(
+        max_unavailable: impl Into<Option<u32>>,
+        max_surge: u32,
+        members: &[Member],
+        expected: Expect,
+    ) {
+        let strategy = UpdateStrategy { max_unavailable: max_unavailable.into(), max_surge };
         let batch = next_batch(strategy, "new", members);
         let ids = |removals: &[Removal]| -> Vec<String> {
             removals.iter().map(|removal| removal.id.to_string()).collect()
@@ -119,25 +135,67 @@ mod tests {
         check(1, 0, &broken, expect![[r#"remove ["i-1"], launch [1], then remove []"#]]);
     }
 
+    #[test]
+    fn the_last_that_serves_goes_only_when_that_was_said() {
+        let one = [member(0, "old", true)];
+        check(1, 0, &one, expect![[r#"remove ["i-0"], launch [0], then remove []"#]]);
+        check(None, 0, &one, expect![[r#"remove [], launch [1], then remove ["i-0"]"#]]);
+        check(None, 2, &one, expect![[r#"remove [], launch [1], then remove ["i-0"]"#]]);
+        let two = [member(0, "old", true), member(1, "old", true)];
+        check(None, 0, &two, expect![[r#"remove ["i-0"], launch [0], then remove []"#]]);
+        check(None, 1, &two, expect![[r#"remove ["i-0"], launch [0, 2], then remove ["i-1"]"#]]);
+        // Who serves nobody costs nothing, and a new one that does not serve is no successor.
+        let broken = [member(0, "old", false), member(1, "new", false)];
+        check(None, 0, &broken, expect![[r#"remove ["i-0"], launch [0], then remove []"#]]);
+        let alone = [member(0, "old", true), member(1, "new", false)];
+        check(None, 0, &alone, expect![[r#"remove [], launch [2], then remove ["i-0"]"#]]);
+    }
+
+    #[test]
+    fn only_what_was_said_takes_the_whole_group() {
+        let takes_all = |max_unavailable, max_surge, count| {
+            UpdateStrategy { max_unavailable, max_surge }.takes_all(count)
+        };
+        assert!(takes_all(Some(1), 0, 1) && takes_all(Some(9), 0, 3));
+        assert!(!takes_all(None, 0, 1) && !takes_all(Some(1), 1, 1) && !takes_all(Some(2), 0, 3));
+        assert!(!takes_all(Some(1), 0, 0));
+    }
+
+    fn any_members() -> impl Strategy<Value = Vec<Member>> {
+        let word = prop::sample::select(vec![("old", true), ("old", false), ("new", true)]);
+        prop::collection::vec(word, 0..12).prop_map(|words| {
+            let members = words.into_iter().zip(0..);
+            members.map(|((digest, ready), slot)| member(slot, digest, ready)).collect()
+        })
+    }
+
+    fn any_strategy() -> impl Strategy<Value = UpdateStrategy> {
+        (prop::option::of(0_u32..5), 0_u32..5)
+            .prop_map(|(max_unavailable, max_surge)| UpdateStrategy { max_unavailable, max_surge })
+            .prop_filter("it cannot begin", |strategy| {
+                strategy.max_surge > 0 || strategy.max_unavailable != Some(0)
+            })
+    }
+
     proptest! {
         #[test]
-        fn a_roll_ends_and_keeps_its_bounds(
-            old in 0_u32..12,
-            new in 0_u32..4,
-            max_unavailable in 0_u32..5,
-            max_surge in 0_u32..5,
-        ) {
-            prop_assume!(max_unavailable + max_surge > 0);
-            let strategy = UpdateStrategy { max_unavailable, max_surge };
-            let count = old + new;
-            let mut members: Vec<Member> = (0..old).map(|slot| member(slot, "old", true)).collect();
-            members.extend((old..count).map(|slot| member(slot, "new", true)));
+        fn a_roll_ends_and_keeps_its_bounds(mut members in any_members(), strategy in any_strategy()) {
+            let UpdateStrategy { max_unavailable, max_surge } = strategy;
+            let count = members.len();
+            let old = members.iter().filter(|m| m.digest == "old").count();
+            let serves = |members: &[Member]| members.iter().any(|member| member.ready);
+            let served = serves(&members);
+            let (missing, beyond) = match max_unavailable {
+                Some(missing) => (missing, max_surge),
+                None => (1, max_surge.max(1)),
+            };
             let mut batches = 0;
             while let Some(batch) = next_batch(strategy, "new", &members) {
                 batches += 1;
                 prop_assert!(batches <= old, "it does not end");
                 members.retain(|m| batch.remove.iter().all(|removal| removal.id != m.id));
-                prop_assert!(members.len() as u32 + max_unavailable >= count);
+                prop_assert!(members.len() + missing as usize >= count);
+                prop_assert!(!served || max_unavailable.is_some() || serves(&members));
                 for slot in &batch.launch {
                     prop_assert!(members.iter().all(|m| m.slot != *slot), "slot {slot} is taken");
                     members.push(Member {
@@ -145,9 +203,9 @@ mod tests {
                         ..member(*slot, "new", true)
                     });
                 }
-                prop_assert!(members.len() as u32 <= count + max_surge);
+                prop_assert!(members.len() <= count + beyond as usize);
                 members.retain(|m| batch.replaced.iter().all(|removal| removal.id != m.id));
-                prop_assert_eq!(members.len() as u32, count);
+                prop_assert_eq!(members.len(), count);
             }
             prop_assert!(members.iter().all(|m| m.digest == "new"));
         }
