@@ -1,5 +1,6 @@
 //! Dynamo's mocker: a worker that pretends to have an engine, for trials and tests without GPUs.
 
+use super::agreement::{Aspect, Told, told};
 use super::{Engine, EngineError, MODEL_PATH, PAGE_TOKENS, Process, Worker};
 use super::{disaggregation_mode, flag};
 use crate::environment::Environment;
@@ -10,6 +11,16 @@ pub(super) struct Mocker;
 impl Engine for Mocker {
     fn name(&self) -> &'static str {
         "mocker"
+    }
+
+    fn agreed(&self) -> &'static [Told] {
+        const AGREED: &[Told] = &[
+            told("--model-path", Aspect::Model),
+            told("--max-model-len", Aspect::ContextLength),
+            told("--block-size", Aspect::BlockSize),
+            told("--sglang-page-size", Aspect::BlockSize),
+        ];
+        AGREED
     }
 
     fn process(&self, worker: &Worker<'_>, _index: u32) -> Result<Process, EngineError> {

@@ -4,6 +4,7 @@
 //! and what the machine is told about itself is the same for all and stands here. Nothing is
 //! rendered into scripts: a [`NodeSetup`] is variables, argument files and names of units.
 
+mod agreement;
 mod custom;
 mod error;
 mod mocker;
@@ -11,6 +12,7 @@ mod sglang;
 mod trtllm;
 mod vllm;
 
+pub use agreement::{Agreement, Aspect, Difference, NAMESPACE, Place, Told, namespace};
 pub use error::{EngineError, UnknownEngine};
 
 use crate::environment::Environment;
@@ -52,6 +54,17 @@ pub trait Engine: fmt::Debug + Sync {
     /// Whether it is the user's commands, and not processes of Dynamo.
     fn runs_commands(&self) -> bool {
         false
+    }
+
+    /// By which of its arguments and variables it is told what the workers of a service have to agree on;
+    /// those that all of Dynamo's engines have are not among them.
+    fn agreed(&self) -> &'static [Told] {
+        &[]
+    }
+
+    /// Tokens in a block of its KV cache unless it is told otherwise.
+    fn block_size(&self) -> Option<&'static str> {
+        (!self.runs_commands()).then_some(PAGE_TOKENS)
     }
 
     /// How its `index`-th process on a machine is called. Engines that run commands have none.
@@ -309,6 +322,9 @@ fn machine_env(engine: &dyn Engine, worker: &Worker<'_>) -> Result<Environment, 
     set("DISAGG_GPUS_PER_ENGINE", &split.gpus_per_engine.to_string());
     set("DISAGG_RUNTIME", runtime.as_str());
     set("DISAGG_MODEL_PATH_DEFAULT", spec.engine.model.as_ref().unwrap_or(&facts.model));
+    if let Some(suffix) = Agreement::of(spec).and_then(|told| told.namespace_suffix(&facts.model)) {
+        set("DYN_NAMESPACE_WORKER_SUFFIX", &suffix);
+    }
     if let Some(kind) = engine.image() {
         let of_version = || facts.version.image(kind, *fabric == Fabric::Efa);
         set("DISAGG_IMAGE", &spec.engine.image.clone().unwrap_or_else(of_version));

@@ -1,5 +1,6 @@
 //! SGLang.
 
+use super::agreement::{Aspect, Told, told};
 use super::{Engine, EngineError, Fabric, IP, MODEL_PATH, PAGE_TOKENS, Process, Worker};
 use super::{disaggregation_mode, flag};
 use crate::environment::Environment;
@@ -16,6 +17,17 @@ impl Engine for Sglang {
 
     fn image(&self) -> Option<ImageKind> {
         Some(ImageKind::Sglang)
+    }
+
+    fn agreed(&self) -> &'static [Told] {
+        const AGREED: &[Told] = &[
+            told("--model-path", Aspect::Model),
+            told("--model", Aspect::Model),
+            told("--revision", Aspect::Revision),
+            told("--context-length", Aspect::ContextLength),
+            told("--page-size", Aspect::BlockSize),
+        ];
+        AGREED
     }
 
     fn process(&self, worker: &Worker<'_>, index: u32) -> Result<Process, EngineError> {

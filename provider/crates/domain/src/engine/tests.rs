@@ -74,61 +74,62 @@ fn sglang_aggregated_two_per_machine() {
         CloudName::Gcp,
         &spec,
         expect![[r#"
-        units disagg-engine@0.service disagg-engine@1.service disagg-ready.service
-        DISAGG_ENGINE="sglang"
-        DISAGG_ENGINE_COUNT="2"
-        DISAGG_GPUS_PER_ENGINE="1"
-        DISAGG_IMAGE="nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.6.1"
-        DISAGG_MINIMUM_DRIVER="580.00.03"
-        DISAGG_MODEL_PATH_DEFAULT="mirror/GLM"
-        DISAGG_RUNTIME="container"
-        -- /etc/disagg/engine-0.env 600
-        CUDA_VISIBLE_DEVICES="0"
-        DYN_SYSTEM_PORT="9000"
-        DYN_TCP_RPC_PORT="20000"
-        -- /etc/disagg/engine-0.args 600
-        --model-path
-        ${DISAGG_MODEL_PATH}
-        --served-model-name
-        zai-org/GLM-4.5-Air-FP8
-        --page-size
-        64
-        --tp
-        1
-        --trust-remote-code
-        --host
-        ${DISAGG_IP}
-        --dist-init-addr
-        ${DISAGG_IP}:25000
-        --enable-metrics
-        --kv-events-config
-        {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23000"}
-        --max-running-requests
-        64
-        -- /etc/disagg/engine-1.env 600
-        CUDA_VISIBLE_DEVICES="1"
-        DYN_SYSTEM_PORT="9001"
-        DYN_TCP_RPC_PORT="20001"
-        -- /etc/disagg/engine-1.args 600
-        --model-path
-        ${DISAGG_MODEL_PATH}
-        --served-model-name
-        zai-org/GLM-4.5-Air-FP8
-        --page-size
-        64
-        --tp
-        1
-        --trust-remote-code
-        --host
-        ${DISAGG_IP}
-        --dist-init-addr
-        ${DISAGG_IP}:25064
-        --enable-metrics
-        --kv-events-config
-        {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23064"}
-        --max-running-requests
-        64
-    "#]],
+            units disagg-engine@0.service disagg-engine@1.service disagg-ready.service
+            DISAGG_ENGINE="sglang"
+            DISAGG_ENGINE_COUNT="2"
+            DISAGG_GPUS_PER_ENGINE="1"
+            DISAGG_IMAGE="nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.6.1"
+            DISAGG_MINIMUM_DRIVER="580.00.03"
+            DISAGG_MODEL_PATH_DEFAULT="mirror/GLM"
+            DISAGG_RUNTIME="container"
+            DYN_NAMESPACE_WORKER_SUFFIX="e867a15c"
+            -- /etc/disagg/engine-0.env 600
+            CUDA_VISIBLE_DEVICES="0"
+            DYN_SYSTEM_PORT="9000"
+            DYN_TCP_RPC_PORT="20000"
+            -- /etc/disagg/engine-0.args 600
+            --model-path
+            ${DISAGG_MODEL_PATH}
+            --served-model-name
+            zai-org/GLM-4.5-Air-FP8
+            --page-size
+            64
+            --tp
+            1
+            --trust-remote-code
+            --host
+            ${DISAGG_IP}
+            --dist-init-addr
+            ${DISAGG_IP}:25000
+            --enable-metrics
+            --kv-events-config
+            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23000"}
+            --max-running-requests
+            64
+            -- /etc/disagg/engine-1.env 600
+            CUDA_VISIBLE_DEVICES="1"
+            DYN_SYSTEM_PORT="9001"
+            DYN_TCP_RPC_PORT="20001"
+            -- /etc/disagg/engine-1.args 600
+            --model-path
+            ${DISAGG_MODEL_PATH}
+            --served-model-name
+            zai-org/GLM-4.5-Air-FP8
+            --page-size
+            64
+            --tp
+            1
+            --trust-remote-code
+            --host
+            ${DISAGG_IP}
+            --dist-init-addr
+            ${DISAGG_IP}:25064
+            --enable-metrics
+            --kv-events-config
+            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23064"}
+            --max-running-requests
+            64
+        "#]],
     );
 }
 
@@ -138,50 +139,57 @@ fn vllm_decode_over_efa() {
         CloudName::Aws,
         &sample::group("vllm", Decode, Some("H100:8")),
         expect![[r#"
-        units disagg-engine@0.service disagg-ready.service
-        DISAGG_ENGINE="vllm"
-        DISAGG_ENGINE_COUNT="1"
-        DISAGG_GPUS_PER_ENGINE="8"
-        DISAGG_IMAGE="nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.6.1-efa"
-        DISAGG_MINIMUM_DRIVER="580.00.03"
-        DISAGG_MODEL_PATH_DEFAULT="zai-org/GLM-4.5-Air-FP8"
-        DISAGG_RUNTIME="container"
-        -- /etc/disagg/engine-0.env 600
-        CUDA_VISIBLE_DEVICES="0,1,2,3,4,5,6,7"
-        DYN_SYSTEM_PORT="9000"
-        DYN_TCP_RPC_PORT="20000"
-        VLLM_NIXL_SIDE_CHANNEL_PORT="22000"
-        VLLM_PORT="25000"
-        -- /etc/disagg/engine-0.args 600
-        --model
-        ${DISAGG_MODEL_PATH}
-        --served-model-name
-        zai-org/GLM-4.5-Air-FP8
-        --block-size
-        64
-        --tensor-parallel-size
-        8
-        --disaggregation-mode
-        decode
-        --kv-transfer-config
-        {"kv_connector":"NixlConnector","kv_role":"kv_both","kv_connector_extra_config":{"backends":["LIBFABRIC"]},"kv_buffer_device":"cuda"}
-        --kv-events-config
-        {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23000","enable_kv_cache_events":true}
-    "#]],
+            units disagg-engine@0.service disagg-ready.service
+            DISAGG_ENGINE="vllm"
+            DISAGG_ENGINE_COUNT="1"
+            DISAGG_GPUS_PER_ENGINE="8"
+            DISAGG_IMAGE="nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.6.1-efa"
+            DISAGG_MINIMUM_DRIVER="580.00.03"
+            DISAGG_MODEL_PATH_DEFAULT="zai-org/GLM-4.5-Air-FP8"
+            DISAGG_RUNTIME="container"
+            -- /etc/disagg/engine-0.env 600
+            CUDA_VISIBLE_DEVICES="0,1,2,3,4,5,6,7"
+            DYN_SYSTEM_PORT="9000"
+            DYN_TCP_RPC_PORT="20000"
+            VLLM_NIXL_SIDE_CHANNEL_PORT="22000"
+            VLLM_PORT="25000"
+            -- /etc/disagg/engine-0.args 600
+            --model
+            ${DISAGG_MODEL_PATH}
+            --served-model-name
+            zai-org/GLM-4.5-Air-FP8
+            --block-size
+            64
+            --tensor-parallel-size
+            8
+            --disaggregation-mode
+            decode
+            --kv-transfer-config
+            {"kv_connector":"NixlConnector","kv_role":"kv_consumer","kv_load_failure_policy":"recompute","kv_connector_extra_config":{"backends":["LIBFABRIC"]},"kv_buffer_device":"cuda"}
+            --kv-events-config
+            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23000","enable_kv_cache_events":true}
+        "#]],
     );
 }
 
 #[test]
-fn vllm_decode_over_infiniband() {
-    let spec = sample::group("vllm", Decode, Some("H100:8"));
-    let offer = sample::offer(CloudName::Azure, &spec);
-    let facts = sample::facts(CloudName::Azure);
-    let setup = worker_setup(&spec, &facts, &offer).unwrap();
-    let args = setup.files.iter().find(|file| file.path.ends_with(".args")).unwrap();
-    assert!(
-        args.content.contains("{\"kv_connector\":\"NixlConnector\",\"kv_role\":\"kv_both\"}\n")
-    );
-    assert_eq!(setup.env["DISAGG_IMAGE"], "nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.6.1");
+fn vllm_roles_over_infiniband() {
+    let transfer = |role| {
+        let spec = sample::group("vllm", role, Some("H100:8"));
+        let offer = sample::offer(CloudName::Azure, &spec);
+        let setup = worker_setup(&spec, &sample::facts(CloudName::Azure), &offer).unwrap();
+        let args = setup.files.iter().find(|file| file.path.ends_with(".args")).unwrap();
+        let mut args = args.content.lines().skip_while(|arg| *arg != "--kv-transfer-config");
+        assert_eq!(setup.env["DISAGG_IMAGE"], "nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.6.1");
+        args.nth(1).unwrap_or("none").to_owned()
+    };
+    expect![[r#"{"kv_connector":"NixlConnector","kv_role":"kv_producer"}"#]]
+        .assert_eq(&transfer(Prefill));
+    expect![[
+        r#"{"kv_connector":"NixlConnector","kv_role":"kv_consumer","kv_load_failure_policy":"recompute"}"#
+    ]]
+    .assert_eq(&transfer(Decode));
+    expect!["none"].assert_eq(&transfer(Aggregated));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! What has no flag of its own goes into `--override-engine-args`, a JSON object that every version
 //! merges over its own settings; no file has to be mounted into the container for it.
 
+use super::agreement::{Aspect, Told, told};
 use super::{Engine, EngineError, Fabric, MODEL_PATH, Process, Worker, disaggregation_mode, flag};
 use crate::environment::Environment;
 use crate::spec::WorkerRole;
@@ -21,6 +22,25 @@ impl Engine for Trtllm {
 
     fn image(&self) -> Option<ImageKind> {
         Some(ImageKind::Trtllm)
+    }
+
+    fn agreed(&self) -> &'static [Told] {
+        const AGREED: &[Told] = &[
+            told("--model-path", Aspect::Model),
+            told("--model", Aspect::Model),
+            told("DYN_TRTLLM_MODEL", Aspect::Model),
+            told("--revision", Aspect::Revision),
+            told("DYN_TRTLLM_REVISION", Aspect::Revision),
+            told("--max-seq-len", Aspect::ContextLength),
+            told("DYN_TRTLLM_MAX_SEQ_LEN", Aspect::ContextLength),
+            told("--kv-block-size", Aspect::BlockSize),
+            told("DYN_TRTLLM_KV_BLOCK_SIZE", Aspect::BlockSize),
+        ];
+        AGREED
+    }
+
+    fn block_size(&self) -> Option<&'static str> {
+        Some("32")
     }
 
     fn process(&self, worker: &Worker<'_>, _index: u32) -> Result<Process, EngineError> {

@@ -1,9 +1,11 @@
 //! vLLM.
 
+use super::agreement::{Aspect, Told, told};
 use super::{Engine, EngineError, Fabric, MODEL_PATH, PAGE_TOKENS, Process, Worker};
 use super::{disaggregation_mode, flag};
 use crate::environment::Environment;
 use crate::ports::EnginePorts;
+use crate::spec::WorkerRole;
 use crate::version::ImageKind;
 
 #[derive(Debug)]
@@ -18,6 +20,16 @@ impl Engine for Vllm {
         Some(ImageKind::Vllm)
     }
 
+    fn agreed(&self) -> &'static [Told] {
+        const AGREED: &[Told] = &[
+            told("--model", Aspect::Model),
+            told("--revision", Aspect::Revision),
+            told("--max-model-len", Aspect::ContextLength),
+            told("--block-size", Aspect::BlockSize),
+        ];
+        AGREED
+    }
+
     fn process(&self, worker: &Worker<'_>, index: u32) -> Result<Process, EngineError> {
         let ports = EnginePorts::of(index);
         let mut args = Vec::new();
@@ -30,7 +42,7 @@ impl Engine for Vllm {
         flag(&mut args, "--tensor-parallel-size", worker.split.gpus_per_engine.to_string());
         if let Some(mode) = disaggregation_mode(worker.spec.role) {
             flag(&mut args, "--disaggregation-mode", mode);
-            flag(&mut args, "--kv-transfer-config", transfer(worker.fabric));
+            flag(&mut args, "--kv-transfer-config", transfer(worker.spec.role, worker.fabric));
             let port = ports.side_channel.to_string();
             env.insert("VLLM_NIXL_SIDE_CHANNEL_PORT".to_owned(), port);
         }
@@ -45,11 +57,19 @@ impl Engine for Vllm {
     }
 }
 
-fn transfer(fabric: Fabric) -> &'static str {
-    match fabric {
+/// How KV caches travel. A decode whose prefill went away with a cache computes it itself: by default the
+/// request would fail.
+fn transfer(role: WorkerRole, fabric: Fabric) -> String {
+    let role = match role {
+        WorkerRole::Prefill => r#""kv_producer""#,
+        WorkerRole::Decode => r#""kv_consumer","kv_load_failure_policy":"recompute""#,
+        WorkerRole::Worker => unreachable!("it hands nothing over"),
+    };
+    let backend = match fabric {
         Fabric::Efa => {
-            r#"{"kv_connector":"NixlConnector","kv_role":"kv_both","kv_connector_extra_config":{"backends":["LIBFABRIC"]},"kv_buffer_device":"cuda"}"#
+            r#","kv_connector_extra_config":{"backends":["LIBFABRIC"]},"kv_buffer_device":"cuda""#
         }
-        Fabric::Verbs | Fabric::Tcp => r#"{"kv_connector":"NixlConnector","kv_role":"kv_both"}"#,
-    }
+        Fabric::Verbs | Fabric::Tcp => "",
+    };
+    format!(r#"{{"kv_connector":"NixlConnector","kv_role":{role}{backend}}}"#)
 }
