@@ -94,6 +94,21 @@ pub(crate) fn workers_failed(group: &str, machines: &[FailedMachine], fate: Fate
     )
 }
 
+/// Workers to which the router sends no request, although nothing is wrong with their machines.
+pub(crate) fn workers_refused(group: &str, machines: &[FailedMachine]) -> Diagnostics {
+    if machines.is_empty() {
+        return Diagnostics::default();
+    }
+    Diagnostic::warning(
+        format!("{} of the workers of {group} get no request", machines.len()),
+        format!(
+            "{}\n\nThey are paid for, and no apply changes that as long as the configuration is what it is.",
+            machines_text(machines)
+        ),
+    )
+    .into()
+}
+
 /// Workers that could not be launched, while others are there.
 pub(crate) fn workers_missing(group: &str, missing: usize, cause: Failure) -> Diagnostics {
     Diagnostic::warning(
@@ -335,6 +350,14 @@ fn machines_text(machines: &[FailedMachine]) -> String {
                     "Machine {id} at {address} does not reach {port}, while the router there is \
                      healthy. Something between them is closed: a rule of the fleet's network, or a \
                      firewall on the image. `terraform plan` shows rules that were changed by hand."
+                )
+            }
+            MachineFailure::Refused(refusal) => {
+                format!(
+                    "Machine {id} at {address} is registered and healthy, and the router refuses it: {refusal}. \
+                     A router serves workers of one role only as long as they agree in model, context length, KV \
+                     block size and chat template; the others get no request. Give all groups of the role the \
+                     same, by `engine` and by what is in their images, or let those go that were there first."
                 )
             }
             MachineFailure::Silent { state, lines } => {

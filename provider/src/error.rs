@@ -1,7 +1,7 @@
 //! Everything that can end an operation, as data. The words for the user are in `diagnose.rs`.
 
 use cloud::{CloudError, CloudName, InstanceId, LaunchError, RequestPart};
-use domain::console::{BootFailure, MachineState};
+use domain::console::{BootFailure, MachineState, Refusal};
 use plugin::{AttributePath, ConvertError, Interrupted};
 use std::net::IpAddr;
 
@@ -152,6 +152,8 @@ pub(crate) enum MachineFailure {
     Gone(Option<String>),
     /// Its router is healthy and does not let it in at this `IP:PORT`.
     Stranded(String),
+    /// It is registered and healthy, and its router does not want it.
+    Refused(Refusal),
     /// It did not register in time; the last state that it told, and the last lines of its console.
     Silent { state: Option<MachineState>, lines: Vec<String> },
 }

@@ -12,5 +12,6 @@ mod provider;
 mod readiness;
 mod resources;
 mod session;
+mod siblings;
 
 pub use provider::Disagg;

@@ -2,11 +2,14 @@
 
 use crate::clouds::Clouds;
 use crate::error::{Doing, Failure, Result};
-use crate::readiness::{self, Listings, Pace};
+use crate::readiness::{self, Listings, Pace, RouterAccess};
+use crate::siblings::Siblings;
 use cloud::{Address, Cloud, CloudName, Fleet, FleetKey, Ingress, Instance, InstanceId, TagFilter};
-use domain::id::FleetId;
+use domain::console::Refusal;
+use domain::id::{FleetId, ServiceId};
 use plugin::{Attr, AttributePath};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -27,6 +30,10 @@ pub(crate) struct Session {
     removing: Paths,
     /// Services whose endpoint a plan of this process changes, by their ids.
     moving: Paths,
+    /// Workers that routers refuse, by the service's id.
+    refusals: Mutex<BTreeMap<String, Arc<OnceCell<Arc<BTreeMap<IpAddr, Refusal>>>>>>,
+    /// What the groups of services are to be.
+    siblings: Siblings,
 }
 
 /// One look, which whoever comes first takes for all.
@@ -71,6 +78,8 @@ impl Session {
         *lock(&self.clouds) = Arc::new(clouds);
         lock(&self.views).clear();
         lock(&self.settled).clear();
+        lock(&self.refusals).clear();
+        self.siblings.forget();
     }
 
     /// The cloud of this name.
@@ -181,8 +190,29 @@ impl Session {
         lock(&self.moving).contains(service)
     }
 
+    /// The workers of a service that its router refuses, where it answers soon: one look for all groups of
+    /// the service, until somebody changes machines of the fleet.
+    pub(crate) async fn refusals(
+        &self,
+        id: &ServiceId,
+        router: &RouterAccess,
+    ) -> Arc<BTreeMap<IpAddr, Refusal>> {
+        let look = lock(&self.refusals).entry(id.to_string()).or_default().clone();
+        let look = look.get_or_init(|| async {
+            let refusals = tokio::time::timeout(REFUSALS, readiness::refusals_of_itself(router));
+            Arc::new(refusals.await.unwrap_or_default())
+        });
+        look.await.clone()
+    }
+
+    /// What plans of this process say of services and their groups.
+    pub(crate) fn siblings(&self) -> &Siblings {
+        &self.siblings
+    }
+
     /// The next read looks again.
     pub(crate) fn forget(&self, id: &FleetId) {
+        lock(&self.refusals).clear();
         lock(&self.settled).remove(id);
         lock(&self.views).remove(id);
     }
@@ -198,6 +228,7 @@ impl Session {
     /// The next read looks at the machines again. Whoever changes machines changes no rule and no
     /// address.
     pub(crate) fn forget_machines(&self, id: &FleetId) {
+        lock(&self.refusals).clear();
         let seen = lock(&self.views).remove(id).and_then(|look| look.view.get().cloned());
         if let Some(seen) = seen {
             let (fleet, addresses) = (seen.fleet.clone(), Some(seen.addresses.clone()));
@@ -232,6 +263,9 @@ impl FleetView {
 pub(crate) fn key(id: &FleetId) -> FleetKey {
     FleetKey { region: id.region.clone(), name: id.name.clone() }
 }
+
+/// A router that is let in to answers within this time; without a way to it a plan is not held up.
+const REFUSALS: Duration = Duration::from_secs(1);
 
 /// A view is shared for this long by what begins after it.
 const RECENT: Duration = Duration::from_secs(2);

@@ -255,7 +255,8 @@ pub struct Member {
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]
     pub address: String,
 
-    /// Its state: `pending`, `running`, `impaired`, `stopping` or `stopped`.
+    /// Its state: `pending`, `running`, `impaired`, `stopping`, `stopped`, or `refused` when it runs and the
+    /// router sends it no request.
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]
     pub state: String,
 

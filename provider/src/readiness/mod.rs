@@ -9,6 +9,7 @@ mod endpoint;
 mod listings;
 mod machines;
 mod pace;
+mod partners;
 mod router;
 mod workers;
 
@@ -16,8 +17,10 @@ pub(crate) use endpoint::{EndpointProbe, Proof, endpoint};
 pub(crate) use listings::Listings;
 pub(crate) use machines::{gone, is_running, running};
 pub(crate) use pace::Pace;
+pub(crate) use partners::others;
 pub(crate) use router::{
-    RouterAccess, Woken, latest_boot, refuse_if_failed, registered_addresses, registrations, router,
+    RouterAccess, Woken, latest_boot, refusals, refusals_of_itself, refuse_if_failed,
+    registered_addresses, registrations, router,
 };
 pub(crate) use workers::{Worker, failed, workers};
 

@@ -6,6 +6,7 @@ use super::pace::{Pace, Sightings};
 use super::{passing, status};
 use crate::error::{FailedMachine, Failure, Fate, MachineFailure, Result};
 use cloud::{Cloud, FleetKey, Instance, InstanceId};
+use domain::console::Refusal;
 use domain::{console, registration};
 use plugin::Ctx;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,8 @@ pub(crate) struct RouterAccess {
     pub(crate) ip: IpAddr,
     /// `http://address:port`.
     pub(crate) endpoint: String,
+    /// The model it serves.
+    pub(crate) model: String,
     /// It was started or rebooted just now: what it and its console say of the boot before is past.
     pub(crate) woken: Option<Woken>,
 }
@@ -84,7 +87,8 @@ pub(crate) async fn registrations(router: &RouterAccess) -> BTreeSet<String> {
     health.iter().flat_map(|health| health.instance_ids()).collect()
 }
 
-/// The addresses that have an engine registered now; none where neither the router nor its console tells.
+/// The addresses that have an engine to which the router sends requests; none where neither the router nor
+/// its console tells.
 pub(crate) async fn registered_addresses(
     router: &RouterAccess,
 ) -> Result<Option<BTreeSet<IpAddr>>> {
@@ -93,36 +97,70 @@ pub(crate) async fn registered_addresses(
     Ok((seen.is_from_router() || !addresses.is_empty()).then_some(addresses))
 }
 
-/// One look at who is registered.
+/// The addresses with engines that the router has refused.
+pub(crate) async fn refusals(router: &RouterAccess) -> Result<BTreeMap<IpAddr, Refusal>> {
+    Ok(look_at_registrations(router).await?.refused())
+}
+
+/// The same, where the router answers by itself, and none where it does not.
+pub(crate) async fn refusals_of_itself(router: &RouterAccess) -> BTreeMap<IpAddr, Refusal> {
+    if !answers(router).await {
+        return BTreeMap::new();
+    }
+    refusals(router).await.unwrap_or_default()
+}
+
+/// One look at who is registered, and gets requests.
 pub(super) enum Registrations {
-    /// From the router itself.
+    /// From the router itself, which sends requests to all of them.
     Health(registration::Health),
     /// From its console, a little later: it counts engines and does not tell them apart.
-    Console(BTreeMap<IpAddr, usize>),
+    Console {
+        workers: BTreeMap<IpAddr, usize>,
+        refused: BTreeMap<IpAddr, Refusal>,
+        /// Whether the router itself answers too, with more engines than it routes to; only on its console
+        /// it says which.
+        answers: bool,
+    },
 }
 
 impl Registrations {
     /// Whether the router itself was asked, and is healthy.
     pub(super) fn is_from_router(&self) -> bool {
-        matches!(self, Self::Health(_))
+        matches!(self, Self::Health(_) | Self::Console { answers: true, .. })
+    }
+
+    /// The addresses with engines that the router has refused.
+    pub(super) fn refused(&self) -> BTreeMap<IpAddr, Refusal> {
+        match self {
+            Self::Health(_) => BTreeMap::new(),
+            Self::Console { refused, .. } => refused.clone(),
+        }
     }
 
     /// Engines per address, without those whose ids are in `before`.
     pub(super) fn per_address(&self, before: &BTreeSet<String>) -> BTreeMap<IpAddr, usize> {
         match self {
             Self::Health(health) => health.per_address(before),
-            Self::Console(workers) => workers.clone(),
+            Self::Console { workers, .. } => workers.clone(),
         }
     }
 }
 
 pub(super) async fn look_at_registrations(router: &RouterAccess) -> Result<Registrations> {
-    if let Some(health) = health(router).await {
-        return Ok(Registrations::Health(health));
+    let health = health(router).await;
+    let answers = health.is_some();
+    if let Some(health) = health {
+        let accepted = accepted(router).await;
+        if accepted.is_none_or(|accepted| !health.exceeds(accepted)) {
+            return Ok(Registrations::Health(health));
+        }
     }
     let console = console(&*router.cloud, &router.fleet, &router.instance).await?;
-    let workers = console::latest_state(&console).map(|state| state.workers());
-    Ok(Registrations::Console(workers.unwrap_or_default()))
+    let state = console::latest_state(&console);
+    let (workers, refused) =
+        state.map(|state| (state.workers(), state.refused())).unwrap_or_default();
+    Ok(Registrations::Console { workers, refused, answers })
 }
 
 /// Ends at once what workers would be launched for in vain: a router that is gone or has failed, as far
@@ -207,6 +245,14 @@ async fn look(router: &RouterAccess, listed: Option<&[Instance]>) -> Result<Look
 async fn health(router: &RouterAccess) -> Option<registration::Health> {
     let answer = router.http.get(format!("{}/health", router.endpoint)).send().await.ok()?;
     registration::parse(&answer.text().await.ok()?).ok()
+}
+
+/// How many engines the router routes to; none when it does not know the model, as before the first of them.
+async fn accepted(router: &RouterAccess) -> Option<registration::Accepted> {
+    let mut url = reqwest::Url::parse(&router.endpoint).ok()?;
+    url.path_segments_mut().ok()?.extend(["v1", "models", &router.model, "ready"]);
+    let answer = router.http.get(url).send().await.ok()?;
+    registration::parse_accepted(&answer.text().await.ok()?).ok()
 }
 
 async fn failed(router: &RouterAccess, what: &str, reason: MachineFailure) -> Failure {

@@ -1,4 +1,4 @@
-//! Workers: each has registered with the router, or has failed.
+//! Workers: each has registered with the router, which sends it requests, or has failed.
 
 use super::machines::{console, explain, is_gone, is_news};
 use super::pace::{Pace, Sightings};
@@ -6,7 +6,7 @@ use super::router::{RouterAccess, look_at_registrations, stop_if_failed};
 use super::{grace, passing};
 use crate::error::{FailedMachine, Failure, MachineFailure, Result};
 use cloud::{Instance, InstanceId};
-use domain::console;
+use domain::console::{self, Refusal};
 use plugin::{Ctx, Interrupted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ pub(crate) struct Worker {
     pub(crate) id: InstanceId,
     /// None while the cloud has not said it.
     pub(crate) ip: Option<IpAddr>,
-    /// Engine processes on it; it is registered when all of them are.
+    /// Engine processes on it; it is registered when the router routes to all of them.
     pub(crate) engines: usize,
     /// Launched or woken by this very operation: an engine that was registered before it is not its
     /// own. One that is adopted from an operation that died may have registered already.
@@ -44,6 +44,7 @@ pub(crate) async fn workers(
         unread: Vec::new(),
         router_answers: false,
         shut_out: BTreeMap::new(),
+        refused: BTreeMap::new(),
         latest_list: None,
         failed: Vec::new(),
     };
@@ -114,6 +115,8 @@ struct Watch<'a> {
     router_answers: bool,
     /// Those that said on their console that the router does not let them in, while it answered; since when.
     shut_out: BTreeMap<InstanceId, Instant>,
+    /// Those whose engines the router has refused, as it said last; since when.
+    refused: BTreeMap<InstanceId, (Instant, Refusal)>,
     latest_list: Option<Arc<Vec<Instance>>>,
     failed: Vec<FailedMachine>,
 }
@@ -131,6 +134,7 @@ impl Watch<'_> {
             count.is_some_and(|count| count >= worker.engines)
         };
         self.waiting.retain(|(worker, _)| !is_registered(worker));
+        self.find_refused(&seen.refused());
         if self.waiting.is_empty() {
             return Ok(());
         }
@@ -150,6 +154,26 @@ impl Watch<'_> {
             stop_if_failed(router, &self.pace, listed).await?;
         }
         Ok(())
+    }
+
+    /// Those that the router does not want wait no longer, after a moment in which others may have left.
+    fn find_refused(&mut self, refused: &BTreeMap<IpAddr, Refusal>) {
+        let now = Instant::now();
+        for (worker, sightings) in std::mem::take(&mut self.waiting) {
+            let Some(refusal) = worker.ip.and_then(|ip| refused.get(&ip)) else {
+                self.refused.remove(&worker.id);
+                self.waiting.push((worker, sightings));
+                continue;
+            };
+            let since = self.refused.get(&worker.id).map_or(now, |(since, _)| *since);
+            if now - since >= REFUSED {
+                let reason = MachineFailure::Refused(refusal.clone());
+                self.failed.push(FailedMachine::new(&worker.id, worker.ip, reason));
+            } else {
+                self.refused.insert(worker.id.clone(), (since, refusal.clone()));
+                self.waiting.push((worker, sightings));
+            }
+        }
     }
 
     /// Those that the cloud has no longer, or stopped, wait no longer.
@@ -212,6 +236,11 @@ impl Watch<'_> {
     /// is known of it.
     async fn give_up(&mut self) {
         for (worker, _) in std::mem::take(&mut self.waiting) {
+            if let Some((_, refusal)) = self.refused.remove(&worker.id) {
+                let reason = MachineFailure::Refused(refusal);
+                self.failed.push(FailedMachine::new(&worker.id, worker.ip, reason));
+                continue;
+            }
             let console = self.router.cloud.console(&self.router.fleet, &worker.id).await;
             let (state, lines) = match console {
                 Ok(console) => {
@@ -234,6 +263,9 @@ const CONSOLES_AT_ONCE: usize = 8;
 
 /// A router that came up later than its worker, or was away, lets it in within this time.
 const SHUT_OUT: Duration = Duration::from_secs(60);
+
+/// A router that refuses a worker takes it when the others that it has accepted leave within this time.
+const REFUSED: Duration = Duration::from_secs(10);
 
 /// Lines of a silent machine's console that are shown.
 const LAST_LINES: usize = 30;

@@ -1,5 +1,6 @@
 //! Attributes ↔ plain values, for every resource's `model.rs`.
 
+use domain::id::{ServiceId, ServicePrefix, Uid};
 use plugin::Attr;
 use std::collections::BTreeMap;
 
@@ -41,6 +42,19 @@ pub(super) fn has_text(attribute: &Texts) -> Option<bool> {
 pub(super) fn pairs(attribute: &Pairs) -> BTreeMap<String, String> {
     let pairs = attribute.known().into_iter().flatten();
     pairs.filter_map(|(name, value)| Some((name.clone(), value.known()?.clone()))).collect()
+}
+
+/// The service of an id; of one that is known in its beginning only, with a uid of our own.
+pub(super) fn service_of(service_id: &Attr<String>) -> Option<ServiceId> {
+    match service_id {
+        Attr::Known(id) => id.parse().ok(),
+        Attr::Unknown(unknown) => {
+            let ServicePrefix { fleet, name } =
+                ServicePrefix::parse(unknown.prefix.as_deref()?).ok()?;
+            Some(ServiceId { fleet, name, uid: Uid::from_random(0) })
+        }
+        Attr::Null => None,
+    }
 }
 
 /// A text that is known.

@@ -27,6 +27,8 @@ pub mod tag {
     pub const PHASE: &str = "disagg:phase";
     /// When the router was first healthy, RFC 3339; a router with it is live.
     pub const READY_AT: &str = "disagg:ready-at";
+    /// Where the engines of a worker register; those that prefill and decode for each other are in one.
+    pub const NAMESPACE: &str = "disagg:namespace";
     /// The count or the bounds of a replica group, on each of its machines.
     pub const COUNT: &str = "disagg:count";
     /// How many machines a replica group under scaling had when a roll began that has not ended, on each

@@ -75,6 +75,32 @@ pub struct MachineState {
     /// The rest, as it was printed: `etcd=up nats=up frontend=down`, `engines=1/8`.
     details: String,
     workers: BTreeMap<IpAddr, usize>,
+    refused: BTreeMap<IpAddr, Refusal>,
+}
+
+/// Why a router's frontend sends no request to engines that are registered and healthy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What differs: `model_path`, `context_length`, `kv_block_size`, or `files` of the model.
+    pub what: String,
+    /// What these have.
+    pub theirs: String,
+    /// What those have that the frontend accepted first.
+    pub accepted: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, theirs, accepted } = self;
+        let what = match what.as_str() {
+            "model_path" => "model path",
+            "context_length" => "context length",
+            "kv_block_size" => "KV block size",
+            // Of what differs in them only a sum is known.
+            _ => return f.write_str("its model's files, as the chat template, are others"),
+        };
+        write!(f, "its {what} is {theirs}, and {accepted} on those that the router accepted first")
+    }
 }
 
 impl MachineState {
@@ -83,9 +109,14 @@ impl MachineState {
         matches!(self.status.as_str(), "ready" | "registered" | "running")
     }
 
-    /// On a router: how many engines of each address are registered.
+    /// On a router: how many engines of each address it routes to.
     pub fn workers(&self) -> BTreeMap<IpAddr, usize> {
         self.workers.clone()
+    }
+
+    /// On a router: the addresses with engines that it has refused.
+    pub fn refused(&self) -> BTreeMap<IpAddr, Refusal> {
+        self.refused.clone()
     }
 
     /// On a router: whether its own chat of one token was answered.
@@ -113,6 +144,7 @@ impl MachineState {
             status,
             details: details.join(" "),
             workers: words.get("workers").map(|list| workers(list)).unwrap_or_default(),
+            refused: words.get("refused").map(|list| refused(list)).unwrap_or_default(),
         })
     }
 }
@@ -174,6 +206,18 @@ fn workers(list: &str) -> BTreeMap<IpAddr, usize> {
     let items = list.split(',').filter_map(|item| {
         let (address, count) = item.split_once('*')?;
         Some((address.parse().ok()?, count.parse().ok()?))
+    });
+    items.collect()
+}
+
+/// `127.0.0.13*1:kv_block_size:32:64`, or `-`.
+fn refused(list: &str) -> BTreeMap<IpAddr, Refusal> {
+    let items = list.split(',').filter_map(|item| {
+        let (address, rest) = item.split_once('*')?;
+        let mut words = rest.split(':').skip(1).map(str::to_owned);
+        let refusal =
+            Refusal { what: words.next()?, theirs: words.next()?, accepted: words.next()? };
+        Some((address.parse().ok()?, refusal))
     });
     items.collect()
 }

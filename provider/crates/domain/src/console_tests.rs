@@ -143,3 +143,21 @@ fn a_worker_says_which_port_does_not_let_it_in() {
         Some("10.0.0.5:2379")
     );
 }
+
+#[test]
+fn a_router_says_whom_it_has_refused_and_why() {
+    let state = latest_state(
+        "disagg-state boot=b role=router status=ready etcd=up nats=up frontend=up chat=ok \
+         workers=10.0.0.11*1 refused=10.0.0.12*2:kv_block_size:32:64,10.0.0.13*1:files:17:4",
+    )
+    .expect("a state");
+    assert_eq!(state.workers().len(), 1);
+    let words: Vec<String> =
+        state.refused().iter().map(|(ip, refusal)| format!("{ip}: {refusal}")).collect();
+    expect![[r#"
+        10.0.0.12: its KV block size is 32, and 64 on those that the router accepted first
+        10.0.0.13: its model's files, as the chat template, are others"#]]
+    .assert_eq(&words.join("\n"));
+    let none = latest_state("disagg-state boot=b role=router status=ready workers=-");
+    assert_eq!(none.expect("a state").refused(), BTreeMap::new());
+}

@@ -150,6 +150,11 @@ impl ServiceId {
     pub fn tag_value(&self) -> String {
         format!("{}@{}", self.name, self.uid)
     }
+
+    /// Its fleet and name, without its uid, which it has only when it exists.
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.fleet, self.name)
+    }
 }
 
 impl ServicePrefix {

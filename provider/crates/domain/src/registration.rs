@@ -1,5 +1,6 @@
 //! Who is registered, as the frontend's `GET /health` says: it lists each endpoint of each process,
-//! with the address it listens at.
+//! with the address it listens at. And how many of them get requests, as `GET /v1/models/MODEL/ready` says:
+//! a frontend refuses workers that differ from those before, and lists them all the same.
 
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,16 +49,52 @@ impl Health {
         counts
     }
 
+    /// Whether there are more engines than the frontend routes to: it has refused some, or not yet taken
+    /// notice of them.
+    pub fn exceeds(&self, accepted: Accepted) -> bool {
+        self.engines.len() > accepted.0
+    }
+
     /// Dynamo's ids of all engines that are registered now.
     pub fn instance_ids(&self) -> Vec<String> {
         self.engines.iter().map(|engine| engine.id.clone()).collect()
     }
 }
 
+/// How many engines a frontend routes to. It does not tell which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted(usize);
+
+/// Reads the body of `GET /v1/models/MODEL/ready`.
+///
+/// # Errors
+/// When it is not the JSON of a frontend that knows the model.
+pub fn parse_accepted(body: &str) -> Result<Accepted, InvalidHealth> {
+    let Readiness { namespaces } = serde_json::from_str(body)?;
+    let types = namespaces.values().flat_map(|namespace| namespace.worker_types.values());
+    Ok(Accepted(types.map(|workers| workers.workers).sum()))
+}
+
 /// A body that no frontend sends.
 #[derive(Debug, Error)]
 #[error("the answer is not the health of a frontend")]
 pub struct InvalidHealth(#[from] serde_json::Error);
+
+#[derive(Deserialize)]
+struct Readiness {
+    namespaces: BTreeMap<String, Namespace>,
+}
+
+#[derive(Deserialize)]
+struct Namespace {
+    #[serde(default)]
+    worker_types: BTreeMap<String, Workers>,
+}
+
+#[derive(Deserialize)]
+struct Workers {
+    workers: usize,
+}
 
 #[derive(Deserialize)]
 struct Body {
@@ -105,6 +142,22 @@ mod tests {
         assert_eq!(health.instance_ids(), ["18446744073709551615", "2", "3", "4"]);
         let before = BTreeSet::from(["2".to_owned(), "3".to_owned()]);
         assert_eq!(health.per_address(&before), BTreeMap::from([(v4, 1)]));
+    }
+
+    #[test]
+    fn refused_workers_are_listed_and_not_accepted() {
+        let ready = |decode: usize| {
+            let body = format!(
+                r#"{{"model":"disagg/tiny","ready":true,"namespaces":{{"dynamo":{{"ready":true,"worker_types":{{"decode":{{"workers":{decode},"needs":[["prefill"]]}},"prefill":{{"workers":1,"needs":[["decode"]]}}}},"present":["decode","prefill"],"missing_worker_types":[]}},"dynamo-abc":{{"ready":false,"reason":"missing worker types: prefill","worker_types":{{"decode":{{"workers":1}}}}}}}}}}"#
+            );
+            parse_accepted(&body).unwrap()
+        };
+        let health = parse(TWO_WORKERS).unwrap();
+        assert!(!health.exceeds(ready(2)));
+        assert!(health.exceeds(ready(1)));
+        for wrong in ["", r#"{"message":"Model not found","type":"Not Found","code":404}"#] {
+            assert!(parse_accepted(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

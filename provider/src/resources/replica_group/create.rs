@@ -4,7 +4,7 @@
 use super::launch::Launched;
 use super::progress::Progress;
 use super::workers::{self, GroupAccess};
-use super::{members, model};
+use super::{members, model, switch};
 use crate::diagnose;
 use crate::error::{Failure, Fate, Result};
 use crate::readiness;
@@ -75,7 +75,12 @@ pub(super) async fn create(
         }
     }
     match progress.finish(&planned).await {
-        Ok(()) => Ok(()),
+        Ok(()) => {
+            if let Some(warning) = switch::warn_if_alone(&group, &view) {
+                progress.state.warn(warning);
+            }
+            Ok(())
+        }
         Err(failure) => leave_unfinished(progress, failure).await,
     }
 }

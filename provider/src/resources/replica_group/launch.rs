@@ -189,6 +189,7 @@ impl GroupAccess {
 
     fn tags(&self) -> Tags {
         let mut tags = members::own_tags(&self.spec);
+        tags.extend(self.namespace_tag());
         tags.extend(Phase::Creating.tag());
         tags
     }

@@ -6,11 +6,13 @@ use crate::error::Result;
 use crate::resources::drift::{changed_settings, changed_tag};
 use crate::session::FleetView;
 use cloud::{Instance, InstanceState, Phase, Tags, tag};
+use domain::console::Refusal;
 use domain::id::GroupId;
 use domain::planner::{self, Count};
 use domain::spec::GroupSpec;
 use schemas::ReplicaGroup;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// The machines that carry the group's tags, and those that the state knows, whatever has become of
 /// their tags. Those on their way out do not count.
@@ -91,6 +93,7 @@ pub(super) fn drift(
     group: &ReplicaGroup,
     id: &GroupId,
     slots: &BTreeMap<u32, Instance>,
+    refusals: &BTreeMap<IpAddr, Refusal>,
 ) -> Result<BTreeMap<String, String>> {
     let mut own = own_tags(&model::spec(group, id)?);
     if group.scaling.known().is_some() {
@@ -99,7 +102,11 @@ pub(super) fn drift(
     }
     let mut drift = BTreeMap::new();
     for (slot, instance) in slots {
-        if let Some(finding) = finding(instance, &own) {
+        // Who is refused is up and registered, so nothing else is as important.
+        let refusal = instance.ip.and_then(|ip| refusals.get(&ip));
+        let refused = refusal
+            .map(|refusal| format!("refused by the router, so it gets no request: {refusal}"));
+        if let Some(finding) = refused.or_else(|| finding(instance, &own)) {
             drift.insert(format!("machine {} in slot {slot}", instance.id), finding);
         }
     }

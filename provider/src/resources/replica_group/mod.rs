@@ -1,5 +1,6 @@
 //! `disagg_replica_group`: N identical workers.
 
+mod agreement;
 mod create;
 mod delete;
 mod launch;
@@ -9,6 +10,7 @@ mod plan;
 mod progress;
 mod read;
 mod strangers;
+mod switch;
 mod update;
 mod validate;
 mod warnings;
@@ -61,7 +63,9 @@ impl Resource for ReplicaGroupResource {
     }
 
     fn plan(&self, change: &mut Change<ReplicaGroup>) -> Diagnostics {
-        plan::plan(change)
+        let mut diagnostics = plan::plan(change);
+        agreement::compare(&self.session, change, &mut diagnostics);
+        diagnostics
     }
 
     async fn create(

@@ -4,12 +4,14 @@ use crate::error::{Failure, Result};
 use crate::resources::attributes::{from_pairs, from_texts, number, pairs, texts, word};
 use cloud::{CloudName, Egress, Instance, Market, Offer, tag};
 use domain::catalogue::{self, NoOffer, Resources as Wanted};
+use domain::console::Refusal;
 use domain::id::GroupId;
 use domain::planner::{Count, UpdateStrategy};
 use domain::spec::{EngineSpec, GroupSpec, WorkerRole};
 use plugin::Attr;
 use schemas::{Engine, Member, ReplicaGroup, Resources, Scaling};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// What each machine must have, unless it is not known yet.
 pub(super) fn resources(group: &ReplicaGroup) -> Option<Wanted> {
@@ -269,6 +271,16 @@ pub(super) fn fill_members(
     group.interconnect = Attr::Known(interconnect.unwrap_or_default());
     group.hourly_cost = Attr::Known(offer.as_ref().map_or(0.0, |offer| hourly_cost(offer, count)));
     group.instance_type = Attr::Known(instance_type);
+}
+
+/// Says of members that their router sends them no request.
+pub(super) fn mark_refused(group: &mut ReplicaGroup, refusals: &BTreeMap<IpAddr, Refusal>) {
+    let Attr::Known(members) = &mut group.members else { return };
+    let is_refused =
+        |member: &Member| member.address.parse().is_ok_and(|ip: IpAddr| refusals.contains_key(&ip));
+    for member in members.values_mut().filter(|member| is_refused(member)) {
+        "refused".clone_into(&mut member.state);
+    }
 }
 
 /// What the group costs at its smallest and at its greatest count, whichever of the offers it gets.

@@ -2,12 +2,12 @@
 
 use super::{launch, model, warnings};
 use crate::diagnose;
-use crate::resources::attributes::has_text;
+use crate::resources::attributes::{has_text, service_of};
 use cloud::{CloudName, Limits, Offer};
 use domain::catalogue::NoOffer;
 use domain::engine;
 use domain::guard::{AttributeChange, ChangeClass, NewValue};
-use domain::id::{GroupId, ServiceId, ServicePrefix, Uid};
+use domain::id::{GroupId, ServiceId};
 use domain::secret::SecretReference;
 use domain::spec::ServiceFacts;
 use domain::version::DynamoVersion;
@@ -208,19 +208,6 @@ fn check_user_data(planned: &ReplicaGroup, offers: &[Offer], diagnostics: &mut D
         && !diagnostics.has_error()
     {
         diagnostics.extend(diagnose::failure(failure));
-    }
-}
-
-/// The service of an id; of one that is known in its beginning only, with a uid of our own.
-fn service_of(service_id: &Attr<String>) -> Option<ServiceId> {
-    match service_id {
-        Attr::Known(id) => id.parse().ok(),
-        Attr::Unknown(unknown) => {
-            let ServicePrefix { fleet, name } =
-                ServicePrefix::parse(unknown.prefix.as_deref()?).ok()?;
-            Some(ServiceId { fleet, name, uid: Uid::from_random(0) })
-        }
-        Attr::Null => None,
     }
 }
 

@@ -3,12 +3,16 @@
 use super::strangers::without_strangers;
 use super::{members, model};
 use crate::error::{Doing, Failure, Result};
-use crate::resources::service::find_by_id;
-use crate::session::{Session, key};
+use crate::resources::service::{find_by_id, router_access};
+use crate::session::{FleetView, Session, key};
 use cloud::tag;
-use domain::id::ImportPath;
+use domain::console::Refusal;
+use domain::id::{GroupId, ImportPath};
 use plugin::{Attr, AttributePath, State};
 use schemas::ReplicaGroup;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 pub(super) async fn read(session: &Session, state: &mut State<ReplicaGroup>) -> Result<()> {
     let Some(mut group) = state.get().cloned() else { return Ok(()) };
@@ -22,12 +26,14 @@ pub(super) async fn read(session: &Session, state: &mut State<ReplicaGroup>) -> 
         return Ok(());
     }
     let slots = members::in_slots(&machines, &known);
-    group.drift = Attr::Known(members::drift(&group, &id, &slots)?);
+    let refusals = refusals(session, &view, &id).await;
+    group.drift = Attr::Known(members::drift(&group, &id, &slots, &refusals)?);
     if group.scaling.is_null() {
         group.replicas = Attr::Known(i64::try_from(slots.len()).unwrap_or(i64::MAX));
     }
     let cloud = id.service.fleet.cloud;
     model::fill_members(&mut group, cloud, &slots);
+    model::mark_refused(&mut group, &refusals);
     if let (true, Some(resources)) = (group.minimum_hourly_cost.is_null(), model::resources(&group))
         && let Ok(offers) = model::offers(cloud, &resources)
     {
@@ -35,6 +41,25 @@ pub(super) async fn read(session: &Session, state: &mut State<ReplicaGroup>) -> 
     }
     state.save(&group);
     Ok(())
+}
+
+/// The workers of the service that its router refuses, where it answers: one look for all groups.
+async fn refusals(
+    session: &Session,
+    view: &FleetView,
+    id: &GroupId,
+) -> Arc<BTreeMap<IpAddr, Refusal>> {
+    let service = find_by_id(view, &id.service);
+    let access = async {
+        let (facts, address) = service.facts(&id.service).ok()?;
+        let router = service.router.as_ref().filter(|_| service.was_ready())?;
+        let cloud = session.cloud(id.service.fleet.cloud).await.ok()?;
+        router_access(session, cloud, &facts, &address, router).ok()
+    };
+    match access.await {
+        Some(router) => session.refusals(&id.service, &router).await,
+        None => Arc::default(),
+    }
 }
 
 pub(super) async fn import(

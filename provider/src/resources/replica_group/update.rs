@@ -8,7 +8,8 @@ use super::launch::Launched;
 use super::progress::Progress;
 use super::strangers::without_strangers;
 use super::workers;
-use super::{members, model};
+use super::{members, model, switch};
+use crate::diagnose;
 use crate::error::{FailedMachine, Failure, Fate, Result, RollOrder};
 use crate::readiness;
 use crate::session::Session;
@@ -48,6 +49,10 @@ pub(super) async fn update(
         progress.finish(&planned).await
     };
     let result = done.await;
+    if result.is_ok() && prior.drift.known().is_some_and(|drift| !drift.is_empty()) {
+        let refused = group.refused(&progress.slots).await;
+        progress.state.warn_all(diagnose::workers_refused(&id.to_string(), &refused));
+    }
     if result.is_err() {
         // What was launched is in the state: whatever ended this, it is somebody's.
         progress.settle().await;
@@ -187,6 +192,7 @@ async fn roll_batch(
     }
     // Whatever stops the roll, the next apply knows how many there are to be.
     progress.remember_count(planned).await?;
+    switch::until_they_may_leave(ctx, group, &progress.slots, &leaving).await?;
     take(ctx, progress, &leaving, removed).await?;
     let before = readiness::registrations(&group.router).await;
     let launched = launch(progress, planned, slots).await?;
@@ -199,6 +205,7 @@ async fn roll_batch(
         return Err(boot_failure(progress, planned, failed).await);
     }
     progress.tag(&launched, &Phase::Ready.tag()).await?;
+    switch::until_they_may_leave(ctx, group, &progress.slots, &replaced).await?;
     take(ctx, progress, &replaced, removed).await
 }
 

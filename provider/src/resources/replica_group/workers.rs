@@ -1,7 +1,7 @@
 //! The machines of a group that exists: watched, waited for, tagged, removed.
 
 use super::{members, model};
-use crate::error::{Doing, FailedMachine, Failure, Result};
+use crate::error::{Doing, FailedMachine, Failure, MachineFailure, Result};
 use crate::readiness::{self, RouterAccess, Worker};
 use crate::resources::drift::needs_another;
 use crate::resources::service::{find_by_id, mark_live, router_access};
@@ -125,6 +125,17 @@ impl GroupAccess {
             launched_at: instance.launched_at,
         });
         Ok(members.collect())
+    }
+
+    /// Those of the machines that the router refuses, as far as it tells.
+    pub(super) async fn refused(&self, slots: &BTreeMap<u32, Instance>) -> Vec<FailedMachine> {
+        let refusals = readiness::refusals(&self.router).await.unwrap_or_default();
+        let refused = |instance: &Instance| {
+            let refusal = refusals.get(&instance.ip?)?.clone();
+            let reason = MachineFailure::Refused(refusal);
+            Some(FailedMachine::new(&instance.id, instance.ip, reason))
+        };
+        slots.values().filter_map(refused).collect()
     }
 
     pub(super) async fn start(&self, instance: &InstanceId) -> Result<()> {
@@ -273,6 +284,11 @@ impl GroupAccess {
         let own = lasting(&own);
         let changed = slots.values().filter(|instance| !members::has_tags(instance, &own));
         self.tag(changed, &own).await?;
+        let namespace = self.namespace_tag();
+        let lost = |instance: &&Instance| {
+            self.is_current(instance) && !members::has_tags(instance, &namespace)
+        };
+        self.tag(slots.values().filter(lost), &namespace).await?;
         let cloud = &self.router.cloud;
         for instance in slots.values_mut() {
             if instance.tags.contains_key(tag::DIGEST) {

@@ -22,6 +22,7 @@ pub(crate) use router::{
 
 use crate::diagnose;
 use crate::error::{AttributesOf, Failure};
+use crate::resources::attributes::service_of;
 use crate::resources::identity;
 use crate::session::Session;
 use async_trait::async_trait;
@@ -68,6 +69,11 @@ impl Resource for ServiceResource {
             && let Some(id) = prior.id.known()
         {
             self.session.plans(id, planned.endpoint.is_unknown());
+        }
+        if let Some(planned) = &change.planned
+            && let Some(id) = service_of(&planned.id)
+        {
+            self.session.siblings().plan_service(id.path(), planned.model.known().cloned());
         }
         diagnostics
     }

@@ -189,6 +189,7 @@ pub(crate) fn access(
         instance: instance.id.clone(),
         ip: address.ip,
         endpoint: endpoint(address.reachable(), i64::from(facts.port)),
+        model: facts.model.clone(),
         woken: None,
     })
 }

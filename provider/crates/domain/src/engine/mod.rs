@@ -67,6 +67,12 @@ pub trait Engine: fmt::Debug + Sync {
         (!self.runs_commands()).then_some(PAGE_TOKENS)
     }
 
+    /// What is known to work when prefill and decode processes have different numbers of GPUs; none when
+    /// that makes no difference.
+    fn unequal_gpus(&self) -> Option<&'static str> {
+        None
+    }
+
     /// How its `index`-th process on a machine is called. Engines that run commands have none.
     ///
     /// # Errors

@@ -30,6 +30,14 @@ impl Engine for Sglang {
         AGREED
     }
 
+    fn unequal_gpus(&self) -> Option<&'static str> {
+        Some(
+            "SGLang does that well for models with multi-head latent attention, as DeepSeek's; for others it \
+             works slice by slice, and users have reported it slow and unstable under load; models that mix in \
+             sliding windows, as gpt-oss, are refused when the first cache is handed over.",
+        )
+    }
+
     fn process(&self, worker: &Worker<'_>, index: u32) -> Result<Process, EngineError> {
         let ports = EnginePorts::of(index);
         let mut args = Vec::new();

@@ -43,6 +43,12 @@ impl Engine for Trtllm {
         Some("32")
     }
 
+    fn unequal_gpus(&self) -> Option<&'static str> {
+        Some(
+            "TensorRT-LLM's cache transceiver is made for that; it was not tried with this provider.",
+        )
+    }
+
     fn process(&self, worker: &Worker<'_>, _index: u32) -> Result<Process, EngineError> {
         let (theirs, rest) = user_args(&worker.spec.engine.args)?;
         let mut settings = settings(worker.spec.role, worker.fabric);

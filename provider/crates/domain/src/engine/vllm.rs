@@ -30,6 +30,14 @@ impl Engine for Vllm {
         AGREED
     }
 
+    fn unequal_gpus(&self) -> Option<&'static str> {
+        Some(
+            "vLLM's NIXL connector does that for dense and mixture-of-experts models (in the releases of Dynamo \
+             1.3 and later), with restrictions for models with multi-head latent attention, as DeepSeek's, and \
+             not yet for hybrid ones with Mamba layers.",
+        )
+    }
+
     fn process(&self, worker: &Worker<'_>, index: u32) -> Result<Process, EngineError> {
         let ports = EnginePorts::of(index);
         let mut args = Vec::new();

@@ -1,0 +1,68 @@
+//! What the services and groups of this run are to be, as far as one plan has to know of another.
+//!
+//! Terraform plans each resource alone, in no fixed order. So each plan says here what it makes of its
+//! group, and the later of two groups of one service sees the earlier one.
+
+use domain::engine::Agreement;
+use domain::spec::WorkerRole;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What the plans of this process have said so far, by the path of the service.
+#[derive(Debug, Default)]
+pub(crate) struct Siblings(Mutex<BTreeMap<String, Planned>>);
+
+#[derive(Clone, Debug, Default)]
+struct Planned {
+    model: Option<String>,
+    groups: BTreeMap<String, Sibling>,
+}
+
+/// A group that a plan gives machines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sibling {
+    pub(crate) role: WorkerRole,
+    /// The engine's name.
+    pub(crate) engine: String,
+    pub(crate) agreement: Agreement,
+    /// GPUs of each engine process, where the engine runs on any.
+    pub(crate) gpus: Option<u32>,
+}
+
+impl Siblings {
+    /// Another run begins.
+    pub(crate) fn forget(&self) {
+        self.planned().clear();
+    }
+
+    /// The model that a service is to serve, where that is known.
+    pub(crate) fn plan_service(&self, path: String, model: Option<String>) {
+        self.planned().entry(path).or_default().model = model;
+    }
+
+    /// What a group of a service is to be; none when it goes, or nobody can tell.
+    pub(crate) fn plan_group(&self, service: String, group: String, planned: Option<Sibling>) {
+        let mut services = self.planned();
+        let groups = &mut services.entry(service).or_default().groups;
+        match planned {
+            Some(planned) => groups.insert(group, planned),
+            None => groups.remove(&group),
+        };
+    }
+
+    /// The model of a service, where a plan has told, and its groups but this one.
+    pub(crate) fn of(
+        &self,
+        service: &str,
+        group: &str,
+    ) -> (Option<String>, BTreeMap<String, Sibling>) {
+        let mut planned = self.planned().get(service).cloned().unwrap_or_default();
+        planned.groups.remove(group);
+        (planned.model, planned.groups)
+    }
+
+    fn planned(&self) -> MutexGuard<'_, BTreeMap<String, Planned>> {
+        // Nothing panics while it holds this lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
