@@ -5,7 +5,7 @@ use crate::error::{FailedMachine, Failure, Fate, MachineFailure, RollCount, Roll
 use cloud::{CloudError, CloudName, ErrorKind, LaunchError};
 use domain::guard::Violation;
 use plugin::{AttributePath, Diagnostic, Diagnostics, Interrupted};
-use std::{error::Error, fmt::Write};
+use std::{error::Error, fmt::Write, time::Duration};
 
 /// What ended an operation.
 pub(crate) fn failure(failure: Failure) -> Diagnostics {
@@ -107,6 +107,20 @@ pub(crate) fn workers_refused(group: &str, machines: &[FailedMachine]) -> Diagno
         ),
     )
     .into()
+}
+
+/// Answers that were running when `drain_timeout` was over.
+pub(crate) fn drain_ended(what: &str, limit: Duration, busy: &[String]) -> Diagnostic {
+    let limit = format!("{} seconds", limit.as_secs());
+    Diagnostic::warning(
+        format!("Machines of {what} went before all answers were given"),
+        format!(
+            "`drain_timeout` was over after {limit}, and then:\n{}\n\nThey were removed. Answers that \
+             another worker could take over went on there; others were cut. Raise `drain_timeout` if \
+             answers take longer.",
+            list(busy)
+        ),
+    )
 }
 
 /// Workers that could not be launched, while others are there.

@@ -3,7 +3,7 @@
 //! What is right and wrong is decided in `domain`; here it only gets its place in the schema.
 
 use domain::text::shown;
-use domain::{cidr, duration, engine, environment, gpu, id, name, ports, secret, version};
+use domain::{cidr, drain, duration, engine, environment, gpu, id, name, ports, secret, version};
 use plugin::Value;
 use std::{fmt::Display, str::FromStr};
 
@@ -44,6 +44,11 @@ const FORMATS: &[Format] = &[
     },
     Format { name: "gpu", summary: "Invalid GPU request", check: parsed::<gpu::GpuRequest> },
     Format { name: "duration", summary: "Invalid duration", check: |v| text(v, duration::parse) },
+    Format {
+        name: "drain-timeout",
+        summary: "Invalid drain timeout",
+        check: |v| text(v, drain::parse_limit),
+    },
     Format { name: "cidr", summary: "Invalid address block", check: |v| text(v, cidr::parse) },
     Format {
         name: "model",

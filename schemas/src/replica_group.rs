@@ -92,6 +92,12 @@ pub struct ReplicaGroup {
     #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
     pub update_strategy: Attr<UpdateStrategy>,
 
+    /// How long a machine that is to go may take to end the answers that run on it. The router chooses it no
+    /// longer, and it goes when nothing runs on it any more, or when this time is over. With `0s` nothing is
+    /// waited for. At most `24h`.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly).default("10m"), "format" = "drain-timeout"))]
+    pub drain_timeout: Attr<String>,
+
     /// `ready` waits until the workers have registered with the router, `running` only until the
     /// cloud says that the machines run, also in a roll, which then goes on although they may not serve.
     #[schemars(extend("x-disagg" = optional(ProviderOnly).default("ready"), "enum" = ["ready", "running"]))]
@@ -102,7 +108,7 @@ pub struct ReplicaGroup {
     #[schemars(extend("x-disagg" = optional(ProviderOnly).default("remove"), "enum" = ["remove", "keep"]))]
     pub on_boot_failure: Attr<String>,
 
-    /// How many machines there are.
+    /// How many machines there are, without those that are draining.
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]
     pub instance_count: Attr<i64>,
 
@@ -255,8 +261,8 @@ pub struct Member {
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]
     pub address: String,
 
-    /// Its state: `pending`, `running`, `impaired`, `stopping`, `stopped`, or `refused` when it runs and the
-    /// router sends it no request.
+    /// Its state: `pending`, `running`, `impaired`, `stopping`, `stopped`, `refused` when it runs and the router
+    /// sends it no request, or `draining` when it is on its way out.
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]
     pub state: String,
 

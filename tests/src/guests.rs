@@ -67,7 +67,12 @@ impl Guest for Guests {
             return text;
         }
         if machine.tags.contains_key("disagg:group") {
-            let status = if up_for >= REGISTERS { "registered" } else { "starting" };
+            let is_let_go = machine.tags.get("disagg:phase").is_some_and(|it| it == "draining");
+            let status = match up_for >= REGISTERS {
+                _ if is_let_go => "drained",
+                true => "registered",
+                false => "starting",
+            };
             let _ = writeln!(text, "{}", state(machine, boot, role, status, "engines=1/1"));
             return text;
         }

@@ -5,14 +5,17 @@
 //! that passes by itself tells nothing, and the wait goes on: an outage of the cloud's API says
 //! nothing about machines that are paid for.
 
+mod drain;
 mod endpoint;
 mod listings;
 mod machines;
 mod pace;
 mod partners;
 mod router;
+mod self_drain;
 mod workers;
 
+pub(crate) use drain::{Drain, Drained};
 pub(crate) use endpoint::{EndpointProbe, Proof, endpoint};
 pub(crate) use listings::Listings;
 pub(crate) use machines::{gone, is_running, running};
@@ -22,6 +25,7 @@ pub(crate) use router::{
     RouterAccess, Woken, latest_boot, refusals, refusals_of_itself, refuse_if_failed,
     registered_addresses, registrations, router,
 };
+pub(crate) use self_drain::self_drained;
 pub(crate) use workers::{Worker, failed, workers};
 
 use crate::error::{Failure, Result};

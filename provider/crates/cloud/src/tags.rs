@@ -57,6 +57,9 @@ pub enum Phase {
     Unfinished,
     /// Made, and somebody's.
     Ready,
+    /// On its way out: the router chooses it no longer, and what runs on it comes to its end. It counts
+    /// no longer, and whoever finds it ends it.
+    Draining,
 }
 
 impl Phase {
@@ -66,13 +69,14 @@ impl Phase {
             Self::Creating => "creating",
             Self::Unfinished => "unfinished",
             Self::Ready => "ready",
+            Self::Draining => "draining",
         }
     }
 
     /// What the tags say; an object without the tag, or with a word that is not ours, is somebody's.
     pub fn of(tags: &Tags) -> Self {
         let word = tags.get(tag::PHASE).map(String::as_str);
-        let unready = [Self::Creating, Self::Unfinished];
+        let unready = [Self::Creating, Self::Unfinished, Self::Draining];
         unready.into_iter().find(|phase| word == Some(phase.as_str())).unwrap_or(Self::Ready)
     }
 

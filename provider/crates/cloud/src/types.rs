@@ -72,6 +72,8 @@ pub struct Limits {
     pub has_subnets: bool,
     /// Whether people have keys there: [`SshAccess`].
     pub has_ssh_keys: bool,
+    /// Whether a machine sees its own tags, and so what is wanted of it.
+    pub machines_see_tags: bool,
     /// Whether instances can have public addresses of their own: [`Egress::ElasticIp`](crate::Egress).
     pub has_elastic_ips: bool,
 }
@@ -96,6 +98,7 @@ impl Limits {
             has_images: !is_local,
             has_subnets: !is_local,
             has_ssh_keys: matches!(cloud, CloudName::Aws),
+            machines_see_tags: matches!(cloud, CloudName::Aws),
             has_elastic_ips: matches!(cloud, CloudName::Aws),
         }
     }

@@ -38,7 +38,9 @@ impl MachineKind {
         match self {
             Self::Router => &["install-runtime", "etcd", "nats", "frontend", "router-ready"],
             Self::CustomRouter => &["custom", "router-ready"],
-            Self::Worker => &["install-runtime", "preflight", "model", "engine", "worker-ready"],
+            Self::Worker => {
+                &["install-runtime", "preflight", "model", "engine", "drain", "worker-ready"]
+            }
             Self::CustomWorker => &["custom", "worker-ready"],
         }
     }
@@ -48,17 +50,28 @@ impl MachineKind {
 const EVERY_MACHINE: &[&str] =
     &["environment", "phase", "hosts", "install-packages", "resolve-secrets", "ready"];
 
-/// The scripts of a kind of machine that reads secrets from these stores, for `/opt/disagg`.
+/// The unit that listens for EC2's notices.
+pub(crate) const NOTICES: &str = "disagg-notices.service";
+
+/// The scripts of a kind of machine with these units that reads secrets from these stores, for
+/// `/opt/disagg`.
 pub(crate) fn scripts(
     kind: MachineKind,
     stores: &BTreeSet<SecretStore>,
+    units: &[String],
 ) -> impl Iterator<Item = BootFile> {
-    let of_stores: Vec<&str> = stores.iter().filter_map(|store| reader(*store)).collect();
+    let mut of_stores: Vec<&str> = stores.iter().filter_map(|store| reader(*store)).collect();
+    of_stores.extend(units.iter().filter_map(|unit| of_unit(unit)));
     files(SCRIPTS).filter(move |file| {
         EVERY_MACHINE.contains(&file.name)
             || kind.scripts().contains(&file.name)
             || of_stores.contains(&file.name)
     })
+}
+
+/// The script that only this unit runs.
+fn of_unit(unit: &str) -> Option<&'static str> {
+    (unit == NOTICES).then_some("notices")
 }
 
 /// The script that `resolve-secrets` reads a store with, where it needs one.
@@ -107,14 +120,16 @@ mod tests {
             .flat_map(|kind| kind.scripts().iter().chain(EVERY_MACHINE))
             .copied()
             .chain(SecretStore::ALL.into_iter().filter_map(reader))
+            .chain(of_unit(NOTICES))
             .collect();
         let present: BTreeSet<&str> = SCRIPTS.iter().map(|(name, _)| *name).collect();
         assert_eq!(listed, present);
         for kind in MachineKind::ALL {
             let without_secrets = EVERY_MACHINE.len() + kind.scripts().len();
-            assert_eq!(scripts(kind, &BTreeSet::new()).count(), without_secrets, "{kind:?}");
+            assert_eq!(scripts(kind, &BTreeSet::new(), &[]).count(), without_secrets, "{kind:?}");
             let all = SecretStore::ALL.into_iter().collect();
-            assert_eq!(scripts(kind, &all).count(), without_secrets + 1, "{kind:?}");
+            let notices = [NOTICES.to_owned()];
+            assert_eq!(scripts(kind, &all, &notices).count(), without_secrets + 2, "{kind:?}");
         }
     }
 

@@ -70,7 +70,8 @@ pub struct MachineState {
     pub boot: String,
     /// `router`, `prefill`, `decode` or `worker`.
     pub role: String,
-    /// `starting`, and then `ready` (router), `registered` or `running` (worker).
+    /// `starting`, and then `ready` (router), `registered` or `running` (worker); of a worker that drains
+    /// by itself because it was let go `draining`, and at the end `drained`.
     pub status: String,
     /// The rest, as it was printed: `etcd=up nats=up frontend=down`, `engines=1/8`.
     details: String,
@@ -107,6 +108,16 @@ impl MachineState {
     /// Whether the machine is where its boot was to bring it.
     pub fn is_ready(&self) -> bool {
         matches!(self.status.as_str(), "ready" | "registered" | "running")
+    }
+
+    /// Whether it has been let go, and says that it has seen that.
+    pub fn is_draining(&self) -> bool {
+        self.status == "draining" || self.is_drained()
+    }
+
+    /// Whether nothing runs any more on a machine that was let go.
+    pub fn is_drained(&self) -> bool {
+        self.status == "drained"
     }
 
     /// On a router: how many engines of each address it routes to.

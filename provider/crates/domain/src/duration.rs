@@ -9,22 +9,24 @@ use thiserror::Error;
 /// # Errors
 /// Says what a duration looks like.
 pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
-    let invalid = || InvalidDuration(shown(text));
-    let mut rest = text;
+    let duration = parse_with_zero(text).filter(|duration| !duration.is_zero());
+    duration.ok_or_else(|| InvalidDuration(shown(text)))
+}
+
+/// Reads a duration, which may be nothing: `0s`.
+pub(crate) fn parse_with_zero(text: &str) -> Option<Duration> {
+    let mut rest = Some(text).filter(|text| !text.is_empty())?;
     let mut nanos: u128 = 0;
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
         let (number, after) = rest.split_at(digits);
         let letters = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
         let (unit, after) = after.split_at(letters);
-        let part = unit_nanos(unit).and_then(|unit| multiplied(number, unit));
-        nanos = part.and_then(|part| nanos.checked_add(part)).ok_or_else(invalid)?;
+        let part = unit_nanos(unit).and_then(|unit| multiplied(number, unit))?;
+        nanos = nanos.checked_add(part)?;
         rest = after;
     }
-    match u64::try_from(nanos) {
-        Ok(nanos) if nanos > 0 => Ok(Duration::from_nanos(nanos)),
-        _ => Err(invalid()),
-    }
+    u64::try_from(nanos).ok().map(Duration::from_nanos)
 }
 
 /// A text that is no duration.

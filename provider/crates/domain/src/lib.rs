@@ -12,6 +12,7 @@
 //! | [`user_data`] | the document a machine boots from | a pure function of its inputs, byte-identical on every render |
 //! | [`guard`] | changes of a live router | every change of a refused attribute is a violation |
 //! | [`planner`] | counts, slots, the router's recovery | nothing is removed beyond the difference |
+//! | [`drain`] | what a worker's router is told before it goes, and when it is empty | what cannot be read is not empty |
 //! | [`console`], [`registration`] | what machines and the router report | text in, facts out |
 //!
 //! The one dependency inside the workspace is the contract of the clouds, re-exported as [`cloud`].
@@ -23,6 +24,7 @@ mod sample;
 pub mod catalogue;
 pub mod cidr;
 pub mod console;
+pub mod drain;
 pub mod duration;
 pub mod engine;
 pub mod environment;

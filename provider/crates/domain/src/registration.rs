@@ -117,7 +117,7 @@ struct Transport {
 }
 
 /// The address of `127.0.0.12:20001/11c4a2058d53710a/dynamo/backend/generate`.
-fn address(tcp: &str) -> Option<IpAddr> {
+pub(crate) fn address(tcp: &str) -> Option<IpAddr> {
     let socket = tcp.split('/').next()?;
     socket.parse().ok().map(|socket: SocketAddr| socket.ip())
 }

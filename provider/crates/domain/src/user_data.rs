@@ -363,11 +363,13 @@ impl Content {
     fn most_static_bytes(&self) -> usize {
         let of_secrets = if self.stores.is_empty() { 0 } else { 3_000 };
         let of_kind = match self.kind {
-            MachineKind::CustomWorker => 5_600,
-            _ if self.requirements.is_some() => 11_200,
-            _ => 7_800,
+            MachineKind::CustomWorker => 5_800,
+            _ if self.requirements.is_some() => 12_700,
+            _ => 9_400,
         };
-        of_kind + of_secrets
+        let of_notices =
+            if self.units.iter().any(|unit| unit == boot::NOTICES) { 1_000 } else { 0 };
+        of_kind + of_secrets + of_notices
     }
 
     /// The most that the varying files can take in the document, even where they do not compress.
@@ -382,7 +384,7 @@ impl Content {
             let path = "/opt/disagg/requirements.txt".to_owned();
             files.push(NodeFile { path, mode: 0o644, content: lock.to_owned() });
         }
-        for BootFile { name, text } in boot::scripts(self.kind, &self.stores) {
+        for BootFile { name, text } in boot::scripts(self.kind, &self.stores, &self.units) {
             let path = format!("/opt/disagg/{name}");
             files.push(NodeFile { path, mode: 0o755, content: text.to_owned() });
         }

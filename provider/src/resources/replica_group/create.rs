@@ -45,7 +45,7 @@ pub(super) async fn create(
     }
     let slots = members::in_slots(&machines, &BTreeMap::new());
     let so_far = ReplicaGroup { drift: Attr::Known(BTreeMap::new()), ..planned.clone() };
-    let mut progress = Progress::new(session, &group, so_far, slots, state);
+    let mut progress = Progress::new(session, &group, so_far, slots, Vec::new(), state);
     progress.save();
 
     let failed = match group.wait(ctx, &planned, &machines, &adopted, &before).await {
@@ -99,6 +99,8 @@ async fn gather(
         .into_iter()
         .partition(|instance| instance.state.is_up() && group.is_current(instance));
     stale.extend(kept.split_off(kept.len().min(wanted)));
+    // They are in no state, and may have registered all the same.
+    group.draining.wait(ctx, &stale).await?;
     group.remove(ctx, &stale).await?;
     let missing = u32::try_from(wanted - kept.len()).unwrap_or(u32::MAX);
     match group.launch(missing, model::count_tags(planned), &kept).await {

@@ -1,7 +1,9 @@
 //! A group goes: its own machines, and never those of another object under its name.
 
+use super::drain::Draining;
 use super::{members, model, workers};
 use crate::error::Result;
+use crate::resources::service::find_by_id;
 use crate::session::{Session, key};
 use cloud::{Instance, Phase};
 use plugin::{Ctx, State};
@@ -23,11 +25,16 @@ pub(super) async fn delete(
     // Its own, and what an update that died has left. Under `create_before_destroy` the machines of
     // the new object are there by now, under the same name.
     let is_own = |machine: &Instance| {
-        Phase::of(&machine.tags) == Phase::Creating
+        matches!(Phase::of(&machine.tags), Phase::Creating | Phase::Draining)
             || known.values().any(|known| *known == machine.id.0)
     };
     let mut machines = members::of_group(&view, &id, &known);
     machines.retain(is_own);
+    let draining = Draining::new(session, &cloud, &group, &id, &find_by_id(&view, &id.service))?;
+    draining.mark(&machines).await?;
+    if let Some(said) = draining.wait(ctx, &machines).await? {
+        state.warn(said);
+    }
     workers::remove(ctx, &*cloud, &fleet, &id, &machines).await?;
     session.forget_machines(&id.service.fleet);
     state.remove();

@@ -60,7 +60,9 @@ impl GroupAccess {
             };
             // Of a set that another run launched some may be gone, and of some the tag may be lost.
             let is_new = |one: &Instance| {
-                one.state.is_up() && counted.iter().chain(&machines).all(|known| known.id != one.id)
+                one.state.is_up()
+                    && Phase::of(&one.tags) != Phase::Draining
+                    && counted.iter().chain(&machines).all(|known| known.id != one.id)
             };
             let new: Vec<Instance> = launched.into_iter().filter(is_new).collect();
             machines.extend(new);

@@ -32,6 +32,11 @@ pub(super) fn of_group(
         .collect()
 }
 
+/// Those that count, and those on their way out, which an apply that did not end has left.
+pub(super) fn counted_and_leaving(machines: Vec<Instance>) -> (Vec<Instance>, Vec<Instance>) {
+    machines.into_iter().partition(|machine| Phase::of(&machine.tags) != Phase::Draining)
+}
+
 /// The launch tokens of the group's machines, also of those on their way out.
 pub(super) fn launch_tokens(view: &FleetView, id: &GroupId) -> BTreeSet<String> {
     let named = names(id);
@@ -93,6 +98,7 @@ pub(super) fn drift(
     group: &ReplicaGroup,
     id: &GroupId,
     slots: &BTreeMap<u32, Instance>,
+    leaving: &[Instance],
     refusals: &BTreeMap<IpAddr, Refusal>,
 ) -> Result<BTreeMap<String, String>> {
     let mut own = own_tags(&model::spec(group, id)?);
@@ -110,7 +116,12 @@ pub(super) fn drift(
             drift.insert(format!("machine {} in slot {slot}", instance.id), finding);
         }
     }
-    let known = model::known_slots(group);
+    for instance in leaving {
+        let finding = "draining; the next apply ends it".to_owned();
+        drift.insert(format!("machine {}", instance.id), finding);
+    }
+    let mut known = model::known_slots(group);
+    known.retain(|_, id| leaving.iter().all(|instance| instance.id.0 != *id));
     match model::count(group) {
         Count::Within { min, max } => {
             let count = slots.len();

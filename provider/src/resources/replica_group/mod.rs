@@ -3,6 +3,7 @@
 mod agreement;
 mod create;
 mod delete;
+mod drain;
 mod launch;
 mod members;
 mod model;

@@ -2,16 +2,18 @@
 
 use crate::error::{Failure, Result};
 use crate::resources::attributes::{from_pairs, from_texts, number, pairs, texts, word};
-use cloud::{CloudName, Egress, Instance, Market, Offer, tag};
+use cloud::{CloudName, Egress, Instance, Market, Offer, Phase, tag};
 use domain::catalogue::{self, NoOffer, Resources as Wanted};
 use domain::console::Refusal;
+use domain::drain;
 use domain::id::GroupId;
-use domain::planner::{Count, UpdateStrategy};
+use domain::planner::{self, Count, UpdateStrategy};
 use domain::spec::{EngineSpec, GroupSpec, WorkerRole};
 use plugin::Attr;
 use schemas::{Engine, Member, ReplicaGroup, Resources, Scaling};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// What each machine must have, unless it is not known yet.
 pub(super) fn resources(group: &ReplicaGroup) -> Option<Wanted> {
@@ -137,6 +139,7 @@ pub(super) fn from_spec(spec: &GroupSpec) -> ReplicaGroup {
             egress => word(egress.as_str()),
         },
         boot_revision: Attr::Known(i64::from(spec.boot_revision)),
+        drain_timeout: word("10m"),
         wait_for: word("ready"),
         on_boot_failure: word("remove"),
         script_version: Attr::Known(i64::from(spec.script_version)),
@@ -196,6 +199,15 @@ pub(super) fn update_strategy(group: &ReplicaGroup) -> UpdateStrategy {
     }
 }
 
+/// How long the machines of a group may take to end what runs on them, before they go.
+pub(super) fn drain_timeout(group: &ReplicaGroup) -> Duration {
+    let given = group.drain_timeout.known().and_then(|text| drain::parse_limit(text).ok());
+    given.unwrap_or(DRAIN_TIMEOUT)
+}
+
+/// The default of `drain_timeout`, which a state of an earlier release does not have.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
 /// Whether a machine is there when it has registered, and not when it runs.
 pub(super) fn waits_for_registration(group: &ReplicaGroup) -> bool {
     group.wait_for.known().is_none_or(|word| word != "running")
@@ -238,17 +250,28 @@ pub(super) fn count_from_tag(group: &mut ReplicaGroup, value: &str) {
     }
 }
 
-/// Puts what the cloud has into the group.
+/// Puts what the cloud has into the group: the machines that count, and those on their way out, which
+/// somebody still pays for.
 pub(super) fn fill_members(
     group: &mut ReplicaGroup,
     cloud: CloudName,
     slots: &BTreeMap<u32, Instance>,
+    leaving: &[Instance],
 ) {
-    let members = slots.iter().map(|(slot, instance)| {
+    let taken = slots.iter().map(|(slot, instance)| (*slot, instance.id.0.clone()));
+    let mut known = known_slots(group);
+    known.retain(|slot, _| !slots.contains_key(slot));
+    known.extend(taken);
+    let all: Vec<Instance> = slots.values().chain(leaving).cloned().collect();
+    let members = planner::assign_slots(&known, &all).into_iter().map(|(slot, instance)| {
+        let is_leaving = Phase::of(&instance.tags) == Phase::Draining;
         let member = Member {
             id: instance.id.to_string(),
             address: instance.ip.map(|ip| ip.to_string()).unwrap_or_default(),
-            state: instance.state.to_string(),
+            state: match is_leaving {
+                true => Phase::Draining.as_str().to_owned(),
+                false => instance.state.to_string(),
+            },
             digest: instance.tags.get(tag::DIGEST).cloned().unwrap_or_default(),
         };
         (slot.to_string(), member)

@@ -17,8 +17,14 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 pub(super) fn plan(change: &mut Change<ReplicaGroup>) -> Diagnostics {
-    let Some(mut planned) = change.planned.clone() else { return Diagnostics::default() };
     let mut diagnostics = Diagnostics::default();
+    if let Some(prior) = &change.prior
+        && lets_machines_go(prior, change.planned.as_ref())
+        && let Some(cloud) = cloud_of(&prior.service_id)
+    {
+        warnings::of_drain(change.planned.as_ref().unwrap_or(prior), cloud, &mut diagnostics);
+    }
+    let Some(mut planned) = change.planned.clone() else { return diagnostics };
     planned.drift = Attr::Known(BTreeMap::new());
     match change.prior.clone() {
         None => plan_create(&mut planned, &mut diagnostics),
@@ -26,6 +32,21 @@ pub(super) fn plan(change: &mut Change<ReplicaGroup>) -> Diagnostics {
     }
     change.planned = Some(planned);
     diagnostics
+}
+
+/// Whether a plan removes machines that may be at work.
+fn lets_machines_go(prior: &ReplicaGroup, planned: Option<&ReplicaGroup>) -> bool {
+    let count = prior.instance_count.known().copied().unwrap_or_default();
+    let Some(planned) = planned else { return count > 0 };
+    let makes_others = schemas::changes(prior, planned).is_ok_and(|changes| {
+        let classes = [ChangeClass::Replace, ChangeClass::Rolling];
+        changes.iter().any(|change| classes.contains(&change.class))
+    });
+    let most = match (planned.scaling.known(), planned.replicas.known()) {
+        (Some(scaling), _) => scaling.max.known().copied(),
+        (None, replicas) => replicas.copied(),
+    };
+    count > 0 && (makes_others || most.is_some_and(|most| most < count))
 }
 
 fn plan_create(planned: &mut ReplicaGroup, diagnostics: &mut Diagnostics) {

@@ -7,8 +7,8 @@ use crate::diagnose;
 use crate::error::{FailedMachine, Result, RollCount};
 use crate::readiness;
 use crate::session::Session;
-use cloud::{Instance, InstanceState, Phase, Tags, tag};
-use plugin::{Attr, State};
+use cloud::{Instance, InstanceId, InstanceState, Phase, Tags, tag};
+use plugin::{Attr, Ctx, State};
 use schemas::ReplicaGroup;
 use std::collections::BTreeMap;
 
@@ -16,6 +16,8 @@ pub(super) struct Progress<'a> {
     session: &'a Session,
     pub(super) group: &'a GroupAccess,
     pub(super) slots: BTreeMap<u32, Instance>,
+    /// Machines on their way out: they count no longer, and are there.
+    pub(super) leaving: Vec<Instance>,
     /// The attributes that are true so far: those of before, until everything is done. A creation
     /// has none of before, and has to keep to what was planned.
     so_far: ReplicaGroup,
@@ -33,12 +35,13 @@ impl<'a> Progress<'a> {
         group: &'a GroupAccess,
         so_far: ReplicaGroup,
         slots: BTreeMap<u32, Instance>,
+        leaving: Vec<Instance>,
         state: &'a mut State<ReplicaGroup>,
     ) -> Self {
         let is_creation = state.get().is_none();
         let rolling = members::rolling(&slots).map(|count| count.to_string());
         let kept_failed = Vec::new();
-        Self { session, group, slots, so_far, is_creation, state, rolling, kept_failed }
+        Self { session, group, slots, leaving, so_far, is_creation, state, rolling, kept_failed }
     }
 
     /// Tells the state what machines there are, under the attributes that are true so far.
@@ -46,7 +49,7 @@ impl<'a> Progress<'a> {
         self.session.forget_machines(&self.group.id().service.fleet);
         let mut now = self.so_far.clone();
         now.id = Attr::Known(self.group.id().to_string());
-        self.group.fill(&mut now, &self.slots);
+        self.group.fill(&mut now, &self.slots, &self.leaving);
         if self.is_creation {
             keep_promises(&mut now, &self.so_far);
         } else if now.scaling.is_null() {
@@ -64,6 +67,50 @@ impl<'a> Progress<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Lets machines go: they count no longer from now on, and are removed when nothing runs on them any
+    /// more. What stops this leaves them on their way out.
+    pub(super) async fn let_go(&mut self, ctx: &Ctx, ids: &[InstanceId]) -> Result<()> {
+        let is_meant = |instance: &Instance| ids.contains(&instance.id);
+        let machines = self.slots.values().chain(&self.leaving);
+        let machines: Vec<Instance> = machines.filter(|one| is_meant(one)).cloned().collect();
+        self.group.draining.mark(&machines).await?;
+        for (_, mut instance) in self.slots.extract_if(.., |_, instance| is_meant(instance)) {
+            instance.tags.extend(Phase::Draining.tag());
+            self.leaving.push(instance);
+        }
+        self.save();
+        if let Some(said) = self.group.draining.wait(ctx, &machines).await? {
+            self.state.warn(said);
+        }
+        self.group.terminate(ids).await?;
+        self.leaving.retain(|instance| !is_meant(instance));
+        self.save();
+        Ok(())
+    }
+
+    /// Ends what an apply that did not end has left on its way out.
+    pub(super) async fn end_leaving(&mut self, ctx: &Ctx) -> Result<()> {
+        let ids: Vec<InstanceId> = self.leaving.iter().map(|left| left.id.clone()).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.let_go(ctx, &ids).await?;
+        self.group.gone(ctx, &ids).await
+    }
+
+    /// Reboots a machine when nothing runs on it any more. What stops this leaves it on its way out,
+    /// because the router has forgotten it; what comes after it waits until it has registered again.
+    pub(super) async fn reboot(&mut self, ctx: &Ctx, id: &InstanceId) -> Result<()> {
+        let machines = self.slots.values().filter(|instance| instance.id == *id);
+        let machines: Vec<Instance> = machines.cloned().collect();
+        self.tag(&machines, &Phase::Draining.tag()).await?;
+        if let Some(said) = self.group.draining.wait(ctx, &machines).await? {
+            self.state.warn(said);
+        }
+        self.group.reboot(id).await?;
+        self.tag(&machines, &Phase::Unfinished.tag()).await
     }
 
     /// Writes down how many machines there are, before a roll takes one, where nothing else says it.
@@ -155,7 +202,7 @@ impl<'a> Progress<'a> {
         let mut done = planned.clone();
         done.id = Attr::Known(id.to_string());
         done.drift = Attr::Known(BTreeMap::new());
-        self.group.fill(&mut done, &now);
+        self.group.fill(&mut done, &now, &self.leaving);
         keep_promises(&mut done, planned);
         self.state.save(&done);
         Ok(())
@@ -175,8 +222,13 @@ fn keep_promises(group: &mut ReplicaGroup, planned: &ReplicaGroup) {
 
 impl GroupAccess {
     /// Puts what there is into the group.
-    fn fill(&self, group: &mut ReplicaGroup, slots: &BTreeMap<u32, Instance>) {
-        model::fill_members(group, self.router.cloud.name(), slots);
+    fn fill(
+        &self,
+        group: &mut ReplicaGroup,
+        slots: &BTreeMap<u32, Instance>,
+        leaving: &[Instance],
+    ) {
+        model::fill_members(group, self.router.cloud.name(), slots, leaving);
         let bounds = [&group.minimum_hourly_cost, &group.maximum_hourly_cost];
         if bounds.iter().any(|bound| bound.known().is_none()) {
             model::fill_cost_bounds(group, self.offers());

@@ -25,14 +25,15 @@ pub(super) async fn read(session: &Session, state: &mut State<ReplicaGroup>) -> 
         state.remove();
         return Ok(());
     }
+    let (machines, leaving) = members::counted_and_leaving(machines);
     let slots = members::in_slots(&machines, &known);
     let refusals = refusals(session, &view, &id).await;
-    group.drift = Attr::Known(members::drift(&group, &id, &slots, &refusals)?);
+    group.drift = Attr::Known(members::drift(&group, &id, &slots, &leaving, &refusals)?);
     if group.scaling.is_null() {
         group.replicas = Attr::Known(i64::try_from(slots.len()).unwrap_or(i64::MAX));
     }
     let cloud = id.service.fleet.cloud;
-    model::fill_members(&mut group, cloud, &slots);
+    model::fill_members(&mut group, cloud, &slots, &leaving);
     model::mark_refused(&mut group, &refusals);
     if let (true, Some(resources)) = (group.minimum_hourly_cost.is_null(), model::resources(&group))
         && let Ok(offers) = model::offers(cloud, &resources)

@@ -39,12 +39,23 @@ pub(super) async fn update(
     let group = workers::access(session, &planned, &id, &view).await?;
     let machines = members::of_group(&view, &id, &known);
     let machines = without_strangers(session, &id, &known, machines).await?;
+    let (machines, leaving) = members::counted_and_leaving(machines);
     let mut slots = members::in_slots(&machines, &known);
     group.retag(&mut slots).await?;
-    let mut progress = Progress::new(session, &group, prior.clone(), slots, state);
+    let mut progress = Progress::new(session, &group, prior.clone(), slots, leaving, state);
     let count = members::count(&planned, &progress.slots);
     let done = async {
-        adjust(ctx, &mut progress, &planned, count).await?;
+        let is_room_taken = !progress.leaving.is_empty();
+        let adjusted = adjust(ctx, &mut progress, &planned, count).await;
+        // Their successors are there as soon as can be; they go whatever became of those.
+        let ended = progress.end_leaving(ctx).await;
+        match adjusted {
+            Err(Failure::Launch { .. }) if is_room_taken && ended.is_ok() => {
+                adjust(ctx, &mut progress, &planned, count).await?;
+            }
+            adjusted => adjusted?,
+        }
+        ended?;
         roll(ctx, &mut progress, &planned).await?;
         progress.finish(&planned).await
     };
@@ -102,11 +113,11 @@ async fn adjust(
                 woken.insert(instance);
             }
             Step::Reboot(instance) => {
-                group.reboot(&instance).await?;
+                progress.reboot(ctx, &instance).await?;
                 woken.insert(instance);
             }
             Step::Remove(removals) => {
-                terminate(progress, &removals).await?;
+                terminate(ctx, progress, &removals).await?;
                 unfinished.retain(|found| removals.iter().all(|gone| gone.id != found.id));
                 gone(ctx, progress, &removals).await?;
             }
@@ -219,18 +230,16 @@ async fn take(
     if removals.is_empty() {
         return Ok(());
     }
-    terminate(progress, removals).await?;
+    terminate(ctx, progress, removals).await?;
     *removed += removals.len();
     gone(ctx, progress, removals).await
 }
 
-/// Orders the removal. Whatever becomes of the wait for it, these machines count no longer.
-async fn terminate(progress: &mut Progress<'_>, removals: &[Removal]) -> Result<()> {
+/// Orders the removal, when nothing runs on these machines any more. Whatever becomes of the wait for
+/// it, they count no longer.
+async fn terminate(ctx: &Ctx, progress: &mut Progress<'_>, removals: &[Removal]) -> Result<()> {
     let ids: Vec<InstanceId> = removals.iter().map(|removal| removal.id.clone()).collect();
-    progress.group.terminate(&ids).await?;
-    progress.slots.retain(|slot, _| removals.iter().all(|removal| removal.slot != *slot));
-    progress.save();
-    Ok(())
+    progress.let_go(ctx, &ids).await
 }
 
 async fn gone(ctx: &Ctx, progress: &Progress<'_>, removals: &[Removal]) -> Result<()> {

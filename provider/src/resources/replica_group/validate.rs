@@ -2,8 +2,8 @@
 
 use super::model;
 use crate::resources::attributes::has_text;
-use domain::engine;
 use domain::secret::SecretReference;
+use domain::{duration, engine};
 use plugin::{Attr, AttributePath, Diagnostic, Diagnostics};
 use schemas::ReplicaGroup;
 use std::collections::BTreeMap;
@@ -17,6 +17,7 @@ pub(crate) fn validate(config: &ReplicaGroup) -> Diagnostics {
     validate_secrets(config, &mut diagnostics);
     validate_environment(config, &mut diagnostics);
     validate_market(config, &mut diagnostics);
+    validate_drain(config, &mut diagnostics);
     diagnostics
 }
 
@@ -87,6 +88,42 @@ fn validate_update_strategy(config: &ReplicaGroup, diagnostics: &mut Diagnostics
                  Give one of them at least 1.",
             )
             .at(AttributePath::root("update_strategy")),
+        );
+    }
+}
+
+/// A drain is a part of an operation, whose time may be over before its own is.
+fn validate_drain(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
+    if config.drain_timeout.is_unknown() {
+        return;
+    }
+    let limit = model::drain_timeout(config);
+    let Some(timeouts) = config.timeouts.known() else {
+        return;
+    };
+    for (operation, given) in [("update", &timeouts.update), ("delete", &timeouts.delete)] {
+        let Some(Ok(timeout)) = given.known().map(|text| duration::parse(text)) else { continue };
+        if limit < timeout {
+            continue;
+        }
+        let is_given = config.drain_timeout.known().is_some();
+        let path = match is_given {
+            true => AttributePath::root("drain_timeout"),
+            false => AttributePath::root("timeouts").attribute(operation),
+        };
+        diagnostics.push(
+            Diagnostic::warning(
+                "Drain longer than its operation",
+                format!(
+                    "Running answers are waited for up to {} seconds (`drain_timeout`), and the whole \
+                     operation may take {} (`timeouts.{operation}`). A drain that needs all its time ends \
+                     as a timeout, and the next apply goes on with it. Give the operation more time, or \
+                     the drain less.",
+                    limit.as_secs(),
+                    timeout.as_secs()
+                ),
+            )
+            .at(path),
         );
     }
 }

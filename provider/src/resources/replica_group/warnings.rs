@@ -2,10 +2,11 @@
 
 use super::model;
 use crate::diagnose;
-use cloud::Offer;
+use cloud::{CloudName, Offer};
 use domain::engine;
 use domain::guard::AttributeChange;
 use domain::planner::UpdateStrategy;
+use domain::ports::ETCD;
 use plugin::{AttributePath, Diagnostic, Diagnostics};
 use schemas::ReplicaGroup;
 
@@ -114,6 +115,32 @@ pub(super) fn of_replacement(
     };
     diagnostics
         .push(Diagnostic::warning(summary, detail).at(diagnose::attribute_path(&first.path)));
+}
+
+/// Machines go, in a cloud whose routers cannot be told that from everywhere: say what that means.
+pub(super) fn of_drain(prior: &ReplicaGroup, cloud: CloudName, diagnostics: &mut Diagnostics) {
+    let is_custom =
+        prior.engine.known().and_then(|engine| engine.kind.as_str()) == Some(engine::CUSTOM);
+    let limit = model::drain_timeout(prior);
+    if cloud == CloudName::Local || is_custom || limit.is_zero() {
+        return;
+    }
+    let id = prior.id.known().cloned().unwrap_or_default();
+    diagnostics.push(
+        Diagnostic::warning(
+            "Machines drain before they go",
+            format!(
+                "Machines of {id} are removed. Where the machine that runs Terraform has a route to the \
+                 router (port {ETCD}) and to the workers, the router chooses them no longer and the answers \
+                 that run on them are waited for, up to {} seconds (`drain_timeout`). Without such a route \
+                 each machine does that itself, when it sees the tag `disagg:phase = draining`, and says on \
+                 its console when it is done. One that does not see it drains when it is stopped, and the \
+                 cloud decides how long that may take: EC2 gives a few minutes.",
+                limit.as_secs()
+            ),
+        )
+        .at(AttributePath::root("drain_timeout")),
+    );
 }
 
 /// What is paid for without being of use.

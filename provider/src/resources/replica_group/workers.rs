@@ -1,5 +1,6 @@
 //! The machines of a group that exists: watched, waited for, tagged, removed.
 
+use super::drain::Draining;
 use super::{members, model};
 use crate::error::{Doing, FailedMachine, Failure, MachineFailure, Result};
 use crate::readiness::{self, RouterAccess, Worker};
@@ -31,6 +32,8 @@ pub(super) struct GroupAccess {
     pub(super) offers: Vec<Offer>,
     /// The image that new machines are made from, until a roll takes the newest.
     pub(super) pinned_image: Option<String>,
+    /// How they go.
+    pub(super) draining: Draining,
     /// Tokens of the machines in the view that this operation decides by.
     pub(super) seen_tokens: BTreeSet<String>,
 }
@@ -60,6 +63,7 @@ pub(super) async fn access(
             detail: format!("On cloud `{}`: {error}.", cloud.name()),
             attribute: Some(AttributePath::root("resources")),
         })?;
+    let draining = Draining::new(session, &cloud, group, id, &service)?;
     let router = router_access(session, cloud, &facts, &address, instance)?;
     let router_was_ready = service.was_ready();
     Ok(GroupAccess {
@@ -71,6 +75,7 @@ pub(super) async fn access(
         router_was_ready,
         offers,
         pinned_image: group.image_id.known().cloned(),
+        draining,
         seen_tokens: members::launch_tokens(view, id),
     })
 }

@@ -15,6 +15,7 @@ mod vllm;
 pub use agreement::{Agreement, Aspect, Difference, NAMESPACE, Place, Told, namespace};
 pub use error::{EngineError, UnknownEngine};
 
+use crate::boot;
 use crate::environment::Environment;
 use crate::ports::{self, EnginePorts};
 use crate::spec::{GroupSpec, Runtime, ServiceFacts, WorkerRole};
@@ -229,6 +230,9 @@ pub fn worker_setup(
             setup.files.push(file("env", crate::environment::encode(&process.env)?));
             setup.files.push(file("args", argument_lines(&process.args)));
             setup.units.push(format!("disagg-engine@{index}.service"));
+        }
+        if facts.id.fleet.cloud == CloudName::Aws {
+            setup.units.push(boot::NOTICES.to_owned());
         }
     }
     setup.units.push("disagg-ready.service".to_owned());

@@ -1,0 +1,83 @@
+//! Machines that drain by themselves, because their router cannot be told anything from here: they see
+//! their own tags, and say on their consoles how far they are.
+
+use super::drain::Drained;
+use super::machines::console;
+use super::pace::Pace;
+use super::passing;
+use crate::error::{Failure, Result};
+use cloud::{Cloud, FleetKey, Instance, InstanceId, InstanceState};
+use domain::console::latest_state;
+use futures::{StreamExt, stream};
+use plugin::Ctx;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Waits until these machines, which are tagged as draining, have drained. One that does not say that it has
+/// heard of it is not waited for: what it has in its way is not known, and it drains when it is stopped.
+pub(crate) async fn self_drained(
+    ctx: &Ctx,
+    cloud: &dyn Cloud,
+    fleet: &FleetKey,
+    what: &str,
+    machines: &[Instance],
+    limit: Duration,
+) -> Result<Drained> {
+    let may_serve = |machine: &&Instance| {
+        matches!(machine.state, InstanceState::Running | InstanceState::Impaired)
+    };
+    let serving = machines.iter().filter(may_serve);
+    let mut waiting: Vec<(InstanceId, bool)> =
+        serving.map(|machine| (machine.id.clone(), false)).collect();
+    let (pace, begun) = (Pace::new(cloud).closely(), Instant::now());
+    loop {
+        let looks = waiting.into_iter().map(|(id, has_heard)| look(cloud, fleet, id, has_heard));
+        let looks: Vec<_> = stream::iter(looks).buffer_unordered(CONSOLES_AT_ONCE).collect().await;
+        waiting = Vec::new();
+        for look in looks {
+            let Some((id, has_heard)) = look? else { continue };
+            if has_heard || begun.elapsed() < HEARS_WITHIN {
+                waiting.push((id, has_heard));
+            } else {
+                tracing::warn!(machine = %id, "it does not say that it drains, and is not waited for");
+            }
+        }
+        if waiting.is_empty() {
+            return Ok(Drained::Empty);
+        }
+        let busy: Vec<String> = waiting.iter().map(|(id, _)| format!("{id} is draining")).collect();
+        if begun.elapsed() >= limit {
+            return Ok(Drained::Busy(busy));
+        }
+        pace.next(ctx).await.map_err(|why| Failure::Interrupted {
+            waiting_for: format!("the answers that run on machines of {what}"),
+            seen: busy.join(", "),
+            why,
+            kept: true,
+        })?;
+    }
+}
+
+/// One machine, unless it has drained, and whether it has heard that it is to.
+async fn look(
+    cloud: &dyn Cloud,
+    fleet: &FleetKey,
+    id: InstanceId,
+    has_heard: bool,
+) -> Result<Option<(InstanceId, bool)>> {
+    let state = match passing(console(cloud, fleet, &id).await)? {
+        Ok(console) => latest_state(&console),
+        Err(_) => None,
+    };
+    Ok(match state {
+        Some(state) if state.is_drained() => None,
+        Some(state) => Some((id, has_heard || state.is_draining())),
+        None => Some((id, has_heard)),
+    })
+}
+
+/// Consoles that are read at once.
+const CONSOLES_AT_ONCE: usize = 8;
+
+/// A machine looks at its tags every five seconds, and a console may lag behind.
+const HEARS_WITHIN: Duration = Duration::from_secs(60);
