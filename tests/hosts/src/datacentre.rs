@@ -137,6 +137,30 @@ impl Datacentre {
         assert!(command.status().expect("nsenter is on the PATH").success(), "no such route");
     }
 
+    /// A streamed answer of so many tokens, from inside, that goes on while a test does something else.
+    pub fn long_answer(&self, address: IpAddr, port: u16, model: &str, tokens: u32) -> LongAnswer {
+        let body = serde_json::json!({
+            "model": model,
+            "messages": [{ "role": "user", "content": "Tell me a story." }],
+            "max_tokens": tokens,
+            "ignore_eos": true,
+            "stream": true,
+            "stream_options": { "include_usage": true },
+        });
+        let url = format!("http://{address}:{port}/v1/chat/completions");
+        let text = tempfile::NamedTempFile::new().expect("temp file");
+        let curl = Command::new("nsenter")
+            .arg(format!("--net={}", self.network().display()))
+            .args(["curl", "--silent", "--no-buffer", "--noproxy", "*", "--max-time", "240"])
+            .args(["--header", "Content-Type: application/json", "--data", &body.to_string()])
+            .arg("--output")
+            .arg(text.path())
+            .arg(url)
+            .spawn()
+            .expect("nsenter is on the PATH");
+        LongAnswer { curl, text, tokens }
+    }
+
     fn network(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/ns/net", self.pid))
     }
@@ -173,6 +197,38 @@ impl Drop for Datacentre {
         let ended = self.process.wait();
         let ended_well = ended.is_ok_and(|status| status.success() || status.signal().is_some());
         assert!(ended_well || std::thread::panicking(), "the datacentre did not end well");
+    }
+}
+
+/// An answer that takes its time.
+#[derive(Debug)]
+pub struct LongAnswer {
+    curl: Child,
+    text: tempfile::NamedTempFile,
+    tokens: u32,
+}
+
+impl LongAnswer {
+    /// Whether the first tokens have come.
+    pub fn has_begun(&self) -> bool {
+        self.text().matches("data: {").count() > 2
+    }
+
+    /// Waits for its end, and asserts that it is whole.
+    ///
+    /// # Panics
+    /// When it was cut.
+    pub fn assert_whole(mut self) {
+        let ended = self.curl.wait().expect("curl can be waited for");
+        let text = self.text();
+        let tokens = format!("\"completion_tokens\":{}", self.tokens);
+        let end = text.len().saturating_sub(400);
+        let is_whole = ended.success() && text.contains(&tokens) && text.contains("data: [DONE]");
+        assert!(is_whole, "{ended}: …{}", text.get(end..).unwrap_or_default());
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.text.path()).expect("the answer can be read")
     }
 }
 
@@ -236,6 +292,11 @@ impl Host<'_> {
             self.datacentre.do_it(&["wait-off", &self.name]);
         });
         self.start();
+    }
+
+    /// Changes what the metadata service says of it: its tags, and the notice of its interruption.
+    pub fn describe(&self, metadata: &Value) {
+        self.datacentre.do_with(&["describe", &self.name], metadata.to_string().as_bytes());
     }
 
     /// Pulls its network cable.

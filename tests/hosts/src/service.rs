@@ -1,12 +1,12 @@
 //! A router and workers of one service, each on a host of its own.
 
-use crate::datacentre::{Datacentre, Host, address};
+use crate::datacentre::{Datacentre, Host, LongAnswer, address};
 use crate::image::Image;
 use crate::specs;
 use crate::wait::wait_for;
 use domain::cloud::CloudName;
 use domain::ports::EnginePorts;
-use domain::spec::{RouterSpec, WorkerRole};
+use domain::spec::{GroupSpec, RouterSpec, WorkerRole};
 use domain::version::DynamoVersion;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -33,11 +33,36 @@ impl<'a> Service<'a> {
 
     /// The same with another version.
     pub fn start_version(datacentre: &'a Datacentre, image: Image, version: DynamoVersion) -> Self {
+        Self::start_with(datacentre, image, version, |_| {})
+    }
+
+    /// The same with Dynamo's newest version, decode at some 17 tokens a second, which it cuts five seconds
+    /// after SIGTERM, as real engines do by themselves.
+    pub fn start_slow(datacentre: &'a Datacentre, image: Image) -> Self {
+        Self::start_with(datacentre, image, DynamoVersion::DEFAULT, |group| {
+            let seconds = "5".to_owned();
+            group
+                .env
+                .insert("DYN_RUNTIME_GRACEFUL_SHUTDOWN_TIMEOUT_SECS".to_owned(), seconds.clone());
+            group.env.insert("DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT".to_owned(), seconds);
+            if group.role == WorkerRole::Decode {
+                group.engine.args = ["--decode-speedup-ratio", "0.1"].map(str::to_owned).to_vec();
+            }
+        })
+    }
+
+    fn start_with(
+        datacentre: &'a Datacentre,
+        image: Image,
+        version: DynamoVersion,
+        change: impl Fn(&mut GroupSpec),
+    ) -> Self {
         let spec = RouterSpec { version, ..specs::router(CloudName::Aws) };
         let router_ip = address(10);
         let router = specs::render_router(&spec, router_ip);
         let worker = |role: WorkerRole, number: u8| {
-            let group = specs::group(&spec, "mocker", role);
+            let mut group = specs::group(&spec, "mocker", role);
+            change(&mut group);
             let user_data = specs::render_worker(&group, &spec, router_ip);
             datacentre.host(role.as_str(), address(number), image, &user_data)
         };
@@ -101,6 +126,18 @@ impl<'a> Service<'a> {
             let listed: BTreeSet<IpAddr> = host.state()?.workers().into_keys().collect();
             (listed == wanted).then_some(())
         });
+    }
+
+    /// An answer of so many tokens that has begun.
+    ///
+    /// # Panics
+    /// When it does not begin in half a minute.
+    pub fn long_answer(&self, tokens: u32) -> LongAnswer {
+        let (address, port) = (self.router.address(), self.spec.port);
+        let answer = self.datacentre.long_answer(address, port, &self.spec.model, tokens);
+        let has_begun = || answer.has_begun().then_some(());
+        wait_for("a long answer begins", 30, has_begun, || self.decode.explain());
+        answer
     }
 
     /// The answer to a chat.

@@ -2,13 +2,14 @@
 //! addresses of their own.
 
 use domain::cloud::CloudName;
-use domain::console::BootFailure;
+use domain::console::{BootFailure, MachineState};
 use domain::spec::{GroupSpec, RouterKind, RouterSpec, WorkerRole};
 use hosts::datacentre::{Datacentre, Host, address};
 use hosts::image::Image;
 use hosts::service::Service;
 use hosts::specs;
 use hosts::wait::wait_for;
+use serde_json::json;
 
 /// From nothing to an answer.
 fn answers(image: Image) {
@@ -52,6 +53,51 @@ fn after_reboots_of_router_and_worker_all_come_back() {
         });
         service.wait_until_it_answers();
     }
+}
+
+/// Whoever reboots it: systemd stops the units, and the network after them.
+#[test]
+fn a_worker_that_is_rebooted_ends_what_runs_on_it_before() {
+    let datacentre = Datacentre::new();
+    let service = Service::start_slow(&datacentre, Image::Trixie);
+    service.wait_until_it_answers();
+    let answer = service.long_answer(400);
+    service.decode.reboot();
+    answer.assert_whole();
+    service.wait_until_it_answers();
+}
+
+/// EC2 tells a spot machine two minutes before its end, and a machine that is let go by its tag.
+#[test]
+fn a_worker_that_is_to_go_takes_no_more_and_says_when_it_is_drained() {
+    let datacentre = Datacentre::new();
+    let service = Service::start_slow(&datacentre, Image::Trixie);
+    service.wait_until_it_answers();
+    let answer = service.long_answer(400);
+    let action = json!({ "action": "terminate", "time": "2026-11-30T12:02:00Z" });
+    service.decode.describe(&json!({ "interruption": action }));
+    service.wait_for_workers(&[service.prefill.address()]);
+    let (status, body) = service.chat().expect_err("there is nobody to decode");
+    assert!(matches!(status, 404 | 503), "{status} {body}");
+    answer.assert_whole();
+
+    let before = service.decode.state().expect("it was ready").boot;
+    service.decode.describe(&json!({}));
+    service.decode.reboot();
+    service.decode.wait_for("is registered in its second boot", 60, |host| {
+        host.state().filter(|state| state.is_ready() && state.boot != before)
+    });
+    service.wait_until_it_answers();
+    let answer = service.long_answer(400);
+    service.decode.describe(&json!({ "tags": { "disagg:phase": "draining" } }));
+    service
+        .decode
+        .wait_for("says that it drains", 30, |host| host.state().filter(MachineState::is_draining));
+    assert!(!service.decode.state().expect("it was ready").is_drained(), "an answer runs on it");
+    answer.assert_whole();
+    service.decode.wait_for("says that it is drained", 30, |host| {
+        host.state().filter(MachineState::is_drained)
+    });
 }
 
 #[test]

@@ -82,21 +82,24 @@ fn worker_outline() {
         0600 b64 /etc/disagg/secrets
         0600 b64 /etc/disagg/spec.json
         0755 text /opt/disagg/aws-secret
+        0755 text /opt/disagg/drain
         0755 text /opt/disagg/engine
         0755 text /opt/disagg/environment
         0755 text /opt/disagg/hosts
         0755 text /opt/disagg/install-packages
         0755 text /opt/disagg/install-runtime
         0755 text /opt/disagg/model
+        0755 text /opt/disagg/notices
         0755 text /opt/disagg/phase
         0755 text /opt/disagg/preflight
         0755 text /opt/disagg/ready
         0755 text /opt/disagg/resolve-secrets
         0755 text /opt/disagg/worker-ready
         0644 text /etc/systemd/system/disagg-engine@.service
+        0644 text /etc/systemd/system/disagg-notices.service
         0644 text /etc/systemd/system/disagg-ready.service
         systemctl daemon-reload
-        systemctl enable --now disagg-engine@0.service disagg-ready.service"#]]
+        systemctl enable --now disagg-engine@0.service disagg-notices.service disagg-ready.service"#]]
     .assert_eq(&outline(&worker(&sglang(), CloudName::Aws)));
 }
 
