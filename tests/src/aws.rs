@@ -145,6 +145,7 @@ impl Aws {
             group: failing["group"].as_str().map(str::to_owned),
             program: failing["program"].as_str().unwrap_or("/opt/disagg/engine").to_owned(),
             first: failing["first"].as_u64(),
+            are_busy: faults["busy"] == true,
         };
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct Outages {
     pub(crate) program: String,
     /// So many of each launch; all without it.
     pub(crate) first: Option<u64>,
+    /// Workers that are let go do not come to the end of what runs on them.
+    pub(crate) are_busy: bool,
 }
 
 impl Outages {
@@ -69,6 +71,7 @@ impl Guest for Guests {
         if machine.tags.contains_key("disagg:group") {
             let is_let_go = machine.tags.get("disagg:phase").is_some_and(|it| it == "draining");
             let status = match up_for >= REGISTERS {
+                _ if is_let_go && outages.are_busy => "draining",
                 _ if is_let_go => "drained",
                 true => "registered",
                 false => "starting",

@@ -8,7 +8,6 @@ use super::passing;
 use crate::error::{Failure, Result};
 use cloud::{Cloud, FleetKey, Instance, InstanceId, InstanceState};
 use domain::console::latest_state;
-use futures::{StreamExt, stream};
 use plugin::Ctx;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -31,10 +30,10 @@ pub(crate) async fn self_drained(
         serving.map(|machine| (machine.id.clone(), false)).collect();
     let (pace, begun) = (Pace::new(cloud).closely(), Instant::now());
     loop {
-        let looks = waiting.into_iter().map(|(id, has_heard)| look(cloud, fleet, id, has_heard));
-        let looks: Vec<_> = stream::iter(looks).buffer_unordered(CONSOLES_AT_ONCE).collect().await;
-        waiting = Vec::new();
-        for look in looks {
+        // In turns: an account may not read many at a time.
+        let turn: Vec<_> = waiting.drain(..waiting.len().min(CONSOLES_AT_ONCE)).collect();
+        let looks = turn.into_iter().map(|(id, has_heard)| look(cloud, fleet, id, has_heard));
+        for look in futures::future::join_all(looks).await {
             let Some((id, has_heard)) = look? else { continue };
             if has_heard || begun.elapsed() < HEARS_WITHIN {
                 waiting.push((id, has_heard));
@@ -77,7 +76,7 @@ async fn look(
 }
 
 /// Consoles that are read at once.
-const CONSOLES_AT_ONCE: usize = 8;
+const CONSOLES_AT_ONCE: usize = 16;
 
 /// A machine looks at its tags every five seconds, and a console may lag behind.
 const HEARS_WITHIN: Duration = Duration::from_secs(60);

@@ -2,6 +2,7 @@
 //! the other files, with `DISAGG_TEST_CLOUD=aws`.
 
 mod calls;
+mod draining;
 mod errors;
 mod machines;
 mod network;

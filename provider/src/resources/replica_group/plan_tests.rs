@@ -37,6 +37,7 @@ fn deployed() -> Harness {
         replicas: Attr::Known(1),
         engine: Attr::Known(Engine { kind: word("mocker"), ..Engine::default() }),
         boot_revision: Attr::Known(0),
+        drain_timeout: word("10m"),
         wait_for: word("ready"),
         on_boot_failure: word("remove"),
         instance_count: Attr::Known(1),
@@ -178,6 +179,57 @@ fn counts_change_in_place() {
         assert!(plan.planned.member("members").has_unknown());
         assert_eq!(plan.planned.member("id"), harness.state.member("id"));
     }
+}
+
+/// How long a drain may take is the provider's own affair.
+#[test]
+fn a_drain_timeout_changes_in_place_and_must_fit_into_its_operation() {
+    for timeout in ["0s", "90s", "24h"] {
+        let harness = deployed();
+        let plan = harness.plan(&config(&json!({ "drain_timeout": timeout })));
+        assert!(!plan.diagnostics.has_error() && plan.requires_replace.is_empty(), "{timeout}");
+        assert!(!plan.planned.member("members").has_unknown(), "{timeout}");
+    }
+    let warned = |change: Value| -> Vec<String> {
+        let harness = Harness::new(resource(ReplicaGroupResource::new(Default::default())));
+        let found = harness.validate(&config(&change)).into_iter();
+        let at = |found: plugin::Diagnostic| found.attribute.expect("an attribute").to_string();
+        found.map(|found| format!("{} at {}", found.summary.clone(), at(found))).collect()
+    };
+    let longer = |at: &str| vec![format!("Drain longer than its operation at {at}")];
+    let timeouts = |update: &str| json!({ "update": update });
+    assert_eq!(warned(json!({ "timeouts": timeouts("5m") })), longer("timeouts.update"));
+    let both = json!({ "drain_timeout": "10m", "timeouts": timeouts("10m") });
+    assert_eq!(warned(both), longer("drain_timeout"));
+    let short = json!({ "drain_timeout": "1m", "timeouts": timeouts("5m") });
+    assert_eq!(warned(short), Vec::<String>::new());
+}
+
+/// Plans make no calls, so they say what happens with and without a route to the router.
+#[test]
+fn a_plan_says_how_machines_drain_where_the_router_may_be_out_of_reach() {
+    let on = |cloud: &str, before: i64, change: Value| -> Vec<String> {
+        let TerraformValue::Map(mut members) = deployed().state else { panic!("no object") };
+        let service = format!("{cloud}/pd/tiny@abcd1234");
+        let id = format!("{service}/decode");
+        members.insert("service_id".to_owned(), TerraformValue::String(service.clone()));
+        members.insert("id".to_owned(), TerraformValue::String(id));
+        members.insert("instance_count".to_owned(), to_value(&before).expect("a value"));
+        members.insert("replicas".to_owned(), to_value(&before).expect("a value"));
+        let resource = resource(ReplicaGroupResource::new(Default::default()));
+        let harness = Harness::holding(resource, TerraformValue::Map(members), Default::default());
+        let mut config = config(&change);
+        config["service_id"] = json!(service);
+        let found = harness.plan(&config).diagnostics;
+        found.iter().map(|found| found.summary.clone()).collect()
+    };
+    let says = |found: Vec<String>| found.iter().any(|one| one == "Machines drain before they go");
+    let aws = "aws/us-east-2";
+    assert!(says(on(aws, 3, json!({ "replicas": 1 }))));
+    assert!(says(on(aws, 3, json!({ "replicas": 3, "env": { "A": "b" } }))));
+    assert!(!says(on(aws, 3, json!({ "replicas": 4 }))));
+    assert!(!says(on(aws, 3, json!({ "replicas": 1, "drain_timeout": "0s" }))));
+    assert!(!says(on("local/local", 3, json!({ "replicas": 1 }))));
 }
 
 #[test]

@@ -195,7 +195,7 @@ impl Service {
             command.pre_exec(move || {
                 setsid()?;
                 if let Some(limit) = &open_files {
-                    setrlimit(Resource::Nofile, limit.clone())?;
+                    setrlimit(Resource::Nofile, *limit)?;
                 }
                 set_parent_process_death_signal(Some(Signal::KILL))?;
                 // The supervisor may have died before the signal was set.
