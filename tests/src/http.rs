@@ -79,8 +79,8 @@ impl Answer {
         let text = std::fs::read_to_string(self.text.path()).expect("the answer can be read");
         let events = self.events();
         let finished = events.iter().any(|event| event["choices"][0]["finish_reason"] == "length");
-        let usage = events.iter().filter_map(|event| event["usage"]["completion_tokens"].as_u64());
-        let tokens = usage.last();
+        let usage = |event: &Value| event["usage"]["completion_tokens"].as_u64();
+        let tokens = events.iter().rev().find_map(usage);
         let is_whole = ended.success()
             && finished
             && tokens == Some(u64::from(self.tokens))
