@@ -24,43 +24,43 @@ fn sglang_prefill_over_efa() {
         CloudName::Aws,
         &sample::group("sglang", Prefill, Some("H200:8")),
         expect![[r#"
-        units disagg-engine@0.service disagg-ready.service
-        DISAGG_ENGINE="sglang"
-        DISAGG_ENGINE_COUNT="1"
-        DISAGG_GPUS_PER_ENGINE="8"
-        DISAGG_IMAGE="nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.6.1-efa"
-        DISAGG_MINIMUM_DRIVER="580.00.03"
-        DISAGG_MODEL_PATH_DEFAULT="zai-org/GLM-4.5-Air-FP8"
-        DISAGG_RUNTIME="container"
-        -- /etc/disagg/engine-0.env 600
-        CUDA_VISIBLE_DEVICES="0,1,2,3,4,5,6,7"
-        DYN_SYSTEM_PORT="9000"
-        DYN_TCP_RPC_PORT="20000"
-        SGLANG_DISAGGREGATION_NIXL_BACKEND="LIBFABRIC"
-        -- /etc/disagg/engine-0.args 600
-        --model-path
-        ${DISAGG_MODEL_PATH}
-        --served-model-name
-        zai-org/GLM-4.5-Air-FP8
-        --page-size
-        64
-        --tp
-        8
-        --trust-remote-code
-        --host
-        ${DISAGG_IP}
-        --dist-init-addr
-        ${DISAGG_IP}:25000
-        --disaggregation-mode
-        prefill
-        --disaggregation-transfer-backend
-        nixl
-        --disaggregation-bootstrap-port
-        21000
-        --enable-metrics
-        --kv-events-config
-        {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23000"}
-    "#]],
+            units disagg-engine@0.service disagg-notices.service disagg-ready.service
+            DISAGG_ENGINE="sglang"
+            DISAGG_ENGINE_COUNT="1"
+            DISAGG_GPUS_PER_ENGINE="8"
+            DISAGG_IMAGE="nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.6.1-efa"
+            DISAGG_MINIMUM_DRIVER="580.00.03"
+            DISAGG_MODEL_PATH_DEFAULT="zai-org/GLM-4.5-Air-FP8"
+            DISAGG_RUNTIME="container"
+            -- /etc/disagg/engine-0.env 600
+            CUDA_VISIBLE_DEVICES="0,1,2,3,4,5,6,7"
+            DYN_SYSTEM_PORT="9000"
+            DYN_TCP_RPC_PORT="20000"
+            SGLANG_DISAGGREGATION_NIXL_BACKEND="LIBFABRIC"
+            -- /etc/disagg/engine-0.args 600
+            --model-path
+            ${DISAGG_MODEL_PATH}
+            --served-model-name
+            zai-org/GLM-4.5-Air-FP8
+            --page-size
+            64
+            --tp
+            8
+            --trust-remote-code
+            --host
+            ${DISAGG_IP}
+            --dist-init-addr
+            ${DISAGG_IP}:25000
+            --disaggregation-mode
+            prefill
+            --disaggregation-transfer-backend
+            nixl
+            --disaggregation-bootstrap-port
+            21000
+            --enable-metrics
+            --kv-events-config
+            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23000"}
+        "#]],
     );
 }
 
@@ -139,7 +139,7 @@ fn vllm_decode_over_efa() {
         CloudName::Aws,
         &sample::group("vllm", Decode, Some("H100:8")),
         expect![[r#"
-            units disagg-engine@0.service disagg-ready.service
+            units disagg-engine@0.service disagg-notices.service disagg-ready.service
             DISAGG_ENGINE="vllm"
             DISAGG_ENGINE_COUNT="1"
             DISAGG_GPUS_PER_ENGINE="8"
