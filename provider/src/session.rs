@@ -31,7 +31,7 @@ pub(crate) struct Session {
     /// Services whose endpoint a plan of this process changes, by their ids.
     moving: Paths,
     /// Workers that routers refuse, by the service's id.
-    refusals: Mutex<BTreeMap<String, Arc<OnceCell<Arc<BTreeMap<IpAddr, Refusal>>>>>>,
+    refusals: Mutex<BTreeMap<String, Arc<OnceCell<Refusals>>>>,
     /// What the groups of services are to be.
     siblings: Siblings,
 }
@@ -51,6 +51,9 @@ struct Settled {
 }
 
 type Paths = Arc<Mutex<BTreeSet<String>>>;
+
+/// Why which addresses get no request.
+pub(crate) type Refusals = Arc<BTreeMap<IpAddr, Refusal>>;
 
 /// What is going on at a path, for as long as this is held.
 #[derive(Debug)]
@@ -192,11 +195,7 @@ impl Session {
 
     /// The workers of a service that its router refuses, where it answers soon: one look for all groups of
     /// the service, until somebody changes machines of the fleet.
-    pub(crate) async fn refusals(
-        &self,
-        id: &ServiceId,
-        router: &RouterAccess,
-    ) -> Arc<BTreeMap<IpAddr, Refusal>> {
+    pub(crate) async fn refusals(&self, id: &ServiceId, router: &RouterAccess) -> Refusals {
         let look = lock(&self.refusals).entry(id.to_string()).or_default().clone();
         let look = look.get_or_init(|| async {
             let refusals = tokio::time::timeout(REFUSALS, readiness::refusals_of_itself(router));

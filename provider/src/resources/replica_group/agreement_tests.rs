@@ -26,7 +26,7 @@ fn planned(session: &Arc<Session>, groups: &[Value]) -> Diagnostics {
         let resource = resource(ReplicaGroupResource::new(Arc::clone(session)));
         Harness::new(resource).plan(group).diagnostics
     };
-    groups.iter().map(plan).last().unwrap_or_default()
+    groups.iter().map(plan).fold(Diagnostics::default(), |_, latest| latest)
 }
 
 fn said(groups: &[Value]) -> Vec<String> {

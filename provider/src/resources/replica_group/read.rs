@@ -4,15 +4,11 @@ use super::strangers::without_strangers;
 use super::{members, model};
 use crate::error::{Doing, Failure, Result};
 use crate::resources::service::{find_by_id, router_access};
-use crate::session::{FleetView, Session, key};
+use crate::session::{FleetView, Refusals, Session, key};
 use cloud::tag;
-use domain::console::Refusal;
 use domain::id::{GroupId, ImportPath};
 use plugin::{Attr, AttributePath, State};
 use schemas::ReplicaGroup;
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::sync::Arc;
 
 pub(super) async fn read(session: &Session, state: &mut State<ReplicaGroup>) -> Result<()> {
     let Some(mut group) = state.get().cloned() else { return Ok(()) };
@@ -45,11 +41,7 @@ pub(super) async fn read(session: &Session, state: &mut State<ReplicaGroup>) -> 
 }
 
 /// The workers of the service that its router refuses, where it answers: one look for all groups.
-async fn refusals(
-    session: &Session,
-    view: &FleetView,
-    id: &GroupId,
-) -> Arc<BTreeMap<IpAddr, Refusal>> {
+async fn refusals(session: &Session, view: &FleetView, id: &GroupId) -> Refusals {
     let service = find_by_id(view, &id.service);
     let access = async {
         let (facts, address) = service.facts(&id.service).ok()?;
@@ -59,7 +51,7 @@ async fn refusals(
     };
     match access.await {
         Some(router) => session.refusals(&id.service, &router).await,
-        None => Arc::default(),
+        None => Refusals::default(),
     }
 }
 
