@@ -30,11 +30,13 @@ pub(crate) fn failure(failure: Failure) -> Diagnostics {
         Failure::AlreadyExists { what, address, import } => Diagnostic::error(
             "Already exists",
             format!(
-                "{} exists already, and is not in this state. Nothing was changed.\n\nIf it is to \
-                 be managed here, import it:\n\n  terraform import {address} {import}\n\nIf it \
-                 belongs to another state, or to the old object of a `create_before_destroy`, give \
-                 the new one another name.",
-                capitalised(&what)
+                "{} exists already, and is not in this state under this address. Nothing was changed.\n\n\
+                 If another address in this state has it, write down where it goes:\n\n{}\n\nIf it is to \
+                 be managed here and no state has it, import it:\n\n  terraform import {address} {import}\n\n\
+                 If it belongs to another state, or to the old object of a `create_before_destroy`, the two need \
+                 different names: give the new one another.",
+                capitalised(&what),
+                moved(address)
             ),
         ),
         Failure::Missing { what, attribute, hint } => {
@@ -59,6 +61,7 @@ pub(crate) fn failure(failure: Failure) -> Diagnostics {
                  terraform import ADDRESS cloud/region/fleet/…"
             ),
         ),
+        Failure::TwoAddresses { what, kind } => two_addresses(&what, kind),
         Failure::Bug(text) => Diagnostic::error(
             "Provider bug",
             format!("{text}\n\nThis is a bug in the provider, please report it with this text."),
@@ -77,10 +80,51 @@ pub(crate) fn violation(violation: &Violation) -> Diagnostic {
     }
 }
 
+/// One object that a run removes at one address in Terraform, and makes or keeps at another.
+pub(crate) fn two_addresses(what: &str, kind: &str) -> Diagnostic {
+    Diagnostic::error(
+        format!("Two addresses for {what}"),
+        format!(
+            "This configuration removes {what} at one address in Terraform, and makes it or has it at another. It \
+             is the same one in the cloud: to remove it there would end what serves, for a name of \
+             Terraform. Nothing was changed.\n\nIf the resource is only called otherwise now, write it \
+             down:\n\n{}\n\nIf both addresses are in the state since an import, forget the old one: \
+             `terraform state rm ADDRESS`. If these are to be two, the new one needs another name, which a \
+             `create_before_destroy` needs as well. To remove everything, `terraform destroy -refresh=false` does \
+             without this plan.",
+            moved(&format!("{kind}.NAME"))
+        ),
+    )
+}
+
+/// A group that is handed over to another address in Terraform.
+pub(crate) fn address_changes(what: &str) -> Diagnostic {
+    Diagnostic::warning(
+        format!("Another address for {what}"),
+        format!(
+            "The plan shows a removal and a creation of {what}: the resource has another address in Terraform \
+             now. It is the same one in the cloud, so its machines are handed over, and none of them goes for \
+             that. With a `moved` block the plan says so itself:\n\n{}",
+            moved("disagg_replica_group.NAME")
+        ),
+    )
+}
+
+/// `address` ends with `NAME`.
+fn moved(address: &str) -> String {
+    format!(
+        "  moved {{\n    from = {}\n    to   = {}\n  }}",
+        address.replace("NAME", "OLD_NAME"),
+        address.replace("NAME", "NEW_NAME")
+    )
+}
+
 /// Workers that were removed because their boot failed, while others are at work.
 pub(crate) fn workers_failed(group: &str, machines: &[FailedMachine], fate: Fate) -> Diagnostic {
+    let what = if fate == Fate::Late { "are not ready yet" } else { "did not boot" };
     let fate = match fate {
         Fate::Kept => "They were kept for a look (`on_boot_failure = \"keep\"`).",
+        Fate::Late => "The next plan shows them as drift.",
         Fate::NotRemoved | Fate::Untouched => {
             "They could not be removed, and are in the state; the next apply removes them."
         }
@@ -89,7 +133,7 @@ pub(crate) fn workers_failed(group: &str, machines: &[FailedMachine], fate: Fate
         }
     };
     Diagnostic::warning(
-        format!("{} of the workers of {group} did not boot", machines.len()),
+        format!("{} of the workers of {group} {what}", machines.len()),
         format!("{}\n\n{fate}", machines_text(machines)),
     )
 }
@@ -268,10 +312,11 @@ fn launch(cloud: CloudName, doing: &str, error: &LaunchError) -> Diagnostic {
 }
 
 fn boot(what: &str, machines: &[FailedMachine], fate: Fate) -> Diagnostic {
-    Diagnostic::error(
-        format!("Boot of {what} failed"),
-        format!("{}\n\n{}", machines_text(machines), fate_text(fate)),
-    )
+    let summary = match machines.iter().all(FailedMachine::is_late) {
+        true => format!("Timeout while waiting for {what}"),
+        false => format!("Boot of {what} failed"),
+    };
+    Diagnostic::error(summary, format!("{}\n\n{}", machines_text(machines), fate_text(fate)))
 }
 
 fn fate_text(fate: Fate) -> &'static str {
@@ -282,6 +327,7 @@ fn fate_text(fate: Fate) -> &'static str {
              `on_boot_failure = \"keep\"` it stays for a look."
         }
         Fate::Kept => "It is left as it is, for a look. Mend the cause and apply again.",
+        Fate::Late => "It is in the state as it is, and nothing that serves was touched for it.",
         Fate::NotRemoved => {
             "What was launched for it could not be removed, and is in the state: mend the cause and \
              apply again, which removes it first."
@@ -378,8 +424,8 @@ fn machines_text(machines: &[FailedMachine]) -> String {
                 let state = state.as_ref().map(|state| format!(" Its last word: {state}."));
                 format!(
                     "Machine {id} at {address} did not register in time, and no phase of its boot \
-                     failed: if it only needs longer, raise `timeouts`.{} The end of its \
-                     console:\n{}",
+                     failed. It is kept, and the next apply waits for it; with longer `timeouts` this one \
+                     would have.{} The end of its console:\n{}",
                     state.unwrap_or_default(),
                     indented(lines)
                 )

@@ -28,6 +28,8 @@ pub(crate) enum Failure {
     Interrupted { waiting_for: String, seen: String, why: Interrupted, kept: bool },
     /// It belongs to another state, or to the old object under `create_before_destroy`.
     AlreadyExists { what: String, address: &'static str, import: String },
+    /// This run removes it at one address in Terraform, and makes it or has it at another.
+    TwoAddresses { what: String, kind: &'static str },
     /// What it needs does not exist.
     Missing { what: String, attribute: Option<AttributePath>, hint: String },
     /// Something still uses it.
@@ -114,6 +116,8 @@ pub(crate) enum Fate {
     Kept,
     /// They were to be removed, and could not be.
     NotRemoved,
+    /// Nothing has failed on them: they are only late, and waited for by the next apply.
+    Late,
 }
 
 impl Fate {
@@ -135,6 +139,11 @@ impl FailedMachine {
     /// One that the cloud has no longer, at the address that it had, if any.
     pub(crate) fn gone(id: &InstanceId, address: Option<IpAddr>) -> Self {
         Self::new(id, address, MachineFailure::Gone(None))
+    }
+
+    /// Whether nothing has failed but the patience for it.
+    pub(crate) fn is_late(&self) -> bool {
+        matches!(self.reason, MachineFailure::Silent { .. })
     }
 
     pub(crate) fn new(id: &InstanceId, address: Option<IpAddr>, reason: MachineFailure) -> Self {

@@ -3,11 +3,13 @@
 //! What a plan or a boot means is decided in `domain`; what a cloud does, in its own crate; how
 //! Terraform is spoken to, in `plugin`. Here the three meet.
 
+mod addresses;
 mod clouds;
 mod data_sources;
 mod diagnose;
 mod error;
 mod functions;
+mod handovers;
 mod provider;
 mod readiness;
 mod resources;

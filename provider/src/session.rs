@@ -1,13 +1,15 @@
 //! What the resources of one process share: the clouds, and one look at each fleet.
 
+use crate::addresses::Addresses;
 use crate::clouds::Clouds;
 use crate::error::{Doing, Failure, Result};
+use crate::handovers::Handovers;
 use crate::readiness::{self, Listings, Pace, RouterAccess};
 use crate::siblings::Siblings;
 use cloud::{Address, Cloud, CloudName, Fleet, FleetKey, Ingress, Instance, InstanceId, TagFilter};
 use domain::console::Refusal;
 use domain::id::{FleetId, ServiceId};
-use plugin::{Attr, AttributePath};
+use plugin::{Attr, AttributePath, Ctx};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -34,6 +36,8 @@ pub(crate) struct Session {
     refusals: Mutex<BTreeMap<String, Arc<OnceCell<Refusals>>>>,
     /// What the groups of services are to be.
     siblings: Siblings,
+    addresses: Addresses,
+    handovers: Handovers,
 }
 
 /// One look, which whoever comes first takes for all.
@@ -83,6 +87,17 @@ impl Session {
         lock(&self.settled).clear();
         lock(&self.refusals).clear();
         self.siblings.forget();
+        self.addresses.forget();
+    }
+
+    /// What the plans of this run mean for which objects.
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Groups that change their address in Terraform.
+    pub(crate) fn handovers(&self) -> &Handovers {
+        &self.handovers
     }
 
     /// The cloud of this name.
@@ -178,6 +193,20 @@ impl Session {
         lock(&self.removing).contains(path)
     }
 
+    /// Waits until this run removes nothing at `path` any more: its name is free then.
+    pub(crate) async fn after_removal(&self, ctx: &Ctx, what: &str, path: &str) -> Result<()> {
+        while self.is_removing(path) {
+            let pause = tokio::time::sleep(REMOVAL_PAUSE);
+            ctx.checked(pause).await.map_err(|why| Failure::Interrupted {
+                waiting_for: format!("the removal of {what} {path} by this same run"),
+                seen: "it is not gone yet".to_owned(),
+                why,
+                kept: false,
+            })?;
+        }
+        Ok(())
+    }
+
     /// Says whether a plan gives a service another endpoint. Terraform plans what refers to the service
     /// after it, by the same process, and tells it nothing of that: the id stays.
     pub(crate) fn plans(&self, service: &str, moves: bool) {
@@ -265,6 +294,9 @@ pub(crate) fn key(id: &FleetId) -> FleetKey {
 
 /// A router that is let in to answers within this time; without a way to it a plan is not held up.
 const REFUSALS: Duration = Duration::from_secs(1);
+
+/// Between two looks at a removal of this process.
+const REMOVAL_PAUSE: Duration = Duration::from_millis(200);
 
 /// A view is shared for this long by what begins after it.
 const RECENT: Duration = Duration::from_secs(2);

@@ -32,8 +32,9 @@ pub struct ReplicaGroup {
     #[schemars(extend("x-disagg" = optional(InPlace).import(Tag), "minimum" = 0, "maximum" = 10000))]
     pub replicas: Attr<i64>,
 
-    /// The bounds within which an autoscaler may set the number of machines. Give either this or
-    /// `replicas`. No apply moves a count that is inside them.
+    /// Nothing scales by itself yet: these are the bounds that the number of machines is kept within, and
+    /// the group begins with the smallest. No apply moves a count that is inside them, whoever has set it.
+    /// Give either this or `replicas`.
     #[schemars(extend("x-disagg" = optional(InPlace).import(Tag)))]
     pub scaling: Attr<Scaling>,
 
@@ -174,7 +175,7 @@ pub struct UpdateStrategy {
     pub max_surge: Attr<i64>,
 }
 
-/// The bounds within which an autoscaler may set the number of machines.
+/// The bounds of the number of machines. Nothing moves it inside them by itself yet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Scaling {
     /// The smallest number of machines; the group starts with it.

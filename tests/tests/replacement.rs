@@ -148,7 +148,7 @@ fn create_before_destroy_never_makes_a_second_router_under_one_name() {
     let change = "port = 8001\n  on_router_change = \"replace\"\n  lifecycle {\n    \
                   create_before_destroy = true\n  }";
     let changed = Stack { service: change.to_owned(), ..stack.clone() };
-    workspace.apply_fails(&changed.hcl()).says(&["Already exists", "another name"]);
+    workspace.apply_fails(&changed.hcl()).says(&["Already exists", "different names"]);
     // Terraform has removed the groups before it came to the service; that one stands.
     assert_eq!(workspace.router(), router);
     workspace.apply(&stack.hcl());

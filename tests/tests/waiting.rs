@@ -50,6 +50,58 @@ fn a_kept_failure_of_an_update_is_tried_again_with_another_machine() {
     workspace.destroy();
 }
 
+/// Time that ran out is no verdict: what is late is gone on with.
+#[test]
+fn a_router_that_is_late_is_kept_and_nothing_is_bought_for_it_meanwhile() {
+    let workspace = Workspace::new();
+    workspace.apply(&fleet(""));
+    workspace.faults(r#"{ "slow_boot": "15s" }"#);
+    let stack = |timeouts: &str| {
+        Stack { endpoint: false, service: timeouts.to_owned(), ..Stack::default() }.hcl()
+    };
+    let run = workspace.apply_fails(&stack("timeouts = { create = \"2s\" }"));
+    run.says(&[
+        "is not finished",
+        "Timeout while waiting for the router",
+        "is not ready",
+        "Nothing was launched",
+    ]);
+    let router = workspace.router().id;
+    assert_eq!(workspace.machines().len(), 1, "no group was bought for it");
+    workspace.faults("{}");
+    let plan = workspace.plan(&stack(""));
+    assert_eq!(plan.action("disagg_service.tiny"), "update", "{}", plan.text);
+    workspace.apply(&stack(""));
+    assert_eq!(workspace.router().id, router);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+#[test]
+fn workers_that_are_late_are_kept_and_waited_for() {
+    let workspace = Workspace::new();
+    workspace.apply(&format!("{}{}", fleet(""), service("")));
+    workspace.faults(r#"{ "slow_boot": "15s" }"#);
+    let stack = |more: &str| {
+        format!(
+            "{}{}{}",
+            fleet(""),
+            service(""),
+            group("decode", &format!("replicas = 1\n  {more}"))
+        )
+    };
+    let run = workspace.apply(&stack("timeouts = { create = \"2s\", update = \"2s\" }"));
+    run.says(&["1 of the workers", "are not ready yet", "the next apply waits for it"]);
+    let late = workspace.group("decode").remove(0).id;
+    // Late in an update is an error, and takes nothing either.
+    workspace.terraform(&["apply", "-auto-approve"]).failure().says(&["Timeout while waiting for"]);
+    workspace.faults("{}");
+    workspace.apply(&stack(""));
+    assert_eq!(workspace.group("decode").remove(0).id, late);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
 /// What only a real machine can show.
 mod on_the_local_cloud {
     use super::*;

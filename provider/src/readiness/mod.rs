@@ -23,7 +23,7 @@ pub(crate) use pace::Pace;
 pub(crate) use partners::others;
 pub(crate) use router::{
     RouterAccess, Woken, latest_boot, refusals, refusals_of_itself, refuse_if_failed,
-    registered_addresses, registrations, router,
+    registered_addresses, registrations, router, seen_unready,
 };
 pub(crate) use self_drain::self_drained;
 pub(crate) use workers::{Worker, failed, workers};

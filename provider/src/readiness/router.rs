@@ -169,6 +169,19 @@ pub(crate) async fn refuse_if_failed(router: &RouterAccess, listed: &[Instance])
     stop_if_failed(router, &Pace::new(&*router.cloud), Some(listed)).await
 }
 
+/// What a router is doing that is not ready, as far as it shows in what the cloud has just listed.
+pub(crate) async fn seen_unready(
+    router: &RouterAccess,
+    listed: &[Instance],
+) -> Result<Option<String>> {
+    Ok(match look(router, Some(listed)).await? {
+        Look::Ready => None,
+        Look::NotYet(seen) => Some(seen),
+        Look::Absent => Some("the cloud does not list its machine".to_owned()),
+        Look::Failed(reason) => return Err(failed(router, "the router", reason).await),
+    })
+}
+
 /// Ends a wait for workers whose router will never serve them. `listed` is what the cloud lists, where
 /// it has just been asked.
 pub(super) async fn stop_if_failed(

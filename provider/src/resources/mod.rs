@@ -2,6 +2,7 @@
 //! file for each operation (calls to the cloud), and where there is much to convert `model.rs`.
 
 mod attributes;
+mod concealment;
 mod drift;
 pub(crate) mod endpoint;
 pub(crate) mod fleet;

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`id`] | ids of fleets, services, groups; import paths | an id parses back from its text |
 //! | [`name`], [`gpu`], [`duration`], [`cidr`], [`environment`], [`secret`] | values that users write | a refusal says what would be right and never repeats a secret |
+//! | [`credential`] | what looks like a secret | a guess, for warnings |
 //! | [`version`] | what each version of Dynamo needs | one table |
 //! | [`catalogue`] | machines and prices of each cloud | data files with source and date |
 //! | [`ports`] | every port of a service | no port of a machine twice, none above 32767 |
@@ -24,6 +25,7 @@ mod sample;
 pub mod catalogue;
 pub mod cidr;
 pub mod console;
+pub mod credential;
 pub mod drain;
 pub mod duration;
 pub mod engine;

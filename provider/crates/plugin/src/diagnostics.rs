@@ -1,6 +1,7 @@
 //! Errors and warnings, as Terraform shows them.
 
-use crate::path::AttributePath;
+use crate::path::{AttributePath, Step};
+use std::collections::BTreeSet;
 
 /// An error or a warning. The summary is short and has no full stop; the detail says in sentences
 /// what happened and what to do next.
@@ -70,6 +71,20 @@ impl Diagnostics {
     /// Adds those that are not there already.
     pub fn extend(&mut self, others: impl IntoIterator<Item = Diagnostic>) {
         others.into_iter().for_each(|diagnostic| self.push(diagnostic));
+    }
+
+    /// The same, without pointing into these attributes: they are named in words.
+    #[must_use]
+    pub(crate) fn concealing(self, roots: &BTreeSet<String>) -> Self {
+        let is_in = |path: &AttributePath| matches!(path.steps().first(), Some(Step::Attribute(root)) if roots.contains(root));
+        let concealed = self.0.into_iter().map(|diagnostic| match &diagnostic.attribute {
+            Some(path) if is_in(path) => {
+                let detail = format!("At `{path}`: {}", diagnostic.detail);
+                Diagnostic { detail, attribute: None, ..diagnostic }
+            }
+            _ => diagnostic,
+        });
+        Self(concealed.collect())
     }
 
     /// Whether one of them is an error.

@@ -28,6 +28,8 @@ pub trait DynResource: Debug + Send + Sync {
     fn validate(&self, config: &Value, write_only_allowed: bool) -> Diagnostics;
     /// Plans a change.
     fn plan(&self, request: PlanRequest) -> PlanResponse;
+    /// Waits for what may have to be heard before the plan of a removal.
+    async fn before_removal(&self, leaving: Value);
     /// Makes, changes or removes, whatever the nulls in the request say.
     async fn apply(&self, request: ApplyRequest, cancel: CancellationToken) -> Outcome;
     /// Looks.
@@ -108,7 +110,7 @@ impl<R: Resource> DynResource for Erased<R> {
             Err(error) if !diagnostics.has_error() => diagnostics.push(error.into()),
             Err(_) => {}
         }
-        diagnostics
+        diagnostics.concealing(&self.resource.concealed(config))
     }
 
     fn plan(&self, request: PlanRequest) -> PlanResponse {
@@ -127,7 +129,17 @@ impl<R: Resource> DynResource for Erased<R> {
                 diagnostics: errors,
             };
         }
-        plan::plan(&self.resource, &self.schema, request)
+        let concealed = self.resource.concealed(&request.config);
+        let planned = plan::plan(&self.resource, &self.schema, request);
+        let diagnostics = planned.diagnostics.concealing(&concealed);
+        PlanResponse { diagnostics, ..planned }
+    }
+
+    async fn before_removal(&self, leaving: Value) {
+        // What cannot be read is the plan's finding.
+        if let Ok(leaving) = from_value(leaving) {
+            self.resource.before_removal(leaving).await;
+        }
     }
 
     async fn apply(&self, request: ApplyRequest, cancel: CancellationToken) -> Outcome {
@@ -147,6 +159,7 @@ impl<R: Resource> DynResource for Erased<R> {
         let mut private = request.private;
         private.forget_import();
         let mut state = State::new(prior.clone(), private);
+        let concealed = self.resource.concealed(&request.config);
         let result = match (prior, planned) {
             (None, None) => Ok(()),
             (None, Some(planned)) => {
@@ -166,9 +179,12 @@ impl<R: Resource> DynResource for Erased<R> {
                 deleted
             }
         };
-        self.outcome(state, &[&request.prior, &request.planned], result, |result| {
+        let exact = [&request.prior, &request.planned];
+        let outcome = self.outcome(state, &exact, result, |result| {
             conformance::applied(&self.schema, &request.planned, result)
-        })
+        });
+        let diagnostics = outcome.diagnostics.concealing(&concealed);
+        Outcome { diagnostics, ..outcome }
     }
 
     async fn read(&self, state: Value, mut private: Private, cancel: CancellationToken) -> Outcome {

@@ -7,8 +7,10 @@ use crate::identity::IdentityPart;
 use crate::path::AttributePath;
 use crate::private::Private;
 use crate::schema::Schema;
+use crate::value::Value;
 use async_trait::async_trait;
 use serde::{Serialize, de::DeserializeOwned};
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 /// A resource type.
@@ -38,6 +40,21 @@ pub trait Resource: Debug + Send + Sync + 'static {
     fn validate(&self, config: &Self::Model) -> Diagnostics {
         let _ = config;
         Diagnostics::default()
+    }
+
+    /// The attributes of a configuration, at its root, whose lines must not be shown: Terraform prints the
+    /// whole line that a diagnostic points to, and a secret may stand in it by mistake. Such diagnostics
+    /// name the attribute in words.
+    fn concealed(&self, config: &Value) -> BTreeSet<String> {
+        let _ = config;
+        BTreeSet::new()
+    }
+
+    /// Called before the plan of a removal. Terraform asks for that one as soon as it can, and so before it
+    /// asks for those that may speak of the same object; whoever minds them waits for them here, for a
+    /// moment.
+    async fn before_removal(&self, leaving: Self::Model) {
+        drop(leaving);
     }
 
     /// Shapes the plan. Called for a creation, an update and a removal; before it, defaults are

@@ -374,6 +374,9 @@ impl<P: Provider> Service for ProviderService<P> {
         };
         let response = match decode() {
             Ok((resource, plan)) => {
+                if plan.proposed.is_null() && !plan.prior.is_null() {
+                    resource.before_removal(plan.prior.clone()).await;
+                }
                 let planned = resource.plan(plan);
                 // What is replaced gets another identity with its creation.
                 let kept = request.prior_identity.filter(|_| planned.requires_replace.is_empty());

@@ -148,6 +148,10 @@ pub(super) async fn update(
 pub(super) async fn delete(session: &Session, ctx: &Ctx, state: &mut State<Fleet>) -> Result<()> {
     let Some(fleet) = state.get() else { return Ok(()) };
     let id = id_of(fleet)?;
+    if session.addresses().is_made(&id.to_string()) {
+        let what = format!("fleet {id}");
+        return Err(Failure::TwoAddresses { what, kind: "disagg_fleet" });
+    }
     let cloud = session.cloud(id.cloud).await?;
     session.forget(&id);
     service::remove_nobodys(session, ctx, &id).await?;

@@ -9,7 +9,9 @@ use crate::resources::identity;
 use crate::session::Session;
 use async_trait::async_trait;
 use cloud::{CloudName, RequestPart};
-use plugin::{Change, Ctx, Diagnostics, IdentityPart, Resource, Schema, State, Timeouts};
+use plugin::{
+    AttributePath, Change, Ctx, Diagnostics, IdentityPart, Resource, Schema, State, Timeouts,
+};
 use schemas::Fleet;
 use std::{sync::Arc, time::Duration};
 
@@ -46,7 +48,15 @@ impl Resource for FleetResource {
     }
 
     fn plan(&self, change: &mut Change<Fleet>) -> Diagnostics {
-        plan::plan(change, |cloud| self.session.default_region(cloud))
+        let mut diagnostics = plan::plan(change, |cloud| self.session.default_region(cloud));
+        if let Some(twice) = self.session.addresses().plan(&plan::addresses(change)) {
+            let found = diagnose::two_addresses(&format!("fleet {twice}"), "disagg_fleet");
+            diagnostics.push(match change.is_destroy() {
+                true => found,
+                false => found.at(AttributePath::root("name")),
+            });
+        }
+        diagnostics
     }
 
     async fn create(

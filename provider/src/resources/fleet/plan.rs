@@ -1,6 +1,7 @@
 //! What a change of a fleet means. Pure.
 
 use super::{LOCAL_REGION, LOCAL_ZONE, is_local};
+use crate::addresses::Planned;
 use crate::clouds;
 use cloud::{CloudName, Offer};
 use domain::catalogue;
@@ -84,6 +85,19 @@ pub(super) fn validate(config: &Fleet) -> Diagnostics {
         );
     }
     diagnostics
+}
+
+/// Which fleet it is before and after.
+pub(super) fn addresses(change: &Change<Fleet>) -> Planned {
+    let path = |fleet: &Fleet| -> Option<String> {
+        let parts = [fleet.cloud.known()?, fleet.region.known()?, fleet.name.known()?];
+        Some(parts.map(String::as_str).join("/"))
+    };
+    Planned {
+        prior: change.prior.as_ref().and_then(path),
+        stays: change.planned.is_some(),
+        planned: change.planned.as_ref().and_then(path),
+    }
 }
 
 /// What EC2 would refuse at sight.

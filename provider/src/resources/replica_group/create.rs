@@ -4,9 +4,9 @@
 use super::launch::Launched;
 use super::progress::Progress;
 use super::workers::{self, GroupAccess};
-use super::{members, model, switch};
+use super::{handover, members, model, switch};
 use crate::diagnose;
-use crate::error::{Failure, Fate, Result};
+use crate::error::{FailedMachine, Failure, Fate, Result};
 use crate::readiness;
 use crate::session::Session;
 use cloud::{Instance, Phase};
@@ -23,10 +23,14 @@ pub(super) async fn create(
 ) -> Result<()> {
     let id = model::configured_id(&planned)?;
     let _claim = session.creating("replica group", id.to_string())?;
+    session.after_removal(ctx, "replica group", &id.to_string()).await?;
     session.forget_old(&id.service.fleet);
     let view = session.view(&id.service.fleet).await?;
     let found = members::of_group(&view, &id, &BTreeMap::new());
     if found.iter().any(|machine| Phase::of(&machine.tags) != Phase::Creating) {
+        if let Some(offer) = session.handovers().find(&id.to_string()).await {
+            return handover::take_over(session, ctx, &id, offer, planned, state).await;
+        }
         return Err(Failure::AlreadyExists {
             what: format!("replica group {id}"),
             address: "disagg_replica_group.NAME",
@@ -35,6 +39,7 @@ pub(super) async fn create(
     }
     let group = workers::access(session, &planned, &id, &view).await?;
     readiness::refuse_if_failed(&group.router, &view.instances).await?;
+    group.refuse_before_its_router(&view.instances).await?;
     let before = readiness::registrations(&group.router).await;
     let (adopted, Launched { machines: launched, shortfall }) =
         gather(ctx, &group, &planned, found).await?;
@@ -57,6 +62,12 @@ pub(super) async fn create(
         }
         Err(failure) => return leave_unfinished(progress, failure).await,
     };
+    // Who is only late is no failure: an error would taint, and so sell, what may have loaded most of its model.
+    let (late, failed): (Vec<_>, Vec<_>) = failed.into_iter().partition(FailedMachine::is_late);
+    if !late.is_empty() {
+        progress.state.warn(diagnose::workers_failed(&id.to_string(), &late, Fate::Late));
+        progress.unfinished.extend(late);
+    }
     if !failed.is_empty() {
         let fate = match model::keeps_failed(&planned) {
             true => Fate::Kept,
@@ -71,7 +82,7 @@ pub(super) async fn create(
         }
         progress.state.warn(diagnose::workers_failed(&id.to_string(), &failed, fate));
         if fate != Fate::Removed {
-            progress.kept_failed = failed;
+            progress.unfinished.extend(failed);
         }
     }
     match progress.finish(&planned).await {
@@ -127,7 +138,7 @@ async fn give_up(mut progress: Progress<'_>, failure: Failure) -> Failure {
 }
 
 /// The machines are there and may well be healthy: the next apply sees to the rest.
-async fn leave_unfinished(mut progress: Progress<'_>, failure: Failure) -> Result<()> {
+pub(super) async fn leave_unfinished(mut progress: Progress<'_>, failure: Failure) -> Result<()> {
     progress.settle().await;
     let what = format!("replica group {}", progress.group.id());
     progress.state.warn_all(diagnose::unfinished(&what, failure));

@@ -1,7 +1,7 @@
 //! A group goes: its own machines, and never those of another object under its name.
 
 use super::drain::Draining;
-use super::{members, model, workers};
+use super::{handover, members, model, workers};
 use crate::error::Result;
 use crate::resources::service::find_by_id;
 use crate::session::{Session, key};
@@ -16,6 +16,10 @@ pub(super) async fn delete(
 ) -> Result<()> {
     let Some(group) = state.get().cloned() else { return Ok(()) };
     let id = model::id(&group)?;
+    if handover::hand_over(session, &id, state).await? {
+        state.remove();
+        return Ok(());
+    }
     let _removing = session.removing(id.to_string());
     let fleet = key(&id.service.fleet);
     session.forget_machines(&id.service.fleet);

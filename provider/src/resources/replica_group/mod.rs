@@ -4,6 +4,7 @@ mod agreement;
 mod create;
 mod delete;
 mod drain;
+mod handover;
 mod launch;
 mod members;
 mod model;
@@ -23,13 +24,14 @@ pub(crate) use validate::validate as check;
 
 use crate::diagnose;
 use crate::error::{AttributesOf, Failure};
+use crate::resources::concealment::concealed;
 use crate::resources::identity;
 use crate::session::Session;
 use async_trait::async_trait;
 use cloud::RequestPart;
-use plugin::{Change, Ctx, Diagnostics, IdentityPart, Resource, Schema, State, Timeouts};
+use plugin::{Change, Ctx, Diagnostics, IdentityPart, Resource, Schema, State, Timeouts, Value};
 use schemas::ReplicaGroup;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 #[derive(Debug)]
 pub(crate) struct ReplicaGroupResource {
@@ -59,13 +61,24 @@ impl Resource for ReplicaGroupResource {
         Timeouts { create: minutes(90), read: minutes(5), update: minutes(90), delete: minutes(20) }
     }
 
+    fn concealed(&self, config: &Value) -> BTreeSet<String> {
+        concealed(config)
+    }
+
     fn validate(&self, config: &ReplicaGroup) -> Diagnostics {
         validate::validate(config)
+    }
+
+    async fn before_removal(&self, leaving: ReplicaGroup) {
+        if let Some(id) = leaving.id.known() {
+            self.session.addresses().hear_of(id).await;
+        }
     }
 
     fn plan(&self, change: &mut Change<ReplicaGroup>) -> Diagnostics {
         let mut diagnostics = plan::plan(change);
         agreement::compare(&self.session, change, &mut diagnostics);
+        diagnostics.extend(handover::plan(self.session.addresses(), change));
         diagnostics
     }
 

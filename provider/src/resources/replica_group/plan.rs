@@ -70,6 +70,7 @@ fn plan_create(planned: &mut ReplicaGroup, diagnostics: &mut Diagnostics) {
         },
         _ => Attr::unknown(),
     };
+    warnings::of_scaling(planned, diagnostics);
     plan_offers(planned, diagnostics);
 }
 
@@ -171,6 +172,9 @@ fn plan_update(
     let counts = changes
         .iter()
         .any(|change| change.path == "replicas" || change.path.starts_with("scaling"));
+    if changes.iter().any(|change| change.path.starts_with("scaling")) {
+        warnings::of_scaling(planned, diagnostics);
+    }
     if has_drift || counts || !rolling.is_empty() {
         planned.members = Attr::unknown();
         if has_images && prior.image_id.is_null() {

@@ -25,8 +25,9 @@ pub(super) struct Progress<'a> {
     pub(super) state: &'a mut State<ReplicaGroup>,
     /// The count that a roll began with, under scaling.
     rolling: Option<String>,
-    /// Machines that did not boot and are kept for a look: no end of an operation makes them ready.
-    pub(super) kept_failed: Vec<FailedMachine>,
+    /// Machines that did not boot and are kept for a look, and those that are late: no end of an operation
+    /// makes them ready.
+    pub(super) unfinished: Vec<FailedMachine>,
 }
 
 impl<'a> Progress<'a> {
@@ -40,8 +41,8 @@ impl<'a> Progress<'a> {
     ) -> Self {
         let is_creation = state.get().is_none();
         let rolling = members::rolling(&slots).map(|count| count.to_string());
-        let kept_failed = Vec::new();
-        Self { session, group, slots, leaving, so_far, is_creation, state, rolling, kept_failed }
+        let unfinished = Vec::new();
+        Self { session, group, slots, leaving, so_far, is_creation, state, rolling, unfinished }
     }
 
     /// Tells the state what machines there are, under the attributes that are true so far.
@@ -187,7 +188,7 @@ impl<'a> Progress<'a> {
         }
         let (failed, up): (Vec<_>, Vec<_>) =
             self.slots.values().cloned().partition(|machine| {
-                self.kept_failed.iter().any(|failed| failed.id == machine.id.0)
+                self.unfinished.iter().any(|failed| failed.id == machine.id.0)
             });
         self.tag(&up, &tags).await?;
         self.tag(&failed, &failed_tags).await?;

@@ -44,22 +44,7 @@ pub(super) async fn update(
     group.retag(&mut slots).await?;
     let mut progress = Progress::new(session, &group, prior.clone(), slots, leaving, state);
     let count = members::count(&planned, &progress.slots);
-    let done = async {
-        let is_room_taken = !progress.leaving.is_empty();
-        let adjusted = adjust(ctx, &mut progress, &planned, count).await;
-        // Their successors are there as soon as can be; they go whatever became of those.
-        let ended = progress.end_leaving(ctx).await;
-        match adjusted {
-            Err(Failure::Launch { .. }) if is_room_taken && ended.is_ok() => {
-                adjust(ctx, &mut progress, &planned, count).await?;
-            }
-            adjusted => adjusted?,
-        }
-        ended?;
-        roll(ctx, &mut progress, &planned).await?;
-        progress.finish(&planned).await
-    };
-    let result = done.await;
+    let result = bring(ctx, &mut progress, &planned, count).await;
     if result.is_ok() && prior.drift.known().is_some_and(|drift| !drift.is_empty()) {
         let refused = group.refused(&progress.slots).await;
         progress.state.warn_all(diagnose::workers_refused(&id.to_string(), &refused));
@@ -69,6 +54,28 @@ pub(super) async fn update(
         progress.settle().await;
     }
     result
+}
+
+/// Brings the machines to what is planned.
+pub(super) async fn bring(
+    ctx: &Ctx,
+    progress: &mut Progress<'_>,
+    planned: &ReplicaGroup,
+    count: Count,
+) -> Result<()> {
+    let is_room_taken = !progress.leaving.is_empty();
+    let adjusted = adjust(ctx, progress, planned, count).await;
+    // Their successors are there as soon as can be; they go whatever became of those.
+    let ended = progress.end_leaving(ctx).await;
+    match adjusted {
+        Err(Failure::Launch { .. }) if is_room_taken && ended.is_ok() => {
+            adjust(ctx, progress, planned, count).await?;
+        }
+        adjusted => adjusted?,
+    }
+    ended?;
+    roll(ctx, progress, planned).await?;
+    progress.finish(planned).await
 }
 
 /// Makes the count right, brings back what is stopped or impaired, and waits for what an apply that
@@ -281,10 +288,16 @@ async fn boot_failure(
     planned: &ReplicaGroup,
     machines: Vec<FailedMachine>,
 ) -> Failure {
-    let dead = progress.chosen(&machines);
-    let fate = match model::keeps_failed(planned) {
-        true => Fate::Kept,
-        false => Fate::of_removal(progress.drop_machines(&dead).await),
+    // Who is only late stays: it is paid for, and may have loaded most of its model.
+    let failed: Vec<FailedMachine> =
+        machines.iter().filter(|machine| !machine.is_late()).cloned().collect();
+    let fate = if failed.is_empty() {
+        Fate::Late
+    } else if model::keeps_failed(planned) {
+        Fate::Kept
+    } else {
+        let dead = progress.chosen(&failed);
+        Fate::of_removal(progress.drop_machines(&dead).await)
     };
     let what =
         format!("{} of the workers of replica group {}", machines.len(), progress.group.id());

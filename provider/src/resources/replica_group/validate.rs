@@ -2,6 +2,7 @@
 
 use super::model;
 use crate::resources::attributes::has_text;
+use crate::resources::concealment;
 use domain::secret::SecretReference;
 use domain::{duration, engine};
 use plugin::{Attr, AttributePath, Diagnostic, Diagnostics};
@@ -18,6 +19,7 @@ pub(crate) fn validate(config: &ReplicaGroup) -> Diagnostics {
     validate_environment(config, &mut diagnostics);
     validate_market(config, &mut diagnostics);
     validate_drain(config, &mut diagnostics);
+    diagnostics.extend(warn_of_secrets(config));
     diagnostics
 }
 
@@ -206,6 +208,15 @@ fn validate_secrets(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
             );
         }
     }
+}
+
+fn warn_of_secrets(config: &ReplicaGroup) -> Diagnostics {
+    let mut found = vec![("env", concealment::in_variables(&config.env))];
+    if let Some(engine) = config.engine.known() {
+        found.push(("engine.args", concealment::in_texts(&engine.args)));
+        found.push(("engine.commands", concealment::in_texts(&engine.commands)));
+    }
+    concealment::warnings(&found, true)
 }
 
 fn validate_environment(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {

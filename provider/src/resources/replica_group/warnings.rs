@@ -7,7 +7,7 @@ use domain::engine;
 use domain::guard::AttributeChange;
 use domain::planner::UpdateStrategy;
 use domain::ports::ETCD;
-use plugin::{AttributePath, Diagnostic, Diagnostics};
+use plugin::{Attr, AttributePath, Diagnostic, Diagnostics};
 use schemas::ReplicaGroup;
 
 /// Machines are replaced while the group serves: say which change does that, and how.
@@ -98,7 +98,8 @@ pub(super) fn of_replacement(
             format!(
                 "The service of replica group {id} is replaced or changed, so its machines \
                  ({count}) are removed and launched again for the new router. They load the model \
-                 again."
+                 again. With `create_before_destroy` on the service the new one is refused when they are gone \
+                 already, unless it has another name."
             ),
         )
     } else {
@@ -140,6 +141,24 @@ pub(super) fn of_drain(prior: &ReplicaGroup, cloud: CloudName, diagnostics: &mut
             ),
         )
         .at(AttributePath::root("drain_timeout")),
+    );
+}
+
+/// Bounds are kept, and nobody moves the count inside them.
+pub(super) fn of_scaling(planned: &ReplicaGroup, diagnostics: &mut Diagnostics) {
+    let Some(scaling) = planned.scaling.known() else { return };
+    let bound = |bound: &Attr<i64>| bound.known().map_or("?".to_owned(), i64::to_string);
+    let (min, max) = (bound(&scaling.min), bound(&scaling.max));
+    diagnostics.push(
+        Diagnostic::warning(
+            "Nothing scales by itself",
+            format!(
+                "`scaling` says how many machines there may be, {min} to {max}. The provider has no autoscaler that \
+                 moves the count with the load: the group begins with {min} and stays there, until something else \
+                 launches or removes machines, or the bounds change. For a certain count use `replicas`."
+            ),
+        )
+        .at(AttributePath::root("scaling")),
     );
 }
 

@@ -29,6 +29,8 @@ pub(super) struct GroupAccess {
     pub(super) facts: ServiceFacts,
     address: Address,
     router_was_ready: bool,
+    /// Its creation, or its recovery, was seen to the end.
+    router_is_finished: bool,
     pub(super) offers: Vec<Offer>,
     /// The image that new machines are made from, until a roll takes the newest.
     pub(super) pinned_image: Option<String>,
@@ -73,6 +75,7 @@ pub(super) async fn access(
         facts,
         address,
         router_was_ready,
+        router_is_finished: Phase::of(&instance.tags) == Phase::Ready,
         offers,
         pinned_image: group.image_id.known().cloned(),
         draining,
@@ -141,6 +144,29 @@ impl GroupAccess {
             Some(FailedMachine::new(&instance.id, instance.ip, reason))
         };
         slots.values().filter_map(refused).collect()
+    }
+
+    /// Refuses to launch anything for a router whose creation has not seen it ready, unless it is by now:
+    /// GPUs would be paid for while it may never come. No machine is left by this error, so that it taints
+    /// nothing.
+    pub(super) async fn refuse_before_its_router(&self, listed: &[Instance]) -> Result<()> {
+        if self.router_is_finished {
+            return Ok(());
+        }
+        let Some(seen) = readiness::seen_unready(&self.router, listed).await? else {
+            return Ok(());
+        };
+        let Self { router, id, .. } = self;
+        Err(Failure::Invalid {
+            summary: format!("Router of service {} is not ready", id.service),
+            detail: format!(
+                "Nothing was launched for replica group {id}: the apply that launched the router {} at {} has not \
+                 seen it ready. Last seen: {seen}.\n\nApply again: the router is waited for and kept, and this \
+                 group comes after it.",
+                router.instance, router.ip
+            ),
+            attribute: Some(AttributePath::root("service_id")),
+        })
     }
 
     pub(super) async fn start(&self, instance: &InstanceId) -> Result<()> {

@@ -21,7 +21,7 @@ use cloud::{
 use domain::catalogue;
 use domain::id::ServiceId;
 use domain::spec::{RouterSpec, ServiceFacts};
-use plugin::{Attr, Ctx, Interrupted, State};
+use plugin::{Attr, Ctx, State};
 use schemas::Service;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,6 +36,7 @@ pub(super) async fn create(
     let fleet = model::fleet_id(&planned)?;
     let name = planned.name.known().cloned().unwrap_or_default();
     let _claim = session.creating("service", format!("{fleet}/{name}"))?;
+    session.after_removal(ctx, "service", &format!("{fleet}/{name}")).await?;
     session.forget(&fleet);
     let Stake { id, address, is_new } = claim::stake(session, ctx, &fleet, &planned).await?;
     let spec = model::spec(&planned, &id)?;
@@ -69,11 +70,8 @@ pub(super) async fn create(
             let instance = Some(&instance);
             return Err(give_up(session, &id, &address, instance, state, failure).await);
         }
-        // A verdict, or time enough without one: the groups behind it would be bought in vain.
-        Err(
-            failure @ (Failure::Boot { .. }
-            | Failure::Interrupted { why: Interrupted::Deadline, .. }),
-        ) => {
+        // A verdict. Time that ran out is none: a router that is late is not sold, which an error would do.
+        Err(failure @ Failure::Boot { .. }) => {
             set_phase(session, &id, &address, Some(&instance), Phase::Unfinished, state).await;
             return Err(with_fate(failure, Fate::Kept));
         }
@@ -214,7 +212,11 @@ async fn move_endpoint(session: &Session, id: &ServiceId, planned: &mut Service)
 pub(super) async fn delete(session: &Session, ctx: &Ctx, state: &mut State<Service>) -> Result<()> {
     let Some(service) = state.get().cloned() else { return Ok(()) };
     let id = model::id(&service)?;
-    let _removing = session.removing(id.to_string());
+    if session.addresses().is_made(&id.path()) {
+        let what = format!("service {id}");
+        return Err(Failure::TwoAddresses { what, kind: "disagg_service" });
+    }
+    let _removing = [id.to_string(), id.path()].map(|path| session.removing(path));
     let at_work = |view: &FleetView| groups_at_work(&find_by_id(view, &id), &id);
     let what = format!("service {id}");
     let groups = users::left(ctx, session, &id.fleet, &what, at_work).await?;
@@ -312,6 +314,7 @@ async fn set_phase(
     if let Err(failure) = tagged.await {
         state.warn_all(diagnose::failure(failure));
     }
+    session.forget(&id.fleet);
 }
 
 async fn set_ingress(cloud: &dyn Cloud, id: &ServiceId, service: &Service) -> Result<()> {

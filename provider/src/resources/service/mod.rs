@@ -23,13 +23,16 @@ pub(crate) use router::{
 use crate::diagnose;
 use crate::error::{AttributesOf, Failure};
 use crate::resources::attributes::service_of;
+use crate::resources::concealment::concealed;
 use crate::resources::identity;
 use crate::session::Session;
 use async_trait::async_trait;
 use cloud::RequestPart;
-use plugin::{Change, Ctx, Diagnostics, IdentityPart, Resource, Schema, State, Timeouts};
+use plugin::{
+    AttributePath, Change, Ctx, Diagnostics, IdentityPart, Resource, Schema, State, Timeouts, Value,
+};
 use schemas::Service;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 #[derive(Debug)]
 pub(crate) struct ServiceResource {
@@ -59,12 +62,24 @@ impl Resource for ServiceResource {
         Timeouts { create: minutes(20), read: minutes(5), update: minutes(20), delete: minutes(20) }
     }
 
+    fn concealed(&self, config: &Value) -> BTreeSet<String> {
+        concealed(config)
+    }
+
     fn validate(&self, config: &Service) -> Diagnostics {
         plan::validate(config)
     }
 
     fn plan(&self, change: &mut Change<Service>) -> Diagnostics {
-        let diagnostics = plan::plan(change);
+        let mut diagnostics = plan::plan(change);
+        let planned = plan::addresses(change);
+        if let Some(twice) = self.session.addresses().plan(&planned) {
+            let found = diagnose::two_addresses(&format!("service {twice}"), "disagg_service");
+            diagnostics.push(match change.is_destroy() {
+                true => found,
+                false => found.at(AttributePath::root("name")),
+            });
+        }
         if let (Some(prior), Some(planned)) = (&change.prior, &change.planned)
             && let Some(id) = prior.id.known()
         {

@@ -3,8 +3,10 @@
 use super::read::PUBLIC_ADDRESS;
 use super::record::RouterRecord;
 use super::{model, router};
+use crate::addresses::Planned;
 use crate::diagnose;
 use crate::resources::attributes::has_text;
+use crate::resources::concealment;
 use cloud::Limits;
 use domain::catalogue;
 use domain::guard::{self, ChangeClass, LiveRouter, NewValue, OnRouterChange};
@@ -73,6 +75,12 @@ fn validate_router(router: &Router) -> Diagnostics {
             .at(path("commands")),
         );
     }
+    let found = [
+        ("router.env", concealment::in_variables(&router.env)),
+        ("router.args", concealment::in_texts(&router.args)),
+        ("router.commands", concealment::in_texts(&router.commands)),
+    ];
+    diagnostics.extend(concealment::warnings(&found, false));
     for (name, _) in router.env.known().into_iter().flatten() {
         if let Err(error) = domain::environment::check_reserved(name, custom) {
             diagnostics.push(
@@ -107,6 +115,18 @@ pub(super) fn plan(change: &mut Change<Service>) -> Diagnostics {
     }
     change.planned = Some(planned);
     diagnostics
+}
+
+/// Which service it is before and after, by name: another one of the same name gets another id.
+pub(super) fn addresses(change: &Change<Service>) -> Planned {
+    let path = |service: &Service| -> Option<String> {
+        Some(format!("{}/{}", service.fleet_id.known()?, service.name.known()?))
+    };
+    Planned {
+        prior: change.prior.as_ref().and_then(path),
+        stays: change.planned.is_some(),
+        planned: change.planned.as_ref().and_then(path),
+    }
 }
 
 /// Whether there is user data for the router, as far as it is known now: what is not known yet can
