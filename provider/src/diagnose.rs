@@ -3,6 +3,7 @@
 
 use crate::error::{FailedMachine, Failure, Fate, MachineFailure, RollCount, RollOrder};
 use cloud::{CloudError, CloudName, ErrorKind, LaunchError};
+use domain::console::MachineState;
 use domain::guard::Violation;
 use plugin::{AttributePath, Diagnostic, Diagnostics, Interrupted};
 use std::{error::Error, fmt::Write, time::Duration};
@@ -421,11 +422,17 @@ fn machines_text(machines: &[FailedMachine]) -> String {
                 )
             }
             MachineFailure::Silent { state, lines } => {
+                let download = state.as_ref().and_then(MachineState::download);
+                let download = download.map(|download| {
+                    format!(" It was downloading its model: {download} were there.")
+                });
                 let state = state.as_ref().map(|state| format!(" Its last word: {state}."));
                 format!(
                     "Machine {id} at {address} did not register in time, and no phase of its boot \
                      failed. It is kept, and the next apply waits for it; with longer `timeouts` this one \
-                     would have.{} The end of its console:\n{}",
+                     would have.{}{} The end of its console:
+{}",
+                    download.unwrap_or_default(),
                     state.unwrap_or_default(),
                     indented(lines)
                 )

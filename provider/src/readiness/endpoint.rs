@@ -5,7 +5,7 @@
 
 use super::machines::console;
 use super::pace::Pace;
-use super::{RouterAccess, reason, status};
+use super::{RouterAccess, grace, reason, status};
 use crate::error::{Failure, Result};
 use domain::console::latest_state;
 use plugin::Ctx;
@@ -61,13 +61,33 @@ pub(crate) async fn endpoint(
             // What was seen before says more.
             Err(_) => {}
         }
-        pace.next(ctx).await.map_err(|why| Failure::Interrupted {
-            waiting_for: format!("a chat completion of model `{model}` at {}/v1", router.endpoint),
-            seen: seen.clone(),
-            why,
-            kept: false,
-        })?;
+        if let Err(why) = pace.next(ctx).await {
+            return Err(Failure::Interrupted {
+                waiting_for: format!(
+                    "a chat completion of model `{model}` at {}/v1",
+                    router.endpoint
+                ),
+                seen: seen + &proxy_in_the_way(router).await,
+                why,
+                kept: false,
+            });
+        }
     }
+}
+
+/// What the router's console says of a proxy between it and its workers, if it says anything.
+async fn proxy_in_the_way(router: &RouterAccess) -> String {
+    let console = grace().checked(console(&*router.cloud, &router.fleet, &router.instance)).await;
+    let state = console.ok().and_then(|console| latest_state(&console.ok()?));
+    let variable = state.as_ref().and_then(|state| state.proxy());
+    let text = variable.map(|variable| {
+        format!(
+            ". A proxy is in the way: `{variable}` of the router's frontend leads its requests to the \
+             workers through it. Have `NO_PROXY` and `no_proxy` name the fleet's networks where the \
+             router's `commands` set them"
+        )
+    });
+    text.unwrap_or_default()
 }
 
 /// What one look at an endpoint tells.

@@ -112,6 +112,8 @@ class Secrets(unittest.TestCase):
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": place.url,
             "AWS_ENDPOINT_URL_SECRETS_MANAGER": endpoint or place.url,
             "AWS_ENDPOINT_URL_SSM": endpoint or place.url,
+            "AWS_ENDPOINT_URL_ECR": place.url,
+            "AWS_ENDPOINT_URL_ECR_PUBLIC": place.url,
         }
 
     def resolve(self, place, references, seconds=30, script="resolve-secrets", endpoint=None):
@@ -294,6 +296,65 @@ class Secrets(unittest.TestCase):
             _, report = self.resolve(place, {"A": "aws-sm://a"}, seconds=1, script="phase")
             self.assertRegex(report, r"status=failed phase=secrets attempts=3 code=1")
             self.assertIn("disagg-log aws-secret: aws-sm://a: secretsmanager in us-east-2 answers AccessDeniedException", report)
+            place.shutdown()
+
+    def pull(self, place, image, seconds=1):
+        """What `install-runtime` asks of docker for an image, a list of words for each call, with what docker read
+        from its standard input; and what was printed."""
+        root = self.machine({})
+        programs = root / "programs"
+        programs.mkdir()
+        docker = programs / "docker"
+        docker.write_text(
+            "#!/bin/bash\n[[ $1 != image ]] || exit 1\n"
+            f'[[ $1 != login ]] || {{ cat > "{root}/password"; [[ -s "{root}/password" ]] || exit 1; printf secret > "$DOCKER_CONFIG/config.json"; }}\n'
+            f'printf "%s\\n" "$*" >> "{root}/calls"\nenv > "{root}/environment-of-$1"\n'
+        )
+        docker.chmod(0o755)
+        environment = self.environment(root, place, seconds) | {"DISAGG_RUNTIME": "container", "DISAGG_IMAGE": image}
+        environment["PATH"] = f"{programs}:{environment['PATH']}"
+        ended = subprocess.run([root / "opt/disagg/install-runtime"], env=environment, capture_output=True, text=True)
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertFalse((root / "run/disagg/docker").exists(), "nothing of the login is left")
+        calls = (root / "calls").read_text()
+        for words in (calls, ended.stdout, ended.stderr, *(path.read_text() for path in root.glob("environment-of-*"))):
+            self.assertNotIn("the-password", words)
+        password = root / "password"
+        return calls.splitlines(), password.read_text() if password.exists() else None, ended.stderr
+
+    def test_a_registry_of_aws_lets_the_machine_itself_in(self):
+        token = base64.b64encode(b"AWS:the-password").decode()
+        private, public = {"authorizationData": [{"authorizationToken": token}]}, {"authorizationData": {"authorizationToken": token}}
+        for registry, answer, service, region, target in [
+            ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", private, "ecr", "eu-west-1", "AmazonEC2ContainerRegistry_V20150921"),
+            ("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", private, "ecr", "us-east-1", "AmazonEC2ContainerRegistry_V20150921"),
+            ("123456789012.dkr-ecr.us-west-2.on.aws", private, "ecr", "us-west-2", "AmazonEC2ContainerRegistry_V20150921"),
+            ("public.ecr.aws", public, "ecr-public", "us-east-1", "SpencerFrontendService"),
+        ]:
+            with self.subTest(registry), Place(answer) as place:
+                image = f"{registry}/engines/vllm:1.6.1"
+                calls, password, _ = self.pull(place, image)
+                self.assertEqual(calls, ["info", f"login --username AWS --password-stdin {registry}", f"pull --quiet {image}"])
+                self.assertEqual(password, "the-password")
+                [(headers, body)] = place.asked
+                self.assertEqual((headers["X-Amz-Target"], body), (f"{target}.GetAuthorizationToken", b"{}"))
+                self.judge_signature(headers, body, service, region)
+                place.shutdown()
+
+    def test_a_registry_that_gives_no_password_is_tried_without(self):
+        registry = "123456789012.dkr.ecr.us-east-2.amazonaws.com"
+        with Place(refusal(400, "AccessDeniedException", "not authorized to perform ecr:GetAuthorizationToken")) as place:
+            calls, _, printed = self.pull(place, f"{registry}/vllm:1")
+            self.assertEqual(calls, ["info", f"pull --quiet {registry}/vllm:1"])
+            self.assertIn(f"no password for {registry}", printed)
+            self.assertIn("ecr in us-east-2 answers AccessDeniedException: not authorized to perform", printed)
+            place.shutdown()
+
+    def test_other_registries_are_asked_for_no_password(self):
+        with Place({}) as place:
+            for image in ("nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.6.1", "vllm/vllm-openai", "ecr.example/vllm"):
+                self.assertEqual(self.pull(place, image)[0], ["info", f"pull --quiet {image}"])
+            self.assertEqual(place.asked, [])
             place.shutdown()
 
     def test_moto_answers_the_same_script(self):

@@ -25,30 +25,78 @@ pub(crate) struct BootFile {
 pub(crate) enum MachineKind {
     Router,
     CustomRouter,
+    /// One whose engine is Dynamo's mocker.
     Worker,
+    /// One whose engine runs on GPUs, without a container.
+    GpuWorker,
+    /// One whose engine runs in a container.
+    ContainerWorker,
     CustomWorker,
 }
 
 impl MachineKind {
     #[cfg(test)]
-    const ALL: [Self; 4] = [Self::Router, Self::CustomRouter, Self::Worker, Self::CustomWorker];
+    const ALL: [Self; 6] = [
+        Self::Router,
+        Self::CustomRouter,
+        Self::Worker,
+        Self::GpuWorker,
+        Self::ContainerWorker,
+        Self::CustomWorker,
+    ];
 
     /// Its scripts besides those of every machine.
     fn scripts(self) -> &'static [&'static str] {
         match self {
-            Self::Router => &["install-runtime", "etcd", "nats", "frontend", "router-ready"],
-            Self::CustomRouter => &["custom", "router-ready"],
-            Self::Worker => {
-                &["install-runtime", "preflight", "model", "engine", "drain", "worker-ready"]
-            }
-            Self::CustomWorker => &["custom", "worker-ready"],
+            Self::Router => &[
+                "install-runtime",
+                "install-venv",
+                "install-packages",
+                "etcd",
+                "nats",
+                "frontend",
+                "router-ready",
+            ],
+            Self::CustomRouter => &["custom", "install-packages", "router-ready"],
+            Self::Worker => &[
+                "install-runtime",
+                "install-venv",
+                "install-packages",
+                "preflight",
+                "model",
+                "engine",
+                "drain",
+                "worker-ready",
+            ],
+            Self::GpuWorker => &[
+                "install-runtime",
+                "install-venv",
+                "install-packages",
+                "preflight",
+                "containers",
+                "model",
+                "download-model",
+                "engine",
+                "drain",
+                "worker-ready",
+            ],
+            Self::ContainerWorker => &[
+                "install-runtime",
+                "preflight",
+                "containers",
+                "model",
+                "download-model",
+                "engine",
+                "drain",
+                "worker-ready",
+            ],
+            Self::CustomWorker => &["custom", "install-packages", "worker-ready"],
         }
     }
 }
 
 /// The scripts of every machine.
-const EVERY_MACHINE: &[&str] =
-    &["environment", "phase", "hosts", "install-packages", "resolve-secrets", "ready"];
+const EVERY_MACHINE: &[&str] = &["environment", "phase", "hosts", "resolve-secrets", "ready"];
 
 /// The unit that listens for EC2's notices.
 pub(crate) const NOTICES: &str = "disagg-notices.service";
@@ -140,6 +188,8 @@ mod tests {
             let known = ["#!/bin/bash", "#!/usr/bin/env python3", "# shellcheck shell="];
             assert!(known.iter().any(|known| first.starts_with(known)), "{name}");
             assert!(text.ends_with('\n'), "{name}");
+            // What is not goes into user data as base64, which takes three times as much of it.
+            assert!(text.is_ascii(), "{name}");
         }
     }
 }

@@ -140,6 +140,18 @@ impl MachineState {
         self.details.split(' ').find_map(|word| word.strip_prefix("waiting_for="))
     }
 
+    /// On a router: the variable that sets a proxy between its frontend and the workers.
+    pub fn proxy(&self) -> Option<&str> {
+        self.details.split(' ').find_map(|word| word.strip_prefix("proxy="))
+    }
+
+    /// On a worker: how much of its model is here while it is downloaded, and how much there is.
+    pub fn download(&self) -> Option<Download> {
+        let words = self.details.split(' ').find_map(|word| word.strip_prefix("download="));
+        let (done, total) = words?.split_once('/')?;
+        Some(Download { done: done.parse().ok()?, total: total.parse().ok()? })
+    }
+
     /// Reads what follows the marker; a line that was cut off, or that is a report's first, is none.
     fn parse(line: &str) -> Option<Self> {
         let words = words_of(line);
@@ -164,6 +176,26 @@ impl fmt::Display for MachineState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.role, self.status)?;
         if self.details.is_empty() { Ok(()) } else { write!(f, " ({})", self.details) }
+    }
+}
+
+/// A download that goes on, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Download {
+    /// What is here.
+    pub done: u64,
+    /// What there is.
+    pub total: u64,
+}
+
+impl fmt::Display for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { done, total } = *self;
+        let percent = u128::from(done) * 100 / u128::from(total.max(1));
+        let tenths = |bytes: u64| bytes / 100_000_000;
+        let [done, total] =
+            [done, total].map(|bytes| format!("{}.{}", tenths(bytes) / 10, tenths(bytes) % 10));
+        write!(f, "{done} of {total} GB ({percent} %)")
     }
 }
 

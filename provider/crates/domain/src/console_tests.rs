@@ -161,3 +161,34 @@ fn a_router_says_whom_it_has_refused_and_why() {
     let none = latest_state("disagg-state boot=b role=router status=ready workers=-");
     assert_eq!(none.expect("a state").refused(), BTreeMap::new());
 }
+
+#[test]
+fn a_worker_says_how_far_its_download_is() {
+    let state = |download: &str| {
+        let line = "disagg-state boot=b role=decode status=starting engines=0/1";
+        latest_state(&format!("{line} download={download}")).expect("a state")
+    };
+    for (word, expected) in [
+        ("64424509440/130012345678", Some("64.4 of 130.0 GB (49 %)")),
+        ("0/0", Some("0.0 of 0.0 GB (0 %)")),
+        (
+            "18446744073709551615/18446744073709551615",
+            Some("18446744073.7 of 18446744073.7 GB (100 %)"),
+        ),
+        ("12", None),
+        ("a/b", None),
+        ("-1/2", None),
+    ] {
+        let text = state(word).download().map(|download| download.to_string());
+        assert_eq!(text.as_deref(), expected, "{word}");
+    }
+    assert_eq!(latest_state(ROUTER).and_then(|state| state.download()), None);
+}
+
+#[test]
+fn a_router_names_the_proxy_that_is_in_its_way() {
+    let line = "disagg-state boot=b role=router status=ready chat=none workers=10.0.0.11*1";
+    let state = latest_state(&format!("{line} proxy=http_proxy")).expect("a state");
+    assert_eq!(state.proxy(), Some("http_proxy"));
+    assert_eq!(latest_state(line).expect("a state").proxy(), None);
+}

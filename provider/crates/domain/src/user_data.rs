@@ -1,9 +1,9 @@
 //! The document that a machine boots from: one gzip'd `#cloud-config`.
 //!
-//! It is a pure function of its inputs, byte for byte. Its body is JSON and not YAML, and what comes
-//! from users is in base64 there, so that no question of quoting arises; the static boot files are
-//! plain text, which compresses to two thirds of what base64 takes. It holds no secret, and nothing
-//! that differs between the machines of one launch.
+//! It is a pure function of its inputs, byte for byte. Its body is JSON and not YAML, so that no question of
+//! quoting arises. A file that is printable ASCII is plain text there, which compresses to two thirds of what
+//! base64 takes, and any other is in base64. It holds no secret, and nothing that differs between the machines
+//! of one launch.
 
 use crate::boot::{self, BootFile, MachineKind, SCRIPT_VERSION};
 use crate::engine::{self, EngineError, NodeFile, NodeSetup};
@@ -90,7 +90,11 @@ fn worker_content(
     check_script_version(spec.script_version)?;
     let mut setup = engine::worker_setup(spec, facts, offer)?;
     setup.env.insert("DISAGG_GROUP".to_owned(), spec.group.clone());
-    let stores = spec.secret_env.values().map(SecretReference::store).collect();
+    let mut stores: BTreeSet<_> = spec.secret_env.values().map(SecretReference::store).collect();
+    // The password of a registry of AWS is read by the script that reads its secrets.
+    if setup.env.get("DISAGG_IMAGE").is_some_and(|image| is_in_registry_of_aws(image)) {
+        stores.insert(SecretStore::AwsSecretsManager);
+    }
     let mut secrets = Vec::new();
     if !spec.secret_env.is_empty() {
         let lines = spec.secret_env.iter().map(|(name, reference)| format!("{name}={reference}\n"));
@@ -100,7 +104,13 @@ fn worker_content(
     let in_container = setup.env.contains_key("DISAGG_IMAGE");
     let requirements = if custom || in_container { None } else { facts.version.requirements() };
     let baked = Baked::Worker(spec.clone());
-    let kind = if custom { MachineKind::CustomWorker } else { MachineKind::Worker };
+    let needs_gpu = engine::find(&spec.engine.kind).is_some_and(|engine| engine.needs_gpu());
+    let kind = match (custom, in_container, needs_gpu) {
+        (true, ..) => MachineKind::CustomWorker,
+        (false, true, _) => MachineKind::ContainerWorker,
+        (false, false, true) => MachineKind::GpuWorker,
+        (false, false, false) => MachineKind::Worker,
+    };
     let machine = Machine { kind, role: spec.role.as_str(), facts, stores };
     machine.content(setup, &spec.env, secrets, requirements, &baked)
 }
@@ -127,10 +137,13 @@ pub fn parse(bytes: &[u8]) -> Result<Baked, ForeignUserData> {
     let document: Document = serde_json::from_str(json)?;
     let spec = document.write_files.into_iter().find(|file| file.path == SPEC_PATH);
     let spec = spec.ok_or(ForeignUserData::NoSpec)?;
-    if spec.encoding.as_deref() != Some(BASE64) {
-        return Err(ForeignUserData::NoSpec);
-    }
-    let spec = BASE64_STANDARD.decode(spec.content).map_err(|_| ForeignUserData::NoSpec)?;
+    let spec = match spec.encoding.as_deref() {
+        None => spec.content.into_bytes(),
+        Some(BASE64) => {
+            BASE64_STANDARD.decode(spec.content).map_err(|_| ForeignUserData::NoSpec)?
+        }
+        Some(_) => return Err(ForeignUserData::NoSpec),
+    };
     Ok(serde_json::from_slice(&spec)?)
 }
 
@@ -267,9 +280,10 @@ struct WriteFile {
 }
 
 impl WriteFile {
-    /// A file whose text is ours: plain, as far as a YAML reader lets it through unchanged.
+    /// A file as plain text, which compresses to two thirds of what base64 takes, when every YAML reader lets
+    /// it through unchanged: what is ASCII and printable.
     fn text(file: &NodeFile) -> Self {
-        let is_plain = |c: char| c == '\n' || environment::is_printable(c);
+        let is_plain = |c: char| c == '\n' || (c.is_ascii() && environment::is_printable(c));
         if !file.content.chars().all(is_plain) {
             return Self::base64(file);
         }
@@ -353,7 +367,7 @@ impl Content {
         let largest = self.varying.iter().max_by_key(|file| file.content.len());
         let largest =
             largest.map(|file| (file.path.clone(), file.content.len())).unwrap_or_default();
-        let varying = self.varying.iter().map(WriteFile::base64);
+        let varying = self.varying.iter().map(WriteFile::text);
         let boot_files = self.boot_files();
         let write_files = varying.chain(boot_files.iter().map(WriteFile::text)).collect();
         pack(write_files, &self.units, largest)
@@ -364,8 +378,9 @@ impl Content {
         let of_secrets = if self.stores.is_empty() { 0 } else { 3_000 };
         let of_kind = match self.kind {
             MachineKind::CustomWorker => 5_800,
-            _ if self.requirements.is_some() => 12_700,
-            _ => 9_400,
+            MachineKind::ContainerWorker => 12_300,
+            MachineKind::GpuWorker => 16_000,
+            _ => 13_000,
         };
         let of_notices =
             if self.units.iter().any(|unit| unit == boot::NOTICES) { 1_000 } else { 0 };
@@ -394,6 +409,14 @@ impl Content {
         }
         files
     }
+}
+
+/// Whether an image is in ECR, private or public.
+fn is_in_registry_of_aws(image: &str) -> bool {
+    let registry = image.split('/').next().unwrap_or_default();
+    let is_private =
+        |registry: &str| registry.contains(".dkr.ecr") || registry.contains(".dkr-ecr");
+    registry == "public.ecr.aws" || is_private(registry)
 }
 
 /// The planes that all processes of a service share. NATS carries the events because ZMQ would bind

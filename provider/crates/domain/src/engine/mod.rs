@@ -154,6 +154,15 @@ impl Fabric {
             _ => Self::Tcp,
         }
     }
+
+    /// The word by which the boot scripts choose devices for it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Efa => "efa",
+            Self::Verbs => "verbs",
+            Self::Tcp => "tcp",
+        }
+    }
 }
 
 /// The engine of this name.
@@ -338,6 +347,7 @@ fn machine_env(engine: &dyn Engine, worker: &Worker<'_>) -> Result<Environment, 
     if let Some(kind) = engine.image() {
         let of_version = || facts.version.image(kind, *fabric == Fabric::Efa);
         set("DISAGG_IMAGE", &spec.engine.image.clone().unwrap_or_else(of_version));
+        set("DISAGG_FABRIC", fabric.as_str());
         set("DISAGG_MINIMUM_DRIVER", facts.version.minimum_driver(kind));
     }
     Ok(env)

@@ -27,6 +27,7 @@ fn sglang_prefill_over_efa() {
             units disagg-engine@0.service disagg-notices.service disagg-ready.service
             DISAGG_ENGINE="sglang"
             DISAGG_ENGINE_COUNT="1"
+            DISAGG_FABRIC="efa"
             DISAGG_GPUS_PER_ENGINE="8"
             DISAGG_IMAGE="nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.6.1-efa"
             DISAGG_MINIMUM_DRIVER="580.00.03"
@@ -77,6 +78,7 @@ fn sglang_aggregated_two_per_machine() {
             units disagg-engine@0.service disagg-engine@1.service disagg-ready.service
             DISAGG_ENGINE="sglang"
             DISAGG_ENGINE_COUNT="2"
+            DISAGG_FABRIC="tcp"
             DISAGG_GPUS_PER_ENGINE="1"
             DISAGG_IMAGE="nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.6.1"
             DISAGG_MINIMUM_DRIVER="580.00.03"
@@ -142,6 +144,7 @@ fn vllm_decode_over_efa() {
             units disagg-engine@0.service disagg-notices.service disagg-ready.service
             DISAGG_ENGINE="vllm"
             DISAGG_ENGINE_COUNT="1"
+            DISAGG_FABRIC="efa"
             DISAGG_GPUS_PER_ENGINE="8"
             DISAGG_IMAGE="nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.6.1-efa"
             DISAGG_MINIMUM_DRIVER="580.00.03"
@@ -198,32 +201,33 @@ fn trtllm_prefill() {
         CloudName::Azure,
         &sample::group("trtllm", Prefill, Some("H100:8")),
         expect![[r#"
-        units disagg-engine@0.service disagg-ready.service
-        DISAGG_ENGINE="trtllm"
-        DISAGG_ENGINE_COUNT="1"
-        DISAGG_GPUS_PER_ENGINE="8"
-        DISAGG_IMAGE="nvcr.io/nvidia/ai-dynamo/tensorrtllm-runtime:1.6.1"
-        DISAGG_MINIMUM_DRIVER="580.00.03"
-        DISAGG_MODEL_PATH_DEFAULT="zai-org/GLM-4.5-Air-FP8"
-        DISAGG_RUNTIME="container"
-        -- /etc/disagg/engine-0.env 600
-        CUDA_VISIBLE_DEVICES="0,1,2,3,4,5,6,7"
-        DYN_SYSTEM_PORT="9000"
-        DYN_TCP_RPC_PORT="20000"
-        -- /etc/disagg/engine-0.args 600
-        --model-path
-        ${DISAGG_MODEL_PATH}
-        --served-model-name
-        zai-org/GLM-4.5-Air-FP8
-        --tensor-parallel-size
-        8
-        --disaggregation-mode
-        prefill
-        --publish-kv-events
-        --publish-metrics
-        --override-engine-args
-        {"backend":"pytorch","cache_transceiver_config":{"backend":"DEFAULT"},"disable_overlap_scheduler":true}
-    "#]],
+            units disagg-engine@0.service disagg-ready.service
+            DISAGG_ENGINE="trtllm"
+            DISAGG_ENGINE_COUNT="1"
+            DISAGG_FABRIC="verbs"
+            DISAGG_GPUS_PER_ENGINE="8"
+            DISAGG_IMAGE="nvcr.io/nvidia/ai-dynamo/tensorrtllm-runtime:1.6.1"
+            DISAGG_MINIMUM_DRIVER="580.00.03"
+            DISAGG_MODEL_PATH_DEFAULT="zai-org/GLM-4.5-Air-FP8"
+            DISAGG_RUNTIME="container"
+            -- /etc/disagg/engine-0.env 600
+            CUDA_VISIBLE_DEVICES="0,1,2,3,4,5,6,7"
+            DYN_SYSTEM_PORT="9000"
+            DYN_TCP_RPC_PORT="20000"
+            -- /etc/disagg/engine-0.args 600
+            --model-path
+            ${DISAGG_MODEL_PATH}
+            --served-model-name
+            zai-org/GLM-4.5-Air-FP8
+            --tensor-parallel-size
+            8
+            --disaggregation-mode
+            prefill
+            --publish-kv-events
+            --publish-metrics
+            --override-engine-args
+            {"backend":"pytorch","cache_transceiver_config":{"backend":"DEFAULT"},"disable_overlap_scheduler":true}
+        "#]],
     );
 }
 
