@@ -118,7 +118,8 @@ impl Drain<'_> {
     async fn ask(&self, request: Request) -> Result<String, String> {
         let Request { path, body } = request;
         let url = format!("http://{}{path}", SocketAddr::new(self.router, ETCD));
-        let answer = self.http.post(url).json(&body).send().await;
+        // What is in the way may take any connection, and answer nothing.
+        let answer = self.http.post(url).timeout(ANSWERS_WITHIN).json(&body).send().await;
         let answer = answer.and_then(reqwest::Response::error_for_status);
         let answer = answer.map_err(|error| reason(&error))?;
         answer.text().await.map_err(|error| reason(&error))
@@ -215,6 +216,9 @@ impl Engine {
 
 /// From the moment when the router chooses a worker to the moment when that has taken the request.
 const ON_THEIR_WAY: Duration = Duration::from_secs(1);
+
+/// An etcd that can be reached answers in milliseconds.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// An engine that is busy may miss a look.
 const MOST_SILENT_LOOKS: u32 = 3;

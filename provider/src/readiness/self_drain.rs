@@ -64,14 +64,16 @@ async fn look(
     id: InstanceId,
     has_heard: bool,
 ) -> Result<Option<(InstanceId, bool)>> {
-    let state = match passing(console(cloud, fleet, &id).await)? {
-        Ok(console) => latest_state(&console),
-        Err(_) => None,
+    let Ok(console) = passing(console(cloud, fleet, &id).await)? else {
+        return Ok(Some((id, has_heard)));
     };
-    Ok(match state {
+    Ok(match latest_state(&console) {
         Some(state) if state.is_drained() => None,
-        Some(state) => Some((id, has_heard || state.is_draining())),
-        None => Some((id, has_heard)),
+        Some(state) if state.is_draining() => Some((id, true)),
+        // It serves, and has not looked at its tags yet.
+        Some(state) if state.is_ready() => Some((id, has_heard)),
+        // It has never registered, or no longer runs what had.
+        _ => None,
     })
 }
 
