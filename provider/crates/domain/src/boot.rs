@@ -25,13 +25,25 @@ pub(crate) struct BootFile {
 pub(crate) enum MachineKind {
     Router,
     CustomRouter,
+    /// A worker that installs Dynamo.
     Worker,
+    /// A worker whose engine is in a container.
+    ContainerWorker,
+    /// A worker whose engine is there already, without a container.
+    FoundWorker,
     CustomWorker,
 }
 
 impl MachineKind {
     #[cfg(test)]
-    const ALL: [Self; 4] = [Self::Router, Self::CustomRouter, Self::Worker, Self::CustomWorker];
+    const ALL: [Self; 6] = [
+        Self::Router,
+        Self::CustomRouter,
+        Self::Worker,
+        Self::ContainerWorker,
+        Self::FoundWorker,
+        Self::CustomWorker,
+    ];
 
     /// Its scripts besides those of every machine.
     fn scripts(self) -> &'static [&'static str] {
@@ -39,6 +51,18 @@ impl MachineKind {
             Self::Router => &["install-runtime", "etcd", "nats", "frontend", "router-ready"],
             Self::CustomRouter => &["custom", "router-ready"],
             Self::Worker => &["install-runtime", "preflight", "model", "engine", "worker-ready"],
+            Self::ContainerWorker => {
+                &["install-runtime", "preflight", "model", "gpus", "engine", "worker-ready"]
+            }
+            Self::FoundWorker => &[
+                "install-runtime",
+                "find-engine",
+                "preflight",
+                "model",
+                "gpus",
+                "engine",
+                "worker-ready",
+            ],
             Self::CustomWorker => &["custom", "worker-ready"],
         }
     }

@@ -46,7 +46,11 @@ impl Resource for FleetResource {
     }
 
     fn plan(&self, change: &mut Change<Fleet>) -> Diagnostics {
-        plan::plan(change, |cloud| self.session.default_region(cloud))
+        plan::plan(
+            change,
+            |cloud| self.session.default_region(cloud),
+            |cloud| self.session.local_gpus(cloud),
+        )
     }
 
     async fn create(

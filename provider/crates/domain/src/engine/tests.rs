@@ -24,43 +24,43 @@ fn sglang_prefill_over_efa() {
         CloudName::Aws,
         &sample::group("sglang", Prefill, Some("H200:8")),
         expect![[r#"
-        units disagg-engine@0.service disagg-ready.service
-        DISAGG_ENGINE="sglang"
-        DISAGG_ENGINE_COUNT="1"
-        DISAGG_GPUS_PER_ENGINE="8"
-        DISAGG_IMAGE="nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.6.1-efa"
-        DISAGG_MINIMUM_DRIVER="580.00.03"
-        DISAGG_MODEL_PATH_DEFAULT="zai-org/GLM-4.5-Air-FP8"
-        DISAGG_RUNTIME="container"
-        -- /etc/disagg/engine-0.env 600
-        CUDA_VISIBLE_DEVICES="0,1,2,3,4,5,6,7"
-        DYN_SYSTEM_PORT="9000"
-        DYN_TCP_RPC_PORT="20000"
-        SGLANG_DISAGGREGATION_NIXL_BACKEND="LIBFABRIC"
-        -- /etc/disagg/engine-0.args 600
-        --model-path
-        ${DISAGG_MODEL_PATH}
-        --served-model-name
-        zai-org/GLM-4.5-Air-FP8
-        --page-size
-        64
-        --tp
-        8
-        --trust-remote-code
-        --host
-        ${DISAGG_IP}
-        --dist-init-addr
-        ${DISAGG_IP}:25000
-        --disaggregation-mode
-        prefill
-        --disaggregation-transfer-backend
-        nixl
-        --disaggregation-bootstrap-port
-        21000
-        --enable-metrics
-        --kv-events-config
-        {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23000"}
-    "#]],
+            units disagg-engine@0.service disagg-ready.service
+            DISAGG_ENGINE="sglang"
+            DISAGG_ENGINE_COUNT="1"
+            DISAGG_GPUS_PER_ENGINE="8"
+            DISAGG_IMAGE="nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.6.1-efa"
+            DISAGG_MINIMUM_DRIVER="580.00.03"
+            DISAGG_MODEL_PATH_DEFAULT="zai-org/GLM-4.5-Air-FP8"
+            DISAGG_RUNTIME="container"
+            -- /etc/disagg/engine-0.env 600
+            CUDA_VISIBLE_DEVICES="0,1,2,3,4,5,6,7"
+            DYN_SYSTEM_PORT="9000"
+            DYN_TCP_RPC_PORT="20000"
+            SGLANG_DISAGGREGATION_NIXL_BACKEND="LIBFABRIC"
+            -- /etc/disagg/engine-0.args 600
+            --model-path
+            ${DISAGG_MODEL_PATH}
+            --served-model-name
+            zai-org/GLM-4.5-Air-FP8
+            --page-size
+            64
+            --tp
+            8
+            --trust-remote-code
+            --host
+            ${DISAGG_IP}
+            --dist-init-addr
+            ${DISAGG_IP}:${DISAGG_WILDCARD_PORT:25000}
+            --disaggregation-mode
+            prefill
+            --disaggregation-transfer-backend
+            nixl
+            --disaggregation-bootstrap-port
+            21000
+            --enable-metrics
+            --kv-events-config
+            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:${DISAGG_WILDCARD_PORT:23000}"}
+        "#]],
     );
 }
 
@@ -100,10 +100,10 @@ fn sglang_aggregated_two_per_machine() {
             --host
             ${DISAGG_IP}
             --dist-init-addr
-            ${DISAGG_IP}:25000
+            ${DISAGG_IP}:${DISAGG_WILDCARD_PORT:25000}
             --enable-metrics
             --kv-events-config
-            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23000"}
+            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:${DISAGG_WILDCARD_PORT:23000}"}
             --max-running-requests
             64
             -- /etc/disagg/engine-1.env 600
@@ -123,10 +123,10 @@ fn sglang_aggregated_two_per_machine() {
             --host
             ${DISAGG_IP}
             --dist-init-addr
-            ${DISAGG_IP}:25064
+            ${DISAGG_IP}:${DISAGG_WILDCARD_PORT:25064}
             --enable-metrics
             --kv-events-config
-            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23064"}
+            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:${DISAGG_WILDCARD_PORT:23064}"}
             --max-running-requests
             64
         "#]],
@@ -152,7 +152,7 @@ fn vllm_decode_over_efa() {
             DYN_SYSTEM_PORT="9000"
             DYN_TCP_RPC_PORT="20000"
             VLLM_NIXL_SIDE_CHANNEL_PORT="22000"
-            VLLM_PORT="25000"
+            VLLM_PORT="\${DISAGG_WILDCARD_PORT:25000}"
             -- /etc/disagg/engine-0.args 600
             --model
             ${DISAGG_MODEL_PATH}
@@ -167,7 +167,7 @@ fn vllm_decode_over_efa() {
             --kv-transfer-config
             {"kv_connector":"NixlConnector","kv_role":"kv_consumer","kv_load_failure_policy":"recompute","kv_connector_extra_config":{"backends":["LIBFABRIC"]},"kv_buffer_device":"cuda"}
             --kv-events-config
-            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23000","enable_kv_cache_events":true}
+            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:${DISAGG_WILDCARD_PORT:23000}","enable_kv_cache_events":true}
         "#]],
     );
 }
@@ -400,7 +400,7 @@ fn refusals() {
         CloudName::Local,
         &with(|_| {}),
         expect![[r#"
-            the engine `vllm` needs real GPUs, and those of the local cloud are simulated; `mocker` and `custom` run there
+            the engine `vllm` needs real GPUs, and those of the local cloud are simulated; `mocker` and `custom` run there, and `vllm` does on the GPUs of this computer with `local = { gpus = "detected" }` in the provider's block
         "#]],
     );
     aws(
@@ -430,7 +430,7 @@ fn refusals() {
     aws(
         |spec| spec.engine.runtime = Some(Runtime::Venv),
         expect![[r#"
-            the engine `vllm` runs only with `runtime = "container"`, which is its default
+            the engine `vllm` runs only with `runtime = "container"`, which is its default; with `venv` it runs on the local cloud alone
         "#]],
     );
     aws(
