@@ -194,7 +194,7 @@ fn a_service_runs_on_the_gpus_of_this_computer_on_the_local_cloud() {
                 let mut lines = text.lines().skip_while(|line| *line != flag);
                 lines.nth(1).expect(flag).rsplit(':').next().unwrap_or_default().to_owned()
             };
-            let events = text.lines().find(|line| line.contains("kv-events")).expect("KV events");
+            let events = text.lines().find(|line| line.contains("tcp://*:")).expect("KV events");
             let events = events.split("tcp://*:").nth(1).expect("a port")[..5].to_owned();
             let gpu = text.lines().next().expect("a line").to_owned();
             vec![gpu, after("--dist-init-addr"), events, after("--model-path")]
@@ -219,4 +219,56 @@ fn a_service_runs_on_the_gpus_of_this_computer_on_the_local_cloud() {
     assert_chats(&one);
     one.destroy();
     two.destroy();
+}
+
+#[test]
+fn containers_have_their_machines_gpus_and_go_with_it_on_the_local_cloud() {
+    let computer = Computer::new(&[("H200", "Disabled"); 3], "580.159.04");
+    let stub = Path::new(env!("CARGO_MANIFEST_DIR")).join("gpu/stub");
+    fs::copy(stub.join("docker"), computer.path("docker")).expect("copy");
+    std::os::unix::fs::symlink(&stub, computer.path("stub")).expect("link");
+    let log = || fs::read_to_string(computer.path("docker-log")).unwrap_or_default();
+    let workspace = computer.workspace();
+    let two = "type = \"vllm\", tensor_parallel = 1";
+    let groups = [
+        group("prefill", "H200", two, "replicas = 1"),
+        group("decode", "H200:2", two, "replicas = 1"),
+    ];
+    let stack = |groups: &[String]| {
+        format!("{}{}{}{}", computer.provider(), fleet(""), service(""), groups.concat())
+    };
+    workspace.apply(&stack(&groups));
+    let machine = |role: &str| workspace.group(role).remove(0).id;
+    let listed = workspace.disagg(&["local", "list"]).success().stdout;
+    let holders = [("prefill", 1), ("decode", 2)].map(|(role, count)| {
+        let id = machine(role);
+        let line = listed.lines().find(|line| line.starts_with(&id)).expect("the machine");
+        let gpus: Vec<String> =
+            line.split_whitespace().last().expect("GPUs").split(',').map(str::to_owned).collect();
+        assert_eq!(gpus.len(), count, "{listed}");
+        (id, gpus)
+    });
+    let runs = log();
+    for (id, gpus) in &holders {
+        for (index, gpu) in gpus.iter().enumerate() {
+            let name = format!("--name disagg-{id}-engine-{index} ");
+            let run = runs.lines().find(|line| line.contains(&name)).expect("a container");
+            assert!(run.contains(&format!("--gpus \"device={gpu}\"")), "{run}");
+            assert!(run.contains("--add-host router.tiny.disagg.internal:127."), "{run}");
+        }
+    }
+
+    // The daemon outlives the machine; the container must not.
+    let (lost, _) = &holders[0];
+    let removed = |id: &str| {
+        log()
+            .lines()
+            .rfind(|line| line.contains(id))
+            .is_some_and(|line| line.starts_with("rm --force"))
+    };
+    assert!(!removed(lost), "{}", log());
+    workspace.lose(lost);
+    assert!(removed(lost), "{}", log());
+    workspace.destroy();
+    assert!(removed(&holders[1].0), "{}", log());
 }
