@@ -64,8 +64,8 @@ impl Clouds {
 
     /// Why the virtual environment that the local cloud is told of for this engine is none, if so.
     pub(crate) fn missing_runtime(&self, engine: &str) -> Option<String> {
-        let runtimes = engine_runtimes(&self.config);
-        let python = runtimes.get(engine)?.join("bin/python");
+        let config = local_config(&self.config).ok()?;
+        let python = config.engine_runtimes.get(engine)?.join("bin/python");
         (!python.is_file()).then(|| {
             format!(
                 "`local.engine_runtimes` of the provider says where `{engine}` is, and there is no {}.",
@@ -115,13 +115,6 @@ fn find_local_gpus(config: &ProviderConfig) -> LocalGpus {
     LocalGpus::Detected(computer)
 }
 
-#[cfg(all(feature = "local", target_os = "linux"))]
-fn engine_runtimes(config: &ProviderConfig) -> BTreeMap<String, PathBuf> {
-    let given = config.local.known().and_then(|local| local.engine_runtimes.known());
-    let known = given.into_iter().flatten();
-    known.filter_map(|(engine, path)| Some((engine.clone(), path.known()?.into()))).collect()
-}
-
 fn connect(name: CloudName, config: &ProviderConfig) -> cloud::Result<Arc<dyn Cloud>> {
     match name {
         #[cfg(all(feature = "local", target_os = "linux"))]
@@ -147,39 +140,52 @@ fn connect(name: CloudName, config: &ProviderConfig) -> cloud::Result<Arc<dyn Cl
 
 #[cfg(all(feature = "local", target_os = "linux"))]
 fn local_config(config: &ProviderConfig) -> cloud::Result<cloud_local::LocalConfig> {
-    let local = config.local.known();
-    let directory = |attribute: Option<&plugin::Attr<String>>| {
-        attribute.and_then(|path| path.known()).map(std::path::PathBuf::from)
-    };
     let wrong = |error: cloud_local::UnknownGpuSource, what: &str| {
         CloudError::new(ErrorKind::InvalidRequest, "configure", format!("{what}: {error}"))
     };
+    let local = match &config.local {
+        Attr::Unknown(_) => return Err(unknown("local")),
+        local => local.known().cloned().unwrap_or_default(),
+    };
+    let runtimes = match &local.engine_runtimes {
+        Attr::Unknown(_) => return Err(unknown("local.engine_runtimes")),
+        runtimes => runtimes.known().into_iter().flatten(),
+    };
     let mut configured = cloud_local::LocalConfig::from_environment(
-        directory(local.map(|local| &local.state_directory)),
-        directory(local.map(|local| &local.cache_directory)),
+        text(&local.state_directory, "local.state_directory")?.map(PathBuf::from),
+        text(&local.cache_directory, "local.cache_directory")?.map(PathBuf::from),
     )
     .map_err(|error| wrong(error, "`DISAGG_LOCAL_GPUS` in the environment"))?;
-    if let Some(word) = local.and_then(|local| local.gpus.known()) {
+    if let Some(word) = text(&local.gpus, "local.gpus")? {
         configured.gpus = word.parse().map_err(|error| wrong(error, "`local.gpus`"))?;
     }
-    configured.engine_runtimes = engine_runtimes(config);
+    for (engine, path) in runtimes {
+        let path = text(path, "local.engine_runtimes")?;
+        configured.engine_runtimes.extend(path.map(|path| (engine.clone(), PathBuf::from(path))));
+    }
     Ok(configured)
 }
 
-/// What is not known yet is no setting: the SDK would take another account than is meant.
-#[cfg(feature = "aws")]
-fn aws_config(config: &ProviderConfig) -> cloud::Result<cloud_aws::AwsConfig> {
-    let unknown = |name: &str| {
-        CloudError::new(
-            ErrorKind::InvalidRequest,
-            "configure",
-            format!("`{name}` of the provider's configuration is known only after the apply"),
-        )
-    };
-    let text = |attribute: &Attr<String>, name: &str| match attribute {
+/// What is not known yet is no setting: another account or directory than is meant would be taken.
+#[cfg(any(feature = "aws", all(feature = "local", target_os = "linux")))]
+fn text(attribute: &Attr<String>, name: &str) -> cloud::Result<Option<String>> {
+    match attribute {
         Attr::Unknown(_) => Err(unknown(name)),
         attribute => Ok(attribute.known().cloned()),
-    };
+    }
+}
+
+#[cfg(any(feature = "aws", all(feature = "local", target_os = "linux")))]
+fn unknown(name: &str) -> CloudError {
+    CloudError::new(
+        ErrorKind::InvalidRequest,
+        "configure",
+        format!("`{name}` of the provider's configuration is known only after the apply"),
+    )
+}
+
+#[cfg(feature = "aws")]
+fn aws_config(config: &ProviderConfig) -> cloud::Result<cloud_aws::AwsConfig> {
     let aws = match &config.aws {
         Attr::Unknown(_) => return Err(unknown("aws")),
         aws => aws.known().cloned().unwrap_or_default(),

@@ -125,7 +125,7 @@ class Deployment:
             journal = self.disagg("local", "journal", machine["id"]).splitlines()
             journal = [line for line in journal if "http response sent status=200" not in line]
             text.append(f"--- {machine['id']} {machine['tags'].get('disagg:group', 'router')}")
-            text.extend(line[:300] for line in journal[-40:])
+            text.extend(line[:240] for line in journal[-20:])
         return "\n".join(text)
 
     def _terraform(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[str]:
