@@ -1,6 +1,6 @@
 # What a developer does with this repository. Each target is one script in .make.
 
-.PHONY: help install prepare quickstart quickstart-destroy test test-unprivileged hosts bench
+.PHONY: help install prepare quickstart quickstart-destroy test test-unprivileged hosts bench gpu gpu-rehearsal
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,3 +28,9 @@ hosts: ## Boot the user data on hosts with real systemd and cloud-init; TEST=nam
 
 bench: ## Measure speed against other providers and print a table; PART=name measures one part
 	@.make/bench $(PART)
+
+gpu: ## Deploy on this machine's GPUs with each engine that is installed, and let things happen to it
+	@.make/gpu
+
+gpu-rehearsal: ## The same without GPUs and engines, to see that the rest works
+	@.make/gpu --rehearse

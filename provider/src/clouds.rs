@@ -1,22 +1,29 @@
 //! The one list of clouds, and the only file that knows which of them are built in.
 
 use cloud::{Cloud, CloudError, CloudName, ErrorKind, Retrying, Traced};
+use domain::local_gpus::LocalGpus;
 use plugin::Attr;
 use schemas::ProviderConfig;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 use tokio::sync::Mutex;
+#[cfg(all(feature = "local", target_os = "linux"))]
+use {domain::local_gpus::ThisComputer, std::path::PathBuf};
 
 /// The clouds of one provider configuration, each opened when it is first needed: a plan that
 /// needs no call needs no credentials.
 #[derive(Debug, Default)]
 pub(crate) struct Clouds {
     config: ProviderConfig,
+    local_gpus: OnceLock<LocalGpus>,
     open: Mutex<BTreeMap<CloudName, Arc<dyn Cloud>>>,
 }
 
 impl Clouds {
     pub(crate) fn new(config: ProviderConfig) -> Self {
-        Self { config, open: Mutex::default() }
+        Self { config, ..Self::default() }
     }
 
     /// The cloud of this name.
@@ -48,11 +55,71 @@ impl Clouds {
     }
 }
 
+#[cfg(all(feature = "local", target_os = "linux"))]
+impl Clouds {
+    /// Where the GPUs of the local cloud's machines come from. This computer is looked at once.
+    pub(crate) fn local_gpus(&self) -> LocalGpus {
+        self.local_gpus.get_or_init(|| find_local_gpus(&self.config)).clone()
+    }
+
+    /// Why the virtual environment that the local cloud is told of for this engine is none, if so.
+    pub(crate) fn missing_runtime(&self, engine: &str) -> Option<String> {
+        let config = local_config(&self.config).ok()?;
+        let python = config.engine_runtimes.get(engine)?.join("bin/python");
+        (!python.is_file()).then(|| {
+            format!(
+                "`local.engine_runtimes` of the provider says where `{engine}` is, and there is no {}.",
+                python.display()
+            )
+        })
+    }
+}
+
+#[cfg(not(all(feature = "local", target_os = "linux")))]
+impl Clouds {
+    /// There is no local cloud in this build.
+    pub(crate) fn local_gpus(&self) -> LocalGpus {
+        self.local_gpus.get_or_init(LocalGpus::default).clone()
+    }
+
+    /// There is no local cloud in this build.
+    pub(crate) fn missing_runtime(&self, _engine: &str) -> Option<String> {
+        None
+    }
+}
+
+#[cfg(all(feature = "local", target_os = "linux"))]
+fn find_local_gpus(config: &ProviderConfig) -> LocalGpus {
+    let config = match local_config(config) {
+        Err(error) => return LocalGpus::Unknown(error.message),
+        Ok(config) => config,
+    };
+    if config.gpus == cloud_local::GpuSource::Simulated {
+        return LocalGpus::Simulated;
+    }
+    let found = match cloud_local::detect_gpus(&config.nvidia_smi) {
+        Ok(found) => found,
+        Err(error) => return LocalGpus::Unknown(error.to_string()),
+    };
+    let mut computer = ThisComputer {
+        gpus: found.gpus.iter().map(ToString::to_string).collect(),
+        driver: found.driver,
+        cpu: std::thread::available_parallelism()
+            .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
+        memory_gb: cloud_local::memory_gb(),
+        ..ThisComputer::default()
+    };
+    for model in found.gpus.iter().filter(|gpu| gpu.is_usable()).filter_map(|gpu| gpu.model) {
+        *computer.usable.entry(model.to_owned()).or_default() += 1;
+    }
+    LocalGpus::Detected(computer)
+}
+
 fn connect(name: CloudName, config: &ProviderConfig) -> cloud::Result<Arc<dyn Cloud>> {
     match name {
         #[cfg(all(feature = "local", target_os = "linux"))]
         CloudName::Local => {
-            let config = local_config(config);
+            let config = local_config(config)?;
             Ok(Arc::new(Traced::new(Retrying::new(cloud_local::LocalCloud::open(config)?))))
         }
         #[cfg(feature = "aws")]
@@ -72,31 +139,53 @@ fn connect(name: CloudName, config: &ProviderConfig) -> cloud::Result<Arc<dyn Cl
 }
 
 #[cfg(all(feature = "local", target_os = "linux"))]
-fn local_config(config: &ProviderConfig) -> cloud_local::LocalConfig {
-    let local = config.local.known();
-    let directory = |attribute: Option<&plugin::Attr<String>>| {
-        attribute.and_then(|path| path.known()).map(std::path::PathBuf::from)
+fn local_config(config: &ProviderConfig) -> cloud::Result<cloud_local::LocalConfig> {
+    let wrong = |error: cloud_local::UnknownGpuSource, what: &str| {
+        CloudError::new(ErrorKind::InvalidRequest, "configure", format!("{what}: {error}"))
     };
-    cloud_local::LocalConfig::from_environment(
-        directory(local.map(|local| &local.state_directory)),
-        directory(local.map(|local| &local.cache_directory)),
+    let local = match &config.local {
+        Attr::Unknown(_) => return Err(unknown("local")),
+        local => local.known().cloned().unwrap_or_default(),
+    };
+    let runtimes = match &local.engine_runtimes {
+        Attr::Unknown(_) => return Err(unknown("local.engine_runtimes")),
+        runtimes => runtimes.known().into_iter().flatten(),
+    };
+    let mut configured = cloud_local::LocalConfig::from_environment(
+        text(&local.state_directory, "local.state_directory")?.map(PathBuf::from),
+        text(&local.cache_directory, "local.cache_directory")?.map(PathBuf::from),
+    )
+    .map_err(|error| wrong(error, "`DISAGG_LOCAL_GPUS` in the environment"))?;
+    if let Some(word) = text(&local.gpus, "local.gpus")? {
+        configured.gpus = word.parse().map_err(|error| wrong(error, "`local.gpus`"))?;
+    }
+    for (engine, path) in runtimes {
+        let path = text(path, "local.engine_runtimes")?;
+        configured.engine_runtimes.extend(path.map(|path| (engine.clone(), PathBuf::from(path))));
+    }
+    Ok(configured)
+}
+
+/// What is not known yet is no setting: another account or directory than is meant would be taken.
+#[cfg(any(feature = "aws", all(feature = "local", target_os = "linux")))]
+fn text(attribute: &Attr<String>, name: &str) -> cloud::Result<Option<String>> {
+    match attribute {
+        Attr::Unknown(_) => Err(unknown(name)),
+        attribute => Ok(attribute.known().cloned()),
+    }
+}
+
+#[cfg(any(feature = "aws", all(feature = "local", target_os = "linux")))]
+fn unknown(name: &str) -> CloudError {
+    CloudError::new(
+        ErrorKind::InvalidRequest,
+        "configure",
+        format!("`{name}` of the provider's configuration is known only after the apply"),
     )
 }
 
-/// What is not known yet is no setting: the SDK would take another account than is meant.
 #[cfg(feature = "aws")]
 fn aws_config(config: &ProviderConfig) -> cloud::Result<cloud_aws::AwsConfig> {
-    let unknown = |name: &str| {
-        CloudError::new(
-            ErrorKind::InvalidRequest,
-            "configure",
-            format!("`{name}` of the provider's configuration is known only after the apply"),
-        )
-    };
-    let text = |attribute: &Attr<String>, name: &str| match attribute {
-        Attr::Unknown(_) => Err(unknown(name)),
-        attribute => Ok(attribute.known().cloned()),
-    };
     let aws = match &config.aws {
         Attr::Unknown(_) => return Err(unknown("aws")),
         aws => aws.known().cloned().unwrap_or_default(),

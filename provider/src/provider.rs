@@ -50,7 +50,7 @@ impl Provider for Disagg {
 
     fn data_sources(&self) -> Vec<Box<dyn DynDataSource>> {
         vec![
-            data_source(OffersDataSource),
+            data_source(OffersDataSource::new(Arc::clone(&self.session))),
             data_source(ServiceDataSource::new(Arc::clone(&self.session))),
         ]
     }

@@ -9,6 +9,7 @@ use crate::siblings::Siblings;
 use cloud::{Address, Cloud, CloudName, Fleet, FleetKey, Ingress, Instance, InstanceId, TagFilter};
 use domain::console::Refusal;
 use domain::id::{FleetId, ServiceId};
+use domain::local_gpus::LocalGpus;
 use plugin::{Attr, AttributePath, Ctx};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -113,6 +114,20 @@ impl Session {
     /// The region of fleets that name none themselves.
     pub(crate) fn default_region(&self, name: CloudName) -> Attr<String> {
         lock(&self.clouds).default_region(name)
+    }
+
+    /// Where the GPUs of machines of this cloud come from, if it is the local one. This computer is looked
+    /// at once.
+    pub(crate) fn local_gpus(&self, cloud: CloudName) -> LocalGpus {
+        match cloud {
+            CloudName::Local => Arc::clone(&lock(&self.clouds)).local_gpus(),
+            _ => LocalGpus::default(),
+        }
+    }
+
+    /// Why the virtual environment that the local cloud is told of for this engine is none, if so.
+    pub(crate) fn missing_runtime(&self, engine: &str) -> Option<String> {
+        lock(&self.clouds).missing_runtime(engine)
     }
 
     /// One look at the fleet, shared by all reads of this process: a refresh of a hundred groups

@@ -74,6 +74,7 @@ const FORMATS: &[Format] = &[
     Format { name: "secret-environment", summary: "Invalid secret reference", check: secret_map },
     Format { name: "url-path", summary: "Invalid path", check: url_path },
     Format { name: "directory", summary: "Invalid directory", check: directory },
+    Format { name: "engine-runtimes", summary: "Invalid engine runtime", check: engine_runtimes },
     Format { name: "url", summary: "Invalid URL", check: url },
     Format { name: "role-arn", summary: "Invalid role", check: role_arn },
     Format { name: "word", summary: "Invalid value", check: word },
@@ -152,6 +153,23 @@ fn directory(value: &Value) -> Result<(), Wrong> {
             Ok(())
         } else {
             Err(format!("`{}` is not an absolute path, as in `/var/lib/disagg`", shown(path)))
+        }
+    })
+}
+
+/// Engines that a virtual environment is found for are those that have an image otherwise.
+fn engine_runtimes(value: &Value) -> Result<(), Wrong> {
+    each(value, |name, path| {
+        if engine::find(name).is_none_or(|engine| engine.image().is_none()) {
+            let error = format!(
+                "`{}` is not one of the engines `sglang`, `vllm` and `trtllm`",
+                shown(name)
+            );
+            return Err(wrong(error, Some(name)));
+        }
+        match path {
+            Value::Null => Err(wrong("the path is null; leave the engine out instead", Some(name))),
+            path => directory(path).map_err(|error| Wrong { key: Some(name.to_owned()), ..error }),
         }
     })
 }

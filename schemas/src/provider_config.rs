@@ -4,6 +4,7 @@ use crate::table::{ChangeClass::ProviderOnly, optional, required};
 use plugin::Attr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The `disagg` provider deploys disaggregated LLM inference: a Dynamo router, prefill workers and
 /// decode workers on cluster-placement GPU machines, or, with no account and no GPU, on the local
@@ -33,6 +34,20 @@ pub struct Local {
     /// The environment variable `DISAGG_CACHE_DIRECTORY` sets it too.
     #[schemars(extend("x-disagg" = optional(ProviderOnly), "format" = "directory"))]
     pub cache_directory: Attr<String>,
+
+    /// Where the GPUs of machines come from. `simulated`, which is the default, pretends as many as are
+    /// asked for, which is enough for the engine `mocker`. `detected` takes those of this computer, as
+    /// `nvidia-smi` tells them, and gives each to one machine at a time: on them `sglang`, `vllm` and
+    /// `trtllm` run. The environment variable `DISAGG_LOCAL_GPUS` sets it too.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly), "enum" = ["simulated", "detected"]))]
+    pub gpus: Attr<String>,
+
+    /// Virtual environments that have an engine in them, by the engine's name, as in `{ sglang =
+    /// "/opt/sglang" }`: where a group with `runtime = "venv"` finds its engine. Each has Dynamo of the
+    /// service's version and the engine itself. An engine without one is found in `runtime/<version>` of
+    /// the cache directory.
+    #[schemars(extend("x-disagg" = optional(ProviderOnly), "format" = "engine-runtimes"))]
+    pub engine_runtimes: Attr<BTreeMap<String, Attr<String>>>,
 }
 
 /// Settings of AWS.

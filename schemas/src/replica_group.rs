@@ -126,7 +126,8 @@ pub struct ReplicaGroup {
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]
     pub image_id: Attr<String>,
 
-    /// The fabric for KV transfer: `efa`, `infiniband`, …; `tcp` when there is none.
+    /// The fabric for KV transfer: `efa`, `infiniband`, …; `host` inside one computer, `tcp` when there is
+    /// none.
     #[schemars(extend("x-disagg" = computed().import(Cloud)))]
     pub interconnect: Attr<String>,
 
@@ -198,8 +199,8 @@ pub struct Scaling {
 /// What a machine must have.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
-    /// Its GPUs: `H200` is exactly one, `H200:8` exactly eight, `H200:4..8` a range. Simulated on
-    /// the local cloud.
+    /// Its GPUs: `H200` is exactly one, `H200:8` exactly eight, `H200:4..8` a range. On the local cloud
+    /// they are simulated, or with `local.gpus = "detected"` in the provider's block those of this computer.
     #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "format" = "gpu"))]
     pub gpu: Attr<String>,
 
@@ -242,7 +243,9 @@ pub struct Engine {
     #[schemars(extend("x-disagg" = optional(Rolling).import(UserData)))]
     pub image: Attr<String>,
 
-    /// `container` or `venv`; by default `container` for GPU engines and `venv` for the others.
+    /// `container` or `venv`; by default `container` for GPU engines and `venv` for the others. On the local
+    /// cloud a GPU engine runs with `venv` too: in a virtual environment that is there already, see
+    /// `local.engine_runtimes` of the provider.
     #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "enum" = ["container", "venv"]))]
     pub runtime: Attr<String>,
 

@@ -202,6 +202,7 @@ impl Workspace {
         let output = Command::new(binary())
             .args(arguments)
             .env("DISAGG_STATE_DIRECTORY", self.state_directory())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .output()
             .expect("the provider can be run");
         Run::new(arguments, &output)

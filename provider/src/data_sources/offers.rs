@@ -1,13 +1,23 @@
 //! `disagg_offers`: the catalogue, without a call.
 
+use crate::session::Session;
 use async_trait::async_trait;
 use cloud::{CloudName, Offer};
-use domain::catalogue::{self, Resources};
+use domain::catalogue::Resources;
 use plugin::{Attr, AttributePath, Ctx, DataSource, Diagnostic, Diagnostics, Schema};
 use schemas::{OfferedMachine, Offers};
+use std::sync::Arc;
 
 #[derive(Debug)]
-pub(crate) struct OffersDataSource;
+pub(crate) struct OffersDataSource {
+    session: Arc<Session>,
+}
+
+impl OffersDataSource {
+    pub(crate) fn new(session: Arc<Session>) -> Self {
+        Self { session }
+    }
+}
 
 #[async_trait]
 impl DataSource for OffersDataSource {
@@ -26,13 +36,13 @@ impl DataSource for OffersDataSource {
         _: &Ctx,
         mut config: Offers,
     ) -> Result<(Offers, Diagnostics), Diagnostics> {
-        let found = look_up(&config)?;
+        let found = look_up(&self.session, &config)?;
         config.offers = Attr::Known(found.into_iter().map(offered).collect());
         Ok((config, Diagnostics::default()))
     }
 }
 
-fn look_up(config: &Offers) -> Result<Vec<Offer>, Diagnostics> {
+fn look_up(session: &Session, config: &Offers) -> Result<Vec<Offer>, Diagnostics> {
     let number = |attribute: &Attr<i64>| {
         attribute.known().map(|value| u32::try_from(*value).unwrap_or(u32::MAX))
     };
@@ -44,10 +54,11 @@ fn look_up(config: &Offers) -> Result<Vec<Offer>, Diagnostics> {
         memory_gb: number(&config.memory_gb),
         disk_gb: None,
     };
+    let gpus = session.local_gpus(cloud);
     if wanted.gpu.is_none() {
-        return Ok(catalogue::all(cloud, &wanted));
+        return Ok(gpus.all(cloud, &wanted));
     }
-    catalogue::offers(cloud, &wanted).map_err(|error| {
+    gpus.offers(cloud, &wanted).map_err(|error| {
         Diagnostic::error("No machine fits", format!("On cloud `{cloud}`: {error}."))
             .at(AttributePath::root("gpu"))
             .into()

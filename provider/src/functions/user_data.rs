@@ -5,7 +5,9 @@ use crate::resources::{replica_group, service};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use cloud::Limits;
 use domain::catalogue;
+use domain::engine;
 use domain::id::{FleetId, GroupId, ServiceId};
+use domain::local_gpus::LocalGpus;
 use domain::spec::ServiceFacts;
 use plugin::{Diagnostics, Function, FunctionError, Parameter, Signature, Type};
 use schemas::{ReplicaGroup, Service};
@@ -126,7 +128,14 @@ fn render(machine: &Json) -> Result<Rendered, String> {
             let name = group.name.known().cloned().unwrap_or_default();
             let group_id = GroupId { service: id, name };
             let spec = replica_group::group_spec(&group, &group_id).map_err(told)?;
-            let offers = replica_group::offers(fleet.cloud, &spec.resources)
+            // A function knows no computer, and so renders for one that has what is asked for.
+            let needs_gpu =
+                engine::find(&spec.engine.kind).is_some_and(|engine| engine.needs_gpu());
+            let gpus = match &spec.resources.gpu {
+                Some(gpu) if needs_gpu => LocalGpus::as_asked_for(gpu),
+                _ => LocalGpus::default(),
+            };
+            let offers = replica_group::offers(&gpus, fleet.cloud, &spec.resources)
                 .map_err(|error| format!("No machine fits: {error}."))?;
             let facts = ServiceFacts::of(&router, address);
             let data = replica_group::worker_user_data(&spec, &facts, &offers[0]).map_err(told)?;

@@ -1,22 +1,18 @@
 //! Loopback addresses, shared out among all local clouds of this computer: each fleet gets a /24
 //! out of 127.64.0.0–127.127.255.0.
 //!
-//! The registry is one file for all users, changed in place under its lock (in a sticky directory
-//! nobody can replace another user's file): a line of JSON per block. A torn line is as good as
-//! none, and a block whose fleet is gone is free again.
+//! The registry is one file for all users with a line per block; a block whose fleet is gone is free
+//! again.
 
 use crate::error::StateError;
-use crate::store::{self, Store};
+use crate::shared_file::SharedFile;
+use crate::store::Store;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     fmt,
-    fs::{File, OpenOptions, Permissions},
-    io::{self, Read, Seek, Write},
     net::Ipv4Addr,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 /// 256 loopback addresses.
@@ -68,8 +64,7 @@ impl<'de> Deserialize<'de> for Block {
 /// The registry, locked until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    path: PathBuf,
-    file: File,
+    file: SharedFile,
     claims: BTreeMap<Block, Owner>,
 }
 
@@ -90,18 +85,9 @@ struct Line {
 impl Registry {
     /// Opens the registry and waits for its lock.
     pub(crate) async fn open(path: &Path) -> Result<Self, StateError> {
-        let mut file = open_shared(path).map_err(StateError::io("open", path))?;
-        let mut pause = Duration::from_millis(1);
-        while !store::try_lock(&file).map_err(StateError::io("lock", path))? {
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(20));
-        }
-        let mut text = Vec::new();
-        file.read_to_end(&mut text).map_err(StateError::io("read", path))?;
-        let lines =
-            text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-        let claims = lines.map(|Line { block, owner }| (block, owner)).collect();
-        Ok(Self { path: path.to_owned(), file, claims })
+        let (file, lines) = SharedFile::open(path).await?;
+        let claims = lines.into_iter().map(|Line { block, owner }| (block, owner)).collect();
+        Ok(Self { file, claims })
     }
 
     /// A block that is this fleet's from now on: the one it had, if that is still to be had, else
@@ -137,26 +123,9 @@ impl Registry {
     }
 
     fn write(&mut self) -> Result<(), StateError> {
-        let mut text = Vec::new();
-        for (block, owner) in &self.claims {
-            let line = Line { block: *block, owner: owner.clone() };
-            serde_json::to_writer(&mut text, &line).expect("a line is plain data");
-            text.push(b'\n');
-        }
-        // The new text first, then the end of the old one: a crash in between leaves a line or two
-        // too many, never one too few.
-        let written = (|| {
-            self.file.rewind()?;
-            self.file.write_all(&text)?;
-            self.file.set_len(text.len() as u64)
-        })();
-        written.map_err(StateError::io("write", &self.path))
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        store::unlock(&self.file);
+        let lines =
+            self.claims.iter().map(|(block, owner)| Line { block: *block, owner: owner.clone() });
+        self.file.write(lines)
     }
 }
 
@@ -164,27 +133,6 @@ impl Drop for Registry {
 fn fleet_may_exist(owner: &Owner) -> bool {
     let record = owner.state_directory.join("fleets").join(format!("{}.json", owner.fleet));
     record.try_exists().unwrap_or(true)
-}
-
-/// Opens a file that all users may read and write.
-fn open_shared(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    // A kernel may refuse `O_CREAT` for another user's file in a sticky directory, also when the
-    // file is there.
-    match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        opened => return opened,
-    }
-    match options.clone().create_new(true).open(path) {
-        Ok(file) => {
-            // The umask has no say in this.
-            file.set_permissions(Permissions::from_mode(0o666))?;
-            Ok(file)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]
@@ -242,14 +190,6 @@ mod tests {
         let had = Block::parse("127.64.0.0/24");
         assert_eq!(registry.claim(&one, "a", had).unwrap(), had);
         assert_eq!(registry.claims.len(), 2);
-    }
-
-    #[tokio::test]
-    async fn everyone_may_write_the_registry() {
-        let computer = Computer { directory: tempfile::tempdir().unwrap() };
-        drop(computer.registry().await);
-        let meta = fs::metadata(computer.directory.path().join("registry")).unwrap();
-        assert_eq!(meta.permissions().mode() & 0o777, 0o666);
     }
 
     #[test]

@@ -2,26 +2,28 @@
 //! depends on the process that asked for the end to have lived to see it.
 
 use crate::LocalCloud;
+use crate::containers;
 use crate::error::StateError;
+use crate::gpu_claims;
 use crate::instance;
 use crate::machine_directory::{Desired, Life, MachineDirectory};
 use crate::processes::{self, Handle};
 use crate::store::{self, Change};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use std::fs;
 
 /// Removes every machine that is gone for good, and asks those that should go and do not know it.
 pub(crate) async fn collect(cloud: &LocalCloud, change: &Change) -> Result<(), StateError> {
     for machine in cloud.store.list_machines()? {
         let Some(mut record) = machine.record()? else {
-            remove(&machine, change).await?;
+            remove(cloud, &machine, change).await?;
             continue;
         };
         match (record.desired, record.life(&machine)?) {
             (Desired::Up, Life::Dead) => {
                 let log = fs::read_to_string(machine.supervisor_log()).unwrap_or_default();
                 tracing::warn!(machine = machine.id(), log = log.trim(), "the machine was lost");
-                remove(&machine, change).await?;
+                remove(cloud, &machine, change).await?;
             }
             // Who was to start it again died before that: it is still stopped, and has its disk.
             (Desired::Up, Life::NotStarted) if record.has_run => {
@@ -32,13 +34,16 @@ pub(crate) async fn collect(cloud: &LocalCloud, change: &Change) -> Result<(), S
             // had it lived, it would hold the lock that we hold. A repeat makes it anew.
             (Desired::Up, Life::NotStarted) => {
                 tracing::warn!(machine = machine.id(), "its launch died before it was started");
-                remove(&machine, change).await?;
+                remove(cloud, &machine, change).await?;
             }
             (Desired::Terminated, Life::NotStarted | Life::Dead) => {
                 tracing::debug!(machine = machine.id(), "the machine is terminated");
-                remove(&machine, change).await?;
+                remove(cloud, &machine, change).await?;
             }
-            (Desired::Terminated, Life::RecordOnly) => remove_directory(&machine)?,
+            (Desired::Terminated, Life::RecordOnly) => {
+                remove_directory(&machine)?;
+                gpu_claims::release(cloud, &machine, Some(&record)).await?;
+            }
             (Desired::Terminated | Desired::Stopped, Life::Alive(_)) => {
                 signal(&machine, Signal::TERM)?
             }
@@ -64,9 +69,15 @@ pub(crate) async fn collect_if_idle(cloud: &LocalCloud) -> Result<(), StateError
 
 /// Ends a dead machine's processes and removes its directory. The name goes first and at once: a
 /// directory half removed is never taken for a machine.
-pub(crate) async fn remove(machine: &MachineDirectory, _: &Change) -> Result<(), StateError> {
+pub(crate) async fn remove(
+    cloud: &LocalCloud,
+    machine: &MachineDirectory,
+    _: &Change,
+) -> Result<(), StateError> {
+    let record = machine.record()?;
     end_processes(machine).await?;
-    remove_directory(machine)
+    remove_directory(machine)?;
+    gpu_claims::release(cloud, machine, record.as_ref()).await
 }
 
 fn remove_directory(machine: &MachineDirectory) -> Result<(), StateError> {
@@ -78,14 +89,34 @@ fn remove_directory(machine: &MachineDirectory) -> Result<(), StateError> {
 
 /// Kills whatever still runs in a machine whose supervisor is dead.
 pub(crate) async fn end_processes(machine: &MachineDirectory) -> Result<(), StateError> {
+    containers::remove(machine).await;
     processes::kill_all(|| members(machine))
         .await
         .map_err(StateError::io("end the processes of", machine.path()))
 }
 
-/// The processes of a machine's units; not its supervisor.
+/// The processes of a machine's units; not its supervisor. Engines write over their environment when they
+/// name themselves, so it is not by that alone that they are told: below a supervisor that lives, and by
+/// where they work and by a session that nobody leads any more when it is dead.
 pub(crate) fn members(machine: &MachineDirectory) -> std::io::Result<Vec<Handle>> {
-    processes::with_variable(&format!("{}={}", crate::machine::MACHINE_VARIABLE, machine.id()))
+    let mut found = processes::with_variable(&format!(
+        "{}={}",
+        crate::machine::MACHINE_VARIABLE,
+        machine.id()
+    ))?;
+    let others = match machine.life() {
+        Ok(Life::Alive(status)) if status.kernel_boot_id == processes::kernel_boot_id()? => {
+            match Pid::from_raw(status.pid) {
+                Some(supervisor) => processes::descendants_or_session(supervisor)?,
+                None => Vec::new(),
+            }
+        }
+        _ => processes::leaderless_in(&machine.root())?,
+    };
+    let is_new = |other: &Handle| found.iter().all(|known: &Handle| known.pid() != other.pid());
+    let others = others.into_iter().filter(is_new).collect::<Vec<_>>();
+    found.extend(others);
+    Ok(found)
 }
 
 /// Sends a signal to a machine's supervisor; one that is dead does not mind.

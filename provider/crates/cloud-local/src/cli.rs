@@ -1,5 +1,6 @@
 //! `local …`: the machines of a local cloud, for people. It is what users break things with.
 
+use crate::gpu_claims::GpuClaims;
 use crate::{LocalCloud, LocalConfig};
 use cloud::{Instance, InstanceId, tag};
 use serde_json::json;
@@ -18,7 +19,8 @@ The machines of the local cloud: look at them, and break them to see what Terraf
 Usage: terraform-provider-disagg local COMMAND [ID] [OPTION]...
 
 Look:
-  list           every machine: id, state, address, service, group (--json: with all tags)
+  list           every machine: id, state, address, service, group, GPUs (--json: with all tags)
+  gpus           every GPU of this computer, and who has it
   console ID     what the machine wrote to its serial console
   journal ID     everything its units printed
 
@@ -61,6 +63,7 @@ struct Arguments {
 enum Command {
     Help,
     List { json: bool },
+    Gpus,
     Console(InstanceId),
     Journal(InstanceId),
     Stop(InstanceId),
@@ -125,6 +128,7 @@ fn command(words: &[String], json: bool) -> Result<Command, String> {
     match words[..] {
         ["help"] => Ok(Command::Help),
         ["list"] => Ok(Command::List { json }),
+        ["gpus"] if !json => Ok(Command::Gpus),
         [command, ..] if json => Err(format!("`{command}` has no `--json`")),
         ["console", machine] => Ok(Command::Console(id(machine))),
         ["journal", machine] => Ok(Command::Journal(id(machine))),
@@ -144,15 +148,22 @@ async fn run(arguments: Arguments, out: &mut impl Write) -> Result<(), Box<dyn E
     if arguments.command == Command::Help {
         return Ok(out.write_all(HELP.as_bytes())?);
     }
-    let cloud = LocalCloud::open(LocalConfig::from_environment(arguments.state_directory, None))?;
+    let cloud = LocalCloud::open(LocalConfig::from_environment(arguments.state_directory, None)?)?;
     match arguments.command {
         Command::Help => {}
         Command::List { json: true } => {
-            let machines = cloud.machines().await?;
-            let list = machines.iter().map(as_json).collect::<Vec<_>>();
-            writeln!(out, "{:#}", serde_json::Value::Array(list))?;
+            let machines = with_gpus(&cloud).await?;
+            let list = machines.iter().map(|(machine, gpus)| as_json(machine, gpus));
+            writeln!(out, "{:#}", serde_json::Value::Array(list.collect()))?;
         }
-        Command::List { json: false } => write_table(out, &cloud.machines().await?)?,
+        Command::List { json: false } => write_table(out, &with_gpus(&cloud).await?)?,
+        Command::Gpus => {
+            let claims = GpuClaims::open(&cloud).await?;
+            let (found, occupancy) = claims.occupancy().await?;
+            for (gpu, is) in found.gpus.iter().zip(occupancy) {
+                writeln!(out, "{gpu}  {}  {is}", gpu.uuid)?;
+            }
+        }
         Command::Console(id) => write_log(out, &cloud.logs(&id)?.0)?,
         Command::Journal(id) => write_log(out, &cloud.logs(&id)?.1)?,
         Command::Stop(id) => cloud.stop(&id).await?,
@@ -161,6 +172,12 @@ async fn run(arguments: Arguments, out: &mut impl Write) -> Result<(), Box<dyn E
         Command::Heal(id) => cloud.heal(&id).await?,
     }
     Ok(())
+}
+
+/// Every machine with the GPUs that it has.
+async fn with_gpus(cloud: &LocalCloud) -> cloud::Result<Vec<(Instance, Vec<String>)>> {
+    let machines = cloud.machines().await?;
+    machines.into_iter().map(|machine| Ok((machine.clone(), cloud.gpus(&machine.id)?))).collect()
 }
 
 /// A machine that has only just been launched has printed nothing yet.
@@ -172,8 +189,9 @@ fn write_log(out: &mut impl Write, path: &Path) -> io::Result<()> {
     }
 }
 
-fn as_json(machine: &Instance) -> serde_json::Value {
+fn as_json(machine: &Instance, gpus: &[String]) -> serde_json::Value {
     json!({
+        "gpus": gpus,
         "id": machine.id,
         "state": machine.state,
         "address": machine.ip,
@@ -183,17 +201,25 @@ fn as_json(machine: &Instance) -> serde_json::Value {
     })
 }
 
-fn write_table(out: &mut impl Write, machines: &[Instance]) -> io::Result<()> {
-    let header = ["ID", "STATE", "ADDRESS", "SERVICE", "GROUP"].map(str::to_owned);
-    let rows = machines.iter().map(|machine| {
+fn write_table(out: &mut impl Write, machines: &[(Instance, Vec<String>)]) -> io::Result<()> {
+    // Where GPUs are pretended, no machine has any.
+    let has_gpus = machines.iter().any(|(_, gpus)| !gpus.is_empty());
+    let last = if has_gpus { "GPUS" } else { "" };
+    let header = ["ID", "STATE", "ADDRESS", "SERVICE", "GROUP", last].map(str::to_owned);
+    let rows = machines.iter().map(|(machine, gpus)| {
         let tag = |key: &str| machine.tags.get(key).cloned().unwrap_or_else(|| "-".to_owned());
         let address = machine.ip.map_or_else(|| "-".to_owned(), |ip| ip.to_string());
         let state = machine.state.to_string();
-        [machine.id.to_string(), state, address, tag(tag::SERVICE), tag(tag::GROUP)]
+        let gpus = match (has_gpus, gpus.is_empty()) {
+            (false, _) => String::new(),
+            (true, true) => "-".to_owned(),
+            (true, false) => gpus.join(","),
+        };
+        [machine.id.to_string(), state, address, tag(tag::SERVICE), tag(tag::GROUP), gpus]
     });
     let rows = std::iter::once(header).chain(rows).collect::<Vec<_>>();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
-    let widths: [usize; 5] = std::array::from_fn(width);
+    let widths: [usize; 6] = std::array::from_fn(width);
     for row in &rows {
         let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
         writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
@@ -261,13 +287,25 @@ mod tests {
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect::<Tags>(),
         };
-        let mut out = Vec::new();
-        write_table(&mut out, &[machine("m-1", None), machine("m-22", Some("prefill"))]).unwrap();
+        let table = |gpus: &[&str]| {
+            let gpus = gpus.iter().map(|gpu| (*gpu).to_owned()).collect();
+            let machines =
+                [(machine("m-1", None), Vec::new()), (machine("m-22", Some("prefill")), gpus)];
+            let mut out = Vec::new();
+            write_table(&mut out, &machines).unwrap();
+            String::from_utf8(out).unwrap()
+        };
         expect![[r#"
             ID    STATE    ADDRESS      SERVICE       GROUP
             m-1   running  127.64.0.10  glm@1a2b3c4d  -
             m-22  running  127.64.0.10  glm@1a2b3c4d  prefill
         "#]]
-        .assert_eq(&String::from_utf8(out).unwrap());
+        .assert_eq(&table(&[]));
+        expect![[r#"
+            ID    STATE    ADDRESS      SERVICE       GROUP    GPUS
+            m-1   running  127.64.0.10  glm@1a2b3c4d  -        -
+            m-22  running  127.64.0.10  glm@1a2b3c4d  prefill  GPU-1,GPU-2
+        "#]]
+        .assert_eq(&table(&["GPU-1", "GPU-2"]));
     }
 }

@@ -1,7 +1,8 @@
 //! What the local cloud must be told: directories, the program its machines run, and where
 //! `env://` secrets come from.
 
-use std::{env, fmt, path::PathBuf, sync::Arc};
+use crate::gpus::{GpuSource, UnknownGpuSource};
+use std::{collections::BTreeMap, env, fmt, path::PathBuf, sync::Arc};
 
 /// The configuration of one local cloud.
 #[derive(Clone)]
@@ -16,6 +17,14 @@ pub struct LocalConfig {
     pub machine_binary: PathBuf,
     /// The file by which the clouds of this computer share out loopback addresses.
     pub address_registry: PathBuf,
+    /// Where the GPUs of machines come from.
+    pub gpus: GpuSource,
+    /// The driver's program that tells them: a name on the PATH, or a path.
+    pub nvidia_smi: PathBuf,
+    /// The file by which the clouds of this computer share out its GPUs.
+    pub gpu_registry: PathBuf,
+    /// Virtual environments that engines are found in, by the engines' names.
+    pub engine_runtimes: BTreeMap<String, PathBuf>,
     /// Whether machines take a user and mount namespace, where the kernel lets them, for a hosts
     /// file of their own.
     pub namespaces: bool,
@@ -29,12 +38,17 @@ pub type SecretLookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 impl LocalConfig {
     /// The usual configuration: the given directories, else those of `DISAGG_STATE_DIRECTORY` and
     /// `DISAGG_CACHE_DIRECTORY`, else those of the XDG base directories.
-    /// `DISAGG_LOCAL_NAMESPACES=off` turns namespaces off.
+    /// `DISAGG_LOCAL_NAMESPACES=off` turns namespaces off, and `DISAGG_LOCAL_GPUS=detected` gives machines
+    /// the GPUs of this computer.
+    ///
+    /// # Errors
+    /// When `DISAGG_LOCAL_GPUS` is none of its two words.
     pub fn from_environment(
         state_directory: Option<PathBuf>,
         cache_directory: Option<PathBuf>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, UnknownGpuSource> {
+        let gpus = env::var("DISAGG_LOCAL_GPUS").ok().filter(|word| !word.is_empty());
+        Ok(Self {
             state_directory: state_directory
                 .or_else(|| directory("DISAGG_STATE_DIRECTORY"))
                 .unwrap_or_else(|| of_user("XDG_STATE_HOME", ".local/state").join("disagg/local")),
@@ -44,9 +58,13 @@ impl LocalConfig {
             // Also right when the file was replaced or removed since this process started.
             machine_binary: PathBuf::from("/proc/self/exe"),
             address_registry: PathBuf::from("/var/tmp/disagg-local-addresses"),
+            gpus: gpus.map(|word| word.parse()).transpose()?.unwrap_or_default(),
+            nvidia_smi: PathBuf::from("nvidia-smi"),
+            gpu_registry: PathBuf::from("/var/tmp/disagg-local-gpus"),
+            engine_runtimes: BTreeMap::new(),
             namespaces: env::var_os("DISAGG_LOCAL_NAMESPACES").is_none_or(|value| value != "off"),
             secrets: Arc::new(|name| env::var(name).ok()),
-        }
+        })
     }
 }
 
@@ -56,6 +74,8 @@ impl fmt::Debug for LocalConfig {
             .field("state_directory", &self.state_directory)
             .field("cache_directory", &self.cache_directory)
             .field("machine_binary", &self.machine_binary)
+            .field("gpus", &self.gpus)
+            .field("engine_runtimes", &self.engine_runtimes)
             .field("namespaces", &self.namespaces)
             .finish_non_exhaustive()
     }

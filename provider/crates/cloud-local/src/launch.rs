@@ -8,6 +8,7 @@ use crate::cleanup;
 use crate::error::{During, StateError, invalid};
 use crate::faults::{CrashPoint, Faults};
 use crate::fleet;
+use crate::gpu_claims;
 use crate::instance::{describe_all, records, save, secrets};
 use crate::machine_directory::{Desired, MachineDirectory, MachineRecord, digest_of};
 use crate::runtime;
@@ -44,14 +45,15 @@ pub(crate) async fn launch(
         .code("TokenConflict"));
     }
     let faults = Faults::read(&cloud.store).during(OPERATION)?;
-    let made = make_records(cloud, &change, OPERATION, request, &digest, &launched, &faults)?;
+    let made =
+        make_records(cloud, &change, OPERATION, request, &digest, &launched, &faults).await?;
     faults.crash(CrashPoint::BeforeSpawn);
     let new = made.clone();
     launched.extend(made);
     let started = start_all(cloud, &change, &secrets, launched.values()).await;
     faults.crash(CrashPoint::AfterSpawn);
     if let Err(error) = started {
-        remove_all(&change, new.values()).await.during(OPERATION)?;
+        remove_all(cloud, &change, new.values()).await.during(OPERATION)?;
         return Err(not_started(OPERATION, error));
     }
     describe_all(launched.into_values().map(|(directory, _)| directory)).during(OPERATION)
@@ -104,7 +106,7 @@ fn digest(request: &LaunchRequest) -> String {
 }
 
 /// Writes the records of the launch's machines that have none, all or none.
-fn make_records(
+async fn make_records(
     cloud: &LocalCloud,
     change: &Change,
     operation: &'static str,
@@ -134,6 +136,7 @@ fn make_records(
         .object(&request.offer.instance_type)
         .code("InsufficientCapacity"));
     }
+    let mut gpus = gpu_claims::choose(cloud, operation, request, missing.len()).await?;
     runtime::prepare(&cloud.config.cache_directory).during(operation)?;
 
     let mut addresses = BTreeMap::new();
@@ -159,13 +162,20 @@ fn make_records(
     let user_data = digest_of(&request.user_data);
     let mut made = BTreeMap::new();
     let written = addresses.into_iter().try_for_each(|(index, ip)| {
+        let id = crate::new_id("m")?;
+        let gpus = match &mut gpus {
+            Some(chosen) => chosen.claim(cloud, &id)?,
+            None => Vec::new(),
+        };
         let record = MachineRecord {
-            id: crate::new_id("m")?,
+            id,
             fleet: fleet_name.clone(),
             ip,
             address: request.address.clone(),
             instance_type: request.offer.instance_type.clone(),
             gpu: request.offer.gpu.clone(),
+            gpus,
+            engine_runtimes: cloud.config.engine_runtimes.clone(),
             token: request.token.clone(),
             index,
             request: digest.to_owned(),
@@ -211,6 +221,7 @@ fn make_record(
 
 /// Takes back what a failed launch made. Nothing of it has done any work yet: no drain.
 async fn remove_all(
+    cloud: &LocalCloud,
     change: &Change,
     machines: impl IntoIterator<Item = &(MachineDirectory, MachineRecord)>,
 ) -> Result<(), StateError> {
@@ -218,7 +229,7 @@ async fn remove_all(
         let record = MachineRecord { desired: Desired::Terminated, ..record.clone() };
         save(machine, change, &record)?;
         cleanup::signal(machine, Signal::KILL)?;
-        cleanup::remove(machine, change).await?;
+        cleanup::remove(cloud, machine, change).await?;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! The local cloud: fleets, addresses and machines on this computer, for trying things out and for
-//! tests, with no account and no GPU.
+//! tests, with no account and no GPU, or with the GPUs of this computer.
 //!
 //! A machine is a supervised process tree at a loopback address of its own, below a root directory
 //! of its own. It is given the very user data a VM would get, and honours exactly the subset of
@@ -11,7 +11,8 @@
 //! killed at any instant. Linux only.
 //!
 //! What it deliberately is not: an isolation of untrusted code. Machines run as the user, on the
-//! computer's own file system, and whoever can log in to the computer can reach them.
+//! computer's own file system, and whoever can log in to the computer can reach them. That a GPU is one
+//! machine's alone is an agreement among machines.
 
 #![cfg(target_os = "linux")]
 mod address;
@@ -19,17 +20,22 @@ mod blocks;
 mod cleanup;
 mod cli;
 mod config;
+mod containers;
 mod error;
 mod faults;
 mod fleet;
+mod gpu_claims;
+mod gpus;
 mod instance;
 mod launch;
 mod machine;
 mod machine_directory;
+mod nvidia_smi;
 mod processes;
 mod program;
 mod runtime;
 mod secrets;
+mod shared_file;
 mod simulate;
 mod spawn;
 mod store;
@@ -38,7 +44,9 @@ mod time_span;
 
 pub use cli::local_main;
 pub use config::{LocalConfig, SecretLookup};
+pub use gpus::{DetectedGpu, DetectedGpus, GpuSource, UnknownGpuSource, detect_gpus, known_models};
 pub use machine::machine_main;
+pub use nvidia_smi::DetectionError;
 
 use crate::error::{During, StateError};
 use crate::store::Store;
@@ -178,6 +186,15 @@ impl Cloud for LocalCloud {
     async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()> {
         tags::set(self, fleet, objects, tags).await
     }
+}
+
+/// The main memory of this computer in GB; 0 when the kernel does not tell.
+pub fn memory_gb() -> u32 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<u64>().ok());
+    // To the nearest: the kernel keeps some of what is sold for itself.
+    kib.map_or(0, |kib| u32::try_from((kib + (1 << 19)) >> 20).unwrap_or(u32::MAX))
 }
 
 /// An id that nobody else has or will have.

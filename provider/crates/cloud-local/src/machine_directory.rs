@@ -18,6 +18,7 @@ use cloud::{AddressId, InstanceState, Tags};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
+    collections::BTreeMap,
     fs::{File, OpenOptions},
     io,
     net::Ipv4Addr,
@@ -39,6 +40,12 @@ pub(crate) struct MachineRecord {
     pub(crate) address: Option<AddressId>,
     pub(crate) instance_type: String,
     pub(crate) gpu: Option<String>,
+    /// The GPUs of this computer that it alone has, by their UUIDs; none where they are pretended.
+    #[serde(default)]
+    pub(crate) gpus: Vec<String>,
+    /// Virtual environments that engines are found in, by the engines' names.
+    #[serde(default)]
+    pub(crate) engine_runtimes: BTreeMap<String, PathBuf>,
     /// The launch it belongs to, its place in it, and the digest of its request.
     pub(crate) token: String,
     pub(crate) index: u32,

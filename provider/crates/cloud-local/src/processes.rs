@@ -2,7 +2,7 @@
 //! reach the process that was found and never one that has got its id since.
 
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, wait};
-use std::{fs, io, os::fd::OwnedFd, time::Duration};
+use std::{fs, io, os::fd::OwnedFd, path::Path, time::Duration};
 use tokio::time::Instant;
 
 /// A process that cannot become another one.
@@ -80,6 +80,30 @@ pub(crate) fn descendants_or_session(ancestor: Pid) -> io::Result<Vec<Handle>> {
         }
     }
     matching(|pid| pid != ancestor && found.contains(&pid.as_raw_pid()))
+}
+
+/// Every process that works below this directory and whose session has lost its leader: what the units of
+/// a machine leave behind, and never the shell of somebody who has a look.
+pub(crate) fn leaderless_in(directory: &Path) -> io::Result<Vec<Handle>> {
+    matching(|pid| {
+        let works_there = fs::read_link(format!("/proc/{}/cwd", pid.as_raw_pid()))
+            .is_ok_and(|path| path.starts_with(directory));
+        works_there
+            && stat(pid).is_some_and(|this| {
+                this.state != b'Z'
+                    && Pid::from_raw(this.session)
+                        .and_then(stat)
+                        .is_none_or(|leader| leader.state == b'Z')
+            })
+    })
+}
+
+/// Every process below this one that is of this session.
+pub(crate) fn in_session_below(ancestor: Pid, session: Pid) -> io::Result<Vec<Handle>> {
+    let mut found = descendants_or_session(ancestor)?;
+    found
+        .retain(|handle| stat(handle.pid).is_some_and(|stat| stat.session == session.as_raw_pid()));
+    Ok(found)
 }
 
 /// Kills every process that `find` finds, again and again until it finds none.

@@ -51,7 +51,7 @@ impl LocalCloud {
         record.desired = Desired::Terminated;
         instance::save(&machine, &change, &record).during(OPERATION)?;
         cleanup::signal(&machine, Signal::KILL).during(OPERATION)?;
-        cleanup::remove(&machine, &change).await.during(OPERATION)
+        cleanup::remove(self, &machine, &change).await.during(OPERATION)
     }
 
     /// Cuts a machine off from the network. Simulated by SIGSTOP to every process of its units:
@@ -98,6 +98,15 @@ impl LocalCloud {
     pub fn logs(&self, id: &InstanceId) -> cloud::Result<(PathBuf, PathBuf)> {
         let (machine, _) = self.machine("GetLogs", id)?;
         Ok((machine.console(), machine.journal()))
+    }
+
+    /// The GPUs that a machine alone has, by their UUIDs; none of a machine that has gone meanwhile.
+    ///
+    /// # Errors
+    /// When the state directory cannot be read.
+    pub fn gpus(&self, id: &InstanceId) -> cloud::Result<Vec<String>> {
+        let Some(machine) = self.store.machine(&id.0) else { return Ok(Vec::new()) };
+        Ok(machine.record().during("ListMachines")?.map(|record| record.gpus).unwrap_or_default())
     }
 
     fn machine(

@@ -144,14 +144,17 @@ async fn spawn(program: &Path, machine: &MachineDirectory) -> io::Result<Child> 
     }
 }
 
-/// What a machine may know of the environment it is launched from: where programs are, and what it
-/// takes to download.
+/// What a machine may know of the environment it is launched from: where programs and the container daemon
+/// are, and what it takes to download.
 fn is_inherited(variable: &str) -> bool {
     let upper = variable.to_ascii_uppercase();
     upper.starts_with("PIP_")
         || [
             "PATH",
             "LANG",
+            "CUDA_HOME",
+            "DOCKER_HOST",
+            "DOCKER_CONFIG",
             "HTTP_PROXY",
             "HTTPS_PROXY",
             "FTP_PROXY",

@@ -41,6 +41,7 @@ pub(crate) fn offer(instance_type: &str) -> Offer {
         gpu_count: 0,
         cpu: 1,
         memory_gb: 1,
+        simulated: false,
         interconnect: None,
         hourly_cost: 0.0,
         priced_on: "2026-11-01".to_owned(),

@@ -256,6 +256,9 @@ pub struct Offer {
     pub cpu: u32,
     /// Main memory in GB.
     pub memory_gb: u32,
+    /// Whether its GPUs are only pretended.
+    #[serde(default)]
+    pub simulated: bool,
     /// The fabric for KV transfer: `efa`, `infiniband`, `gpudirect-tcpx`, …; none means TCP.
     pub interconnect: Option<String>,
     /// On-demand price of one machine in US dollars an hour: an estimate, see its date.

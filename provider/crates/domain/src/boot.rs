@@ -25,12 +25,12 @@ pub(crate) struct BootFile {
 pub(crate) enum MachineKind {
     Router,
     CustomRouter,
-    /// One whose engine is Dynamo's mocker.
+    /// A worker that installs Dynamo.
     Worker,
-    /// One whose engine runs on GPUs, without a container.
-    GpuWorker,
-    /// One whose engine runs in a container.
+    /// A worker whose engine is in a container.
     ContainerWorker,
+    /// A worker whose engine is there already, without a container.
+    FoundWorker,
     CustomWorker,
 }
 
@@ -40,8 +40,8 @@ impl MachineKind {
         Self::Router,
         Self::CustomRouter,
         Self::Worker,
-        Self::GpuWorker,
         Self::ContainerWorker,
+        Self::FoundWorker,
         Self::CustomWorker,
     ];
 
@@ -68,24 +68,25 @@ impl MachineKind {
                 "drain",
                 "worker-ready",
             ],
-            Self::GpuWorker => &[
-                "install-runtime",
-                "install-venv",
-                "install-packages",
-                "preflight",
-                "containers",
-                "model",
-                "download-model",
-                "engine",
-                "drain",
-                "worker-ready",
-            ],
             Self::ContainerWorker => &[
                 "install-runtime",
                 "preflight",
                 "containers",
                 "model",
                 "download-model",
+                "gpus",
+                "engine",
+                "drain",
+                "worker-ready",
+            ],
+            Self::FoundWorker => &[
+                "install-runtime",
+                "find-engine",
+                "preflight",
+                "containers",
+                "model",
+                "download-model",
+                "gpus",
                 "engine",
                 "drain",
                 "worker-ready",

@@ -4,6 +4,7 @@
 //! cloud's to say. Deliberately not here: regions, capacity and quota.
 
 use crate::gpu::GpuRequest;
+use crate::local_gpus;
 use cloud::{CloudName, Offer};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +40,7 @@ impl Resources {
         offer.gpu_count - self.usable_gpus(offer)
     }
 
-    fn fits(&self, offer: &Offer) -> bool {
+    pub(crate) fn fits(&self, offer: &Offer) -> bool {
         self.cpu.unwrap_or(0) <= offer.cpu && self.memory_gb.unwrap_or(0) <= offer.memory_gb
     }
 }
@@ -99,9 +100,9 @@ pub fn find(cloud: CloudName, instance_type: &str) -> Option<Offer> {
     let listed = catalogue(cloud).offers.iter().find(|offer| offer.instance_type == instance_type);
     match (listed, cloud) {
         (Some(offer), _) => Some(offer.clone()),
-        (None, CloudName::Local) => {
-            LocalCpuMachine::parse(instance_type).map(LocalCpuMachine::offer)
-        }
+        (None, CloudName::Local) => LocalCpuMachine::parse(instance_type)
+            .map(LocalCpuMachine::offer)
+            .or_else(|| local_gpus::find(instance_type)),
         (None, _) => None,
     }
 }
@@ -128,6 +129,14 @@ pub enum NoOffer {
         /// The counts there are.
         counts: BTreeSet<u32>,
     },
+    /// This computer, which is the local cloud, has not these GPUs.
+    #[error("no machine has `{wanted}`: {there}")]
+    ThisComputer {
+        /// What was asked for.
+        wanted: GpuRequest,
+        /// What there is, or why that is not known.
+        there: String,
+    },
     /// The GPUs would fit, if there were any; CPUs or memory do not.
     #[error(
         "no such machine has {wanted}; the greatest has {cpu} CPUs and {memory_gb} GB of memory"
@@ -143,7 +152,7 @@ pub enum NoOffer {
 }
 
 impl NoOffer {
-    fn shape(wanted: &Resources, machines: &[&Offer]) -> Self {
+    pub(crate) fn shape(wanted: &Resources, machines: &[&Offer]) -> Self {
         let cpu = wanted.cpu.map(|cpu| format!("{cpu} CPUs"));
         let memory = wanted.memory_gb.map(|memory| format!("{memory} GB of memory"));
         let wanted: Vec<String> = cpu.into_iter().chain(memory).collect();
@@ -185,6 +194,11 @@ fn cheapest_first(mut offers: Vec<Offer>) -> Vec<Offer> {
     offers
 }
 
+/// The day the prices of a cloud were looked up.
+pub(crate) fn priced_on(cloud: CloudName) -> String {
+    catalogue(cloud).priced_on.clone()
+}
+
 fn models(cloud: CloudName) -> Vec<String> {
     let models: BTreeSet<String> =
         catalogue(cloud).offers.iter().filter_map(|offer| offer.gpu.clone()).collect();
@@ -215,9 +229,10 @@ impl LocalCpuMachine {
             gpu_count: 0,
             cpu: self.cpu,
             memory_gb: self.memory_gb,
+            simulated: false,
             interconnect: None,
             hourly_cost: 0.0,
-            priced_on: catalogue(CloudName::Local).priced_on.clone(),
+            priced_on: priced_on(CloudName::Local),
         }
     }
 }
@@ -240,6 +255,9 @@ struct CatalogueFile {
     /// What is left out, and why.
     #[serde(rename = "notes")]
     _notes: String,
+    /// Whether its GPUs are only pretended.
+    #[serde(default)]
+    simulated: bool,
     offers: Vec<Machine>,
 }
 
@@ -274,13 +292,14 @@ fn catalogue(cloud: CloudName) -> &'static Catalogue {
 fn parse(text: &str) -> Catalogue {
     let file: CatalogueFile = serde_json::from_str(text)
         .expect("the catalogue is part of the program, and a test reads it");
-    let priced_on = file.priced_on;
+    let (priced_on, simulated) = (file.priced_on, file.simulated);
     let offer = |machine: Machine| Offer {
         instance_type: machine.instance_type,
         gpu: machine.gpu,
         gpu_count: machine.gpu_count,
         cpu: machine.cpu,
         memory_gb: machine.memory_gb,
+        simulated: simulated && machine.gpu_count > 0,
         interconnect: machine.interconnect,
         hourly_cost: machine.hourly_cost,
         priced_on: priced_on.clone(),

@@ -13,6 +13,11 @@ pub const MODELS: &[&str] = &[
     "A100-80GB",
     "L4",
     "L40S",
+    "RTX-3090",
+    "RTX-4090",
+    "RTX-5090",
+    "RTX-A6000",
+    "RTX-6000-ADA",
     "RTX-PRO-4500",
     "RTX-PRO-6000",
     "H100",
@@ -165,7 +170,7 @@ mod tests {
             assert!(text.parse::<GpuRequest>().is_err(), "{text}");
         }
         let error = |text: &str| text.parse::<GpuRequest>().unwrap_err().to_string();
-        expect!["`h200` is not a known GPU model (did you mean `H200`?); known are `A10`, `A10G`, `A100-40GB`, `A100-80GB`, `L4`, `L40S`, `RTX-PRO-4500`, `RTX-PRO-6000`, `H100`, `H100-NVL`, `H200`, `B200`, `B300`, `GB200` and `GB300`"]
+        expect!["`h200` is not a known GPU model (did you mean `H200`?); known are `A10`, `A10G`, `A100-40GB`, `A100-80GB`, `L4`, `L40S`, `RTX-3090`, `RTX-4090`, `RTX-5090`, `RTX-A6000`, `RTX-6000-ADA`, `RTX-PRO-4500`, `RTX-PRO-6000`, `H100`, `H100-NVL`, `H200`, `B200`, `B300`, `GB200` and `GB300`"]
             .assert_eq(&error("h200:8"));
         expect!["`8..4` is not a count of GPUs; right would be `H200` (exactly one), `H200:8` (exactly eight) or `H200:4..8`"]
             .assert_eq(&error("H200:8..4"));

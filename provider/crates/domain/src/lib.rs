@@ -33,6 +33,7 @@ pub mod environment;
 pub mod gpu;
 pub mod guard;
 pub mod id;
+pub mod local_gpus;
 pub mod name;
 pub mod planner;
 pub mod ports;

@@ -29,9 +29,10 @@ pub struct EnginePorts {
     pub bootstrap: u16,
     /// vLLM: NIXL's side channel; one more for each data-parallel rank.
     pub side_channel: u16,
-    /// KV events, inside the machine; one more for each data-parallel rank.
+    /// KV events, inside the machine; one more for each data-parallel rank. Engines bind it on all
+    /// addresses or not at all.
     pub kv_events: u16,
-    /// Where the ranks of one engine meet, inside the machine.
+    /// Where the ranks of one engine meet, inside the machine; torch binds it on all addresses.
     pub distributed_init: u16,
 }
 

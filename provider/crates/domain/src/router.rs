@@ -29,7 +29,8 @@ pub fn router_setup(spec: &RouterSpec) -> Result<NodeSetup, EngineError> {
         }
     };
     let units = units.iter().map(|unit| format!("disagg-{unit}.service")).collect();
-    Ok(NodeSetup { env, files: vec![file], units })
+    let installs_packages = spec.kind == RouterKind::Dynamo;
+    Ok(NodeSetup { env, files: vec![file], units, installs_packages })
 }
 
 /// The page size is not among them: the frontend takes it from the workers' model card.

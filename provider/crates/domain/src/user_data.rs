@@ -39,10 +39,7 @@ pub fn router_user_data(spec: &RouterSpec, router_ip: IpAddr) -> Result<UserData
     let facts = ServiceFacts::of(spec, router_ip);
     let mut setup = router::router_setup(spec)?;
     setup.env.insert("DISAGG_PORT".to_owned(), spec.port.to_string());
-    let requirements = match spec.kind {
-        RouterKind::Dynamo => spec.version.requirements(),
-        RouterKind::Custom => None,
-    };
+    let requirements = spec.version.requirements().filter(|_| setup.installs_packages);
     let baked = Baked::Router(spec.clone());
     let kind = match spec.kind {
         RouterKind::Dynamo => MachineKind::Router,
@@ -101,15 +98,17 @@ fn worker_content(
         secrets.push(private_file("/etc/disagg/secrets", lines.collect()));
     }
     let custom = spec.engine.kind == engine::CUSTOM;
-    let in_container = setup.env.contains_key("DISAGG_IMAGE");
-    let requirements = if custom || in_container { None } else { facts.version.requirements() };
+    let requirements = facts.version.requirements().filter(|_| setup.installs_packages);
     let baked = Baked::Worker(spec.clone());
-    let needs_gpu = engine::find(&spec.engine.kind).is_some_and(|engine| engine.needs_gpu());
-    let kind = match (custom, in_container, needs_gpu) {
-        (true, ..) => MachineKind::CustomWorker,
-        (false, true, _) => MachineKind::ContainerWorker,
-        (false, false, true) => MachineKind::GpuWorker,
-        (false, false, false) => MachineKind::Worker,
+    let in_container = setup.env.contains_key("DISAGG_IMAGE");
+    let kind = if custom {
+        MachineKind::CustomWorker
+    } else if setup.installs_packages {
+        MachineKind::Worker
+    } else if in_container {
+        MachineKind::ContainerWorker
+    } else {
+        MachineKind::FoundWorker
     };
     let machine = Machine { kind, role: spec.role.as_str(), facts, stores };
     machine.content(setup, &spec.env, secrets, requirements, &baked)
@@ -378,8 +377,8 @@ impl Content {
         let of_secrets = if self.stores.is_empty() { 0 } else { 3_000 };
         let of_kind = match self.kind {
             MachineKind::CustomWorker => 5_800,
-            MachineKind::ContainerWorker => 12_300,
-            MachineKind::GpuWorker => 16_000,
+            MachineKind::ContainerWorker => 12_800,
+            MachineKind::FoundWorker => 13_500,
             _ => 13_000,
         };
         let of_notices =

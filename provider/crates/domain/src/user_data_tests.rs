@@ -85,6 +85,7 @@ fn worker_outline() {
         0755 text /opt/disagg/drain
         0755 text /opt/disagg/engine
         0755 text /opt/disagg/environment
+        0755 text /opt/disagg/gpus
         0755 text /opt/disagg/hosts
         0755 text /opt/disagg/install-packages
         0755 text /opt/disagg/install-runtime
@@ -270,6 +271,7 @@ fn the_static_files_of_a_worker_stay_below_what_the_quick_check_takes_for_them()
     let mut kinds: Vec<_> =
         locks.map(|lock| (MachineKind::Worker, "engine@0", Some(lock))).collect();
     kinds.push((MachineKind::ContainerWorker, "engine@0", None));
+    kinds.push((MachineKind::FoundWorker, "engine@0", None));
     kinds.push((MachineKind::CustomWorker, "custom", None));
     for (kind, unit, requirements) in kinds {
         let units = [unit, "ready"].map(|unit| format!("disagg-{unit}.service")).to_vec();

@@ -8,7 +8,7 @@ use cloud::{
     Address, Cloud, ErrorKind, FleetRequest, ObjectId, Phase, PlacementStrategy, SshAccess, Tags,
     tag,
 };
-use domain::{catalogue, gpu::GpuRequest, id::FleetId};
+use domain::{catalogue, gpu::GpuRequest, id::FleetId, local_gpus::LocalGpus};
 use plugin::{Attr, AttributePath, Ctx, State};
 use schemas::{Cidr, Fleet, Ssh};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +36,10 @@ pub(super) async fn create(
         }
         // A creation that died: whatever it had chosen stays chosen, unless that is not wanted now.
         Some(fleet) if is_as_planned(fleet, &planned) => fleet.zone.clone(),
-        _ => choose_zone(&*cloud, &id, &planned).await?,
+        _ => {
+            let gpus = session.local_gpus(id.cloud);
+            choose_zone(&*cloud, &gpus, &id, &planned).await?
+        }
     };
     if existing.is_some_and(|fleet| !is_as_planned(&fleet, &planned)) {
         let doing = || format!("remove what a creation of fleet {id} that died has left");
@@ -289,7 +292,12 @@ fn placement_word(placement: PlacementStrategy) -> &'static str {
 
 /// The zone that is given, by itself or by a subnet, else the first of all; of each requested GPU it
 /// offers at least one machine.
-async fn choose_zone(cloud: &dyn Cloud, id: &FleetId, fleet: &Fleet) -> Result<String> {
+async fn choose_zone(
+    cloud: &dyn Cloud,
+    gpus: &LocalGpus,
+    id: &FleetId,
+    fleet: &Fleet,
+) -> Result<String> {
     let doing = || format!("choose a zone for fleet {id}");
     let zones = |types: Vec<String>| async move {
         cloud.list_zones(&id.region, &types).await.doing(id.cloud, doing)
@@ -330,7 +338,7 @@ async fn choose_zone(cloud: &dyn Cloud, id: &FleetId, fleet: &Fleet) -> Result<S
         let request: GpuRequest = gpu.0.parse().map_err(|error| invalid(format!("{error}.")))?;
         let wanted = catalogue::Resources { gpu: Some(request), ..Default::default() };
         let offers =
-            catalogue::offers(id.cloud, &wanted).map_err(|error| invalid(format!("{error}.")))?;
+            gpus.offers(id.cloud, &wanted).map_err(|error| invalid(format!("{error}.")))?;
         let mut offered = BTreeSet::new();
         for offer in offers {
             offered.extend(zones(vec![offer.instance_type]).await?);

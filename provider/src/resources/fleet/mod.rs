@@ -48,7 +48,11 @@ impl Resource for FleetResource {
     }
 
     fn plan(&self, change: &mut Change<Fleet>) -> Diagnostics {
-        let mut diagnostics = plan::plan(change, |cloud| self.session.default_region(cloud));
+        let mut diagnostics = plan::plan(
+            change,
+            |cloud| self.session.default_region(cloud),
+            |cloud| self.session.local_gpus(cloud),
+        );
         if let Some(twice) = self.session.addresses().plan(&plan::addresses(change)) {
             let found = diagnose::two_addresses(&format!("fleet {twice}"), "disagg_fleet");
             diagnostics.push(match change.is_destroy() {

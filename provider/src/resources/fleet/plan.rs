@@ -5,6 +5,7 @@ use crate::addresses::Planned;
 use crate::clouds;
 use cloud::{CloudName, Offer};
 use domain::catalogue;
+use domain::local_gpus::LocalGpus;
 use domain::text::shown;
 use plugin::{Attr, AttributePath, Change, Diagnostic, Diagnostics};
 use schemas::Fleet;
@@ -137,6 +138,7 @@ fn validate_names_of_aws(config: &Fleet) -> Diagnostics {
 pub(super) fn plan(
     change: &mut Change<Fleet>,
     default_region: impl Fn(CloudName) -> Attr<String>,
+    local_gpus: impl Fn(CloudName) -> LocalGpus,
 ) -> Diagnostics {
     let prior = change.prior.clone();
     let replacement = change.is_replacement();
@@ -164,7 +166,7 @@ pub(super) fn plan(
                 }
                 _ => Attr::unknown(),
             };
-            judge_gpus(planned)
+            judge_gpus(planned, local_gpus)
         }
         Some(prior) => {
             // What the provider found at creation stays; a change of what the user gives replaces.
@@ -181,7 +183,7 @@ pub(super) fn plan(
                 planned.subnet = prior.subnet;
             }
             let mut diagnostics = match asks_for_others {
-                true => judge_gpus(planned),
+                true => judge_gpus(planned, local_gpus),
                 false => Diagnostics::default(),
             };
             if replacement {
@@ -194,7 +196,7 @@ pub(super) fn plan(
 
 /// GPUs that no machine of the cloud has choose no zone, and those whose machines cannot hand over the KV
 /// cache to each other are a fleet that is paid for and slow.
-fn judge_gpus(fleet: &Fleet) -> Diagnostics {
+fn judge_gpus(fleet: &Fleet, local_gpus: impl Fn(CloudName) -> LocalGpus) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
     let Some(Ok(cloud)) = fleet.cloud.known().map(|cloud| cloud.parse::<CloudName>()) else {
         return diagnostics;
@@ -207,7 +209,7 @@ fn judge_gpus(fleet: &Fleet) -> Diagnostics {
             continue;
         };
         let wanted = catalogue::Resources { gpu: Some(request), ..Default::default() };
-        let offers = match catalogue::offers(cloud, &wanted) {
+        let offers = match local_gpus(cloud).offers(cloud, &wanted) {
             Ok(offers) => offers,
             Err(error) => {
                 let detail = format!("On cloud `{cloud}`: {error}.");

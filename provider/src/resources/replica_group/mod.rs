@@ -13,6 +13,7 @@ mod progress;
 mod read;
 mod strangers;
 mod switch;
+mod this_computer;
 mod update;
 mod validate;
 mod warnings;
@@ -21,6 +22,8 @@ mod workers;
 pub(crate) use launch::user_data as worker_user_data;
 pub(crate) use model::{offers, spec as group_spec};
 pub(crate) use validate::validate as check;
+
+use this_computer::ThisComputer;
 
 use crate::diagnose;
 use crate::error::{AttributesOf, Failure};
@@ -76,7 +79,11 @@ impl Resource for ReplicaGroupResource {
     }
 
     fn plan(&self, change: &mut Change<ReplicaGroup>) -> Diagnostics {
-        let mut diagnostics = plan::plan(change);
+        let computer = ThisComputer {
+            gpus: &|cloud| self.session.local_gpus(cloud),
+            missing_runtime: &|engine| self.session.missing_runtime(engine),
+        };
+        let mut diagnostics = plan::plan(change, &computer);
         agreement::compare(&self.session, change, &mut diagnostics);
         diagnostics.extend(handover::plan(self.session.addresses(), change));
         diagnostics

@@ -7,6 +7,7 @@ use domain::catalogue::{self, NoOffer, Resources as Wanted};
 use domain::console::Refusal;
 use domain::drain;
 use domain::id::GroupId;
+use domain::local_gpus::LocalGpus;
 use domain::planner::{self, Count, UpdateStrategy};
 use domain::spec::{EngineSpec, GroupSpec, WorkerRole};
 use plugin::Attr;
@@ -36,8 +37,12 @@ pub(super) fn resources(group: &ReplicaGroup) -> Option<Wanted> {
 
 /// The machines that a group may be made of, cheapest first: all with as many GPUs and the same
 /// fabric as the first, because one user data serves them all.
-pub(crate) fn offers(cloud: CloudName, wanted: &Wanted) -> Result<Vec<Offer>, NoOffer> {
-    let mut offers = catalogue::offers(cloud, wanted)?;
+pub(crate) fn offers(
+    gpus: &LocalGpus,
+    cloud: CloudName,
+    wanted: &Wanted,
+) -> Result<Vec<Offer>, NoOffer> {
+    let mut offers = gpus.offers(cloud, wanted)?;
     let shape = |offer: &Offer| (offer.gpu_count, offer.interconnect.clone());
     let first = offers.first().map(shape);
     offers.retain(|offer| Some(shape(offer)) == first);

@@ -1,5 +1,6 @@
 //! What a change of a replica group means. Pure.
 
+use super::this_computer::{self, ThisComputer};
 use super::{launch, model, warnings};
 use crate::diagnose;
 use crate::resources::attributes::{has_text, service_of};
@@ -8,6 +9,7 @@ use domain::catalogue::NoOffer;
 use domain::engine;
 use domain::guard::{AttributeChange, ChangeClass, NewValue};
 use domain::id::{GroupId, ServiceId};
+use domain::local_gpus::LocalGpus;
 use domain::secret::SecretReference;
 use domain::spec::ServiceFacts;
 use domain::version::DynamoVersion;
@@ -16,7 +18,7 @@ use schemas::ReplicaGroup;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-pub(super) fn plan(change: &mut Change<ReplicaGroup>) -> Diagnostics {
+pub(super) fn plan(change: &mut Change<ReplicaGroup>, computer: &ThisComputer<'_>) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
     if let Some(prior) = &change.prior
         && lets_machines_go(prior, change.planned.as_ref())
@@ -27,8 +29,8 @@ pub(super) fn plan(change: &mut Change<ReplicaGroup>) -> Diagnostics {
     let Some(mut planned) = change.planned.clone() else { return diagnostics };
     planned.drift = Attr::Known(BTreeMap::new());
     match change.prior.clone() {
-        None => plan_create(&mut planned, &mut diagnostics),
-        Some(prior) => plan_update(change, &prior, &mut planned, &mut diagnostics),
+        None => plan_create(&mut planned, computer, &mut diagnostics),
+        Some(prior) => plan_update(change, &prior, &mut planned, computer, &mut diagnostics),
     }
     change.planned = Some(planned);
     diagnostics
@@ -49,7 +51,11 @@ fn lets_machines_go(prior: &ReplicaGroup, planned: Option<&ReplicaGroup>) -> boo
     count > 0 && (makes_others || most.is_some_and(|most| most < count))
 }
 
-fn plan_create(planned: &mut ReplicaGroup, diagnostics: &mut Diagnostics) {
+fn plan_create(
+    planned: &mut ReplicaGroup,
+    computer: &ThisComputer<'_>,
+    diagnostics: &mut Diagnostics,
+) {
     planned.instance_count = Attr::unknown();
     planned.members = Attr::unknown();
     planned.instance_type = Attr::unknown();
@@ -71,22 +77,35 @@ fn plan_create(planned: &mut ReplicaGroup, diagnostics: &mut Diagnostics) {
         _ => Attr::unknown(),
     };
     warnings::of_scaling(planned, diagnostics);
-    plan_offers(planned, diagnostics);
+    plan_offers(planned, computer, diagnostics);
 }
 
 /// What the catalogue of the cloud says to the resources that are asked for: without a call, and as
 /// soon as the cloud is known.
-fn plan_offers(planned: &mut ReplicaGroup, diagnostics: &mut Diagnostics) {
+fn plan_offers(
+    planned: &mut ReplicaGroup,
+    computer: &ThisComputer<'_>,
+    diagnostics: &mut Diagnostics,
+) {
     let Some(cloud) = cloud_of(&planned.service_id) else { return };
-    match offers(cloud, planned) {
+    let gpus = (computer.gpus)(cloud);
+    match offers(&gpus, cloud, planned) {
         Some(Ok(offers)) => {
             fill_offer(planned, &offers, diagnostics);
             check_user_data(planned, &offers, diagnostics);
+            if let (CloudName::Local, Some(offer)) = (cloud, offers.first()) {
+                this_computer::refuse(planned, offer, &gpus, computer, diagnostics);
+            }
         }
-        Some(Err(error)) => diagnostics.push(
-            Diagnostic::error("No machine fits", format!("On cloud `{cloud}`: {error}."))
-                .at(AttributePath::root("resources")),
-        ),
+        Some(Err(error)) => {
+            let resources = AttributePath::root("resources");
+            let at = match error {
+                NoOffer::ThisComputer { .. } => resources.attribute("gpu"),
+                _ => resources,
+            };
+            let detail = format!("On cloud `{cloud}`: {error}.");
+            diagnostics.push(Diagnostic::error("No machine fits", detail).at(at));
+        }
         None => {}
     }
     refuse_foreign_secrets(cloud, planned, diagnostics);
@@ -130,6 +149,7 @@ fn plan_update(
     change: &mut Change<ReplicaGroup>,
     prior: &ReplicaGroup,
     planned: &mut ReplicaGroup,
+    computer: &ThisComputer<'_>,
     diagnostics: &mut Diagnostics,
 ) {
     let changes = match schemas::changes(prior, planned) {
@@ -191,7 +211,7 @@ fn plan_update(
         planned.hourly_cost = Attr::unknown();
         planned.minimum_hourly_cost = Attr::unknown();
         planned.maximum_hourly_cost = Attr::unknown();
-        plan_offers(planned, diagnostics);
+        plan_offers(planned, computer, diagnostics);
         if rolling.is_empty() && planned.instance_type != prior.instance_type {
             // Those that stay are what they are.
             planned.instance_type = Attr::unknown();
@@ -241,8 +261,12 @@ fn cloud_of(service_id: &Attr<String>) -> Option<CloudName> {
     service_of(service_id).map(|service| service.fleet.cloud)
 }
 
-fn offers(cloud: CloudName, group: &ReplicaGroup) -> Option<Result<Vec<Offer>, NoOffer>> {
-    Some(model::offers(cloud, &model::resources(group)?))
+fn offers(
+    gpus: &LocalGpus,
+    cloud: CloudName,
+    group: &ReplicaGroup,
+) -> Option<Result<Vec<Offer>, NoOffer>> {
+    Some(model::offers(gpus, cloud, &model::resources(group)?))
 }
 
 /// What will be bought, as far as it is certain: with several types that fit, capacity decides.

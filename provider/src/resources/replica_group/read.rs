@@ -32,7 +32,7 @@ pub(super) async fn read(session: &Session, state: &mut State<ReplicaGroup>) -> 
     model::fill_members(&mut group, cloud, &slots, &leaving);
     model::mark_refused(&mut group, &refusals);
     if let (true, Some(resources)) = (group.minimum_hourly_cost.is_null(), model::resources(&group))
-        && let Ok(offers) = model::offers(cloud, &resources)
+        && let Ok(offers) = model::offers(&session.local_gpus(cloud), cloud, &resources)
     {
         model::fill_cost_bounds(&mut group, &offers);
     }

@@ -1,7 +1,7 @@
 //! The machines of a group that exists: watched, waited for, tagged, removed.
 
 use super::drain::Draining;
-use super::{members, model};
+use super::{members, model, this_computer};
 use crate::error::{Doing, FailedMachine, Failure, MachineFailure, Result};
 use crate::readiness::{self, RouterAccess, Worker};
 use crate::resources::drift::needs_another;
@@ -59,13 +59,22 @@ pub(super) async fn access(
     })?;
     let cloud = session.cloud(id.service.fleet.cloud).await?;
     let spec = model::spec(group, id)?;
+    let gpus = session.local_gpus(cloud.name());
     let offers =
-        model::offers(cloud.name(), &spec.resources).map_err(|error| Failure::Invalid {
+        model::offers(&gpus, cloud.name(), &spec.resources).map_err(|error| Failure::Invalid {
             summary: "No machine fits".to_owned(),
             detail: format!("On cloud `{}`: {error}.", cloud.name()),
             attribute: Some(AttributePath::root("resources")),
         })?;
     let draining = Draining::new(session, &cloud, group, id, &service)?;
+    let (kind, runtime) = (&spec.engine.kind, spec.engine.runtime);
+    if let Some(detail) = this_computer::driver_too_old(&gpus, kind, runtime, facts.version) {
+        return Err(Failure::Invalid {
+            summary: this_computer::DRIVER_TOO_OLD.to_owned(),
+            detail,
+            attribute: Some(AttributePath::root("resources").attribute("gpu")),
+        });
+    }
     let router = router_access(session, cloud, &facts, &address, instance)?;
     let router_was_ready = service.was_ready();
     Ok(GroupAccess {

@@ -108,6 +108,7 @@ pub(crate) fn offer(instance_type: &str, interconnect: Option<&str>) -> Offer {
         gpu_count: 0,
         cpu: 2,
         memory_gb: 8,
+        simulated: false,
         interconnect: interconnect.map(str::to_owned),
         hourly_cost: 0.1,
         priced_on: "2026-07-20".to_owned(),

@@ -1,7 +1,7 @@
 //! One unit's processes: started, watched, started again, stopped.
 //!
 //! systemd keeps a unit's processes together in a control group. Here they are told by the
-//! `INVOCATION_ID` that systemd too gives each start of a unit, and by being below its main process.
+//! `INVOCATION_ID` that systemd too gives each start of a unit, and by the session of its main process.
 
 use super::environment;
 use super::logs::Logs;
@@ -117,7 +117,7 @@ impl Service {
         around.logs.journal(&self.unit.name, line.as_bytes());
         self.activity = next;
         // What the main process left behind would be in the way of the next one.
-        processes::kill_all(|| members(&invocation)).await
+        processes::kill_all(|| members(child, &invocation)).await
     }
 
     /// Asks the unit to stop.
@@ -130,7 +130,7 @@ impl Service {
                 return Ok(());
             }
         };
-        let members = members(&invocation)?;
+        let members = members(pid, &invocation)?;
         let kill_at = Instant::now() + self.unit.stop_timeout;
         self.activity = Activity::Stopping { pid, invocation, kill_at };
         match self.unit.kill_mode {
@@ -265,8 +265,13 @@ fn open_files(wanted: u64, hard: Option<u64>) -> (Rlimit, Option<u64>) {
 }
 
 /// Every process of one start of a unit.
-fn members(invocation: &str) -> io::Result<Vec<Handle>> {
-    processes::with_variable(&format!("{INVOCATION_VARIABLE}={invocation}"))
+/// The processes of a start of a unit. Engines write over their environment when they name themselves: those
+/// are known by the session that the main process has begun, whose id is nobody else's while they are in it.
+fn members(main: Pid, invocation: &str) -> io::Result<Vec<Handle>> {
+    let mut found = processes::with_variable(&format!("{INVOCATION_VARIABLE}={invocation}"))?;
+    let others = processes::in_session_below(getpid(), main)?;
+    found.extend(others);
+    Ok(found)
 }
 
 /// Signals a child that has not been reaped, so that its id is still its own.

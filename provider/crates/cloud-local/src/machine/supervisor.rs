@@ -7,6 +7,7 @@ use super::root::{self, BootError};
 use super::service::{Service, Surroundings};
 use super::{IP_VARIABLE, MACHINE_VARIABLE, ROOT_VARIABLE};
 use crate::cleanup;
+use crate::containers;
 use crate::machine_directory::{Desired, MachineDirectory, MachineRecord, Status, digest_of};
 use crate::processes;
 use crate::secrets::Secrets;
@@ -228,6 +229,7 @@ impl Supervisor {
 
     /// Kills whatever is left of this machine, and takes note of its last words.
     async fn end_stragglers(&mut self) -> io::Result<()> {
+        containers::remove(&self.machine).await;
         processes::kill_all(|| {
             let mut found = cleanup::members(&self.machine)?;
             found.extend(processes::descendants_or_session(getpid())?);
@@ -272,6 +274,13 @@ impl Supervisor {
     fn environment(&self, boot_id: &str, root: &Path) -> BTreeMap<String, String> {
         let mut environment = self.secrets.variables().clone();
         let root = root.to_string_lossy();
+        if !self.record.gpus.is_empty() {
+            environment.insert("DISAGG_GPUS".to_owned(), self.record.gpus.join(","));
+        }
+        environment.extend(self.record.engine_runtimes.iter().map(|(engine, path)| {
+            let name = format!("DISAGG_ENGINE_RUNTIME_{}", engine.to_ascii_uppercase());
+            (name, path.to_string_lossy().into_owned())
+        }));
         environment.extend(
             [
                 (MACHINE_VARIABLE, self.record.id.clone()),

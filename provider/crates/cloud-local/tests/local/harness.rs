@@ -6,9 +6,10 @@ use cloud::{
     Cloud, Fleet, FleetKey, FleetRequest, Instance, InstanceId, InstanceState, LaunchRequest,
     Market, Offer, PlacementStrategy, TagFilter, Tags, tag,
 };
-use cloud_local::{LocalCloud, LocalConfig};
+use cloud_local::{GpuSource, LocalCloud, LocalConfig};
 use serde_json::json;
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -46,6 +47,10 @@ impl Computer {
             cache_directory: self.path("cache"),
             machine_binary: PathBuf::from(env!("CARGO_BIN_EXE_disagg-machine")),
             address_registry: self.path("addresses"),
+            gpus: GpuSource::Simulated,
+            nvidia_smi: self.path("nvidia-smi"),
+            gpu_registry: self.path("gpu-claims"),
+            engine_runtimes: BTreeMap::new(),
             namespaces: false,
             secrets: Arc::new(|_| None),
         }
@@ -59,6 +64,25 @@ impl Computer {
         let mut config = self.config();
         change(&mut config);
         LocalCloud::open(config).unwrap()
+    }
+
+    /// A cloud whose machines have the GPUs of this computer.
+    pub(crate) fn cloud_with_gpus(&self, state_directory: &str) -> LocalCloud {
+        self.cloud_with(|config| {
+            config.state_directory = self.path(state_directory);
+            config.gpus = GpuSource::Detected;
+        })
+    }
+
+    /// Puts GPUs into the computer: their models' names as the driver has them, and MIG modes.
+    pub(crate) fn gpus(&self, gpus: &[(&str, &str)]) {
+        let fake = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../tests/gpu/fake/nvidia-smi");
+        fs::copy(fake, self.path("nvidia-smi")).unwrap();
+        let line = |(index, (name, mig)): (usize, &(&str, &str))| {
+            format!("{index}, GPU-{index}, NVIDIA {name}, 143771 MiB, {mig}, 580.159.04\n")
+        };
+        let lines = gpus.iter().enumerate().map(line).collect::<String>();
+        fs::write(self.path("gpus"), lines).unwrap();
     }
 
     /// Replaces the fault switches.
@@ -133,6 +157,7 @@ pub(crate) fn offer(gpu: Option<&str>) -> Offer {
         gpu_count: gpu.map_or(0, |_| 1),
         cpu: 1,
         memory_gb: 1,
+        simulated: false,
         interconnect: None,
         hourly_cost: 0.0,
         priced_on: "2026-11-01".to_owned(),

@@ -6,6 +6,7 @@ mod boot;
 mod conformance;
 mod crashes;
 mod faults;
+mod gpus;
 mod harness;
 mod neighbours;
 mod processes;

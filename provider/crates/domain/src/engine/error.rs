@@ -34,7 +34,8 @@ pub enum EngineError {
     /// GPUs are only pretended there.
     #[error(
         "the engine `{engine}` needs real GPUs, and those of the local cloud are simulated; `mocker` \
-         and `custom` run there"
+         and `custom` run there, and `{engine}` does on the GPUs of this computer with `local = {{ gpus \
+         = \"detected\" }}` in the provider's block"
     )]
     SimulatedGpu {
         /// Its name.
@@ -71,7 +72,13 @@ pub enum EngineError {
         most: u32,
     },
     /// It runs somewhere else.
-    #[error("the engine `{engine}` runs only with `runtime = \"{right}\"`, which is its default")]
+    #[error(
+        "the engine `{engine}` runs only with `runtime = \"{right}\"`, which is its default{}",
+        match right {
+            Runtime::Container => "; with `venv` it runs on the local cloud alone",
+            Runtime::Venv => "",
+        }
+    )]
     Runtime {
         /// Its name.
         engine: &'static str,

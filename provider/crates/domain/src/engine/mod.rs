@@ -97,6 +97,8 @@ pub struct NodeSetup {
     pub env: Environment,
     /// More files.
     pub files: Vec<NodeFile>,
+    /// Whether it installs Dynamo from its package lock.
+    pub installs_packages: bool,
     /// Units to enable and start, in this order.
     pub units: Vec<String>,
 }
@@ -217,14 +219,18 @@ pub fn worker_setup(
     offer: &Offer,
 ) -> Result<NodeSetup, EngineError> {
     let engine = named(&spec.engine.kind)?;
-    let simulated = facts.id.fleet.cloud == CloudName::Local;
-    if simulated && !engine.accepts_simulated_gpu() {
+    if offer.simulated && !engine.accepts_simulated_gpu() {
         return Err(EngineError::SimulatedGpu { engine: engine.name() });
     }
     check_arguments(&spec.engine.args)?;
     let worker =
         Worker { spec, facts, split: split(engine, spec, offer)?, fabric: Fabric::of(offer) };
-    let mut setup = NodeSetup { env: machine_env(engine, &worker)?, ..NodeSetup::default() };
+    let runtime = runtime(engine, spec, facts)?;
+    let mut setup = NodeSetup {
+        env: machine_env(engine, &worker, runtime),
+        installs_packages: installs_packages(engine, runtime),
+        ..NodeSetup::default()
+    };
     if engine.runs_commands() {
         setup.files.push(commands_file(&spec.engine.commands)?);
         setup.units.push("disagg-custom.service".to_owned());
@@ -280,6 +286,12 @@ pub(crate) const IP: &str = "${DISAGG_IP}";
 /// Text that the boot script replaces by the model's directory, or its name on the hub.
 pub(crate) const MODEL_PATH: &str = "${DISAGG_MODEL_PATH}";
 
+/// Text that the boot script replaces by a port on which an engine listens on all addresses of its
+/// computer: this one, and on the local cloud, where machines share a computer, one of the engine's own.
+pub(crate) fn wildcard_port(port: u16) -> String {
+    format!("${{DISAGG_WILDCARD_PORT:{port}}}")
+}
+
 /// Tokens in a page of the KV cache; the router learns it from the workers, which must agree.
 pub(crate) const PAGE_TOKENS: &str = "64";
 
@@ -331,9 +343,8 @@ fn process(engine: &dyn Engine, worker: &Worker<'_>, index: u32) -> Result<Proce
     Ok(process)
 }
 
-fn machine_env(engine: &dyn Engine, worker: &Worker<'_>) -> Result<Environment, EngineError> {
+fn machine_env(engine: &dyn Engine, worker: &Worker<'_>, runtime: Runtime) -> Environment {
     let Worker { spec, facts, split, fabric } = worker;
-    let runtime = runtime(engine, spec, facts)?;
     let mut env = Environment::new();
     let mut set = |name: &str, value: &str| env.insert(name.to_owned(), value.to_owned());
     set("DISAGG_ENGINE", engine.name());
@@ -344,32 +355,42 @@ fn machine_env(engine: &dyn Engine, worker: &Worker<'_>) -> Result<Environment, 
     if let Some(suffix) = Agreement::of(spec).and_then(|told| told.namespace_suffix(&facts.model)) {
         set("DYN_NAMESPACE_WORKER_SUFFIX", &suffix);
     }
-    if let Some(kind) = engine.image() {
+    if let (Some(kind), Runtime::Container) = (engine.image(), runtime) {
         let of_version = || facts.version.image(kind, *fabric == Fabric::Efa);
         set("DISAGG_IMAGE", &spec.engine.image.clone().unwrap_or_else(of_version));
         set("DISAGG_FABRIC", fabric.as_str());
         set("DISAGG_MINIMUM_DRIVER", facts.version.minimum_driver(kind));
     }
-    Ok(env)
+    env
 }
 
-/// Where the engine runs: each has one place it can.
+/// Where the engine runs: each has one place it can, and on the local cloud GPU engines have a second
+/// one, a virtual environment that is there already.
 fn runtime(
     engine: &dyn Engine,
     spec: &GroupSpec,
     facts: &ServiceFacts,
 ) -> Result<Runtime, EngineError> {
-    let right = if engine.image().is_some() { Runtime::Container } else { Runtime::Venv };
-    if spec.engine.runtime.is_some_and(|wanted| wanted != right) {
-        return Err(EngineError::Runtime { engine: engine.name(), right });
+    let has_image = engine.image().is_some();
+    let default = if has_image { Runtime::Container } else { Runtime::Venv };
+    let runtime = spec.engine.runtime.unwrap_or(default);
+    let is_found = has_image && runtime == Runtime::Venv;
+    if runtime != default && !(is_found && facts.id.fleet.cloud == CloudName::Local) {
+        return Err(EngineError::Runtime { engine: engine.name(), right: default });
     }
-    if right == Runtime::Venv && spec.engine.image.is_some() {
+    if runtime == Runtime::Venv && spec.engine.image.is_some() {
         return Err(EngineError::Image { engine: engine.name() });
     }
-    if right == Runtime::Venv && !engine.runs_commands() && facts.version.requirements().is_none() {
+    if installs_packages(engine, runtime) && facts.version.requirements().is_none() {
         return Err(EngineError::NoPackages { version: facts.version });
     }
-    Ok(right)
+    Ok(runtime)
+}
+
+/// Whether the machine installs Dynamo from its package lock. A GPU engine in a virtual environment is
+/// found there: its packages are many, and fit one kind of computer.
+fn installs_packages(engine: &dyn Engine, runtime: Runtime) -> bool {
+    runtime == Runtime::Venv && engine.image().is_none() && !engine.runs_commands()
 }
 
 #[cfg(test)]

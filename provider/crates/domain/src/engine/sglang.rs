@@ -2,7 +2,7 @@
 
 use super::agreement::{Aspect, Told, told};
 use super::{Engine, EngineError, Fabric, IP, MODEL_PATH, PAGE_TOKENS, Process, Worker};
-use super::{disaggregation_mode, flag};
+use super::{disaggregation_mode, flag, wildcard_port};
 use crate::environment::Environment;
 use crate::ports::EnginePorts;
 use crate::version::ImageKind;
@@ -47,7 +47,11 @@ impl Engine for Sglang {
         flag(&mut args, "--tp", worker.split.gpus_per_engine.to_string());
         args.push("--trust-remote-code".to_owned());
         flag(&mut args, "--host", IP);
-        flag(&mut args, "--dist-init-addr", format!("{IP}:{}", ports.distributed_init));
+        flag(
+            &mut args,
+            "--dist-init-addr",
+            format!("{IP}:{}", wildcard_port(ports.distributed_init)),
+        );
         if let Some(mode) = disaggregation_mode(worker.spec.role) {
             flag(&mut args, "--disaggregation-mode", mode);
             // Its own default is another transfer engine.
@@ -59,7 +63,7 @@ impl Engine for Sglang {
         // Only an endpoint with `*` is bound; it is read inside the same machine.
         let events = format!(
             r#"{{"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:{}"}}"#,
-            ports.kv_events
+            wildcard_port(ports.kv_events)
         );
         flag(&mut args, "--kv-events-config", events);
         args.extend(worker.spec.engine.args.iter().cloned());

@@ -51,7 +51,7 @@ fn sglang_prefill_over_efa() {
             --host
             ${DISAGG_IP}
             --dist-init-addr
-            ${DISAGG_IP}:25000
+            ${DISAGG_IP}:${DISAGG_WILDCARD_PORT:25000}
             --disaggregation-mode
             prefill
             --disaggregation-transfer-backend
@@ -60,7 +60,7 @@ fn sglang_prefill_over_efa() {
             21000
             --enable-metrics
             --kv-events-config
-            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23000"}
+            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:${DISAGG_WILDCARD_PORT:23000}"}
         "#]],
     );
 }
@@ -102,10 +102,10 @@ fn sglang_aggregated_two_per_machine() {
             --host
             ${DISAGG_IP}
             --dist-init-addr
-            ${DISAGG_IP}:25000
+            ${DISAGG_IP}:${DISAGG_WILDCARD_PORT:25000}
             --enable-metrics
             --kv-events-config
-            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23000"}
+            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:${DISAGG_WILDCARD_PORT:23000}"}
             --max-running-requests
             64
             -- /etc/disagg/engine-1.env 600
@@ -125,10 +125,10 @@ fn sglang_aggregated_two_per_machine() {
             --host
             ${DISAGG_IP}
             --dist-init-addr
-            ${DISAGG_IP}:25064
+            ${DISAGG_IP}:${DISAGG_WILDCARD_PORT:25064}
             --enable-metrics
             --kv-events-config
-            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23064"}
+            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:${DISAGG_WILDCARD_PORT:23064}"}
             --max-running-requests
             64
         "#]],
@@ -155,7 +155,7 @@ fn vllm_decode_over_efa() {
             DYN_SYSTEM_PORT="9000"
             DYN_TCP_RPC_PORT="20000"
             VLLM_NIXL_SIDE_CHANNEL_PORT="22000"
-            VLLM_PORT="25000"
+            VLLM_PORT="\${DISAGG_WILDCARD_PORT:25000}"
             -- /etc/disagg/engine-0.args 600
             --model
             ${DISAGG_MODEL_PATH}
@@ -170,7 +170,7 @@ fn vllm_decode_over_efa() {
             --kv-transfer-config
             {"kv_connector":"NixlConnector","kv_role":"kv_consumer","kv_load_failure_policy":"recompute","kv_connector_extra_config":{"backends":["LIBFABRIC"]},"kv_buffer_device":"cuda"}
             --kv-events-config
-            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:23000","enable_kv_cache_events":true}
+            {"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:${DISAGG_WILDCARD_PORT:23000}","enable_kv_cache_events":true}
         "#]],
     );
 }
@@ -404,7 +404,7 @@ fn refusals() {
         CloudName::Local,
         &with(|_| {}),
         expect![[r#"
-            the engine `vllm` needs real GPUs, and those of the local cloud are simulated; `mocker` and `custom` run there
+            the engine `vllm` needs real GPUs, and those of the local cloud are simulated; `mocker` and `custom` run there, and `vllm` does on the GPUs of this computer with `local = { gpus = "detected" }` in the provider's block
         "#]],
     );
     aws(
@@ -434,7 +434,7 @@ fn refusals() {
     aws(
         |spec| spec.engine.runtime = Some(Runtime::Venv),
         expect![[r#"
-            the engine `vllm` runs only with `runtime = "container"`, which is its default
+            the engine `vllm` runs only with `runtime = "container"`, which is its default; with `venv` it runs on the local cloud alone
         "#]],
     );
     aws(

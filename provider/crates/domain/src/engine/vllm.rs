@@ -2,7 +2,7 @@
 
 use super::agreement::{Aspect, Told, told};
 use super::{Engine, EngineError, Fabric, MODEL_PATH, PAGE_TOKENS, Process, Worker};
-use super::{disaggregation_mode, flag};
+use super::{disaggregation_mode, flag, wildcard_port};
 use crate::environment::Environment;
 use crate::ports::EnginePorts;
 use crate::spec::WorkerRole;
@@ -43,7 +43,7 @@ impl Engine for Vllm {
         let mut args = Vec::new();
         let mut env = Environment::new();
         // Where its own processes meet, counted up from here.
-        env.insert("VLLM_PORT".to_owned(), ports.distributed_init.to_string());
+        env.insert("VLLM_PORT".to_owned(), wildcard_port(ports.distributed_init));
         flag(&mut args, "--model", MODEL_PATH);
         flag(&mut args, "--served-model-name", &worker.facts.model);
         flag(&mut args, "--block-size", PAGE_TOKENS);
@@ -57,7 +57,7 @@ impl Engine for Vllm {
         // Publishing must be said twice: the publisher alone publishes nothing.
         let events = format!(
             r#"{{"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:{}","enable_kv_cache_events":true}}"#,
-            ports.kv_events
+            wildcard_port(ports.kv_events)
         );
         flag(&mut args, "--kv-events-config", events);
         args.extend(worker.spec.engine.args.iter().cloned());

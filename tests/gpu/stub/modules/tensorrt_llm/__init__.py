@@ -1,0 +1,1 @@
+"""In the place of the engine, which is not here."""
