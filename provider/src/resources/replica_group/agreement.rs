@@ -180,7 +180,7 @@ fn switch(prior: &ReplicaGroup, ours: &Sibling, model: Option<&str>) -> Option<D
             format!(
                 "A router does not mix workers that differ in their {}. Old and new workers of this roll serve \
                  beside each other, in namespaces of their own between which requests are shared out by the \
-                 number of workers; no request is interrupted by that.{partner}",
+                 number of workers. A request in the moment in which the last old ones go can get a 503.{partner}",
                 changed.join(", ")
             ),
         )
