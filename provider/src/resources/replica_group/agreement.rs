@@ -25,7 +25,7 @@ pub(super) fn compare(
     }
     let Some(group) = &change.planned else { return };
     let Some((service, name)) = path(group) else { return };
-    let sibling = sibling(group);
+    let sibling = sibling(session, group);
     siblings.plan_group(service.clone(), name.clone(), sibling.clone());
     let Some(ours) = sibling else { return };
     let (model, others) = siblings.of(&service, &name);
@@ -52,7 +52,7 @@ fn path(group: &ReplicaGroup) -> Option<(String, String)> {
 
 /// What other groups have to agree with: none of it when nobody can tell yet, when the group has no
 /// machines, or when they run commands of which nobody knows what they start.
-fn sibling(group: &ReplicaGroup) -> Option<Sibling> {
+fn sibling(session: &Session, group: &ReplicaGroup) -> Option<Sibling> {
     let spec = spec(group)?;
     if model::count(group) == Count::Fixed(0) {
         return None;
@@ -60,7 +60,8 @@ fn sibling(group: &ReplicaGroup) -> Option<Sibling> {
     let agreement = Agreement::of(&spec)?;
     let gpus = || {
         let needs_gpu = engine::find(&spec.engine.kind)?.needs_gpu();
-        let offers = model::offers(spec.service_id.fleet.cloud, &spec.resources).ok()?;
+        let cloud = spec.service_id.fleet.cloud;
+        let offers = model::offers(&session.local_gpus(cloud), cloud, &spec.resources).ok()?;
         let usable = spec.resources.usable_gpus(offers.first()?);
         let wanted = spec.engine.tensor_parallel.map(i64::from);
         let split = engine::check_tensor_parallel(wanted, usable).ok()?;
