@@ -9,7 +9,7 @@ use crate::instance;
 use crate::machine_directory::{Desired, Life, MachineDirectory};
 use crate::processes::{self, Handle};
 use crate::store::{self, Change};
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use std::fs;
 
 /// Removes every machine that is gone for good, and asks those that should go and do not know it.
@@ -90,32 +90,23 @@ fn remove_directory(machine: &MachineDirectory) -> Result<(), StateError> {
 /// Kills whatever still runs in a machine whose supervisor is dead.
 pub(crate) async fn end_processes(machine: &MachineDirectory) -> Result<(), StateError> {
     containers::remove(machine).await;
-    processes::kill_all(|| members(machine))
-        .await
-        .map_err(StateError::io("end the processes of", machine.path()))
+    // Of those that wrote over their environment the session may have lost its leader by now.
+    let left = || {
+        let mut found = members(machine)?;
+        found.extend(processes::leaderless_in(&machine.root())?);
+        Ok(found)
+    };
+    processes::kill_all(left).await.map_err(StateError::io("end the processes of", machine.path()))
 }
 
-/// The processes of a machine's units; not its supervisor. Engines write over their environment when they
-/// name themselves, so it is not by that alone that they are told: below a supervisor that lives, and by
-/// where they work and by a session that nobody leads any more when it is dead.
+/// The processes of a machine's units; not its supervisor, nor what it is just starting: a child that is
+/// stopped before it has become another program holds its parent up for ever. Engines write over their
+/// environment when they name themselves: those are in the session of a process that has not.
 pub(crate) fn members(machine: &MachineDirectory) -> std::io::Result<Vec<Handle>> {
-    let mut found = processes::with_variable(&format!(
-        "{}={}",
-        crate::machine::MACHINE_VARIABLE,
-        machine.id()
-    ))?;
-    let others = match machine.life() {
-        Ok(Life::Alive(status)) if status.kernel_boot_id == processes::kernel_boot_id()? => {
-            match Pid::from_raw(status.pid) {
-                Some(supervisor) => processes::descendants_or_session(supervisor)?,
-                None => Vec::new(),
-            }
-        }
-        _ => processes::leaderless_in(&machine.root())?,
-    };
-    let is_new = |other: &Handle| found.iter().all(|known: &Handle| known.pid() != other.pid());
-    let others = others.into_iter().filter(is_new).collect::<Vec<_>>();
-    found.extend(others);
+    let variable = format!("{}={}", crate::machine::MACHINE_VARIABLE, machine.id());
+    let mut found = processes::with_variable(&variable)?;
+    let leaders = found.iter().map(Handle::pid).collect::<Vec<_>>();
+    found.extend(processes::in_sessions_of(&leaders)?);
     Ok(found)
 }
 

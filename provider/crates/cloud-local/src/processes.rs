@@ -98,6 +98,18 @@ pub(crate) fn leaderless_in(directory: &Path) -> io::Result<Vec<Handle>> {
     })
 }
 
+/// Every process in a session that one of these has begun.
+pub(crate) fn in_sessions_of(leaders: &[Pid]) -> io::Result<Vec<Handle>> {
+    matching(|pid| {
+        stat(pid).is_some_and(|this| {
+            this.state != b'Z'
+                && leaders
+                    .iter()
+                    .any(|leader| leader.as_raw_pid() == this.session && *leader != pid)
+        })
+    })
+}
+
 /// Every process below this one that is of this session.
 pub(crate) fn in_session_below(ancestor: Pid, session: Pid) -> io::Result<Vec<Handle>> {
     let mut found = descendants_or_session(ancestor)?;
