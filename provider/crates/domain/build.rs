@@ -3,14 +3,29 @@
 
 use std::{env, error::Error, fmt::Write, fs, path::Path};
 
-/// Comments are for those who read the scripts here: user data has no room for them. None of the scripts
-/// has a text over several lines in which a line begins like a comment.
-fn without_comments(script: &str) -> String {
-    let is_needed = |(number, line): &(usize, &str)| {
-        *number == 0 || !line.trim_start().starts_with('#') || line.contains("shellcheck")
-    };
-    let lines = script.lines().enumerate().filter(is_needed);
-    lines.map(|(_, line)| format!("{line}\n")).collect()
+/// Comments and indentation are for those who read the scripts here: user data has no room for them. None of
+/// the scripts has a text over several lines in which a line begins like a comment, or in which blanks at the
+/// beginning of a line mean anything, but for what stands between `<< 'END'` and `END`.
+fn compact(script: &str) -> String {
+    let is_python = script.starts_with("#!/usr/bin/env python3");
+    let (mut text, mut verbatim) = (String::new(), false);
+    for (number, line) in script.lines().enumerate() {
+        let bare = line.trim_start();
+        if verbatim {
+            text.push_str(line);
+            verbatim = bare != "END";
+        } else if number > 0 && bare.starts_with('#') && !bare.contains("shellcheck") {
+            continue;
+        } else {
+            // A block needs one blank in Python, and none in bash.
+            let depth = if is_python { (line.len() - bare.len()).div_ceil(4) } else { 0 };
+            text.extend(std::iter::repeat_n(' ', depth));
+            text.push_str(bare);
+            verbatim = line.contains("<< 'END'");
+        }
+        text.push('\n');
+    }
+    text
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -42,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 path.file_name().and_then(|name| name.to_str()).ok_or("a file name is no text")?;
             println!("cargo::rerun-if-changed={}", path.display());
             let text = fs::read_to_string(&path)?;
-            let text = if table == "SCRIPTS" { without_comments(&text) } else { text };
+            let text = if table == "SCRIPTS" { compact(&text) } else { text };
             writeln!(code, "    ({name:?}, {text:?}),")?;
         }
         writeln!(code, "];")?;

@@ -100,6 +100,7 @@ class Models(unittest.TestCase):
             "DISAGG_ROOT": str(root),
             "DISAGG_IP": "127.201.7.2",
             "DISAGG_ROUTER_INTERNAL_IP": ROUTER,
+            "DISAGG_ROUTER_HOST": "router.test.disagg.internal",
             "DISAGG_ROLE": "decode",
             "DISAGG_VERSION": "1.6.1",
             "DISAGG_ENGINE": engine,

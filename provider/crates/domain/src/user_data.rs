@@ -1,7 +1,7 @@
 //! The document that a machine boots from: one gzip'd `#cloud-config`.
 //!
 //! It is a pure function of its inputs, byte for byte. Its body is JSON and not YAML, so that no question of
-//! quoting arises. A file that is printable ASCII is plain text there, which compresses to two thirds of what
+//! quoting arises. A file that is printable is plain text there, which compresses to two thirds of what
 //! base64 takes, and any other is in base64. It holds no secret, and nothing that differs between the machines
 //! of one launch.
 
@@ -280,9 +280,9 @@ struct WriteFile {
 
 impl WriteFile {
     /// A file as plain text, which compresses to two thirds of what base64 takes, when every YAML reader lets
-    /// it through unchanged: what is ASCII and printable.
+    /// it through unchanged.
     fn text(file: &NodeFile) -> Self {
-        let is_plain = |c: char| c == '\n' || (c.is_ascii() && environment::is_printable(c));
+        let is_plain = |c: char| c == '\n' || environment::is_printable(c);
         if !file.content.chars().all(is_plain) {
             return Self::base64(file);
         }
@@ -376,7 +376,7 @@ impl Content {
     fn most_static_bytes(&self) -> usize {
         let of_secrets = if self.stores.is_empty() { 0 } else { 3_000 };
         let of_kind = match self.kind {
-            MachineKind::CustomWorker => 5_800,
+            MachineKind::CustomWorker => 6_000,
             MachineKind::ContainerWorker => 12_800,
             MachineKind::FoundWorker => 13_500,
             _ => 13_000,

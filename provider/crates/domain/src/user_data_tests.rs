@@ -50,9 +50,9 @@ fn outline(data: &UserData) -> String {
 #[test]
 fn router_outline() {
     expect![[r#"
-        0600 b64 /etc/disagg/env
-        0600 b64 /etc/disagg/frontend.args
-        0600 b64 /etc/disagg/spec.json
+        0600 text /etc/disagg/env
+        0600 text /etc/disagg/frontend.args
+        0600 text /etc/disagg/spec.json
         0644 text /opt/disagg/requirements.txt
         0755 text /opt/disagg/environment
         0755 text /opt/disagg/etcd
@@ -60,6 +60,7 @@ fn router_outline() {
         0755 text /opt/disagg/hosts
         0755 text /opt/disagg/install-packages
         0755 text /opt/disagg/install-runtime
+        0755 text /opt/disagg/install-venv
         0755 text /opt/disagg/nats
         0755 text /opt/disagg/phase
         0755 text /opt/disagg/ready
@@ -76,18 +77,19 @@ fn router_outline() {
 #[test]
 fn worker_outline() {
     expect![[r#"
-        0600 b64 /etc/disagg/env
-        0600 b64 /etc/disagg/engine-0.env
-        0600 b64 /etc/disagg/engine-0.args
-        0600 b64 /etc/disagg/secrets
-        0600 b64 /etc/disagg/spec.json
+        0600 text /etc/disagg/env
+        0600 text /etc/disagg/engine-0.env
+        0600 text /etc/disagg/engine-0.args
+        0600 text /etc/disagg/secrets
+        0600 text /etc/disagg/spec.json
         0755 text /opt/disagg/aws-secret
+        0755 text /opt/disagg/containers
+        0755 text /opt/disagg/download-model
         0755 text /opt/disagg/drain
         0755 text /opt/disagg/engine
         0755 text /opt/disagg/environment
         0755 text /opt/disagg/gpus
         0755 text /opt/disagg/hosts
-        0755 text /opt/disagg/install-packages
         0755 text /opt/disagg/install-runtime
         0755 text /opt/disagg/model
         0755 text /opt/disagg/notices
@@ -142,6 +144,7 @@ fn what_machines_are_told() {
     expect![[r#"
         DISAGG_ENGINE="sglang"
         DISAGG_ENGINE_COUNT="1"
+        DISAGG_FABRIC="efa"
         DISAGG_FLEET="pd"
         DISAGG_GPUS_PER_ENGINE="8"
         DISAGG_GROUP="prefill"
@@ -252,7 +255,7 @@ fn every_machine_fits_the_smallest_limit_with_room_for_the_user() {
     for (name, data, room) in [
         ("router", router(CloudName::Aws), 3072),
         // The one with the most scripts: containers, a model of the hub, notices, and the secrets of AWS.
-        ("sglang with secrets", worker(&sglang(), CloudName::Aws), 1024),
+        ("sglang with secrets", worker(&sglang(), CloudName::Aws), 512),
         ("vllm x 8", worker(&eight, CloudName::Aws), 2048),
         ("mocker", worker(&trial, CloudName::Aws), 3072),
     ] {
