@@ -94,7 +94,9 @@ pub(crate) async fn registered_addresses(
 ) -> Result<Option<BTreeSet<IpAddr>>> {
     let seen = look_at_registrations(router).await?;
     let addresses: BTreeSet<IpAddr> = seen.per_address(&BTreeSet::new()).into_keys().collect();
-    Ok((seen.is_from_router() || !addresses.is_empty()).then_some(addresses))
+    // A console that names nobody may only lag behind: in doubt they serve.
+    let tells = matches!(seen, Registrations::Health(_)) || !addresses.is_empty();
+    Ok(tells.then_some(addresses))
 }
 
 /// The addresses with engines that the router has refused.

@@ -4,7 +4,7 @@ use crate::error::{Failure, Result};
 use crate::readiness::{self, EndpointProbe, Proof};
 use crate::resources::service::{FoundService, find_by_id, router_access, router_endpoint};
 use crate::session::Session;
-use cloud::{Address, Tags, tag};
+use cloud::{Address, Instance, Phase, Tags, tag};
 use domain::catalogue;
 use domain::id::{GroupId, ImportPath, ServiceId};
 use domain::spec::{ServiceFacts, WorkerRole};
@@ -143,7 +143,7 @@ fn check_groups(endpoint: &Endpoint, id: &ServiceId, service: &FoundService) -> 
             )));
         }
         let has_machines =
-            service.workers.iter().any(|worker| worker.tags.get(tag::GROUP) == Some(&parsed.name));
+            counted(service).any(|worker| worker.tags.get(tag::GROUP) == Some(&parsed.name));
         if !has_machines {
             tracing::warn!(group = %parsed, "the replica group has no machine");
         }
@@ -151,11 +151,16 @@ fn check_groups(endpoint: &Endpoint, id: &ServiceId, service: &FoundService) -> 
     Ok(())
 }
 
+/// Its workers, without those on their way out.
+fn counted(service: &FoundService) -> impl Iterator<Item = &Instance> {
+    service.workers.iter().filter(|worker| Phase::of(&worker.tags) != Phase::Draining)
+}
+
 /// Half a pair answers nothing: prefill hands its work to decode, and decode waits for it.
 fn missing_counterpart(id: &ServiceId, service: &FoundService) -> Option<Diagnostic> {
     let has = |role: WorkerRole| {
-        let roles = service.workers.iter().filter_map(|worker| worker.tags.get(tag::ROLE));
-        roles.into_iter().any(|found| found == role.as_str())
+        let mut roles = counted(service).filter_map(|worker| worker.tags.get(tag::ROLE));
+        roles.any(|found| found == role.as_str())
     };
     let (there, missing) = match (has(WorkerRole::Prefill), has(WorkerRole::Decode)) {
         (true, false) => ("prefill", "decode"),

@@ -124,6 +124,8 @@ async fn adjust(
                 woken.insert(instance);
             }
             Step::Remove(removals) => {
+                // Too many may be what a switch to another namespace has left when it was stopped.
+                switch::until_they_may_leave(ctx, group, &progress.slots, &removals).await?;
                 terminate(ctx, progress, &removals).await?;
                 unfinished.retain(|found| removals.iter().all(|gone| gone.id != found.id));
                 gone(ctx, progress, &removals).await?;
