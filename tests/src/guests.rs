@@ -114,9 +114,15 @@ fn arguments_of(user_data: &str) -> String {
     let document: Value = serde_json::from_str(document).unwrap_or_default();
     let files = document["write_files"].as_array().cloned().unwrap_or_default();
     let is_meant = |file: &&Value| file["path"].as_str().is_some_and(|path| path.ends_with("args"));
-    let contents = files.iter().filter(is_meant).filter_map(|file| file["content"].as_str());
-    let decoded = contents.filter_map(|content| BASE64_STANDARD.decode(content).ok());
-    decoded.map(|content| String::from_utf8_lossy(&content).into_owned()).collect()
+    let content = |file: &Value| {
+        let content = file["content"].as_str()?;
+        if file["encoding"].is_null() {
+            return Some(content.to_owned());
+        }
+        let content = BASE64_STANDARD.decode(content).ok()?;
+        Some(String::from_utf8_lossy(&content).into_owned())
+    };
+    files.iter().filter(is_meant).filter_map(content).collect()
 }
 
 fn state(machine: &Running, boot: u32, role: &str, status: &str, details: &str) -> String {

@@ -32,6 +32,7 @@ pub(crate) async fn self_drained(
     loop {
         // In turns: an account may not read many at a time.
         let turn: Vec<_> = waiting.drain(..waiting.len().min(CONSOLES_AT_ONCE)).collect();
+        let waited_for = waiting.len() + turn.len();
         let looks = turn.into_iter().map(|(id, has_heard)| look(cloud, fleet, id, has_heard));
         for look in futures::future::join_all(looks).await {
             let Some((id, has_heard)) = look? else { continue };
@@ -47,6 +48,10 @@ pub(crate) async fn self_drained(
         let busy: Vec<String> = waiting.iter().map(|(id, _)| format!("{id} is draining")).collect();
         if begun.elapsed() >= limit {
             return Ok(Drained::Busy(busy));
+        }
+        if waiting.len() < waited_for {
+            // Some have drained, and so may those of the next turn have.
+            continue;
         }
         pace.next(ctx).await.map_err(|why| Failure::Interrupted {
             waiting_for: format!("the answers that run on machines of {what}"),
