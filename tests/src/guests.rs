@@ -69,7 +69,8 @@ impl Guest for Guests {
             return text;
         }
         if machine.tags.contains_key("disagg:group") {
-            let is_let_go = machine.tags.get("disagg:phase").is_some_and(|it| it == "draining");
+            let phase = machine.shown_tags.get("disagg:phase");
+            let is_let_go = phase.is_some_and(|phase| phase == "draining");
             let status = match up_for >= REGISTERS {
                 _ if is_let_go && outages.are_busy => "draining",
                 _ if is_let_go => "drained",

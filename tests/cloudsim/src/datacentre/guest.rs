@@ -28,6 +28,8 @@ pub struct Running {
     pub ip: Option<Ipv4Addr>,
     /// The tags that it was launched with: whatever is tagged later, its software is what it is.
     pub tags: Tags,
+    /// The tags that its metadata service shows it now.
+    pub shown_tags: Tags,
     /// What it boots from, in base64.
     pub user_data: String,
     /// Which boot this is, from 1.
@@ -79,6 +81,11 @@ impl Datacentre {
             id: machine.id.clone(),
             ip: self.primary(&machine.id).and_then(|interface| interface.ip),
             tags: machine.launch.tags.clone(),
+            shown_tags: if machine.metadata.tags == "enabled" {
+                machine.tags.clone()
+            } else {
+                Tags::default()
+            },
             user_data: machine.launch.user_data.clone(),
             boot: machine.boots,
             is_off: matches!(self.state(machine), MachineState::Stopping | MachineState::Stopped),
