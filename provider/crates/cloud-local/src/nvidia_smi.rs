@@ -1,11 +1,14 @@
 //! Asking the driver's own program. One that hangs, as it does beside a driver in trouble, holds nobody up
 //! for long.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
-    io::{self, Read},
+    io,
     path::Path,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 /// A driver that has been idle takes a few seconds for each GPU.
@@ -47,31 +50,27 @@ pub(crate) fn query(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| match error.kind() {
+    let child = command.spawn().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => DetectionError::Missing,
         _ => DetectionError::Io(error),
     })?;
-    let deadline = Instant::now() + PATIENCE;
-    // What it prints fits into the pipes.
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if Instant::now() > deadline {
-            child.kill()?;
-            child.wait()?;
-            return Err(DetectionError::Hung);
-        }
-        std::thread::sleep(Duration::from_millis(2));
+    let pid = Pid::from_child(&child);
+    let (sender, receiver) = mpsc::channel();
+    // Whoever has given up waiting receives nothing, and the program is reaped all the same.
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = receiver.recv_timeout(PATIENCE) else {
+        kill_process(pid, Signal::KILL).map_err(io::Error::from)?;
+        return Err(DetectionError::Hung);
     };
-    let mut text = String::new();
-    child.stdout.take().map(|mut out| out.read_to_string(&mut text)).transpose()?;
-    if !status.success() {
+    let output = output?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
         // It explains itself on either of them.
-        child.stderr.take().map(|mut out| out.read_to_string(&mut text)).transpose()?;
-        let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let said = text.split_whitespace().chain(errors.split_whitespace());
+        let said = said.collect::<Vec<_>>().join(" ");
         return Err(DetectionError::Failed(if said.is_empty() {
-            status.to_string()
+            output.status.to_string()
         } else {
             said
         }));
