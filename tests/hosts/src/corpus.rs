@@ -5,7 +5,7 @@ use crate::specs::{group, render_router, render_worker, router};
 use domain::cloud::CloudName;
 use domain::engine::{CUSTOM, ENGINES, Engine};
 use domain::environment::Environment;
-use domain::spec::{GroupSpec, RouterKind, RouterSpec, WorkerRole};
+use domain::spec::{GroupSpec, RouterKind, RouterSpec, Runtime, WorkerRole};
 use domain::user_data::UserData;
 use domain::version::DynamoVersion;
 
@@ -56,7 +56,7 @@ fn routers(cloud: CloudName) -> Vec<Specimen> {
 
 fn workers(cloud: CloudName) -> Vec<Specimen> {
     let mut found = Vec::new();
-    for engine in ENGINES.iter().filter(|engine| runs_on(**engine, cloud)) {
+    for engine in ENGINES {
         for version in DynamoVersion::all().filter(|version| runs_version(*engine, *version)) {
             let router = RouterSpec { version, ..router(cloud) };
             for role in WorkerRole::ALL {
@@ -85,11 +85,6 @@ fn workers(cloud: CloudName) -> Vec<Specimen> {
     found
 }
 
-/// GPUs are pretended on the local cloud, so nothing that needs them runs there.
-fn runs_on(engine: &dyn Engine, cloud: CloudName) -> bool {
-    cloud != CloudName::Local || engine.accepts_simulated_gpu()
-}
-
 /// A container takes every version, a virtual environment those with a package lock.
 fn runs_version(engine: &dyn Engine, version: DynamoVersion) -> bool {
     engine.needs_gpu() || version.requirements().is_some()
@@ -99,6 +94,9 @@ fn group_of(engine: &dyn Engine, router: &RouterSpec, role: WorkerRole) -> Group
     let mut spec = group(router, engine.name(), role);
     if engine.needs_gpu() {
         spec.resources.gpu = Some("H200:8".parse().expect("it is a GPU request"));
+        // Elsewhere they run in containers.
+        let is_local = router.fleet.cloud == CloudName::Local;
+        spec.engine.runtime = is_local.then_some(Runtime::Venv);
     }
     if engine.runs_commands() {
         spec.engine.commands = commands();

@@ -1,10 +1,11 @@
 //! What the machines of the tests are made of.
 
 use domain::SCRIPT_VERSION;
-use domain::catalogue::{self, Resources};
+use domain::catalogue::Resources;
 use domain::cloud::{CloudName, Egress, Market, Offer};
 use domain::environment::Environment;
 use domain::id::FleetId;
+use domain::local_gpus::LocalGpus;
 use domain::spec::{EngineSpec, GroupSpec, RouterKind, RouterSpec, ServiceFacts, WorkerRole};
 use domain::user_data::{UserData, router_user_data, worker_user_data};
 use domain::version::DynamoVersion;
@@ -80,6 +81,8 @@ pub fn render_worker(spec: &GroupSpec, router: &RouterSpec, router_ip: IpAddr) -
     worker_user_data(spec, &facts, &offer).expect("there is user data for the worker")
 }
 
+/// On the local cloud GPUs are those of a computer that has them.
 fn offer(cloud: CloudName, resources: &Resources) -> Offer {
-    catalogue::offers(cloud, resources).expect("the cloud has such a machine").remove(0)
+    let gpus = resources.gpu.as_ref().map(LocalGpus::as_asked_for).unwrap_or_default();
+    gpus.offers(cloud, resources).expect("the cloud has such a machine").remove(0)
 }

@@ -70,6 +70,7 @@ impl MachineKind {
             ],
             Self::ContainerWorker => &[
                 "install-runtime",
+                "pull-image",
                 "preflight",
                 "containers",
                 "model",

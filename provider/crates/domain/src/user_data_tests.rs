@@ -95,6 +95,7 @@ fn worker_outline() {
         0755 text /opt/disagg/notices
         0755 text /opt/disagg/phase
         0755 text /opt/disagg/preflight
+        0755 text /opt/disagg/pull-image
         0755 text /opt/disagg/ready
         0755 text /opt/disagg/resolve-secrets
         0755 text /opt/disagg/worker-ready
