@@ -39,6 +39,11 @@ pub(crate) enum Drained {
     NoRoute(String),
 }
 
+/// Whether something may run on a machine, as far as the cloud can tell.
+pub(super) fn may_serve(machine: &Instance) -> bool {
+    matches!(machine.state, InstanceState::Running | InstanceState::Impaired)
+}
+
 impl Drain<'_> {
     /// Drains these machines side by side. `engines` says how many processes run on each.
     pub(crate) async fn run(
@@ -47,12 +52,9 @@ impl Drain<'_> {
         machines: &[Instance],
         engines: impl Fn(&Instance) -> u32,
     ) -> Result<Drained> {
-        let may_serve = |machine: &&Instance| {
-            matches!(machine.state, InstanceState::Running | InstanceState::Impaired)
-        };
         let at = |machine: &Instance| Some((machine.id.clone(), machine.ip?, engines(machine)));
         let serving: Vec<(InstanceId, IpAddr, u32)> =
-            machines.iter().filter(may_serve).filter_map(at).collect();
+            machines.iter().filter(|machine| may_serve(machine)).filter_map(at).collect();
         if serving.is_empty() {
             return Ok(Drained::Empty);
         }

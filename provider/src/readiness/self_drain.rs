@@ -1,12 +1,12 @@
 //! Machines that drain by themselves, because their router cannot be told anything from here: they see
 //! their own tags, and say on their consoles how far they are.
 
-use super::drain::Drained;
+use super::drain::{Drained, may_serve};
 use super::machines::console;
 use super::pace::Pace;
 use super::passing;
 use crate::error::{Failure, Result};
-use cloud::{Cloud, FleetKey, Instance, InstanceId, InstanceState};
+use cloud::{Cloud, FleetKey, Instance, InstanceId};
 use domain::console::latest_state;
 use plugin::Ctx;
 use std::time::Duration;
@@ -22,10 +22,7 @@ pub(crate) async fn self_drained(
     machines: &[Instance],
     limit: Duration,
 ) -> Result<Drained> {
-    let may_serve = |machine: &&Instance| {
-        matches!(machine.state, InstanceState::Running | InstanceState::Impaired)
-    };
-    let serving = machines.iter().filter(may_serve);
+    let serving = machines.iter().filter(|machine| may_serve(machine));
     let mut waiting: Vec<(InstanceId, bool)> =
         serving.map(|machine| (machine.id.clone(), false)).collect();
     let (pace, begun) = (Pace::new(cloud).closely(), Instant::now());
