@@ -370,11 +370,16 @@ fn roll_stopped(group: &str, machines: RollCount, order: RollOrder, cause: Failu
 }
 
 fn roll_count_text(machines: RollCount) -> String {
-    let RollCount { removed, old, new, unfinished } = machines;
+    let RollCount { removed, draining, old, new, unfinished } = machines;
     let removed = match removed {
         0 => "No machine of before was removed".to_owned(),
         1 => "1 machine of before was removed".to_owned(),
         count => format!("{count} machines of before were removed"),
+    };
+    let draining = match draining {
+        0 => String::new(),
+        1 => " 1 is draining, which the next apply ends.".to_owned(),
+        count => format!(" {count} are draining, which the next apply ends."),
     };
     let noun = if new == 1 { "machine" } else { "machines" };
     let unfinished = match unfinished {
@@ -382,7 +387,7 @@ fn roll_count_text(machines: RollCount) -> String {
         1 => "; 1 more new one is there and does not serve yet".to_owned(),
         count => format!("; {count} more new ones are there and do not serve yet"),
     };
-    format!("{removed}. {old} old and {new} new {noun} are running{unfinished}.")
+    format!("{removed}.{draining} {old} old and {new} new {noun} are running{unfinished}.")
 }
 
 fn machines_text(machines: &[FailedMachine]) -> String {

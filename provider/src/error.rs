@@ -86,6 +86,8 @@ impl Failure {
 pub(crate) struct RollCount {
     /// Machines of before that it has removed.
     pub(crate) removed: usize,
+    /// Machines on their way out: they take no requests, and are there until what runs on them has ended.
+    pub(crate) draining: usize,
     /// Machines that run what they ran before.
     pub(crate) old: usize,
     /// Machines that run what is wanted now.

@@ -10,6 +10,7 @@ mod diagnose;
 mod error;
 mod functions;
 mod handovers;
+mod operations;
 mod provider;
 mod readiness;
 mod resources;

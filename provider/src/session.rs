@@ -4,6 +4,7 @@ use crate::addresses::Addresses;
 use crate::clouds::Clouds;
 use crate::error::{Doing, Failure, Result};
 use crate::handovers::Handovers;
+use crate::operations::Operations;
 use crate::readiness::{self, Listings, Pace, RouterAccess};
 use crate::siblings::Siblings;
 use cloud::{Address, Cloud, CloudName, Fleet, FleetKey, Ingress, Instance, InstanceId, TagFilter};
@@ -39,6 +40,7 @@ pub(crate) struct Session {
     siblings: Siblings,
     addresses: Addresses,
     handovers: Handovers,
+    operations: Operations,
 }
 
 /// One look, which whoever comes first takes for all.
@@ -99,6 +101,11 @@ impl Session {
     /// Groups that change their address in Terraform.
     pub(crate) fn handovers(&self) -> &Handovers {
         &self.handovers
+    }
+
+    /// What is going on with the groups of services.
+    pub(crate) fn operations(&self) -> &Operations {
+        &self.operations
     }
 
     /// The cloud of this name.

@@ -35,6 +35,13 @@ mod on_the_local_cloud {
         }
     }
 
+    const TWO_GPUS: &str = "resources = { gpu = \"H200:2\" }";
+
+    /// The same group, with so many GPUs for each of its engine processes.
+    fn engines_of(gpus: u32, group: &str) -> String {
+        group.replace("\"mocker\",", &format!("\"mocker\", tensor_parallel = {gpus},"))
+    }
+
     fn stack(decode: &str) -> String {
         let service = service("router = { args = [\"--migration-limit\", \"0\"] }");
         let url = "output \"url\" {\n  value = \"${disagg_service.tiny.endpoint}/v1\"\n}\n";
@@ -81,20 +88,22 @@ mod on_the_local_cloud {
     #[test]
     fn no_answer_is_lost_when_machines_go() {
         let workspace = Workspace::new();
-        workspace.apply(&stack(&slow("decode", "replicas = 3")));
+        let with_two = |decode: &str| engines_of(1, &slow("decode", &format!("{TWO_GPUS}\n{decode}")));
+        workspace.apply(&stack(&with_two("replicas = 3")));
         wait_until("it serves", || acceptance::chat(&url(&workspace), MODEL, "?").0 == 200);
         let chats = Chats::begin(&url(&workspace), MODEL);
 
         // Fewer.
-        let running = answers(&workspace, 6, HALF_A_MINUTE);
-        workspace.apply(&stack(&slow("decode", "replicas = 1")));
+        let running = answers(&workspace, 12, HALF_A_MINUTE);
+        workspace.apply(&stack(&with_two("replicas = 1")));
         assert_eq!(workspace.group("decode").len(), 1);
         // What runs on the one that stays, and for a minute, is for the next changes.
-        let mut running: Vec<_> = running.into_iter().chain(answers(&workspace, 2, 1000)).collect();
+        let mut running: Vec<_> = running.into_iter().chain(answers(&workspace, 4, 1000)).collect();
 
-        // Others, with a successor group beside them.
+        // Others, of one engine process instead of two, with a successor group beside them.
         let surge = "update_strategy = { max_unavailable = 0, max_surge = 1 }";
-        let rolled = slow("decode", &format!("replicas = 1\nboot_revision = 1\n{surge}"));
+        let rolled = slow("decode", &format!("{TWO_GPUS}\nreplicas = 1\n{surge}"));
+        let rolled = engines_of(2, &rolled);
         let successor = slow("successor", "replicas = 1");
         workspace.apply(&stack(&format!("{rolled}{successor}")));
         assert_eq!(workspace.group("decode").len(), 1);

@@ -7,6 +7,7 @@
 
 mod drain;
 mod endpoint;
+mod engine_load;
 mod listings;
 mod machines;
 mod pace;
@@ -25,7 +26,6 @@ pub(crate) use router::{
     RouterAccess, Woken, latest_boot, refusals, refusals_of_itself, refuse_if_failed,
     registered_addresses, registrations, router, seen_unready,
 };
-pub(crate) use self_drain::self_drained;
 pub(crate) use workers::{Worker, failed, workers};
 
 use crate::error::{Failure, Result};

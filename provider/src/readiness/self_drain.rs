@@ -1,82 +1,76 @@
 //! Machines that drain by themselves, because their router cannot be told anything from here: they see
 //! their own tags, and say on their consoles how far they are.
 
-use super::drain::{Drained, may_serve};
+use super::drain::{Drain, Drained, may_serve};
 use super::machines::console;
 use super::pace::Pace;
 use super::passing;
-use crate::error::{Failure, Result};
-use cloud::{Cloud, FleetKey, Instance, InstanceId};
+use crate::error::Result;
+use cloud::{Instance, InstanceId};
 use domain::console::latest_state;
 use plugin::Ctx;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Waits until these machines, which are tagged as draining, have drained. One that does not say that it has
-/// heard of it is not waited for: what it has in its way is not known, and it drains when it is stopped.
-pub(crate) async fn self_drained(
-    ctx: &Ctx,
-    cloud: &dyn Cloud,
-    fleet: &FleetKey,
-    what: &str,
-    machines: &[Instance],
-    limit: Duration,
-) -> Result<Drained> {
-    let serving = machines.iter().filter(|machine| may_serve(machine));
-    let mut waiting: Vec<(InstanceId, bool)> =
-        serving.map(|machine| (machine.id.clone(), false)).collect();
-    let (pace, begun) = (Pace::new(cloud).closely(), Instant::now());
-    loop {
-        // In turns: an account may not read many at a time.
-        let turn: Vec<_> = waiting.drain(..waiting.len().min(CONSOLES_AT_ONCE)).collect();
-        let waited_for = waiting.len() + turn.len();
-        let looks = turn.into_iter().map(|(id, has_heard)| look(cloud, fleet, id, has_heard));
-        for look in futures::future::join_all(looks).await {
-            let Some((id, has_heard)) = look? else { continue };
-            if has_heard || begun.elapsed() < HEARS_WITHIN {
-                waiting.push((id, has_heard));
-            } else {
-                tracing::warn!(machine = %id, "it does not say that it drains, and is not waited for");
+impl Drain<'_> {
+    /// Waits until these machines, which are tagged as draining, have drained. One that does not say that it has
+    /// heard of it is not waited for: what it has in its way is not known, and it drains when it is stopped.
+    pub(crate) async fn by_themselves(&self, ctx: &Ctx, machines: &[Instance]) -> Result<Drained> {
+        let serving = machines.iter().filter(|machine| may_serve(machine));
+        let mut waiting: Vec<(InstanceId, bool)> =
+            serving.map(|machine| (machine.id.clone(), false)).collect();
+        let (mut pace, begun) = (Pace::new(self.cloud).closely(), Instant::now());
+        let mut sightings = BTreeMap::new();
+        loop {
+            // In turns: an account may not read many at a time.
+            let turn: Vec<_> = waiting.drain(..waiting.len().min(CONSOLES_AT_ONCE)).collect();
+            let waited_for = waiting.len() + turn.len();
+            let looks = turn.into_iter().map(|(id, has_heard)| self.look(id, has_heard));
+            for look in futures::future::join_all(looks).await {
+                let Some((id, has_heard)) = look? else { continue };
+                if has_heard || begun.elapsed() < HEARS_WITHIN {
+                    waiting.push((id, has_heard));
+                } else {
+                    tracing::warn!(machine = %id, "it does not say that it drains, and is not waited for");
+                }
             }
+            if !waiting.is_empty() && pace.lists_due() {
+                // The console of one that has died says for ever what it said last.
+                let ids: BTreeSet<InstanceId> = waiting.iter().map(|(id, _)| id.clone()).collect();
+                let gone = self.gone(&ids, &mut sightings, &pace).await?;
+                waiting.retain(|(id, _)| !gone.contains(id));
+            }
+            if waiting.is_empty() {
+                return Ok(Drained::Empty);
+            }
+            let busy: Vec<String> =
+                waiting.iter().map(|(id, _)| format!("{id} is draining")).collect();
+            if begun.elapsed() >= self.limit {
+                return Ok(Drained::Busy(busy));
+            }
+            if waiting.len() < waited_for {
+                // Some have drained, and so may those of the next turn have.
+                continue;
+            }
+            pace.next(ctx).await.map_err(|why| self.interrupted(&busy.join(", "), why))?;
         }
-        if waiting.is_empty() {
-            return Ok(Drained::Empty);
-        }
-        let busy: Vec<String> = waiting.iter().map(|(id, _)| format!("{id} is draining")).collect();
-        if begun.elapsed() >= limit {
-            return Ok(Drained::Busy(busy));
-        }
-        if waiting.len() < waited_for {
-            // Some have drained, and so may those of the next turn have.
-            continue;
-        }
-        pace.next(ctx).await.map_err(|why| Failure::Interrupted {
-            waiting_for: format!("the answers that run on machines of {what}"),
-            seen: busy.join(", "),
-            why,
-            kept: true,
-        })?;
     }
-}
 
-/// One machine, unless it has drained, and whether it has heard that it is to.
-async fn look(
-    cloud: &dyn Cloud,
-    fleet: &FleetKey,
-    id: InstanceId,
-    has_heard: bool,
-) -> Result<Option<(InstanceId, bool)>> {
-    let Ok(console) = passing(console(cloud, fleet, &id).await)? else {
-        return Ok(Some((id, has_heard)));
-    };
-    Ok(match latest_state(&console) {
-        Some(state) if state.is_drained() => None,
-        Some(state) if state.is_draining() => Some((id, true)),
-        // It serves, and has not looked at its tags yet.
-        Some(state) if state.is_ready() => Some((id, has_heard)),
-        // It has never registered, or no longer runs what had.
-        _ => None,
-    })
+    /// One machine, unless it has drained, and whether it has heard that it is to.
+    async fn look(&self, id: InstanceId, has_heard: bool) -> Result<Option<(InstanceId, bool)>> {
+        let Ok(console) = passing(console(self.cloud, self.fleet, &id).await)? else {
+            return Ok(Some((id, has_heard)));
+        };
+        Ok(match latest_state(&console) {
+            Some(state) if state.is_drained() => None,
+            Some(state) if state.is_draining() => Some((id, true)),
+            // It serves, and has not looked at its tags yet.
+            Some(state) if state.is_ready() => Some((id, has_heard)),
+            // It has never registered, or no longer runs what had.
+            _ => None,
+        })
+    }
 }
 
 /// Consoles that are read at once.

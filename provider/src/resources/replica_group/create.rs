@@ -38,11 +38,12 @@ pub(super) async fn create(
         });
     }
     let group = workers::access(session, &planned, &id, &view).await?;
+    let _going = group.going(session);
     readiness::refuse_if_failed(&group.router, &view.instances).await?;
     group.refuse_before_its_router(&view.instances).await?;
     let before = readiness::registrations(&group.router).await;
     let (adopted, Launched { machines: launched, shortfall }) =
-        gather(ctx, &group, &planned, found).await?;
+        gather(ctx, &group, &planned, found, state).await?;
     let machines: Vec<Instance> = adopted.iter().chain(&launched).cloned().collect();
     if let Some(cause) = shortfall {
         let missing = wanted(&planned).saturating_sub(machines.len());
@@ -104,6 +105,7 @@ async fn gather(
     group: &GroupAccess,
     planned: &ReplicaGroup,
     found: Vec<Instance>,
+    state: &mut State<ReplicaGroup>,
 ) -> Result<(Vec<Instance>, Launched)> {
     let wanted = wanted(planned);
     let (mut kept, mut stale): (Vec<_>, Vec<_>) = found
@@ -111,7 +113,10 @@ async fn gather(
         .partition(|instance| instance.state.is_up() && group.is_current(instance));
     stale.extend(kept.split_off(kept.len().min(wanted)));
     // They are in no state, and may have registered all the same.
-    group.draining.wait(ctx, &stale).await?;
+    group.draining.mark(&stale).await?;
+    if let Some(said) = group.draining.wait(ctx, &stale).await? {
+        state.warn(said);
+    }
     group.remove(ctx, &stale).await?;
     let missing = u32::try_from(wanted - kept.len()).unwrap_or(u32::MAX);
     match group.launch(missing, model::count_tags(planned), &kept).await {

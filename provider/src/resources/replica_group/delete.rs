@@ -2,10 +2,12 @@
 
 use super::drain::Draining;
 use super::{handover, members, model, workers};
-use crate::error::Result;
+use crate::error::{Failure, Result};
+use crate::operations::Goal;
 use crate::resources::service::find_by_id;
 use crate::session::{Session, key};
 use cloud::{Instance, Phase};
+use domain::spec::WorkerRole;
 use plugin::{Ctx, State};
 use schemas::ReplicaGroup;
 
@@ -21,6 +23,8 @@ pub(super) async fn delete(
         return Ok(());
     }
     let _removing = session.removing(id.to_string());
+    let role = group.role.as_str().and_then(|role| role.parse::<WorkerRole>().ok());
+    let drains = role.map(|role| session.operations().begin(&id, role, Goal::Removal));
     let fleet = key(&id.service.fleet);
     session.forget_machines(&id.service.fleet);
     let cloud = session.cloud(id.service.fleet.cloud).await?;
@@ -36,9 +40,20 @@ pub(super) async fn delete(
     machines.retain(is_own);
     let draining = Draining::new(session, &cloud, &group, &id, &find_by_id(&view, &id.service))?;
     draining.mark(&machines).await?;
+    if role == Some(WorkerRole::Decode) {
+        // What a prefill works at has no answer yet, and needs a decode for it.
+        let waited = session.operations().after_removals(ctx, &id.service, WorkerRole::Prefill);
+        waited.await.map_err(|why| Failure::Interrupted {
+            waiting_for: format!("prefill workers of service {} to drain", id.service),
+            seen: "they are removed by this same run, and come first".to_owned(),
+            why,
+            kept: true,
+        })?;
+    }
     if let Some(said) = draining.wait(ctx, &machines).await? {
         state.warn(said);
     }
+    drop(drains);
     workers::remove(ctx, &*cloud, &fleet, &id, &machines).await?;
     session.forget_machines(&id.service.fleet);
     state.remove();

@@ -3,15 +3,11 @@
 use super::model;
 use crate::diagnose;
 use crate::error::{Doing, Result};
-use crate::readiness::{self, Drained};
+use crate::readiness::{Drain, Drained, Listings};
 use crate::resources::service::FoundService;
 use crate::session::{Session, key};
 use cloud::{Cloud, FleetKey, Instance, Limits, ObjectId, Phase};
-use domain::catalogue;
-use domain::drain::WorkersWith;
-use domain::engine;
 use domain::id::GroupId;
-use domain::spec::{GroupSpec, WorkerRole};
 use plugin::{Ctx, Diagnostic};
 use schemas::ReplicaGroup;
 use std::net::IpAddr;
@@ -23,13 +19,11 @@ use std::time::Duration;
 pub(super) struct Draining {
     cloud: Arc<dyn Cloud>,
     http: reqwest::Client,
+    listings: Arc<Listings>,
     fleet: FleetKey,
     id: GroupId,
     /// The router that chooses them; none that is up, none that could be told.
     router: Option<IpAddr>,
-    /// What they are made of, as far as the state tells; none whose commands are the user's own, which
-    /// Dynamo need not know.
-    spec: Option<GroupSpec>,
     limit: Duration,
 }
 
@@ -44,14 +38,13 @@ impl Draining {
     ) -> Result<Self> {
         let router = service.router.as_ref().filter(|router| router.state.is_up());
         let address = service.address.as_ref().map(|address| address.ip);
-        let spec = model::spec(group, id).ok().filter(|spec| spec.engine.kind != engine::CUSTOM);
         Ok(Self {
             cloud: Arc::clone(cloud),
             http: session.http()?,
+            listings: session.listings(),
             fleet: key(&id.service.fleet),
             id: id.clone(),
             router: router.and(address),
-            spec,
             limit: model::drain_timeout(group),
         })
     }
@@ -78,30 +71,24 @@ impl Draining {
         ctx: &Ctx,
         machines: &[Instance],
     ) -> Result<Option<Diagnostic>> {
-        let (Some(router), Some(spec)) = (self.router, &self.spec) else {
-            tracing::debug!(group = %self.id, "no router of Dynamo's to be told: nothing is drained");
+        let Some(router) = self.router else {
+            tracing::debug!(group = %self.id, "no router to be told: nothing is drained");
             return Ok(None);
         };
         let what = format!("replica group {}", self.id);
-        let drain = readiness::Drain {
+        let drain = Drain {
             cloud: &*self.cloud,
+            fleet: &self.fleet,
+            listings: &self.listings,
             http: &self.http,
-            router,
             what: &what,
-            with: WorkersWith::of(&spec.engine.kind, spec.role == WorkerRole::Prefill),
             limit: self.limit,
         };
-        let engines = |machine: &Instance| {
-            let offer = catalogue::find(self.cloud.name(), &machine.instance_type);
-            offer.and_then(|offer| spec.engine_count(&offer).ok()).unwrap_or(1)
-        };
-        let mut drained = drain.run(ctx, machines, engines).await?;
+        let mut drained = drain.by_router(ctx, router, machines).await?;
         if let Drained::NoRoute(reason) = &drained {
             tracing::warn!(group = %self.id, %router, reason, "machines drain by themselves");
             if !self.limit.is_zero() && Limits::of(self.cloud.name()).machines_see_tags {
-                let (cloud, fleet) = (&*self.cloud, &self.fleet);
-                drained =
-                    readiness::self_drained(ctx, cloud, fleet, &what, machines, self.limit).await?;
+                drained = drain.by_themselves(ctx, machines).await?;
             }
         }
         Ok(match drained {

@@ -85,11 +85,12 @@ pub(super) async fn take_over(
         planned.image_id = offer.group.image_id.clone();
     }
     let group = workers::access(session, &planned, id, &view).await?;
+    let _going = group.going(session);
     let machines = members::of_group(&view, id, &known);
     let machines = without_strangers(session, id, &known, machines).await?;
     let (machines, leaving) = members::counted_and_leaving(machines);
     let slots = members::in_slots(&machines, &known);
-    let count = members::count(&planned, &slots);
+    let count = members::count(&planned, &slots, &leaving);
     let so_far = ReplicaGroup { drift: Attr::Known(BTreeMap::new()), ..planned.clone() };
     let mut progress = Progress::new(session, &group, so_far, slots, leaving, state);
     progress.save();

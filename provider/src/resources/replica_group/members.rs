@@ -80,16 +80,21 @@ pub(super) fn has_tags(instance: &Instance, tags: &Tags) -> bool {
 
 /// How many machines are wanted: a roll that was stopped keeps the count that it began with, which
 /// under scaling stands nowhere else.
-pub(super) fn count(group: &ReplicaGroup, slots: &BTreeMap<u32, Instance>) -> Count {
-    match (model::count(group), rolling(slots)) {
+pub(super) fn count(
+    group: &ReplicaGroup,
+    slots: &BTreeMap<u32, Instance>,
+    leaving: &[Instance],
+) -> Count {
+    match (model::count(group), rolling(slots, leaving)) {
         (Count::Within { min, max }, Some(count)) => Count::Fixed(count.clamp(min, max.max(min))),
         (count, _) => count,
     }
 }
 
-/// The count that a roll began with that has not ended.
-pub(super) fn rolling(slots: &BTreeMap<u32, Instance>) -> Option<u32> {
-    let tags = slots.values().filter_map(|instance| instance.tags.get(tag::ROLLING));
+/// The count that a roll began with that has not ended: whichever machines are left of it.
+pub(super) fn rolling(slots: &BTreeMap<u32, Instance>, leaving: &[Instance]) -> Option<u32> {
+    let machines = slots.values().chain(leaving);
+    let tags = machines.filter_map(|instance| instance.tags.get(tag::ROLLING));
     tags.filter_map(|count| count.parse().ok()).max()
 }
 
@@ -127,7 +132,7 @@ pub(super) fn drift(
             let count = slots.len();
             if count < min as usize || count > max as usize {
                 drift.insert("count".to_owned(), format!("{count} machines, outside {min}..{max}"));
-            } else if let Some(before) = rolling(slots).filter(|before| *before as usize != count) {
+            } else if let Some(before) = rolling(slots, leaving).filter(|before| *before as usize != count) {
                 let finding =
                     format!("{count} machines, and {before} before a roll that did not end");
                 drift.insert("count".to_owned(), finding);

@@ -13,7 +13,7 @@ use schemas::ReplicaGroup;
 use std::collections::BTreeMap;
 
 pub(super) struct Progress<'a> {
-    session: &'a Session,
+    pub(super) session: &'a Session,
     pub(super) group: &'a GroupAccess,
     pub(super) slots: BTreeMap<u32, Instance>,
     /// Machines on their way out: they count no longer, and are there.
@@ -40,7 +40,7 @@ impl<'a> Progress<'a> {
         state: &'a mut State<ReplicaGroup>,
     ) -> Self {
         let is_creation = state.get().is_none();
-        let rolling = members::rolling(&slots).map(|count| count.to_string());
+        let rolling = members::rolling(&slots, &leaving).map(|count| count.to_string());
         let unfinished = Vec::new();
         Self { session, group, slots, leaving, so_far, is_creation, state, rolling, unfinished }
     }
@@ -116,7 +116,7 @@ impl<'a> Progress<'a> {
 
     /// Writes down how many machines there are, before a roll takes one, where nothing else says it.
     pub(super) async fn remember_count(&mut self, planned: &ReplicaGroup) -> Result<()> {
-        if planned.scaling.known().is_none() || members::rolling(&self.slots).is_some() {
+        if planned.scaling.known().is_none() || members::rolling(&self.slots, &self.leaving).is_some() {
             return Ok(());
         }
         let count = Tags::from([(tag::ROLLING.to_owned(), self.slots.len().to_string())]);
@@ -135,7 +135,8 @@ impl<'a> Progress<'a> {
 
     /// What a roll leaves that is stopped now.
     pub(super) fn roll_count(&self, removed: usize) -> RollCount {
-        let mut count = RollCount { removed, ..RollCount::default() };
+        let draining = self.leaving.len();
+        let mut count = RollCount { removed, draining, ..RollCount::default() };
         for machine in self.slots.values() {
             let counted = match (self.group.is_current(machine), Phase::of(&machine.tags)) {
                 (false, _) if machine.state.is_up() => &mut count.old,

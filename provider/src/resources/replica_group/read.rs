@@ -5,7 +5,7 @@ use super::{members, model};
 use crate::error::{Doing, Failure, Result};
 use crate::resources::service::{find_by_id, router_access};
 use crate::session::{FleetView, Refusals, Session, key};
-use cloud::tag;
+use cloud::{Phase, tag};
 use domain::id::{GroupId, ImportPath};
 use plugin::{Attr, AttributePath, State};
 use schemas::ReplicaGroup;
@@ -77,10 +77,12 @@ pub(super) async fn import(
         .instances
         .iter()
         .filter(|instance| instance.tags.get(tag::GROUP) == Some(&name))
-        .find(|instance| {
+        .filter(|instance| {
             let tag = instance.tags.get(tag::SERVICE).and_then(|tag| tag.split_once('@'));
             tag.is_some_and(|(found, _)| found == service)
         })
+        // One on its way out may be made from what was wanted before.
+        .min_by_key(|instance| Phase::of(&instance.tags) == Phase::Draining)
         .ok_or_else(|| missing("The fleet has no machine of such a group."))?;
     let cloud = session.cloud(fleet.cloud).await?;
     let user_data = cloud

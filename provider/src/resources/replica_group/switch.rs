@@ -5,8 +5,9 @@
 
 use super::workers::GroupAccess;
 use crate::error::{Failure, Result};
+use crate::operations::{Course, Goal, Running};
 use crate::readiness::{self, Pace};
-use crate::session::FleetView;
+use crate::session::{FleetView, Session};
 use cloud::{Instance, Tags, tag};
 use domain::engine::{self, NAMESPACE};
 use domain::planner::Removal;
@@ -28,13 +29,24 @@ impl GroupAccess {
         namespace.map(|namespace| (tag::NAMESPACE.to_owned(), namespace)).collect()
     }
 
-    /// Workers of the other half of the work, of this service.
-    fn partners<'a>(&self, listed: &'a [Instance]) -> impl Iterator<Item = &'a Instance> {
-        let role = match self.spec.role {
+    /// Says where its workers are going, for as long as what comes back is held.
+    pub(super) fn going(&self, session: &Session) -> Running {
+        let goal = Goal::Namespace(self.namespace());
+        session.operations().begin(&self.id, self.spec.role, goal)
+    }
+
+    /// Who does the other half of the work.
+    fn partner(&self) -> Option<WorkerRole> {
+        match self.spec.role {
             WorkerRole::Prefill => Some(WorkerRole::Decode),
             WorkerRole::Decode => Some(WorkerRole::Prefill),
             WorkerRole::Worker => None,
-        };
+        }
+    }
+
+    /// Workers of the other half of the work, of this service.
+    fn partners<'a>(&self, listed: &'a [Instance]) -> impl Iterator<Item = &'a Instance> {
+        let role = self.partner();
         let service = self.id().service.tag_value();
         listed.iter().filter(move |machine| {
             let has =
@@ -49,12 +61,13 @@ impl GroupAccess {
 /// Waits until these machines of a roll may go without a request that finds nobody. `slots` are all that the
 /// group has.
 pub(super) async fn until_they_may_leave(
+    session: &Session,
     ctx: &Ctx,
     group: &GroupAccess,
     slots: &BTreeMap<u32, Instance>,
     leaving: &[Removal],
 ) -> Result<()> {
-    let Some(ours) = group.namespace() else { return Ok(()) };
+    let (Some(ours), Some(partner)) = (group.namespace(), group.partner()) else { return Ok(()) };
     let leaves = |slot: &u32| leaving.iter().any(|removal| removal.slot == *slot);
     let (gone, left): (Vec<_>, Vec<_>) = slots.iter().partition(|(slot, _)| leaves(slot));
     let of = |machines: &[(&u32, &Instance)]| -> BTreeSet<String> {
@@ -69,29 +82,30 @@ pub(super) async fn until_they_may_leave(
     let is_last = of(&left).is_disjoint(&before);
     let waits_for_decode = group.spec.role == WorkerRole::Prefill && is_last;
     let what = format!("workers beside replica group {} in the namespace {ours}", group.id());
+    let goal = Goal::Namespace(Some(ours.clone()));
     let begun = Instant::now();
     readiness::others(ctx, &group.router, &what, |listed, served| {
         let partners: Vec<&Instance> = group.partners(listed).collect();
         if partners.is_empty() {
             return Ok(None);
         }
-        let role = partners[0].tags.get(tag::ROLE).map_or("", String::as_str);
-        let mut of_ours =
-            partners.iter().filter(|machine| namespace_of(machine) == ours).peekable();
-        if of_ours.peek().is_none() && begun.elapsed() >= patience(group) {
-            return Err(alone(group, role, &ours));
-        }
-        if !of_ours.any(|machine| machine.ip.is_some_and(|ip| served.contains(&ip))) {
-            return Ok(Some(format!("no {role} worker of the same kind serves yet")));
-        }
+        let serves = |machine: &&Instance| {
+            namespace_of(machine) == ours && machine.ip.is_some_and(|ip| served.contains(&ip))
+        };
         let old = partners.iter().filter(|machine| before.contains(&namespace_of(machine))).count();
-        let is_needed = waits_for_decode && old > 0;
-        Ok(is_needed.then(|| {
-            format!(
-                "the last {} worker of before is needed by {old} {role} workers of before",
-                group.spec.role
-            )
-        }))
+        let missing = if !partners.iter().any(serves) {
+            format!("no {partner} worker of the same kind serves")
+        } else if waits_for_decode && old > 0 {
+            format!("the last prefill worker of before is needed by {old} decode workers of before")
+        } else {
+            return Ok(None);
+        };
+        let is_coming = match session.operations().course(&group.id.service, partner, &goal) {
+            Course::Running => true,
+            Course::Ended => false,
+            Course::Unknown => begun.elapsed() < patience(group),
+        };
+        if is_coming { Ok(Some(missing)) } else { Err(alone(group, partner, &ours, &missing)) }
     })
     .await
 }
@@ -119,19 +133,23 @@ fn namespace_of(machine: &Instance) -> String {
     machine.tags.get(tag::NAMESPACE).map_or(NAMESPACE, String::as_str).to_owned()
 }
 
-/// Within this time another group that changes in the same apply has launched its first machine.
+/// Within this time another group that changes in the same apply has begun to.
 fn patience(group: &GroupAccess) -> Duration {
     Duration::from_secs(if Pace::new(&*group.router.cloud).lags() { 10 * 60 } else { 60 })
 }
 
-fn alone(group: &GroupAccess, role: &str, namespace: &str) -> Failure {
+fn alone(group: &GroupAccess, partner: WorkerRole, namespace: &str, missing: &str) -> Failure {
     Failure::Invalid {
-        summary: format!("No {role} workers beside the new ones of replica group {}", group.id()),
+        summary: format!(
+            "No {partner} workers beside the new ones of replica group {}",
+            group.id()
+        ),
         detail: format!(
             "The new machines differ from those of before in what prefill and decode have to agree on, and no \
-             {role} group of the service changes with them (into the namespace {namespace}), so they can serve \
-             nobody. Old and new ones run. Change all groups of the service in one apply, without `-target` and \
-             without a `depends_on` between them."
+             roll of a {partner} group into the same namespace ({namespace}) is going on: {missing}. Old and new \
+             machines run. Change all groups of the service in one apply, without `-target` and without a \
+             `depends_on` between them; where the roll of the {partner} group has stopped, mend its cause and \
+             apply again."
         ),
         attribute: Some(AttributePath::root("engine")),
     }

@@ -37,13 +37,14 @@ pub(super) async fn update(
     let known = model::known_slots(prior);
     let view = session.view_with(&id.service.fleet, known.values()).await?;
     let group = workers::access(session, &planned, &id, &view).await?;
+    let _going = group.going(session);
     let machines = members::of_group(&view, &id, &known);
     let machines = without_strangers(session, &id, &known, machines).await?;
     let (machines, leaving) = members::counted_and_leaving(machines);
     let mut slots = members::in_slots(&machines, &known);
     group.retag(&mut slots).await?;
     let mut progress = Progress::new(session, &group, prior.clone(), slots, leaving, state);
-    let count = members::count(&planned, &progress.slots);
+    let count = members::count(&planned, &progress.slots, &progress.leaving);
     let result = bring(ctx, &mut progress, &planned, count).await;
     if result.is_ok() && prior.drift.known().is_some_and(|drift| !drift.is_empty()) {
         let refused = group.refused(&progress.slots).await;
@@ -125,7 +126,7 @@ async fn adjust(
             }
             Step::Remove(removals) => {
                 // Too many may be what a switch to another namespace has left when it was stopped.
-                switch::until_they_may_leave(ctx, group, &progress.slots, &removals).await?;
+                switch::until_they_may_leave(progress.session, ctx, group, &progress.slots, &removals).await?;
                 terminate(ctx, progress, &removals).await?;
                 unfinished.retain(|found| removals.iter().all(|gone| gone.id != found.id));
                 gone(ctx, progress, &removals).await?;
@@ -212,7 +213,7 @@ async fn roll_batch(
     }
     // Whatever stops the roll, the next apply knows how many there are to be.
     progress.remember_count(planned).await?;
-    switch::until_they_may_leave(ctx, group, &progress.slots, &leaving).await?;
+    switch::until_they_may_leave(progress.session, ctx, group, &progress.slots, &leaving).await?;
     take(ctx, progress, &leaving, removed).await?;
     let before = readiness::registrations(&group.router).await;
     let launched = launch(progress, planned, slots).await?;
@@ -225,7 +226,7 @@ async fn roll_batch(
         return Err(boot_failure(progress, planned, failed).await);
     }
     progress.tag(&launched, &Phase::Ready.tag()).await?;
-    switch::until_they_may_leave(ctx, group, &progress.slots, &replaced).await?;
+    switch::until_they_may_leave(progress.session, ctx, group, &progress.slots, &replaced).await?;
     take(ctx, progress, &replaced, removed).await
 }
 

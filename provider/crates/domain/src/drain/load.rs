@@ -8,22 +8,8 @@ const IN_FLIGHT: &str = "dynamo_component_inflight_requests";
 /// How much of vLLM's KV cache is taken.
 const KV_CACHE: &str = "vllm:kv_cache_usage_perc";
 
-/// What an engine has to be without before it may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WorkersWith {
-    /// Requests.
-    Requests,
-    /// Requests and KV: what vLLM's prefill has computed waits there, no request any more, until a decode
-    /// has room for it.
-    RequestsAndKv,
-}
-
-impl WorkersWith {
-    /// What the workers of this engine and role hold.
-    pub fn of(engine: &str, is_prefill: bool) -> Self {
-        if engine == "vllm" && is_prefill { Self::RequestsAndKv } else { Self::Requests }
-    }
-}
+/// What every metric of vLLM begins with.
+const VLLM: &str = "vllm:";
 
 /// What an engine works at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,17 +21,20 @@ pub struct Load {
 }
 
 impl Load {
-    /// Reads an engine's page.
+    /// Reads an engine's page. What it is said by the page itself: the machine may run something else than the
+    /// configuration says by now.
     ///
     /// # Errors
     /// When it does not say what is in flight: nobody may conclude from that that nothing is.
-    pub fn parse(page: &str, with: WorkersWith) -> Result<Self, UnreadableMetrics> {
-        let mut requests = None;
-        let mut kv = None;
+    pub fn parse(page: &str) -> Result<Self, UnreadableMetrics> {
+        let (mut requests, mut kv) = (None, None);
+        let (mut is_prefill, mut is_vllm) = (false, false);
         for line in page.lines().filter(|line| !line.starts_with('#')) {
+            is_vllm |= line.starts_with(VLLM);
             if let Some(Sample { labels, value }) = sample(line, IN_FLIGHT)? {
                 if has_label(labels, "dynamo_endpoint", "generate") {
                     *requests.get_or_insert(0.0) += value;
+                    is_prefill |= has_label(labels, "dynamo_component", "prefill");
                 }
             } else if let Some(Sample { value, .. }) = sample(line, KV_CACHE)? {
                 *kv.get_or_insert(0.0) += value;
@@ -53,10 +42,11 @@ impl Load {
         }
         let missing = UnreadableMetrics::Missing;
         let requests = requests.ok_or(missing(IN_FLIGHT))?;
-        let holds_kv = match with {
-            // What is busy is busy, whatever else it does not say.
-            WorkersWith::RequestsAndKv if requests <= 0.0 => kv.ok_or(missing(KV_CACHE))? > 0.0,
-            WorkersWith::Requests | WorkersWith::RequestsAndKv => false,
+        // What is busy is busy, whatever else it does not say. And what vLLM's prefill has computed waits
+        // there, no request any more, until a decode has room for it.
+        let holds_kv = match is_vllm && is_prefill && requests <= 0.0 {
+            true => kv.ok_or(missing(KV_CACHE))? > 0.0,
+            false => false,
         };
         Ok(Self { requests, holds_kv })
     }
@@ -71,7 +61,7 @@ impl Load {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum UnreadableMetrics {
     /// Another page, or another version of Dynamo or of the engine.
-    #[error("the page has no `{0}` of the endpoint `generate`")]
+    #[error("its metrics have no `{0}` of the endpoint `generate`")]
     Missing(&'static str),
     /// Not in Prometheus' format.
     #[error("`{0}` has no number that can be read")]
@@ -121,52 +111,50 @@ dynamo_component_uptime_seconds{worker_id="47d5a22a1122c81a"} 5.905971635
 vllm:kv_cache_usage_perc{engine="0",model_name="tiny"} 0.0036630036630036
 "#;
 
-    fn load(page: &str, with: WorkersWith) -> Result<(f64, bool, bool), UnreadableMetrics> {
-        let load = Load::parse(page, with)?;
+    fn load(page: &str) -> Result<(f64, bool, bool), UnreadableMetrics> {
+        let load = Load::parse(page)?;
         Ok((load.requests, load.holds_kv, load.is_empty()))
     }
 
     #[test]
     fn what_runs_is_counted() {
-        use WorkersWith::{Requests, RequestsAndKv};
-        assert_eq!(load(PREFILL, Requests), Ok((2.0, false, false)));
+        assert_eq!(load(PREFILL), Ok((2.0, false, false)));
+        // The other endpoint is the router's, which asks for KV events; and the prefilled KV waits for a decode.
         let idle = PREFILL.replace("c81a\"} 2", "c81a\"} 0");
-        // The other endpoint is the router's, which asks for KV events.
-        assert_eq!(load(&idle, Requests), Ok((0.0, false, true)));
-        // The prefilled KV waits for a decode.
-        assert_eq!(load(&idle, RequestsAndKv), Ok((0.0, true, false)));
+        assert_eq!(load(&idle), Ok((0.0, true, false)));
         let fetched = idle.replace("0.0036630036630036", "0.0");
-        assert_eq!(load(&fetched, RequestsAndKv), Ok((0.0, false, true)));
+        assert_eq!(load(&fetched), Ok((0.0, false, true)));
         let of_ranks =
             format!("{fetched}vllm:kv_cache_usage_perc{{engine=\"1\"}} 0.25 1796002603\n");
-        assert_eq!(load(&of_ranks, RequestsAndKv), Ok((0.0, true, false)));
+        assert_eq!(load(&of_ranks), Ok((0.0, true, false)));
+    }
+
+    /// What a decode keeps is a cache, and so is what others than vLLM keep.
+    #[test]
+    fn who_holds_kv_that_somebody_is_to_fetch() {
+        let idle = PREFILL.replace("c81a\"} 2", "c81a\"} 0");
+        let decode = idle.replace("component=\"prefill\"", "component=\"backend\"");
+        assert_eq!(load(&decode), Ok((0.0, false, true)));
+        let mocker = idle.replace("vllm:", "mocker:");
+        assert_eq!(load(&mocker), Ok((0.0, false, true)));
     }
 
     #[test]
     fn a_page_that_does_not_say_it_is_no_empty_engine() {
         let missing = Err(UnreadableMetrics::Missing(IN_FLIGHT));
         for page in ["", "<html></html>", "dynamo_component_inflight_requests_total 0\n"] {
-            assert_eq!(load(page, WorkersWith::Requests), missing, "{page}");
+            assert_eq!(load(page), missing, "{page}");
         }
         let others = PREFILL.replace("dynamo_endpoint=\"generate\"", "dynamo_endpoint=\"load\"");
-        assert_eq!(load(&others, WorkersWith::Requests), missing);
+        assert_eq!(load(&others), missing);
         let without_kv = PREFILL.replace(KV_CACHE, "vllm:another");
-        assert_eq!(load(&without_kv, WorkersWith::RequestsAndKv), Ok((2.0, false, false)));
+        assert_eq!(load(&without_kv), Ok((2.0, false, false)));
         let missing = Err(UnreadableMetrics::Missing(KV_CACHE));
         let idle = without_kv.replace("c81a\"} 2", "c81a\"} 0");
-        assert_eq!(load(&idle, WorkersWith::RequestsAndKv), missing);
+        assert_eq!(load(&idle), missing);
         for number in ["", "-1", "NaN", "+Inf", "two"] {
             let page = PREFILL.replace("c81a\"} 2", &format!("c81a\"}} {number}"));
-            let wrong = Err(UnreadableMetrics::Value(IN_FLIGHT));
-            assert_eq!(load(&page, WorkersWith::Requests), wrong, "{number}");
-        }
-    }
-
-    #[test]
-    fn who_holds_kv() {
-        assert_eq!(WorkersWith::of("vllm", true), WorkersWith::RequestsAndKv);
-        for (engine, is_prefill) in [("vllm", false), ("sglang", true), ("mocker", true)] {
-            assert_eq!(WorkersWith::of(engine, is_prefill), WorkersWith::Requests);
+            assert_eq!(load(&page), Err(UnreadableMetrics::Value(IN_FLIGHT)), "{number}");
         }
     }
 }

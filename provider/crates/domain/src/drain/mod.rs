@@ -10,5 +10,5 @@ mod load;
 mod registry;
 
 pub use limit::{InvalidLimit, parse_limit};
-pub use load::{Load, UnreadableMetrics, WorkersWith};
+pub use load::{Load, UnreadableMetrics};
 pub use registry::{Registered, Request, UnreadableRegistry, read_registry};
