@@ -19,6 +19,7 @@
 //! The one dependency inside the workspace is the contract of the clouds, re-exported as [`cloud`].
 
 mod boot;
+mod gzip;
 #[cfg(test)]
 mod sample;
 

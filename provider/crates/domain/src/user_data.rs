@@ -8,16 +8,17 @@
 use crate::boot::{self, BootFile, MachineKind, SCRIPT_VERSION};
 use crate::engine::{self, EngineError, NodeFile, NodeSetup};
 use crate::environment::{self, Environment, InvalidVariable};
+use crate::gzip;
 use crate::router;
 use crate::secret::{SecretReference, SecretStore};
 use crate::spec::{GroupSpec, RouterKind, RouterSpec, ServiceFacts};
 use crate::version::DynamoVersion;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use cloud::Offer;
-use flate2::{Compression, GzBuilder, read::GzDecoder};
+use flate2::read::GzDecoder;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::IpAddr;
 use thiserror::Error;
 
@@ -62,7 +63,8 @@ pub fn worker_user_data(
 }
 
 /// Whether [`worker_user_data`] is there and within a cloud's limit, in bytes: as a rule without
-/// rendering and compressing it, which is most of what a plan would cost.
+/// rendering and compressing it, which is most of what a plan would cost, and else with the quick compression, where
+/// that is enough.
 ///
 /// # Errors
 /// As [`worker_user_data`] and [`UserData::check_size`].
@@ -74,6 +76,9 @@ pub fn check_worker_user_data(
 ) -> Result<(), UserDataError> {
     let content = worker_content(spec, facts, offer)?;
     if content.most_static_bytes() + content.varying_bytes() <= limit {
+        return Ok(());
+    }
+    if gzip::quick(content.cloud_config().as_bytes()).len() <= limit {
         return Ok(());
     }
     Ok(content.render().check_size(limit)?)
@@ -366,10 +371,24 @@ impl Content {
         let largest = self.varying.iter().max_by_key(|file| file.content.len());
         let largest =
             largest.map(|file| (file.path.clone(), file.content.len())).unwrap_or_default();
+        let cloud_config = self.cloud_config();
+        let bytes = gzip::compress(cloud_config.as_bytes());
+        UserData { cloud_config, bytes, largest }
+    }
+
+    fn cloud_config(&self) -> String {
         let varying = self.varying.iter().map(WriteFile::text);
         let boot_files = self.boot_files();
         let write_files = varying.chain(boot_files.iter().map(WriteFile::text)).collect();
-        pack(write_files, &self.units, largest)
+        let command = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let mut enable: Vec<String> = command(&["systemctl", "enable", "--now"]);
+        enable.extend(self.units.iter().cloned());
+        let runcmd = vec![command(&["systemctl", "daemon-reload"]), enable];
+        let document = Document { write_files, runcmd };
+        let json = serde_json::to_string(&document).expect("a document is plain data");
+        // A YAML reader stumbles over DEL, C1 and non-characters, or changes them without a word.
+        assert!(json.chars().all(environment::is_printable), "only base64 carries any character");
+        format!("{HEADER}{json}\n")
     }
 
     /// The most that a worker's static files take in a document, compressed. A test holds it.
@@ -439,26 +458,6 @@ fn private_file(path: &str, content: String) -> NodeFile {
 
 fn check_script_version(version: u32) -> Result<(), UserDataError> {
     if version == SCRIPT_VERSION { Ok(()) } else { Err(UserDataError::ScriptVersion(version)) }
-}
-
-fn pack(write_files: Vec<WriteFile>, units: &[String], largest: (String, usize)) -> UserData {
-    let command = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    let mut enable: Vec<String> = command(&["systemctl", "enable", "--now"]);
-    enable.extend(units.iter().cloned());
-    let runcmd = vec![command(&["systemctl", "daemon-reload"]), enable];
-    let document = Document { write_files, runcmd };
-    let json = serde_json::to_string(&document).expect("a document is plain data");
-    // A YAML reader stumbles over DEL, C1 and non-characters, or changes them without a word.
-    assert!(json.chars().all(environment::is_printable), "only base64 carries any character");
-    let cloud_config = format!("{HEADER}{json}\n");
-    let bytes = gzip(cloud_config.as_bytes());
-    UserData { cloud_config, bytes, largest }
-}
-
-fn gzip(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
-    let written = encoder.write_all(plain).and_then(|()| encoder.finish());
-    written.expect("writing to memory does not fail")
 }
 
 #[cfg(test)]
