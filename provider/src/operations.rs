@@ -5,6 +5,7 @@
 use domain::id::{GroupId, ServiceId};
 use domain::spec::WorkerRole;
 use plugin::{Ctx, Interrupted};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -17,9 +18,11 @@ pub(crate) struct Operations(watch::Sender<Vec<Operation>>);
 #[derive(Debug)]
 struct Operation {
     number: usize,
-    service: ServiceId,
+    group: GroupId,
     role: WorkerRole,
     goal: Goal,
+    /// All that it has left to do is to take its last machines of before.
+    takes_the_last: bool,
     /// Since when its machines get no request any more, or it has ended otherwise.
     ended: Option<Instant>,
 }
@@ -51,6 +54,18 @@ pub(crate) struct Running {
     operations: watch::Sender<Vec<Operation>>,
 }
 
+impl Running {
+    /// Says whether all that is left to do is to take the last machines of before, for which it waits.
+    pub(crate) fn takes_the_last(&self, takes_the_last: bool) {
+        self.operations.send_modify(|operations| {
+            let own = operations.iter_mut().find(|operation| operation.number == self.number);
+            if let Some(own) = own {
+                own.takes_the_last = takes_the_last;
+            }
+        });
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.operations.send_modify(|operations| {
@@ -68,8 +83,8 @@ impl Operations {
         let mut number = 0;
         self.0.send_modify(|operations| {
             number = operations.len();
-            let service = group.service.clone();
-            operations.push(Operation { number, service, role, goal, ended: None });
+            let (group, takes_the_last, ended) = (group.clone(), false, None);
+            operations.push(Operation { number, group, role, goal, takes_the_last, ended });
         });
         Running { number, operations: self.0.clone() }
     }
@@ -86,6 +101,20 @@ impl Operations {
         } else {
             Course::Unknown
         }
+    }
+
+    /// The names of the groups that only wait to take their last machines of before.
+    pub(crate) fn taking_the_last(
+        &self,
+        service: &ServiceId,
+        role: WorkerRole,
+        goal: &Goal,
+    ) -> BTreeSet<String> {
+        let operations = self.0.borrow();
+        let meant = operations.iter().filter(|operation| operation.is(service, role, goal));
+        let waiting =
+            meant.filter(|operation| operation.takes_the_last && operation.ended.is_none());
+        waiting.map(|operation| operation.group.name.clone()).collect()
     }
 
     /// Waits until no removal of a group of this role goes on in this process.
@@ -108,7 +137,7 @@ impl Operations {
 
 impl Operation {
     fn is(&self, service: &ServiceId, role: WorkerRole, goal: &Goal) -> bool {
-        self.service == *service && self.role == role && self.goal == *goal
+        self.group.service == *service && self.role == role && self.goal == *goal
     }
 }
 

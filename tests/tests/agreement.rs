@@ -28,51 +28,62 @@ fn groups_that_do_not_agree_are_refused_by_the_plan() {
 
 mod on_the_local_cloud {
     use super::*;
-    use acceptance::{Machine, assert_chats, chat};
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use acceptance::{Answer, Machine, assert_chats, chat, wait_until};
+    use std::sync::atomic::{AtomicBool, Ordering};
 
-    /// Prefill and decode change what both have to agree on: old and new ones serve side by side, and
-    /// requests are answered all along.
+    const MODEL: &str = "disagg/tiny";
+
+    /// Some 17 tokens a second.
+    const SLOW: &str = "\"--decode-speedup-ratio\", \"0.1\"";
+
+    /// Tokens of an answer that goes on when the first machines of a switch are there.
+    const TEN_SECONDS: u32 = 170;
+
+    /// Prefill and decode change what both have to agree on: old and new ones serve side by side, requests are
+    /// answered all along, and what runs on the old ones comes to its end.
     #[test]
     fn a_switch_to_another_block_size_serves_all_along() {
         let workspace = Workspace::new();
         let stack = Stack {
+            service: "router = { args = [\"--migration-limit\", \"0\"] }".to_owned(),
             groups: "update_strategy = { max_unavailable = 0, max_surge = 1 }".to_owned(),
             ..Stack::default()
         };
-        workspace.apply(&stack.hcl());
+        let slow = |engine: &str| stack.hcl().replace("\"mocker\" }", engine);
+        workspace.apply(&slow(&format!("\"mocker\", args = [{SLOW}] }}")));
         let before = workspace.machines();
         let url = workspace.output("url");
         let url = url.as_str().expect("a text");
-        let changed = stack.hcl().replace("\"mocker\" }", SMALL);
+        let changed = slow(&format!("\"mocker\", args = [{SLOW}, \"--block-size\", \"32\"] }}"));
         let plan = workspace.plan(&changed);
         assert!(plan.text.contains("Workers change what they have to agree on"), "{}", plan.text);
+        let long: Vec<_> = (0..4).map(|_| Answer::begin(url, MODEL, TEN_SECONDS)).collect();
+        wait_until("the answers run", || long.iter().all(Answer::has_begun));
         let over = AtomicBool::new(false);
-        let (answers, lost) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        std::thread::scope(|scope| {
-            let clients: Vec<_> = (0..4)
-                .map(|_| {
-                    scope.spawn(|| {
-                        while !over.load(Ordering::Relaxed) {
-                            let (status, answer) = chat(url, "disagg/tiny", "Still there?");
-                            let count = answers.fetch_add(1, Ordering::Relaxed);
-                            if status != 200 {
-                                println!("{status} after {count} answers: {answer}");
-                                lost.fetch_add(1, Ordering::Relaxed);
-                            }
-                        }
-                    })
-                })
-                .collect();
+        let clients = std::thread::scope(|scope| {
+            let asks_on = || {
+                let (mut count, mut lost) = (0, Vec::new());
+                while !over.load(Ordering::Relaxed) {
+                    let (status, answer) = chat(url, MODEL, "Still there?");
+                    count += 1;
+                    if status != 200 {
+                        lost.push(format!("{status} after {count} answers: {answer}"));
+                    }
+                }
+                (count, lost)
+            };
+            let clients: Vec<_> = (0..4).map(|_| scope.spawn(asks_on)).collect();
             workspace.apply(&changed);
             over.store(true, Ordering::Relaxed);
-            for client in clients {
-                client.join().expect("the clients end");
-            }
+            let ends = clients.into_iter().map(|client| client.join().expect("the clients end"));
+            ends.collect::<Vec<(usize, Vec<String>)>>()
         });
-        // Those that come in the very moment in which a machine is taken away may be refused, one of each client.
-        assert!(lost.load(Ordering::Relaxed) <= 4, "{lost:?} of {answers:?}");
-        assert!(answers.load(Ordering::Relaxed) > 40, "{answers:?}");
+        let journal = || workspace.disagg(&["local", "journal", &workspace.router().id]).stdout;
+        let lost: Vec<&String> = clients.iter().flat_map(|(_, lost)| lost).collect();
+        assert_eq!(lost, Vec::<&String>::new(), "{}", journal());
+        assert!(clients.iter().map(|(count, _)| count).sum::<usize>() > 40, "{clients:?}");
+        let broken: Vec<_> = long.into_iter().filter_map(|answer| answer.end().err()).collect();
+        assert_eq!(broken, Vec::<String>::new());
         let is_left = |now: &Machine| before.iter().any(|old| old.id == now.id);
         let now = workspace.machines();
         assert_eq!(now.iter().filter(|machine| is_left(machine)).count(), 1, "the router");

@@ -102,7 +102,11 @@ fn disagreement(
         None if *aspect == Aspect::Model => "the service's".to_owned(),
         None => "the default".to_owned(),
     };
-    let why = if one.role == other.role {
+    let why = if one.role == WorkerRole::Worker {
+        "Both have the role `worker`, and each would serve by itself: the router shares requests out between them, \
+         so that what a client gets depends on chance."
+            .to_owned()
+    } else if one.role == other.role {
         format!(
             "Both have the role `{}`, and a router serves workers of one role only as long as they agree: the \
              others register, are paid for and get no request.",
@@ -167,8 +171,7 @@ fn switch(prior: &ReplicaGroup, ours: &Sibling, model: Option<&str>) -> Option<D
         WorkerRole::Worker => "",
         WorkerRole::Prefill => {
             " New workers serve as soon as there are decode workers of the same kind, and old ones go only \
-             then, so the decode group has to change in this apply too; the last old one goes after the last \
-             old decode worker."
+             then, so the decode group has to change in this apply too; the last old ones of both go together."
         }
         WorkerRole::Decode => {
             " New workers serve as soon as there are prefill workers of the same kind, and old ones go only \
@@ -181,7 +184,7 @@ fn switch(prior: &ReplicaGroup, ours: &Sibling, model: Option<&str>) -> Option<D
             format!(
                 "A router does not mix workers that differ in their {}. Old and new workers of this roll serve \
                  beside each other, in namespaces of their own between which requests are shared out by the \
-                 number of workers. A request in the moment in which the last old ones go can get a 503.{partner}",
+                 number of workers.{partner}",
                 changed.join(", ")
             ),
         )

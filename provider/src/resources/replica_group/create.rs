@@ -38,7 +38,6 @@ pub(super) async fn create(
         });
     }
     let group = workers::access(session, &planned, &id, &view).await?;
-    let _going = group.going(session);
     readiness::refuse_if_failed(&group.router, &view.instances).await?;
     group.refuse_before_its_router(&view.instances).await?;
     let before = readiness::registrations(&group.router).await;

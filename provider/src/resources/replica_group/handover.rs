@@ -85,7 +85,6 @@ pub(super) async fn take_over(
         planned.image_id = offer.group.image_id.clone();
     }
     let group = workers::access(session, &planned, id, &view).await?;
-    let _going = group.going(session);
     let machines = members::of_group(&view, id, &known);
     let machines = without_strangers(session, id, &known, machines).await?;
     let (machines, leaving) = members::counted_and_leaving(machines);

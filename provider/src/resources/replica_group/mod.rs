@@ -36,6 +36,14 @@ use plugin::{Change, Ctx, Diagnostics, IdentityPart, Resource, Schema, State, Ti
 use schemas::ReplicaGroup;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+/// A large model takes an hour to be read from a slow disk; a removal waits for no boot.
+const TIMEOUTS: Timeouts = Timeouts {
+    create: Duration::from_secs(90 * 60),
+    read: Duration::from_secs(5 * 60),
+    update: Duration::from_secs(90 * 60),
+    delete: Duration::from_secs(20 * 60),
+};
+
 #[derive(Debug)]
 pub(crate) struct ReplicaGroupResource {
     session: Arc<Session>,
@@ -60,8 +68,7 @@ impl Resource for ReplicaGroupResource {
     }
 
     fn timeouts(&self) -> Timeouts {
-        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        Timeouts { create: minutes(90), read: minutes(5), update: minutes(90), delete: minutes(20) }
+        TIMEOUTS
     }
 
     fn concealed(&self, config: &Value) -> BTreeSet<String> {

@@ -205,6 +205,19 @@ fn a_drain_timeout_changes_in_place_and_must_fit_into_its_operation() {
     assert_eq!(warned(both), longer("drain_timeout"));
     let short = json!({ "drain_timeout": "1m", "timeouts": timeouts("5m") });
     assert_eq!(warned(short), Vec::<String>::new());
+    // What nobody gives has a length too: a removal may take 20 minutes, and a roll 90.
+    assert_eq!(warned(json!({ "drain_timeout": "20m" })), longer("drain_timeout"));
+    assert_eq!(warned(json!({ "drain_timeout": "19m" })), Vec::<String>::new());
+    let batches = |surge: i64| {
+        json!({
+            "drain_timeout": "15m",
+            "replicas": 6,
+            "update_strategy": { "max_unavailable": 0, "max_surge": surge },
+        })
+    };
+    assert_eq!(warned(batches(1)), longer("drain_timeout"));
+    assert_eq!(warned(batches(2)), Vec::<String>::new());
+    assert_eq!(warned(json!({ "replicas": 100 })), Vec::<String>::new());
 }
 
 /// Plans make no calls, so they say what happens with and without a route to the router.

@@ -5,6 +5,7 @@ use super::workers::GroupAccess;
 use super::{members, model};
 use crate::diagnose;
 use crate::error::{FailedMachine, Result, RollCount};
+use crate::operations::Running;
 use crate::readiness;
 use crate::session::Session;
 use cloud::{Instance, InstanceId, InstanceState, Phase, Tags, tag};
@@ -15,6 +16,8 @@ use std::collections::BTreeMap;
 pub(super) struct Progress<'a> {
     pub(super) session: &'a Session,
     pub(super) group: &'a GroupAccess,
+    /// Says to the other operations of this process where its machines are going.
+    pub(super) going: Running,
     pub(super) slots: BTreeMap<u32, Instance>,
     /// Machines on their way out: they count no longer, and are there.
     pub(super) leaving: Vec<Instance>,
@@ -41,8 +44,19 @@ impl<'a> Progress<'a> {
     ) -> Self {
         let is_creation = state.get().is_none();
         let rolling = members::rolling(&slots, &leaving).map(|count| count.to_string());
-        let unfinished = Vec::new();
-        Self { session, group, slots, leaving, so_far, is_creation, state, rolling, unfinished }
+        let (going, unfinished) = (group.going(session), Vec::new());
+        Self {
+            session,
+            group,
+            going,
+            slots,
+            leaving,
+            so_far,
+            is_creation,
+            state,
+            rolling,
+            unfinished,
+        }
     }
 
     /// Tells the state what machines there are, under the attributes that are true so far.

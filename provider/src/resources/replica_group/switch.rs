@@ -1,8 +1,9 @@
 //! A roll to something else that workers have to agree on: old and new ones serve side by side, in a namespace
-//! each, and prefill and decode only together. So a machine goes when the new namespace has both, and the
-//! last prefill worker of the old one when its decode workers have gone. Each group is rolled by an operation
-//! of its own; this is where they wait for each other.
+//! each, and prefill and decode only together. So a machine goes when the new namespace has both; and the last
+//! of the old one go together, prefill first. Each group is rolled by an operation of its own; this is where
+//! they wait for each other.
 
+use super::progress::Progress;
 use super::workers::GroupAccess;
 use crate::error::{Failure, Result};
 use crate::operations::{Course, Goal, Running};
@@ -13,7 +14,7 @@ use domain::engine::{self, NAMESPACE};
 use domain::planner::Removal;
 use domain::spec::WorkerRole;
 use plugin::{AttributePath, Ctx, Diagnostic};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -58,15 +59,14 @@ impl GroupAccess {
     }
 }
 
-/// Waits until these machines of a roll may go without a request that finds nobody. `slots` are all that the
-/// group has.
+/// Waits until these machines of a roll may go without a request that finds nobody.
 pub(super) async fn until_they_may_leave(
-    session: &Session,
     ctx: &Ctx,
-    group: &GroupAccess,
-    slots: &BTreeMap<u32, Instance>,
+    progress: &Progress<'_>,
     leaving: &[Removal],
 ) -> Result<()> {
+    let Progress { group, slots, going, .. } = progress;
+    going.takes_the_last(false);
     let (Some(ours), Some(partner)) = (group.namespace(), group.partner()) else { return Ok(()) };
     let leaves = |slot: &u32| leaving.iter().any(|removal| removal.slot == *slot);
     let (gone, left): (Vec<_>, Vec<_>) = slots.iter().partition(|(slot, _)| leaves(slot));
@@ -80,9 +80,10 @@ pub(super) async fn until_they_may_leave(
         return Ok(());
     }
     let is_last = of(&left).is_disjoint(&before);
-    let waits_for_decode = group.spec.role == WorkerRole::Prefill && is_last;
+    going.takes_the_last(is_last);
     let what = format!("workers beside replica group {} in the namespace {ours}", group.id());
     let goal = Goal::Namespace(Some(ours.clone()));
+    let operations = progress.session.operations();
     let begun = Instant::now();
     readiness::others(ctx, &group.router, &what, |listed, served| {
         let partners: Vec<&Instance> = group.partners(listed).collect();
@@ -92,15 +93,26 @@ pub(super) async fn until_they_may_leave(
         let serves = |machine: &&Instance| {
             namespace_of(machine) == ours && machine.ip.is_some_and(|ip| served.contains(&ip))
         };
-        let old = partners.iter().filter(|machine| before.contains(&namespace_of(machine))).count();
+        let old = partners.iter().filter(|machine| before.contains(&namespace_of(machine)));
         let missing = if !partners.iter().any(serves) {
             format!("no {partner} worker of the same kind serves")
-        } else if waits_for_decode && old > 0 {
-            format!("the last prefill worker of before is needed by {old} decode workers of before")
-        } else {
+        } else if !is_last {
             return Ok(None);
+        } else {
+            // Prefill goes first: without it the router sends nothing new to the namespace of before, and what is
+            // being prefilled still finds its decode. And not before all others have been replaced, which would
+            // have to serve alone.
+            let waiting = operations.taking_the_last(&group.id.service, partner, &goal);
+            let is_ready = |machine: &&&Instance| {
+                partner == WorkerRole::Decode
+                    && machine.tags.get(tag::GROUP).is_some_and(|group| waiting.contains(group))
+            };
+            match old.filter(|machine| !is_ready(machine)).count() {
+                0 => return Ok(None),
+                count => format!("{count} {partner} workers of before are still needed"),
+            }
         };
-        let is_coming = match session.operations().course(&group.id.service, partner, &goal) {
+        let is_coming = match operations.course(&group.id.service, partner, &goal) {
             Course::Running => true,
             Course::Ended => false,
             Course::Unknown => begun.elapsed() < patience(group),

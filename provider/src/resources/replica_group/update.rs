@@ -37,7 +37,6 @@ pub(super) async fn update(
     let known = model::known_slots(prior);
     let view = session.view_with(&id.service.fleet, known.values()).await?;
     let group = workers::access(session, &planned, &id, &view).await?;
-    let _going = group.going(session);
     let machines = members::of_group(&view, &id, &known);
     let machines = without_strangers(session, &id, &known, machines).await?;
     let (machines, leaving) = members::counted_and_leaving(machines);
@@ -126,7 +125,7 @@ async fn adjust(
             }
             Step::Remove(removals) => {
                 // Too many may be what a switch to another namespace has left when it was stopped.
-                switch::until_they_may_leave(progress.session, ctx, group, &progress.slots, &removals).await?;
+                switch::until_they_may_leave(ctx, progress, &removals).await?;
                 terminate(ctx, progress, &removals).await?;
                 unfinished.retain(|found| removals.iter().all(|gone| gone.id != found.id));
                 gone(ctx, progress, &removals).await?;
@@ -213,7 +212,7 @@ async fn roll_batch(
     }
     // Whatever stops the roll, the next apply knows how many there are to be.
     progress.remember_count(planned).await?;
-    switch::until_they_may_leave(progress.session, ctx, group, &progress.slots, &leaving).await?;
+    switch::until_they_may_leave(ctx, progress, &leaving).await?;
     take(ctx, progress, &leaving, removed).await?;
     let before = readiness::registrations(&group.router).await;
     let launched = launch(progress, planned, slots).await?;
@@ -226,7 +225,7 @@ async fn roll_batch(
         return Err(boot_failure(progress, planned, failed).await);
     }
     progress.tag(&launched, &Phase::Ready.tag()).await?;
-    switch::until_they_may_leave(progress.session, ctx, group, &progress.slots, &replaced).await?;
+    switch::until_they_may_leave(ctx, progress, &replaced).await?;
     take(ctx, progress, &replaced, removed).await
 }
 

@@ -1,8 +1,9 @@
 //! What the attributes' own validators cannot see: what goes together and what does not. Pure.
 
-use super::model;
+use super::{TIMEOUTS, model};
 use crate::resources::attributes::has_text;
 use crate::resources::concealment;
+use domain::planner::Count;
 use domain::secret::SecretReference;
 use domain::{duration, engine};
 use plugin::{Attr, AttributePath, Diagnostic, Diagnostics};
@@ -94,40 +95,66 @@ fn validate_update_strategy(config: &ReplicaGroup, diagnostics: &mut Diagnostics
     }
 }
 
-/// A drain is a part of an operation, whose time may be over before its own is.
+/// A drain is a part of an operation, whose time may be over before its own is: that of a roll is one drain
+/// for each of its batches.
 fn validate_drain(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
-    if config.drain_timeout.is_unknown() {
+    if config.drain_timeout.is_unknown() || config.timeouts.is_unknown() {
         return;
     }
     let limit = model::drain_timeout(config);
-    let Some(timeouts) = config.timeouts.known() else {
-        return;
-    };
-    for (operation, given) in [("update", &timeouts.update), ("delete", &timeouts.delete)] {
-        let Some(Ok(timeout)) = given.known().map(|text| duration::parse(text)) else { continue };
-        if limit < timeout {
+    let is_given = config.drain_timeout.known().is_some();
+    let timeouts = config.timeouts.known();
+    let update = timeouts.map(|timeouts| &timeouts.update);
+    let delete = timeouts.map(|timeouts| &timeouts.delete);
+    for (operation, given, default, drains) in [
+        ("update", update, TIMEOUTS.update, batches(config)),
+        ("delete", delete, TIMEOUTS.delete, 1),
+    ] {
+        let given = given.filter(|given| !given.is_null());
+        let timeout = match given.map(|given| given.known().map(|text| duration::parse(text))) {
+            None => default,
+            Some(Some(Ok(timeout))) => timeout,
+            // Not known yet, or said to be wrong elsewhere.
+            Some(_) => continue,
+        };
+        let needed = limit.saturating_mul(drains);
+        if needed < timeout || (!is_given && given.is_none()) {
             continue;
         }
-        let is_given = config.drain_timeout.known().is_some();
         let path = match is_given {
             true => AttributePath::root("drain_timeout"),
             false => AttributePath::root("timeouts").attribute(operation),
+        };
+        let seconds = limit.as_secs();
+        let each = match drains {
+            1 => format!("Running answers are waited for up to {seconds} seconds (`drain_timeout`)"),
+            drains => format!(
+                "Running answers are waited for up to {seconds} seconds (`drain_timeout`) in each of the {drains} \
+                 batches of a roll"
+            ),
         };
         diagnostics.push(
             Diagnostic::warning(
                 "Drain longer than its operation",
                 format!(
-                    "Running answers are waited for up to {} seconds (`drain_timeout`), and the whole \
-                     operation may take {} (`timeouts.{operation}`). A drain that needs all its time ends \
-                     as a timeout, and the next apply goes on with it. Give the operation more time, or \
-                     the drain less.",
-                    limit.as_secs(),
+                    "{each}, and the whole operation may take {} (`timeouts.{operation}`). Drains that need all \
+                     their time end as a timeout, and the next apply goes on with them. Give the operation more \
+                     time, or the drain less.",
                     timeout.as_secs()
                 ),
             )
             .at(path),
         );
     }
+}
+
+/// In how many batches a roll replaces the machines of a group, one after the other.
+fn batches(config: &ReplicaGroup) -> u32 {
+    let count = match model::count(config) {
+        Count::Fixed(count) => count,
+        Count::Within { max, .. } => max,
+    };
+    count.div_ceil(model::update_strategy(config).batch_size()).max(1)
 }
 
 fn validate_engine(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {

@@ -16,6 +16,11 @@ pub struct UpdateStrategy {
 }
 
 impl UpdateStrategy {
+    /// How many machines are replaced at once.
+    pub fn batch_size(self) -> u32 {
+        self.max_unavailable.unwrap_or(1).saturating_add(self.max_surge).max(1)
+    }
+
     /// Whether no machine of a group of `count` serves while it is rolled.
     pub fn takes_all(self, count: u32) -> bool {
         self.max_surge == 0 && count > 0 && self.max_unavailable.is_some_and(|max| max >= count)
@@ -49,7 +54,7 @@ pub fn next_batch(strategy: UpdateStrategy, digest: &str, members: &[Member]) ->
     }
     outdated.sort_by_key(|member| (member.ready, member.launched_at, Reverse(member.slot)));
     let UpdateStrategy { max_unavailable, max_surge } = strategy;
-    let size = max_unavailable.unwrap_or(1).saturating_add(max_surge).max(1);
+    let size = strategy.batch_size();
     outdated.truncate(size as usize);
     // As many as may surge go only when their successors are there: a group of one keeps serving.
     let surge = outdated.len().min(max_surge as usize);
