@@ -3,29 +3,37 @@
 
 use std::{env, error::Error, fmt::Write, fs, path::Path};
 
-/// Comments and indentation are for those who read the scripts here: user data has no room for them. None of
-/// the scripts has a text over several lines in which a line begins like a comment, or in which blanks at the
-/// beginning of a line mean anything, but for what stands between `<< 'END'` and `END`.
+/// Comments, indentation and empty lines are for those who read the scripts and units here: user data has no room
+/// for them. None of them has a text over several lines in which a line begins like a comment or is empty, or in
+/// which blanks at the beginning of a line mean anything, but for what stands between `<< 'END'` and `END`.
 fn compact(script: &str) -> String {
-    let is_python = script.starts_with("#!/usr/bin/env python3");
+    let is_python = is_python(script);
     let (mut text, mut verbatim) = (String::new(), false);
     for (number, line) in script.lines().enumerate() {
         let bare = line.trim_start();
         if verbatim {
             text.push_str(line);
             verbatim = bare != "END";
-        } else if number > 0 && bare.starts_with('#') && !bare.contains("shellcheck") {
+        } else if bare.is_empty()
+            || number > 0 && bare.starts_with('#') && !bare.contains("shellcheck")
+        {
             continue;
         } else {
             // A block needs one blank in Python, and none in bash.
             let depth = if is_python { (line.len() - bare.len()).div_ceil(4) } else { 0 };
             text.extend(std::iter::repeat_n(' ', depth));
-            text.push_str(bare);
+            // After what shellcheck is told stands why.
+            let is_directive = bare.starts_with("# shellcheck");
+            text.push_str(bare.split(" # ").next().filter(|_| is_directive).unwrap_or(bare));
             verbatim = line.contains("<< 'END'");
         }
         text.push('\n');
     }
     text
+}
+
+fn is_python(script: &str) -> bool {
+    script.starts_with("#!/usr/bin/env python3")
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -52,12 +60,18 @@ fn main() -> Result<(), Box<dyn Error>> {
             folder.file_name().unwrap_or_default().display()
         )?;
         writeln!(code, "static {table}: &[(&str, &str)] = &[")?;
+        let mut texts = Vec::new();
         for path in files {
             let name =
                 path.file_name().and_then(|name| name.to_str()).ok_or("a file name is no text")?;
             println!("cargo::rerun-if-changed={}", path.display());
             let text = fs::read_to_string(&path)?;
-            let text = if table == "SCRIPTS" { compact(&text) } else { text };
+            let text = if table == "REQUIREMENTS" { text } else { compact(&text) };
+            texts.push((name.to_owned(), text));
+        }
+        // What is alike stands together, where it compresses better.
+        texts.sort_by_key(|(_, text)| is_python(text));
+        for (name, text) in texts {
             writeln!(code, "    ({name:?}, {text:?}),")?;
         }
         writeln!(code, "];")?;

@@ -53,7 +53,10 @@ fn router_outline() {
         0600 text /etc/disagg/env
         0600 text /etc/disagg/frontend.args
         0600 text /etc/disagg/spec.json
-        0644 text /opt/disagg/requirements.txt
+        0644 text /etc/systemd/system/disagg-etcd.service
+        0644 text /etc/systemd/system/disagg-frontend.service
+        0644 text /etc/systemd/system/disagg-nats.service
+        0644 text /etc/systemd/system/disagg-ready.service
         0755 text /opt/disagg/environment
         0755 text /opt/disagg/etcd
         0755 text /opt/disagg/frontend
@@ -66,10 +69,7 @@ fn router_outline() {
         0755 text /opt/disagg/ready
         0755 text /opt/disagg/resolve-secrets
         0755 text /opt/disagg/router-ready
-        0644 text /etc/systemd/system/disagg-etcd.service
-        0644 text /etc/systemd/system/disagg-frontend.service
-        0644 text /etc/systemd/system/disagg-nats.service
-        0644 text /etc/systemd/system/disagg-ready.service
+        0644 text /opt/disagg/requirements.txt
         systemctl daemon-reload
         systemctl enable --now disagg-etcd.service disagg-nats.service disagg-frontend.service disagg-ready.service"#]].assert_eq(&outline(&router(CloudName::Aws)));
 }
@@ -82,26 +82,26 @@ fn worker_outline() {
         0600 text /etc/disagg/engine-0.args
         0600 text /etc/disagg/secrets
         0600 text /etc/disagg/spec.json
-        0755 text /opt/disagg/aws-secret
+        0644 text /etc/systemd/system/disagg-engine@.service
+        0644 text /etc/systemd/system/disagg-notices.service
+        0644 text /etc/systemd/system/disagg-ready.service
         0755 text /opt/disagg/containers
-        0755 text /opt/disagg/download-model
-        0755 text /opt/disagg/drain
         0755 text /opt/disagg/engine
         0755 text /opt/disagg/environment
         0755 text /opt/disagg/gpus
         0755 text /opt/disagg/hosts
         0755 text /opt/disagg/install-runtime
         0755 text /opt/disagg/model
-        0755 text /opt/disagg/notices
         0755 text /opt/disagg/phase
         0755 text /opt/disagg/preflight
         0755 text /opt/disagg/pull-image
         0755 text /opt/disagg/ready
         0755 text /opt/disagg/resolve-secrets
         0755 text /opt/disagg/worker-ready
-        0644 text /etc/systemd/system/disagg-engine@.service
-        0644 text /etc/systemd/system/disagg-notices.service
-        0644 text /etc/systemd/system/disagg-ready.service
+        0755 text /opt/disagg/aws-secret
+        0755 text /opt/disagg/download-model
+        0755 text /opt/disagg/drain
+        0755 text /opt/disagg/notices
         systemctl daemon-reload
         systemctl enable --now disagg-engine@0.service disagg-notices.service disagg-ready.service"#]]
     .assert_eq(&outline(&worker(&sglang(), CloudName::Aws)));
