@@ -33,8 +33,12 @@ SECRET = "hf_a secret"
 ENGINE = """
 import json, os, pathlib, sys
 from huggingface_hub import constants, snapshot_download
+print(f"the model is {sys.argv[1]}", file=sys.stderr)
 model, _, revision = sys.argv[1].partition("@")
-snapshot = pathlib.Path(snapshot_download(model, revision=revision or None, local_files_only=True))
+if model.startswith("/"):
+    snapshot = pathlib.Path(model)
+else:
+    snapshot = pathlib.Path(snapshot_download(model, revision=revision or None, local_files_only=True))
 files = sorted(str(path.relative_to(snapshot)) for path in snapshot.rglob("*") if path.is_file())
 for file in files:
     (snapshot / file).read_bytes()
@@ -45,7 +49,7 @@ for name, directory in os.environ.items():
         kept[name] = place.exists()
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text("compiled")
-print(json.dumps({"files": files, "kept": kept, "environment": dict(os.environ), "user": [os.getuid(), os.getgid()],
+print(json.dumps({"model": model, "is_writable": os.access(snapshot, os.W_OK), "files": files, "kept": kept, "environment": dict(os.environ), "user": [os.getuid(), os.getgid()],
                   "offline": constants.HF_HUB_OFFLINE}))
 """
 
@@ -74,6 +78,19 @@ class Models(unittest.TestCase):
             (modules / engine / "__main__.py").write_text(textwrap.dedent(ENGINE))
         for port in (2379, 4222):
             self.enterContext(socket.create_server((ROUTER, port)))
+
+    def vm(self, disk=None, **more):
+        """The root of a machine whose scripts find everything where a VM has it; `disk` is its local NVMe disk."""
+        root, environment = self.machine(**more)
+        for directory in ("var/lib", "mnt/nvme"):
+            (root / directory).mkdir(parents=True)
+        shutil.copytree("/etc", root / "etc", symlinks=True, dirs_exist_ok=True)
+        environment["DISAGG_ROOT"] = ""
+        mounts = [f"mount --rbind {root}/{directory} /{directory}" for directory in ("opt", "etc", "run", "var/lib", "mnt")]
+        if disk:
+            mounts.append(f"mount --bind {disk} /mnt/nvme")
+        inside = ["unshare", "--mount", "--propagation", "private", "bash", "-c", "\n".join(["set -e", *mounts, 'exec "$@"']), "vm"]
+        return root, environment, inside
 
     def machine(self, engine="vllm", args=(), secrets=None, runtime="container", model=MODEL, **env):
         """The root of a machine, with the environment of its units."""
@@ -119,10 +136,13 @@ class Models(unittest.TestCase):
         return root, environment
 
     @staticmethod
-    def run_script(machine, name, *arguments):
-        root, environment = machine
-        command = [root / "opt/disagg" / name, *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    def command(machine, name):
+        root, _, *inside = machine
+        return [*inside[0], f"/opt/disagg/{name}"] if inside else [root / "opt/disagg" / name]
+
+    def run_script(self, machine, name, *arguments):
+        command = [*self.command(machine, name), *arguments]
+        return subprocess.run(command, env=machine[1], capture_output=True, text=True, timeout=60)
 
     def download(self, machine):
         ended = self.run_script(machine, "model")
@@ -157,6 +177,96 @@ class Models(unittest.TestCase):
                 for named in ("TRITON_CACHE_DIR", "VLLM_CACHE_ROOT", "FLASHINFER_WORKSPACE_BASE", "XDG_CACHE_HOME",
                               "TORCHINDUCTOR_CACHE_DIR", "SGLANG_DG_CACHE_DIR", "CUDA_CACHE_PATH"):
                     self.assertIn(named, second["kept"])
+
+    def test_a_vm_that_downloads_calls_the_model_as_one_that_has_it_in_its_image(self):
+        self.hub.add(MODEL, SMALL_FILES | weights("model.safetensors", "original/model.safetensors"))
+        for user in ("1000:0", "0:0", "1001:1001"):
+            with self.subTest(user):
+                baked = self.vm(IMAGE_USER=user)
+                place = baked[0] / "opt/disagg/models" / MODEL
+                place.mkdir(parents=True)
+                (place / "config.json").write_text("{}")
+                downloads = self.vm(IMAGE_USER=user)
+                for machine in (baked, downloads):
+                    self.download(machine)
+                first, second = self.start(baked), self.start(downloads)
+                self.assertEqual(first["model"], f"/opt/disagg/models/{MODEL}")
+                self.assertEqual(second["model"], first["model"])
+                self.assertEqual(second["files"], sorted([*SMALL_FILES, "model.safetensors"]))
+                self.assertFalse(second["is_writable"] and user != "0:0")
+                self.assertFalse(second["offline"], "a drafter may come from the hub")
+                self.assertFalse(list((downloads[0] / "opt/disagg/models/.partial/openai").iterdir()))
+                asked = len(self.hub.asked)
+                self.download(downloads)
+                self.assertEqual(self.start(downloads)["model"], first["model"])
+                self.assertEqual(len(self.hub.asked), asked, "a restart downloads nothing")
+
+    def test_a_vm_with_a_disk_of_its_own_has_the_model_there_until_it_is_stopped(self):
+        self.hub.add(MODEL, SMALL_FILES | weights("model.safetensors"))
+        disk = pathlib.Path(tempfile.mkdtemp(dir=self.place))
+        machine = self.vm(disk=disk)
+        known = machine[0] / "opt/disagg/models" / MODEL
+        self.download(machine)
+        self.assertEqual(os.readlink(known), f"/mnt/nvme/disagg/models/{MODEL}")
+        self.assertEqual((disk / "disagg").stat().st_mode & 0o077, 0)
+        self.assertEqual(self.start(machine)["model"], f"/opt/disagg/models/{MODEL}")
+        # The link was lost in a crash: the disk is looked at before the hub is asked.
+        known.unlink()
+        asked = len(self.hub.asked)
+        self.download(machine)
+        self.assertEqual(len(self.hub.asked), asked)
+        # A stopped machine comes back with an empty disk.
+        shutil.rmtree(disk / "disagg")
+        self.download(machine)
+        self.assertEqual(self.start(machine)["files"], sorted([*SMALL_FILES, "model.safetensors"]))
+
+    def test_a_model_that_is_not_whole_is_given_to_no_engine(self):
+        files = SMALL_FILES | weights("a.safetensors", "b.safetensors", size=3_000_000)
+        repository = self.hub.add(MODEL, files)
+        self.hub.cut_after = 1_000_000
+        machine = self.vm(HF_HUB_DISABLE_XET="1", runtime="container")
+        known = machine[0] / "opt/disagg/models" / MODEL
+        partial = machine[0] / "opt/disagg/models/.partial" / MODEL
+        ended = self.run_script(machine, "model")
+        self.assertNotEqual(ended.returncode, 0)
+        self.assertIn("config.json", os.listdir(partial))
+        self.assertFalse(known.exists())
+        ended = self.run_script(machine, "engine", "0")
+        self.assertNotEqual(ended.returncode, 0)
+        self.assertIn(f"the model is {MODEL}\n", ended.stderr)
+        # Another commit meanwhile: of the first one nothing is left, as no index speaks of it.
+        self.hub.cut_after = None
+        (partial / "left-over.safetensors").write_bytes(noise(LARGE))
+        (partial / "a.safetensors").write_bytes(noise(LARGE))
+        repository.commit = "d" * 40
+        repository.files = {"config.json": b'{"a": 2}'} | weights("a.safetensors", "c.safetensors")
+        self.download(machine)
+        self.assertEqual(self.start(machine)["files"], ["a.safetensors", "c.safetensors", "config.json"])
+        for file, content in repository.files.items():
+            self.assertEqual((known / file).read_bytes(), content, file)
+        self.assertEqual(sorted(os.listdir(known)), ["a.safetensors", "c.safetensors", "config.json"])
+
+    def test_a_vm_goes_on_with_what_is_there(self):
+        files = SMALL_FILES | weights(*(f"{one}.safetensors" for one in "abcdef"))
+        self.hub.add(MODEL, files | {"z.json": b"[]"})
+        machine = self.vm(args=["--speculative-config", json.dumps({"model": "org/drafter"})])
+        self.assertNotEqual(self.run_script(machine, "model").returncode, 0, "there is no such drafter")
+        self.hub.served.clear()
+        self.hub.add("org/drafter", {"config.json": b"{}"} | weights("model.safetensors"))
+        self.download(machine)
+        self.assertEqual({path for path, *_ in self.hub.served}, {"config.json", "model.safetensors"})
+        cached = {path.name for path in (machine[0] / "opt/disagg/models/.huggingface/hub").glob("models--org--*/snapshots/*/*")}
+        self.assertEqual(cached, {"config.json", "model.safetensors"})
+
+    def test_where_models_have_a_place_of_the_users_they_stay_in_the_hubs_cache(self):
+        self.hub.add(MODEL, SMALL_FILES)
+        for more in ({"HF_HOME": "/mnt/shared"}, {"HF_HUB_CACHE": "/mnt/shared/hub"}, {"DISAGG_VERSION": "1.3.1"}):
+            with self.subTest(more):
+                machine = self.vm(**more)
+                self.download(machine)
+                found = self.start(machine)
+                self.assertEqual(found["model"], MODEL)
+                self.assertTrue(found["offline"])
 
     def test_the_image_may_change_its_user(self):
         self.hub.add(MODEL, SMALL_FILES | weights("model.safetensors"))
@@ -252,38 +362,46 @@ class Models(unittest.TestCase):
         # The client writes pieces of 10 MiB.
         self.hub.cut_after, self.hub.seconds_before_cut = 25_000_000, 0.5
         total = sum(len(content) for content in files.values())
-        machine = self.machine(HF_HUB_DISABLE_XET="1")
-        root, environment = machine
-        started = subprocess.Popen([root / "opt/disagg/model"], env=environment, stdout=-1, stderr=-1, text=True)
-        told = set()
-        while started.poll() is None:
-            try:
-                told.add((root / "run/disagg/download").read_text().strip())
-            except FileNotFoundError:
-                pass
-            time.sleep(0.02)
-        printed = "".join(started.communicate())
-        self.assertEqual(started.returncode, 0, printed)
-        self.assertIn(f"download={total}/{total}", printed)
-        self.assertFalse((root / "run/disagg/download").exists(), "it is over")
-        amounts = sorted(int(one.split("/")[0]) for one in told if one.endswith(f"/{total}"))
-        self.assertTrue(any(0 < amount < total for amount in amounts), amounts)
-        parts = [(start, end) for path, start, end in self.hub.served if path == "model.safetensors"]
-        self.assertGreaterEqual(self.hub.cuts, 1)
-        self.assertTrue(any(start > 0 for start, _ in parts), parts)
-        # And by another start, after a machine that was switched off in the middle.
-        self.assertEqual(self.start(machine)["files"], sorted(files))
+        for kind in (self.machine, self.vm):
+            with self.subTest(kind.__name__):
+                self.hub.served.clear()
+                machine = kind(HF_HUB_DISABLE_XET="1")
+                download = machine[0] / "run/disagg/download"
+                started = subprocess.Popen(self.command(machine, "model"), env=machine[1], stdout=-1, stderr=-1, text=True)
+                told = set()
+                while started.poll() is None:
+                    try:
+                        told.add(download.read_text().strip())
+                    except FileNotFoundError:
+                        pass
+                    time.sleep(0.02)
+                printed = "".join(started.communicate())
+                self.assertEqual(started.returncode, 0, printed)
+                self.assertIn(f"download={total}/{total}", printed)
+                self.assertFalse(download.exists(), "it is over")
+                amounts = sorted(int(one.split("/")[0]) for one in told if one.endswith(f"/{total}"))
+                self.assertTrue(any(0 < amount < total for amount in amounts), amounts)
+                parts = [(start, end) for path, start, end in self.hub.served if path == "model.safetensors"]
+                self.assertGreaterEqual(self.hub.cuts, 1)
+                self.assertTrue(any(start > 0 for start, _ in parts), parts)
+                self.assertEqual(self.start(machine)["files"], sorted(files))
 
     def test_a_disk_that_is_too_small_is_said_beforehand(self):
         self.hub.add(MODEL, SMALL_FILES | weights("model.safetensors", size=3_000_000))
-        machine = self.machine()
-        cache = machine[0] / "opt/disagg/models/.huggingface"
-        cache.mkdir(parents=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", cache], check=True)
-        self.addCleanup(subprocess.run, ["umount", "--lazy", cache], check=True)
-        ended = self.run_script(machine, "model")
-        self.assertNotEqual(ended.returncode, 0)
-        self.assertIn(f"the model {MODEL} needs 0.003 GB, of which 0.000 GB are here, and 0.001 GB are free on {cache}", ended.stderr)
+        small = self.machine(), self.vm()
+        for machine, below, shown in [
+            (small[0], ".huggingface", small[0][0] / "opt/disagg/models/.huggingface"),
+            (small[1], ".partial", f"/opt/disagg/models/.partial/{MODEL}"),
+        ]:
+            with self.subTest(below):
+                place = machine[0] / "opt/disagg/models" / below
+                place.mkdir(parents=True)
+                subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], check=True)
+                self.addCleanup(subprocess.run, ["umount", "--lazy", place], check=True)
+                ended = self.run_script(machine, "model")
+                self.assertNotEqual(ended.returncode, 0)
+                self.assertIn(f"the model {MODEL} needs 0.003 GB, of which 0.000 GB are here, and 0.001 GB are free on {shown}",
+                              ended.stderr)
         self.assertEqual(self.hub.served, [])
 
     def test_the_download_has_the_engines_variables_secrets_and_proxies(self):
