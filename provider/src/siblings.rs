@@ -5,6 +5,7 @@
 
 use domain::engine::Agreement;
 use domain::spec::WorkerRole;
+use domain::version::DynamoVersion;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,8 +15,24 @@ pub(crate) struct Siblings(Mutex<BTreeMap<String, Planned>>);
 
 #[derive(Clone, Debug, Default)]
 struct Planned {
-    model: Option<String>,
+    service: PlannedService,
     groups: BTreeMap<String, Sibling>,
+    /// Who does what part of the work, by the group's name; also those of whose engines nothing is known.
+    parts: BTreeMap<String, Part>,
+}
+
+/// What the plan of a service says, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PlannedService {
+    pub(crate) model: Option<String>,
+    pub(crate) version: Option<DynamoVersion>,
+}
+
+/// The part of a group in the work of its service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) role: WorkerRole,
+    pub(crate) has_machines: bool,
 }
 
 /// A group that a plan gives machines.
@@ -36,8 +53,32 @@ impl Siblings {
     }
 
     /// The model that a service is to serve, where that is known.
-    pub(crate) fn plan_service(&self, path: String, model: Option<String>) {
-        self.planned().entry(path).or_default().model = model;
+    pub(crate) fn plan_service(&self, path: String, service: PlannedService) {
+        self.planned().entry(path).or_default().service = service;
+    }
+
+    /// What the service of this path is to be.
+    pub(crate) fn service(&self, path: &str) -> PlannedService {
+        self.planned().get(path).map(|planned| planned.service.clone()).unwrap_or_default()
+    }
+
+    /// Says what part a group has in its service.
+    pub(crate) fn plan_part(&self, service: String, group: String, part: Part) {
+        self.planned().entry(service).or_default().parts.insert(group, part);
+    }
+
+    /// Whether a plan has said that this group has machines.
+    pub(crate) fn has_machines(&self, service: &str, group: &str) -> bool {
+        let planned = self.planned();
+        let part = planned.get(service).and_then(|planned| planned.parts.get(group));
+        part.is_some_and(|part| part.has_machines)
+    }
+
+    /// The parts that the plans of a service's groups have said so far.
+    pub(crate) fn parts(&self, service: &str) -> Vec<Part> {
+        let planned = self.planned();
+        let parts = planned.get(service).into_iter().flat_map(|planned| planned.parts.values());
+        parts.copied().collect()
     }
 
     /// What a group of a service is to be; none when it goes, or nobody can tell.
@@ -58,7 +99,7 @@ impl Siblings {
     ) -> (Option<String>, BTreeMap<String, Sibling>) {
         let mut planned = self.planned().get(service).cloned().unwrap_or_default();
         planned.groups.remove(group);
-        (planned.model, planned.groups)
+        (planned.service.model, planned.groups)
     }
 
     fn planned(&self) -> MutexGuard<'_, BTreeMap<String, Planned>> {

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import random_model
-from chats import Running, ask
+from chats import Asking, Running, ask
 from deployment import MODEL, Deployment, Engine, Failed, Shape, changed, which
 
 HERE = Path(__file__).resolve().parent
@@ -29,7 +29,21 @@ TRANSFERRED = {
     "vllm": ("vllm:nixl_bytes_transferred_sum", "bytes"),
 }
 
+#: By which argument each engine is told the size of its KV blocks, on which all workers have to agree.
+BLOCKS = {"sglang": "--page-size", "vllm": "--block-size"}
+
+#: Tokens in a block, when it is another one.
+OTHER_BLOCK = "32"
+
+#: What makes a worker one that the router refuses, in a spelling that no plan understands: the beginning of
+#: an option's name.
+DIFFERS = {"sglang": ("--context-len", "4096"), "vllm": ("--max-model-l", "4096")}
+
 BEGAN = time.monotonic()
+
+
+#: So many free GPUs leave one for a machine more than those that serve, of both roles.
+SPARE = 4
 
 
 def main() -> int:
@@ -37,11 +51,11 @@ def main() -> int:
     if arguments.rehearse:
         rehearse(arguments)
     engines = installed(arguments)
-    gpu = most_frequent_gpu(arguments.provider)
+    gpu, free = most_frequent_gpu(arguments.provider)
     directory = Path(arguments.directory or tempfile.mkdtemp(prefix="disagg-gpu-"))
     random_model.make(arguments.cache / "models" / MODEL, arguments.tokenizer)
-    say(f"GPU {gpu}, engines {', '.join(f'{engine.name} ({engine.runtime})' for engine in engines)}, in {directory}")
-    failed = [engine.name for engine in engines if not goes_through(engine, gpu, directory, arguments)]
+    say(f"{free} x {gpu}, engines {', '.join(f'{engine.name} ({engine.runtime})' for engine in engines)}, in {directory}")
+    failed = [engine.name for engine in engines if not goes_through(engine, gpu, free, directory, arguments)]
     if failed:
         say(f"FAILED: {', '.join(failed)}")
         return 1
@@ -69,7 +83,7 @@ def rehearse(arguments: argparse.Namespace) -> None:
     """Puts GPUs and engines in place that are none."""
     directory = Path(tempfile.mkdtemp(prefix="disagg-gpu-rehearsal-"))
     shutil.copy(HERE / "fake" / "nvidia-smi", directory / "nvidia-smi")
-    gpus = [f"{index}, GPU-{index:08d}-fake, NVIDIA H200, 143771 MiB, Disabled, 580.159.04\n" for index in range(2)]
+    gpus = [f"{index}, GPU-{index:08d}-fake, NVIDIA H200, 143771 MiB, Disabled, 580.159.04\n" for index in range(SPARE)]
     (directory / "gpus").write_text("".join(gpus))
     os.environ["PATH"] = f"{directory}:{os.environ['PATH']}"
     for engine in os.environ.get("GPU_ENGINES", "sglang vllm").split():
@@ -120,8 +134,8 @@ def has_engine(environment: Path, name: str) -> bool:
     return subprocess.run([python, "-c", look], capture_output=True, check=False).returncode == 0
 
 
-def most_frequent_gpu(provider: Path) -> str:
-    """The model of which this computer has the most free ones; two are needed."""
+def most_frequent_gpu(provider: Path) -> tuple[str, int]:
+    """The model of which this computer has the most free ones, and how many; two are needed."""
     listed = subprocess.run([provider, "local", "gpus"], capture_output=True, text=True, check=False)
     if listed.returncode != 0:
         sys.exit(f"gpu: {listed.stderr.strip()}")
@@ -135,12 +149,12 @@ def most_frequent_gpu(provider: Path) -> str:
     best = max(free, key=lambda model: free[model], default="")
     if free.get(best, 0) < 2:
         sys.exit(f"gpu: two free GPUs of one model are needed, and this computer has:\n{listed.stdout or 'none'}")
-    return best
+    return best, free[best]
 
 
-def goes_through(engine: Engine, gpu: str, directory: Path, arguments: argparse.Namespace) -> bool:
+def goes_through(engine: Engine, gpu: str, free: int, directory: Path, arguments: argparse.Namespace) -> bool:
     """Every step, with its time. One that fails ends them all, and what is there is removed."""
-    deployment = Deployment(directory / engine.name, arguments.provider, engine, gpu)
+    deployment = Deployment(directory / engine.name, arguments.provider, engine, gpu, has_spare=free >= SPARE)
     try:
         steps(deployment, arguments.rehearse)
     except Failed as failure:
@@ -182,9 +196,54 @@ def steps(deployment: Deployment, rehearsal: bool) -> None:
         lambda: under_an_answer(url, stream_tokens, lambda: deployment.apply(changed(one, revision=1))),
     )
     step("it answers again", lambda: answers(url, 5))
+    if deployment.has_spare:
+        with_spare(deployment, step, url, stream_tokens)
+    else:
+        say(f"{engine.name}: (with {SPARE} GPUs: fewer decodes, a roll, a switch and a worker that is refused, all while it serves)")
     step("nothing to do", lambda: nothing_to_do(deployment))
     step("destroy", deployment.destroy)
     step("nothing is left", lambda: nothing_left(deployment))
+
+
+def with_spare(deployment: Deployment, step: Steps, url: str, tokens: int) -> None:
+    """What takes machines beside those that serve, and nothing from whoever asks."""
+    name, before = deployment.engine.name, deployment.shape
+
+    step("three decodes", lambda: deployment.apply(changed(before, decode=3)))
+    step("three become one while answers run", lambda: serves_on(deployment, changed(before, decode=1), url, tokens, 6))
+    rolled = changed(before, revision=2)
+    step("decode is rolled and serves on", lambda: serves_on(deployment, rolled, url, tokens, 2))
+    other = changed(rolled, agreed=(BLOCKS[name], OTHER_BLOCK))
+    step("both switch to another block size and serve on", lambda: serves_on(deployment, other, url, tokens, 2))
+    step("a worker that differs is refused", lambda: refused(deployment, other))
+    step("it goes again", lambda: deployment.apply(other))
+
+
+def serves_on(deployment: Deployment, shape: Shape, url: str, tokens: int, count: int) -> str:
+    """A change under long answers and short chats, all of which have to come whole."""
+    running = [Running(url, MODEL, 100, tokens, seed) for seed in range(count)]
+    asking = Asking(url, MODEL)
+    began = time.monotonic()
+    try:
+        deployment.apply(shape)
+    finally:
+        changed_after = time.monotonic() - began
+        chats = asking.end()
+    cut = [str(answer) for answer in (one.wait(300) for one in running) if not answer.is_whole(tokens)]
+    if asking.lost or cut:
+        raise Failed(f"{chats}; {len(cut)} of {count} answers cut: {cut[:2]}")
+    return f"changed in {changed_after:.1f} s; {chats}; {count} answers of {tokens} tokens whole"
+
+
+def refused(deployment: Deployment, shape: Shape) -> str:
+    """One more worker, which is healthy, and which the router does not want."""
+    said = deployment.apply_fails(changed(shape, stranger=DIFFERS[deployment.engine.name]))
+    # Terraform breaks lines where they are long.
+    flat = " ".join(said.replace("\u2502", " ").split())
+    if "is registered and healthy, and the router refuses it" not in flat:
+        raise Failed(f"the apply does not say that the router refuses it: {said[-2000:]}")
+    reason = flat.split("the router refuses it: ", 1)[1].split(". ", 1)[0]
+    return f"the apply says: {reason}"
 
 
 class Steps:

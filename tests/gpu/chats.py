@@ -151,3 +151,36 @@ class Running:
     def wait(self, seconds: float) -> Answer:
         self.thread.join(seconds)
         return self.answer or Answer(error=f"no end within {seconds} s")
+
+
+@dataclass
+class Asking:
+    """Short chats, one after the other, for as long as somebody wants to know whether all are answered."""
+
+    url: str
+    model: str
+    count: int = 0
+    lost: list[str] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+    threads: list[threading.Thread] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.threads = [threading.Thread(target=self._run, args=(seed,), daemon=True) for seed in (100, 200)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self, seed: int) -> None:
+        while not self.over.is_set():
+            # Another prompt each time: none is answered out of a cache.
+            answer = ask(self.url, self.model, 200, 16, True, seed)
+            seed += 1
+            self.count += 1
+            if not answer.is_whole(16):
+                self.lost.append(str(answer))
+
+    def end(self) -> str:
+        """How many there were, and which were lost."""
+        self.over.set()
+        for thread in self.threads:
+            thread.join(60)
+        return f"{len(self.lost)} of {self.count} chats lost{': ' + '; '.join(self.lost[:3]) if self.lost else ''}"

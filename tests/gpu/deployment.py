@@ -39,6 +39,10 @@ class Shape:
     decode: int = 1
     #: Changes what decode machines are made of.
     revision: int = 0
+    #: Arguments of all groups, by which workers are told what they have to agree on.
+    agreed: tuple[str, ...] = ()
+    #: Arguments of one more decode group, of one machine; none, and it is not there.
+    stranger: tuple[str, ...] = ()
 
 
 @dataclass
@@ -49,6 +53,8 @@ class Deployment:
     provider: Path
     engine: Engine
     gpu: str
+    #: Whether there are GPUs for more machines than those of the service.
+    has_spare: bool = False
     shape: Shape = Shape()
 
     def __post_init__(self) -> None:
@@ -75,9 +81,13 @@ class Deployment:
 
     def apply(self, shape: Shape) -> None:
         """Makes the service be of this shape."""
-        self.shape = shape
-        (self.directory / "main.tf").write_text(self.hcl())
+        self._write(shape)
         self._terraform("apply", "-auto-approve")
+
+    def apply_fails(self, shape: Shape) -> str:
+        """What an apply says that does not come to its end."""
+        self._write(shape)
+        return self._terraform("apply", "-auto-approve", codes=(1,)).stderr
 
     def apply_again(self) -> None:
         self.apply(self.shape)
@@ -128,6 +138,10 @@ class Deployment:
             text.extend(line[:240] for line in journal[-20:])
         return "\n".join(text)
 
+    def _write(self, shape: Shape) -> None:
+        self.shape = shape
+        (self.directory / "main.tf").write_text(self.hcl())
+
     def _terraform(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[str]:
         command = ["terraform", arguments[0], "-no-color", *arguments[1:]]
         if arguments[0] in ("apply", "plan", "destroy"):
@@ -138,7 +152,9 @@ class Deployment:
         runtimes = ""
         if self.engine.environment:
             runtimes = f"\n    engine_runtimes = {{ {self.engine.name} = {text(str(self.engine.environment))} }}"
-        groups = "".join(self._group(role, count) for role, count in (("prefill", self.shape.prefill), ("decode", self.shape.decode)))
+        groups = self._group("prefill", "prefill", self.shape.prefill) + self._group("decode", "decode", self.shape.decode)
+        if self.shape.stranger:
+            groups += self._group("stranger", "decode", 1, self.shape.stranger)
         return f"""\
 terraform {{
   required_providers {{
@@ -173,16 +189,17 @@ output "url" {{
 }}
 """
 
-    def _group(self, role: str, count: int) -> str:
+    def _group(self, name: str, role: str, count: int, more: tuple[str, ...] = ()) -> str:
         env = dict(self.engine.env)
         if role == "decode":
             env["GPU_TEST_REVISION"] = str(self.shape.revision)
         variables = "".join(f"\n    {name} = {text(value)}" for name, value in sorted(env.items()))
-        args = ", ".join(text(arg) for arg in self.engine.args)
-        # No GPU is left for a machine more than there are: a roll takes the old one first.
+        args = ", ".join(text(arg) for arg in (*self.engine.args, *self.shape.agreed, *more))
+        # Without a GPU for a machine more a roll takes the old one first; with one it does as by default.
+        strategy = "" if self.has_spare else "\n  update_strategy = { max_unavailable = 1, max_surge = 0 }"
         return f"""
-resource "disagg_replica_group" "{role}" {{
-  name       = "{role}"
+resource "disagg_replica_group" "{name}" {{
+  name       = "{name}"
   service_id = disagg_service.random.id
   role       = "{role}"
   replicas   = {count}
@@ -193,9 +210,8 @@ resource "disagg_replica_group" "{role}" {{
     args    = [{args}]
   }}
   env = {{{variables}
-  }}
-  update_strategy = {{ max_unavailable = 1, max_surge = 0 }}
-  on_boot_failure = "keep"
+  }}{strategy}
+  on_boot_failure = "{"remove" if more else "keep"}"
   timeouts        = {{ create = "9m", update = "9m", delete = "5m" }}
 }}
 """
@@ -217,7 +233,7 @@ def run(
     return done
 
 
-def changed(shape: Shape, **what: int) -> Shape:
+def changed(shape: Shape, **what: object) -> Shape:
     return replace(shape, **what)
 
 

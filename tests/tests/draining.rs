@@ -88,7 +88,8 @@ mod on_the_local_cloud {
     #[test]
     fn no_answer_is_lost_when_machines_go() {
         let workspace = Workspace::new();
-        let with_two = |decode: &str| engines_of(1, &slow("decode", &format!("{TWO_GPUS}\n{decode}")));
+        let with_two =
+            |decode: &str| engines_of(1, &slow("decode", &format!("{TWO_GPUS}\n{decode}")));
         workspace.apply(&stack(&with_two("replicas = 3")));
         wait_until("it serves", || acceptance::chat(&url(&workspace), MODEL, "?").0 == 200);
         let chats = Chats::begin(&url(&workspace), MODEL);

@@ -164,8 +164,13 @@ impl Drain<'_> {
         for (id, ip) in machines {
             let of_machine = || looks.iter().filter(|engine| engine.machine == *id);
             if of_machine().any(|engine| !matches!(engine.seen, Look::Unreachable(_))) {
-                let is_engine =
-                    |engine: &&Engine| matches!(engine.seen, Look::Load(_) | Look::Unreadable(_));
+                let is_registered = registered.contains(ip);
+                let is_engine = |engine: &&Engine| match engine.seen {
+                    Look::Load(_) | Look::Silent(_) => true,
+                    // Who says nothing of requests and is not registered has never had one: it still loads.
+                    Look::Unreadable(_) => is_registered,
+                    Look::Nobody | Look::Unreachable(_) => false,
+                };
                 engines.extend(of_machine().filter(is_engine).cloned());
             } else if registered.contains(ip) {
                 silent.extend(of_machine().next().cloned());
@@ -275,12 +280,12 @@ impl Engine {
             Look::Nobody => true,
             Look::Load(load) => load.is_empty(),
             // Silence is no answer: an engine that is busy may miss a look.
-            Look::Unreadable(_) | Look::Unreachable(_) => false,
+            Look::Unreadable(_) | Look::Silent(_) | Look::Unreachable(_) => false,
         }
     }
 
     fn is_silent(&self) -> bool {
-        matches!(self.seen, Look::Unreadable(_) | Look::Unreachable(_))
+        matches!(self.seen, Look::Unreadable(_) | Look::Silent(_) | Look::Unreachable(_))
     }
 }
 
@@ -293,7 +298,7 @@ impl std::fmt::Display for Engine {
             }
             Look::Load(_) => write!(text, "{machine} holds KV that no decode has fetched"),
             Look::Nobody => write!(text, "{machine} runs nothing"),
-            Look::Unreadable(why) | Look::Unreachable(why) => {
+            Look::Unreadable(why) | Look::Silent(why) | Look::Unreachable(why) => {
                 write!(text, "{machine} does not say what runs on it (http://{metrics}: {why})")
             }
         }

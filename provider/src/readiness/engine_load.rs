@@ -13,8 +13,10 @@ pub(super) enum Look {
     Nobody,
     /// What runs on it.
     Load(Load),
-    /// Something listens, and does not say what runs on it; why.
+    /// A page that does not say what runs on it, as of an engine that is still loading; why.
     Unreadable(String),
+    /// Something listens, and does not answer; why.
+    Silent(String),
     /// No connection; why.
     Unreachable(String),
 }
@@ -32,7 +34,7 @@ pub(super) async fn look(http: &reqwest::Client, metrics: SocketAddr) -> Look {
         },
         Err(error) if is_refused(&error) => Look::Nobody,
         Err(error) if error.is_connect() => Look::Unreachable(reason(&error)),
-        Err(error) => Look::Unreadable(reason(&error)),
+        Err(error) => Look::Silent(reason(&error)),
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn compare(
         diagnostics.extend(unequal_gpus(names, &ours, &theirs));
     }
     if let Some(prior) = &change.prior {
-        diagnostics.extend(switch(prior, &ours, model.as_deref()));
+        diagnostics.extend(switch(prior, group, &ours, model.as_deref()));
     }
 }
 
@@ -122,7 +122,7 @@ fn disagreement(
         format!(
             "The {aspect} is {} in group `{ours}` and {} in group `{theirs}`. {why}\n\nGive both the same. To \
              change it, change all groups of the service in one apply: each rolls over to it, and the router \
-             goes on serving.",
+             goes on serving. To remove everything, `terraform destroy -refresh=false` does without this plan.",
             value(here),
             value(there),
         ),
@@ -161,12 +161,33 @@ fn unequal_gpus([ours, theirs]: [&str; 2], one: &Sibling, other: &Sibling) -> Op
 }
 
 /// A change of what workers have to agree on: the new ones serve beside the old, and never together.
-fn switch(prior: &ReplicaGroup, ours: &Sibling, model: Option<&str>) -> Option<Diagnostic> {
+fn switch(
+    prior: &ReplicaGroup,
+    planned: &ReplicaGroup,
+    ours: &Sibling,
+    model: Option<&str>,
+) -> Option<Diagnostic> {
     let before = Agreement::of(&spec(prior)?)?;
     let differences = ours.agreement.differences(&before, model);
     let first = differences.first()?;
     let changed: Vec<String> =
         differences.iter().map(|difference| difference.aspect.to_string()).collect();
+    let changed = changed.join(", ");
+    let count = prior.instance_count.known().copied().unwrap_or_default();
+    if model::update_strategy(planned).takes_all(u32::try_from(count).unwrap_or(u32::MAX)) {
+        return Some(
+            Diagnostic::warning(
+                "Workers change what they have to agree on",
+                format!(
+                    "A router does not mix workers that differ in their {changed}, and `update_strategy` lets all \
+                     machines of this group go before there are others: the service does not answer until the new \
+                     ones of all its groups have loaded the model. With `max_surge = 1`, where there is room, old \
+                     and new ones serve beside each other."
+                ),
+            )
+            .at(attribute(&first.place)),
+        );
+    }
     let partner = match ours.role {
         WorkerRole::Worker => "",
         WorkerRole::Prefill => {
@@ -182,10 +203,9 @@ fn switch(prior: &ReplicaGroup, ours: &Sibling, model: Option<&str>) -> Option<D
         Diagnostic::warning(
             "Workers change what they have to agree on",
             format!(
-                "A router does not mix workers that differ in their {}. Old and new workers of this roll serve \
-                 beside each other, in namespaces of their own between which requests are shared out by the \
-                 number of workers.{partner}",
-                changed.join(", ")
+                "A router does not mix workers that differ in their {changed}. Old and new workers of this roll \
+                 serve beside each other, in namespaces of Dynamo's of their own, between which requests are \
+                 shared out by the number of workers.{partner}"
             ),
         )
         .at(attribute(&first.place)),

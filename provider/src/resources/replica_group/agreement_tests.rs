@@ -2,6 +2,7 @@
 
 use super::super::ReplicaGroupResource;
 use crate::session::Session;
+use crate::siblings::PlannedService;
 use plugin::testing::Harness;
 use plugin::{Diagnostics, resource};
 use serde_json::{Value, json};
@@ -119,7 +120,8 @@ fn a_model_that_is_named_is_compared_with_the_services() {
     let unnamed = group("decode", "decode", vllm(&[]));
     let with_service = |model: &str| {
         let session = Arc::<Session>::default();
-        session.siblings().plan_service("aws/us-east-2/pd/glm".to_owned(), Some(model.to_owned()));
+        let service = PlannedService { model: Some(model.to_owned()), version: None };
+        session.siblings().plan_service("aws/us-east-2/pd/glm".to_owned(), service);
         planned(&session, &[named.clone(), unnamed.clone()]).has_error()
     };
     assert!(!with_service("a/b"));

@@ -132,7 +132,9 @@ pub(super) fn drift(
             let count = slots.len();
             if count < min as usize || count > max as usize {
                 drift.insert("count".to_owned(), format!("{count} machines, outside {min}..{max}"));
-            } else if let Some(before) = rolling(slots, leaving).filter(|before| *before as usize != count) {
+            } else if let Some(before) =
+                rolling(slots, leaving).filter(|before| *before as usize != count)
+            {
                 let finding =
                     format!("{count} machines, and {before} before a roll that did not end");
                 drift.insert("count".to_owned(), finding);

@@ -1,6 +1,7 @@
 //! `disagg_replica_group`: N identical workers.
 
 mod agreement;
+mod counterpart;
 mod create;
 mod delete;
 mod drain;
@@ -89,8 +90,11 @@ impl Resource for ReplicaGroupResource {
         let computer = ThisComputer {
             gpus: &|cloud| self.session.local_gpus(cloud),
             missing_runtime: &|engine| self.session.missing_runtime(engine),
+            version: &|service| self.session.siblings().service(service).version,
         };
         let mut diagnostics = plan::plan(change, &computer);
+        let (prior, planned) = (change.prior.as_ref(), change.planned.as_ref());
+        diagnostics.extend(counterpart::warn(self.session.siblings(), prior, planned));
         agreement::compare(&self.session, change, &mut diagnostics);
         diagnostics.extend(handover::plan(self.session.addresses(), change));
         diagnostics

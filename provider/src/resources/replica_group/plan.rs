@@ -27,6 +27,11 @@ pub(super) fn plan(change: &mut Change<ReplicaGroup>, computer: &ThisComputer<'_
         warnings::of_drain(change.planned.as_ref().unwrap_or(prior), cloud, &mut diagnostics);
     }
     let Some(mut planned) = change.planned.clone() else { return diagnostics };
+    if change.is_create() && change.planned_private.get(KEEPS_ITS_MACHINES).is_some() {
+        let name = planned.name.known().cloned().unwrap_or_default();
+        diagnostics.push(warnings::of_forced_replacement(&name));
+    }
+    change.planned_private.remove(KEEPS_ITS_MACHINES);
     planned.drift = Attr::Known(BTreeMap::new());
     match change.prior.clone() {
         None => plan_create(&mut planned, computer, &mut diagnostics),
@@ -35,6 +40,10 @@ pub(super) fn plan(change: &mut Change<ReplicaGroup>, computer: &ThisComputer<'_
     change.planned = Some(planned);
     diagnostics
 }
+
+/// What the plan of a change says that replaces nothing by itself: the plan of a creation that comes with it is
+/// the second half of a replacement that Terraform was told to make.
+const KEEPS_ITS_MACHINES: &str = "keeps_its_machines";
 
 /// Whether a plan removes machines that may be at work.
 fn lets_machines_go(prior: &ReplicaGroup, planned: Option<&ReplicaGroup>) -> bool {
@@ -108,7 +117,7 @@ fn plan_offers(
         }
         None => {}
     }
-    refuse_foreign_secrets(cloud, planned, diagnostics);
+    refuse_unreadable_secrets(cloud, planned, diagnostics);
     refuse_what_the_cloud_has_not(cloud, planned, diagnostics);
 }
 
@@ -167,6 +176,7 @@ fn plan_update(
         change.requires_replace(diagnose::attribute_path(&change_of.path));
     }
     if replacing.is_empty() {
+        change.planned_private.set(KEEPS_ITS_MACHINES, true.into());
         warnings::of_roll(prior, planned, &rolling, diagnostics);
     } else {
         warnings::of_replacement(prior, planned, &replacing, diagnostics);
@@ -294,25 +304,35 @@ fn fill_offer(group: &mut ReplicaGroup, offers: &[Offer], diagnostics: &mut Diag
     }
 }
 
-fn refuse_foreign_secrets(cloud: CloudName, group: &ReplicaGroup, diagnostics: &mut Diagnostics) {
+fn refuse_unreadable_secrets(
+    cloud: CloudName,
+    group: &ReplicaGroup,
+    diagnostics: &mut Diagnostics,
+) {
     for (name, reference) in group.secret_env.known().into_iter().flatten() {
         let Some(Ok(reference)) = reference.known().map(|text| text.parse::<SecretReference>())
         else {
             continue;
         };
-        if !reference.works_on(cloud) {
-            diagnostics.push(
-                Diagnostic::error(
-                    "Secret cannot be read there",
-                    format!(
-                        "A machine on `{cloud}` cannot resolve `{}://…`, but {}.",
-                        reference.scheme(),
-                        SecretReference::schemes_on(cloud).join(" and ")
-                    ),
-                )
-                .at(AttributePath::root("secret_env").key(name)),
+        let scheme = reference.scheme();
+        let (summary, detail) = if !reference.works_on(cloud) {
+            let schemes = SecretReference::schemes_on(cloud).join(" and ");
+            let detail =
+                format!("A machine on `{cloud}` cannot resolve `{scheme}://…`, but {schemes}.");
+            ("Secret cannot be read there", detail)
+        } else if let (Some(identity), true) =
+            (reference.needs_identity(), group.identity.is_null())
+        {
+            let detail = format!(
+                "The machine reads `{scheme}://…` with an identity of its own. Give `identity`: the {identity} \
+                 that may read it."
             );
-        }
+            ("Missing identity", detail)
+        } else {
+            continue;
+        };
+        let at = AttributePath::root("secret_env").key(name);
+        diagnostics.push(Diagnostic::error(summary, detail).at(at));
     }
 }
 

@@ -130,7 +130,9 @@ impl<'a> Progress<'a> {
 
     /// Writes down how many machines there are, before a roll takes one, where nothing else says it.
     pub(super) async fn remember_count(&mut self, planned: &ReplicaGroup) -> Result<()> {
-        if planned.scaling.known().is_none() || members::rolling(&self.slots, &self.leaving).is_some() {
+        if planned.scaling.known().is_none()
+            || members::rolling(&self.slots, &self.leaving).is_some()
+        {
             return Ok(());
         }
         let count = Tags::from([(tag::ROLLING.to_owned(), self.slots.len().to_string())]);

@@ -75,12 +75,13 @@ pub(super) async fn until_they_may_leave(
     };
     let before: BTreeSet<String> =
         of(&gone).into_iter().filter(|namespace| *namespace != ours).collect();
-    // Without a successor it was the user's word that these go first.
-    if before.is_empty() || !of(&left).contains(&ours) {
+    if before.is_empty() {
         return Ok(());
     }
+    // Without a successor it was the user's word that these go first; only that others change too has to be seen.
+    let has_successor = of(&left).contains(&ours);
     let is_last = of(&left).is_disjoint(&before);
-    going.takes_the_last(is_last);
+    going.takes_the_last(is_last && has_successor);
     let what = format!("workers beside replica group {} in the namespace {ours}", group.id());
     let goal = Goal::Namespace(Some(ours.clone()));
     let operations = progress.session.operations();
@@ -94,9 +95,13 @@ pub(super) async fn until_they_may_leave(
             namespace_of(machine) == ours && machine.ip.is_some_and(|ip| served.contains(&ip))
         };
         let old = partners.iter().filter(|machine| before.contains(&namespace_of(machine)));
+        let course = operations.course(&group.id.service, partner, &goal);
         let missing = if !partners.iter().any(serves) {
+            if !has_successor && course == Course::Running {
+                return Ok(None);
+            }
             format!("no {partner} worker of the same kind serves")
-        } else if !is_last {
+        } else if !is_last || !has_successor {
             return Ok(None);
         } else {
             // Prefill goes first: without it the router sends nothing new to the namespace of before, and what is
@@ -112,7 +117,7 @@ pub(super) async fn until_they_may_leave(
                 count => format!("{count} {partner} workers of before are still needed"),
             }
         };
-        let is_coming = match operations.course(&group.id.service, partner, &goal) {
+        let is_coming = match course {
             Course::Running => true,
             Course::Ended => false,
             Course::Unknown => begun.elapsed() < patience(group),

@@ -10,6 +10,7 @@ use plugin::{AttributePath, Diagnostic, Diagnostics};
 use schemas::ReplicaGroup;
 
 use super::model;
+use crate::resources::attributes::service_of;
 
 /// This computer, which is looked at only for a group that the local cloud is to run.
 pub(crate) struct ThisComputer<'a> {
@@ -17,6 +18,8 @@ pub(crate) struct ThisComputer<'a> {
     pub(crate) gpus: &'a dyn Fn(CloudName) -> LocalGpus,
     /// Why the virtual environment that is named for an engine is none, if it is none.
     pub(crate) missing_runtime: &'a dyn Fn(&str) -> Option<String>,
+    /// The version of the service of this path, where a plan of this run has told.
+    pub(crate) version: &'a dyn Fn(&str) -> Option<DynamoVersion>,
 }
 
 /// Refuses what no apply on this computer can bring about.
@@ -46,9 +49,12 @@ pub(super) fn refuse(
     if engine.runtime.is_unknown() {
         return;
     }
-    // The service's version is known to no plan of the group: its oldest asks for the oldest driver.
-    let oldest = DynamoVersion::all().next().unwrap_or(DynamoVersion::DEFAULT);
-    if let Some(detail) = driver_too_old(gpus, kind, runtime, oldest) {
+    // Where nobody has told the version of the service, the apply is told.
+    let version =
+        service_of(&planned.service_id).and_then(|service| (computer.version)(&service.path()));
+    if let Some(version) = version
+        && let Some(detail) = driver_too_old(gpus, kind, runtime, version)
+    {
         diagnostics.push(Diagnostic::error(DRIVER_TOO_OLD, detail).at(path("resources", "gpu")));
     }
     let is_found =

@@ -4,7 +4,6 @@ use super::{TIMEOUTS, model};
 use crate::resources::attributes::has_text;
 use crate::resources::concealment;
 use domain::planner::Count;
-use domain::secret::SecretReference;
 use domain::{duration, engine};
 use plugin::{Attr, AttributePath, Diagnostic, Diagnostics};
 use schemas::ReplicaGroup;
@@ -127,7 +126,9 @@ fn validate_drain(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
         };
         let seconds = limit.as_secs();
         let each = match drains {
-            1 => format!("Running answers are waited for up to {seconds} seconds (`drain_timeout`)"),
+            1 => {
+                format!("Running answers are waited for up to {seconds} seconds (`drain_timeout`)")
+            }
             drains => format!(
                 "Running answers are waited for up to {seconds} seconds (`drain_timeout`) in each of the {drains} \
                  batches of a roll"
@@ -204,34 +205,14 @@ fn validate_engine(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
 }
 
 fn validate_secrets(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
-    for (name, reference) in config.secret_env.known().into_iter().flatten() {
-        let path = AttributePath::root("secret_env").key(name);
+    for (name, _) in config.secret_env.known().into_iter().flatten() {
         if config.env.known().is_some_and(|env| env.contains_key(name)) {
             diagnostics.push(
                 Diagnostic::error(
                     "Variable given twice",
                     format!("`{name}` stands in `env` and in `secret_env`. Give it once."),
                 )
-                .at(path.clone()),
-            );
-        }
-        let Some(Ok(reference)) = reference.known().map(|text| text.parse::<SecretReference>())
-        else {
-            continue;
-        };
-        if let Some(identity) = reference.needs_identity()
-            && config.identity.is_null()
-        {
-            diagnostics.push(
-                Diagnostic::error(
-                    "Missing identity",
-                    format!(
-                        "The machine reads `{}://…` with an identity of its own. Give `identity`: \
-                         the {identity} that may read it.",
-                        reference.scheme()
-                    ),
-                )
-                .at(path),
+                .at(AttributePath::root("secret_env").key(name)),
             );
         }
     }

@@ -104,18 +104,40 @@ pub(super) fn of_replacement(
         )
     } else {
         let changed: Vec<_> = replacing.iter().map(|change| format!("`{}`", change.path)).collect();
+        let way_out = match planned.name.known().is_some() && planned.name != prior.name {
+            true => {
+                "`lifecycle { create_before_destroy = true }` brings the new ones first, as they have another \
+                 name."
+            }
+            false => {
+                "To keep serving, add a second group with the change, and remove this one when it is ready."
+            }
+        };
         (
             "Replica group is replaced",
             format!(
-                "A change of {} makes other machines: those of {id} ({count}) are removed before \
-                 new ones are launched, and the group does not serve meanwhile. To keep serving, add \
-                 a second group with the change, and remove this one when it is ready.",
+                "A change of {} makes other machines: unless the resource has `create_before_destroy`, those of \
+                 {id} ({count}) are removed before new ones are launched, and the group does not serve \
+                 meanwhile. {way_out}",
                 changed.join(", ")
             ),
         )
     };
     diagnostics
         .push(Diagnostic::warning(summary, detail).at(diagnose::attribute_path(&first.path)));
+}
+
+/// Terraform was told to replace a group in which nothing changes that would need it.
+pub(super) fn of_forced_replacement(id: &str) -> Diagnostic {
+    Diagnostic::warning(
+        "Replica group is replaced",
+        format!(
+            "Nothing in its configuration asks for that (`-replace`, or a `replace_triggered_by`). All machines of \
+             {id} are removed before new ones are launched, and the group does not serve meanwhile; with \
+             `create_before_destroy` the new ones are refused, as their name is taken. To make all machines anew \
+             while the group serves, raise its `boot_revision` instead."
+        ),
+    )
 }
 
 /// Machines go, in a cloud whose routers cannot be told that from everywhere: say what that means.

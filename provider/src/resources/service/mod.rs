@@ -26,6 +26,7 @@ use crate::resources::attributes::service_of;
 use crate::resources::concealment::concealed;
 use crate::resources::identity;
 use crate::session::Session;
+use crate::siblings::PlannedService;
 use async_trait::async_trait;
 use cloud::RequestPart;
 use plugin::{
@@ -88,7 +89,9 @@ impl Resource for ServiceResource {
         if let Some(planned) = &change.planned
             && let Some(id) = service_of(&planned.id)
         {
-            self.session.siblings().plan_service(id.path(), planned.model.known().cloned());
+            let version = planned.version.known().and_then(|version| version.parse().ok());
+            let service = PlannedService { model: planned.model.known().cloned(), version };
+            self.session.siblings().plan_service(id.path(), service);
         }
         diagnostics
     }
