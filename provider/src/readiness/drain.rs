@@ -28,6 +28,8 @@ pub(crate) struct Drain<'a> {
     pub(crate) http: &'a reqwest::Client,
     /// Whose machines they are, as in `replica group …`.
     pub(crate) what: &'a str,
+    /// The addresses of all machines of the fleet, as of a while ago.
+    pub(crate) known: &'a BTreeSet<IpAddr>,
     pub(crate) limit: Duration,
 }
 
@@ -64,14 +66,16 @@ impl Drain<'_> {
         let addresses = serving.iter().map(|(_, ip)| *ip).collect();
         let begun = Instant::now();
         let told = async {
-            let registered = self.registered(router, &addresses).await?;
+            let all = self.registered(router).await?;
+            let registered = all.at(&addresses);
             // Who is not to be asked afterwards had better not be taken out: it drains itself, and nothing of it
             // is lost.
             let engines = match self.limit.is_zero() {
                 true => Vec::new(),
                 false => self.engines(&serving, &registered).await?,
             };
-            self.deregister(router, &registered).await?;
+            let dead = self.dead(&all).await;
+            self.deregister(router, &registered.and(dead)).await?;
             Ok::<_, String>(engines)
         };
         let mut engines = match ctx.checked(told).await {
@@ -85,7 +89,7 @@ impl Drain<'_> {
             }
             // An engine that has started anew meanwhile has registered anew.
             let again = async {
-                let registered = self.registered(router, &addresses).await?;
+                let registered = self.registered(router).await?.at(&addresses);
                 if registered.is_empty() || self.limit.is_zero() {
                     return Ok(None);
                 }
@@ -115,15 +119,23 @@ impl Drain<'_> {
         }
     }
 
-    /// The engines at these addresses that requests can come to.
-    async fn registered(
-        &self,
-        router: IpAddr,
-        addresses: &BTreeSet<IpAddr>,
-    ) -> Result<Registered, String> {
+    /// The engines that requests can come to.
+    async fn registered(&self, router: IpAddr) -> Result<Registered, String> {
         let answer = self.ask(router, read_registry()).await?;
-        let registered = Registered::parse(&answer).map_err(|error| error.to_string())?;
-        Ok(registered.at(addresses))
+        Registered::parse(&answer).map_err(|error| error.to_string())
+    }
+
+    /// Those of a machine that is gone, whose lease is not over yet. The router still chooses them, and when
+    /// those that are drained were the last beside them it would choose nobody else.
+    async fn dead(&self, registered: &Registered) -> Registered {
+        let unknown = registered.elsewhere(self.known);
+        let looks = unknown.sockets().into_iter().map(|socket| async move {
+            let connects =
+                tokio::time::timeout(CONNECTS_WITHIN, tokio::net::TcpStream::connect(socket));
+            (!matches!(connects.await, Ok(Ok(_)))).then_some(socket)
+        });
+        let looks: Vec<Option<SocketAddr>> = futures::future::join_all(looks).await;
+        unknown.listening(&looks.into_iter().flatten().collect())
     }
 
     /// Tells the router that these take nothing new.
@@ -310,6 +322,9 @@ const ON_THEIR_WAY: Duration = Duration::from_secs(1);
 
 /// An etcd that can be reached answers in milliseconds.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
+
+/// A machine that is there takes a connection, or refuses it, in milliseconds.
+const CONNECTS_WITHIN: Duration = Duration::from_secs(2);
 
 /// The looks ask the machines themselves, and cost nothing.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);

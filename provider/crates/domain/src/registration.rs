@@ -31,7 +31,7 @@ pub fn parse(body: &str) -> Result<Health, InvalidHealth> {
     let generating = body.instances.into_iter().filter(|instance| instance.endpoint == "generate");
     let engines = generating.map(|instance| Engine {
         id: instance.instance_id.to_string(),
-        address: instance.transport.tcp.as_deref().and_then(address),
+        address: instance.transport.tcp.as_deref().and_then(socket).map(|socket| socket.ip()),
     });
     Ok(Health { engines: engines.collect() })
 }
@@ -117,9 +117,8 @@ struct Transport {
 }
 
 /// The address of `127.0.0.12:20001/11c4a2058d53710a/dynamo/backend/generate`.
-pub(crate) fn address(tcp: &str) -> Option<IpAddr> {
-    let socket = tcp.split('/').next()?;
-    socket.parse().ok().map(|socket: SocketAddr| socket.ip())
+pub(crate) fn socket(tcp: &str) -> Option<SocketAddr> {
+    tcp.split('/').next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use super::drain::Draining;
 use super::{handover, members, model, workers};
 use crate::error::{Failure, Result};
 use crate::operations::Goal;
-use crate::resources::service::find_by_id;
 use crate::session::{Session, key};
 use cloud::{Instance, Phase};
 use domain::spec::WorkerRole;
@@ -38,7 +37,7 @@ pub(super) async fn delete(
     };
     let mut machines = members::of_group(&view, &id, &known);
     machines.retain(is_own);
-    let draining = Draining::new(session, &cloud, &group, &id, &find_by_id(&view, &id.service))?;
+    let draining = Draining::new(session, &cloud, &group, &id, &view)?;
     draining.mark(&machines).await?;
     if role == Some(WorkerRole::Decode) {
         // What a prefill works at has no answer yet, and needs a decode for it.

@@ -4,12 +4,13 @@ use super::model;
 use crate::diagnose;
 use crate::error::{Doing, Result};
 use crate::readiness::{Drain, Drained, Listings};
-use crate::resources::service::FoundService;
-use crate::session::{Session, key};
+use crate::resources::service::find_by_id;
+use crate::session::{FleetView, Session, key};
 use cloud::{Cloud, FleetKey, Instance, Limits, ObjectId, Phase};
 use domain::id::GroupId;
 use plugin::{Ctx, Diagnostic};
 use schemas::ReplicaGroup;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub(super) struct Draining {
     /// The router that chooses them; none that is up, none that could be told.
     router: Option<IpAddr>,
     limit: Duration,
+    /// The addresses of the machines of the fleet.
+    known: BTreeSet<IpAddr>,
 }
 
 impl Draining {
@@ -34,8 +37,9 @@ impl Draining {
         cloud: &Arc<dyn Cloud>,
         group: &ReplicaGroup,
         id: &GroupId,
-        service: &FoundService,
+        view: &FleetView,
     ) -> Result<Self> {
+        let service = find_by_id(view, &id.service);
         let router = service.router.as_ref().filter(|router| router.state.is_up());
         let address = service.address.as_ref().map(|address| address.ip);
         Ok(Self {
@@ -46,6 +50,7 @@ impl Draining {
             id: id.clone(),
             router: router.and(address),
             limit: model::drain_timeout(group),
+            known: addresses(view),
         })
     }
 
@@ -82,6 +87,7 @@ impl Draining {
             listings: &self.listings,
             http: &self.http,
             what: &what,
+            known: &self.known,
             limit: self.limit,
         };
         let mut drained = drain.by_router(ctx, router, machines).await?;
@@ -96,4 +102,10 @@ impl Draining {
             Drained::Busy(busy) => Some(diagnose::drain_ended(&what, self.limit, &busy)),
         })
     }
+}
+
+/// The addresses of what is up in a fleet.
+fn addresses(view: &FleetView) -> BTreeSet<IpAddr> {
+    let up = view.instances.iter().filter(|machine| machine.state.is_up());
+    up.filter_map(|machine| machine.ip).collect()
 }

@@ -66,7 +66,7 @@ pub(super) async fn access(
             detail: format!("On cloud `{}`: {error}.", cloud.name()),
             attribute: Some(AttributePath::root("resources")),
         })?;
-    let draining = Draining::new(session, &cloud, group, id, &service)?;
+    let draining = Draining::new(session, &cloud, group, id, view)?;
     let (kind, runtime) = (&spec.engine.kind, spec.engine.runtime);
     if let Some(detail) = this_computer::driver_too_old(&gpus, kind, runtime, facts.version) {
         return Err(Failure::Invalid {

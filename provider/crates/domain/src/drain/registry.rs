@@ -1,11 +1,11 @@
 //! Who is registered in a router's etcd, in the words of its JSON API: keys and values are base64.
 
-use crate::registration::address;
+use crate::registration::socket;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;
 
 /// All instances of all namespaces: `v1/instances/<namespace>/<component>/<endpoint>/<id>`.
@@ -33,7 +33,7 @@ pub struct Request {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registered {
     /// `<namespace>/<component>/generate/<id>` and where it listens.
-    engines: Vec<(String, IpAddr)>,
+    engines: Vec<(String, SocketAddr)>,
 }
 
 /// Asks for everything that [`Registered::parse`] reads.
@@ -59,8 +59,8 @@ impl Registered {
             let [_, _, ENDPOINT, _] = parts[..] else { continue };
             let instance: Instance = serde_json::from_str(&decoded(&pair.value)?)?;
             // Over another plane there is no address, and it is none of our machines'.
-            if let Some(address) = instance.transport.tcp.as_deref().and_then(address) {
-                engines.push((name.to_owned(), address));
+            if let Some(socket) = instance.transport.tcp.as_deref().and_then(socket) {
+                engines.push((name.to_owned(), socket));
             }
         }
         Ok(Self { engines })
@@ -69,13 +69,41 @@ impl Registered {
     /// Those at these addresses.
     #[must_use]
     pub fn at(&self, addresses: &BTreeSet<IpAddr>) -> Self {
-        let engines = self.engines.iter().filter(|(_, address)| addresses.contains(address));
+        self.filter(|socket| addresses.contains(&socket.ip()))
+    }
+
+    /// Those at none of these addresses.
+    #[must_use]
+    pub fn elsewhere(&self, addresses: &BTreeSet<IpAddr>) -> Self {
+        self.filter(|socket| !addresses.contains(&socket.ip()))
+    }
+
+    /// Those that listen just there.
+    #[must_use]
+    pub fn listening(&self, sockets: &BTreeSet<SocketAddr>) -> Self {
+        self.filter(|socket| sockets.contains(socket))
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.engines.extend(others.engines);
+        self
+    }
+
+    fn filter(&self, is_meant: impl Fn(&SocketAddr) -> bool) -> Self {
+        let engines = self.engines.iter().filter(|(_, socket)| is_meant(socket));
         Self { engines: engines.cloned().collect() }
     }
 
     /// Their addresses.
     pub fn addresses(&self) -> BTreeSet<IpAddr> {
-        self.engines.iter().map(|(_, address)| *address).collect()
+        self.engines.iter().map(|(_, socket)| socket.ip()).collect()
+    }
+
+    /// Where they listen.
+    pub fn sockets(&self) -> BTreeSet<SocketAddr> {
+        self.engines.iter().map(|(_, socket)| *socket).collect()
     }
 
     /// Whether there are none.
@@ -232,6 +260,10 @@ mod tests {
             v1/instances/dynamo/backend/generate/10ca..v1/instances/dynamo/backend/generate/10ca0
         "#]]
         .assert_eq(&plain(&instances.body));
+        let other = all.elsewhere(&BTreeSet::from(["127.0.0.12".parse().unwrap()]));
+        let sockets = BTreeSet::from(["[fd00::1]:20000".parse().unwrap()]);
+        assert_eq!(other.sockets(), sockets);
+        assert_eq!((all.listening(&sockets), own.clone().and(other.clone())), (other, all.clone()));
         let none = all.at(&BTreeSet::from(["127.0.0.99".parse().unwrap()]));
         assert!(none.is_empty() && none.without_cards().is_empty());
     }
@@ -253,7 +285,8 @@ mod tests {
 
     #[test]
     fn many_are_several_transactions() {
-        let engines = (0..250).map(|id| (format!("a/b/generate/{id:x}"), "::1".parse().unwrap()));
+        let engines =
+            (0..250).map(|id| (format!("a/b/generate/{id:x}"), "[::1]:20000".parse().unwrap()));
         let many = Registered { engines: engines.collect() };
         let sizes = many
             .without_cards()
