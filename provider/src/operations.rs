@@ -3,9 +3,10 @@
 //! each by itself, and tells none of the others.
 
 use domain::id::{GroupId, ServiceId};
+use domain::planner::Course;
 use domain::spec::WorkerRole;
 use plugin::{Ctx, Interrupted};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -27,24 +28,13 @@ struct Operation {
     ended: Option<Instant>,
 }
 
-/// What becomes of the workers of a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Goal {
-    /// They register in this namespace.
-    Namespace(Option<String>),
-    /// They go.
-    Removal,
-}
-
-/// What can be said of an operation that somebody waits for.
+/// What becomes of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Course {
-    /// It is going on.
-    Running,
-    /// It has ended, and what it has done can be seen by now.
-    Ended,
-    /// It has not begun, or there is none, or it has just ended.
-    Unknown,
+pub(crate) enum Goal {
+    /// It has machines at the end.
+    Machines,
+    /// It has none.
+    NoMachines,
 }
 
 /// An operation that is going on, for as long as this is held.
@@ -57,10 +47,14 @@ pub(crate) struct Running {
 impl Running {
     /// Says whether all that is left to do is to take the last machines of before, for which it waits.
     pub(crate) fn takes_the_last(&self, takes_the_last: bool) {
+        self.change(|own| own.takes_the_last = takes_the_last);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Operation)) {
         self.operations.send_modify(|operations| {
             let own = operations.iter_mut().find(|operation| operation.number == self.number);
             if let Some(own) = own {
-                own.takes_the_last = takes_the_last;
+                change(own);
             }
         });
     }
@@ -68,11 +62,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.operations.send_modify(|operations| {
-            let own = operations.iter_mut().find(|operation| operation.number == self.number);
-            if let Some(own) = own {
-                own.ended.get_or_insert_with(Instant::now);
-            }
+        self.change(|own| {
+            own.ended.get_or_insert_with(Instant::now);
         });
     }
 }
@@ -89,35 +80,22 @@ impl Operations {
         Running { number, operations: self.0.clone() }
     }
 
-    /// How those are getting on that bring workers of this role into this namespace.
-    pub(crate) fn course(&self, service: &ServiceId, role: WorkerRole, goal: &Goal) -> Course {
-        let operations = self.0.borrow();
-        let meant = operations.iter().filter(|operation| operation.is(service, role, goal));
-        let ends: Vec<Option<Instant>> = meant.map(|operation| operation.ended).collect();
-        if ends.contains(&None) {
-            Course::Running
-        } else if ends.into_iter().flatten().max().is_some_and(|end| end.elapsed() >= SEEN_WITHIN) {
-            Course::Ended
-        } else {
-            Course::Unknown
-        }
-    }
-
-    /// The names of the groups that only wait to take their last machines of before.
-    pub(crate) fn taking_the_last(
+    /// How far those have got that work on groups of this role, by the groups' names. One that has ended just
+    /// now is said to run still, because lists of the cloud may be older.
+    pub(crate) fn courses(
         &self,
         service: &ServiceId,
         role: WorkerRole,
-        goal: &Goal,
-    ) -> BTreeSet<String> {
+    ) -> BTreeMap<String, Course> {
         let operations = self.0.borrow();
-        let meant = operations.iter().filter(|operation| operation.is(service, role, goal));
-        let waiting =
-            meant.filter(|operation| operation.takes_the_last && operation.ended.is_none());
-        waiting.map(|operation| operation.group.name.clone()).collect()
+        let meant = operations
+            .iter()
+            .filter(|operation| operation.group.service == *service && operation.role == role);
+        // The latest of a group counts: a replacement is two.
+        meant.map(|operation| (operation.group.name.clone(), operation.course())).collect()
     }
 
-    /// Waits until no removal of a group of this role goes on in this process.
+    /// Waits until no operation of this process leaves a group of this role without machines any more.
     pub(crate) async fn after_removals(
         &self,
         ctx: &Ctx,
@@ -125,19 +103,26 @@ impl Operations {
         role: WorkerRole,
     ) -> Result<(), Interrupted> {
         let mut operations = self.0.subscribe();
-        let is_over = |operations: &Vec<Operation>| {
-            operations
-                .iter()
-                .all(|one| !one.is(service, role, &Goal::Removal) || one.ended.is_some())
+        let is_over = |operation: &Operation| {
+            operation.group.service != *service
+                || operation.role != role
+                || operation.goal != Goal::NoMachines
+                || operation.ended.is_some()
         };
         // The sender is ours: it outlives the wait.
-        ctx.checked(operations.wait_for(is_over)).await.map(drop)
+        ctx.checked(operations.wait_for(|operations| operations.iter().all(is_over)))
+            .await
+            .map(drop)
     }
 }
 
 impl Operation {
-    fn is(&self, service: &ServiceId, role: WorkerRole, goal: &Goal) -> bool {
-        self.group.service == *service && self.role == role && self.goal == *goal
+    fn course(&self) -> Course {
+        match self.ended {
+            Some(ended) if ended.elapsed() >= SEEN_WITHIN => Course::Ended,
+            None if self.takes_the_last => Course::TakesTheLast,
+            Some(_) | None => Course::Running,
+        }
     }
 }
 
@@ -157,21 +142,25 @@ mod tests {
     async fn what_was_going_on_is_over_when_it_can_be_seen() {
         let operations = Operations::default();
         let group = group("decode");
-        let goal = Goal::Namespace(Some("dynamo-1".to_owned()));
-        let course = || operations.course(&group.service, WorkerRole::Decode, &goal);
-        assert_eq!(course(), Course::Unknown);
-        let elsewhere = operations.begin(&group, WorkerRole::Decode, Goal::Namespace(None));
-        assert_eq!(course(), Course::Unknown, "another namespace");
-        let first = operations.begin(&group, WorkerRole::Decode, goal.clone());
-        let second = operations.begin(&group, WorkerRole::Decode, goal.clone());
+        let course = || {
+            let courses = operations.courses(&group.service, WorkerRole::Decode);
+            courses.get("decode").copied()
+        };
+        assert_eq!(course(), None);
+        let _of_another = operations.begin(&group, WorkerRole::Prefill, Goal::Machines);
+        assert_eq!(course(), None);
+        let first = operations.begin(&group, WorkerRole::Decode, Goal::NoMachines);
         drop(first);
         tokio::time::advance(SEEN_WITHIN).await;
-        assert_eq!(course(), Course::Running);
+        assert_eq!(course(), Some(Course::Ended));
+        let second = operations.begin(&group, WorkerRole::Decode, Goal::Machines);
+        assert_eq!(course(), Some(Course::Running));
+        second.takes_the_last(true);
+        assert_eq!(course(), Some(Course::TakesTheLast));
         drop(second);
-        assert_eq!(course(), Course::Unknown);
+        assert_eq!(course(), Some(Course::Running), "nobody can have seen it");
         tokio::time::advance(SEEN_WITHIN).await;
-        assert_eq!(course(), Course::Ended);
-        drop(elsewhere);
+        assert_eq!(course(), Some(Course::Ended));
     }
 
     #[tokio::test(start_paused = true)]
@@ -181,8 +170,8 @@ mod tests {
         let group = group("prefill");
         let after = || operations.after_removals(&ctx, &group.service, WorkerRole::Prefill);
         assert_eq!(after().await, Ok(()), "there is none");
-        let removal = operations.begin(&group, WorkerRole::Prefill, Goal::Removal);
-        let _roll = operations.begin(&group, WorkerRole::Prefill, Goal::Namespace(None));
+        let removal = operations.begin(&group, WorkerRole::Prefill, Goal::NoMachines);
+        let _roll = operations.begin(&group, WorkerRole::Prefill, Goal::Machines);
         let end = async {
             tokio::time::sleep(Duration::from_secs(20)).await;
             drop(removal);
@@ -190,7 +179,7 @@ mod tests {
         let begun = Instant::now();
         let (waited, ()) = futures::future::join(after(), end).await;
         assert_eq!((waited, begun.elapsed()), (Ok(()), Duration::from_secs(20)));
-        let _endless = operations.begin(&group, WorkerRole::Prefill, Goal::Removal);
+        let _endless = operations.begin(&group, WorkerRole::Prefill, Goal::NoMachines);
         assert_eq!(after().await, Err(Interrupted::Deadline));
     }
 }

@@ -6,7 +6,7 @@
 use domain::engine::Agreement;
 use domain::spec::WorkerRole;
 use domain::version::DynamoVersion;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What the plans of this process have said so far, by the path of the service.
@@ -19,6 +19,8 @@ struct Planned {
     groups: BTreeMap<String, Sibling>,
     /// Who does what part of the work, by the group's name; also those of whose engines nothing is known.
     parts: BTreeMap<String, Part>,
+    /// The roles of which some plan has said that none are left.
+    said: BTreeSet<WorkerRole>,
 }
 
 /// What the plan of a service says, as far as it is known.
@@ -33,6 +35,8 @@ pub(crate) struct PlannedService {
 pub(crate) struct Part {
     pub(crate) role: WorkerRole,
     pub(crate) has_machines: bool,
+    /// It had some, and will have none.
+    pub(crate) loses_all: bool,
 }
 
 /// A group that a plan gives machines.
@@ -62,9 +66,17 @@ impl Siblings {
         self.planned().get(path).map(|planned| planned.service.clone()).unwrap_or_default()
     }
 
-    /// Says what part a group has in its service.
-    pub(crate) fn plan_part(&self, service: String, group: String, part: Part) {
-        self.planned().entry(service).or_default().parts.insert(group, part);
+    /// Says what part a group has in its service; answers the parts of all that have been planned so far.
+    pub(crate) fn plan_part(&self, service: String, group: String, part: Part) -> Vec<Part> {
+        let mut planned = self.planned();
+        let parts = &mut planned.entry(service).or_default().parts;
+        parts.insert(group, part);
+        parts.values().copied().collect()
+    }
+
+    /// Whether no other plan has said before that a service has no workers of this role left.
+    pub(crate) fn says_first(&self, service: &str, role: WorkerRole) -> bool {
+        self.planned().get_mut(service).is_some_and(|planned| planned.said.insert(role))
     }
 
     /// Whether a plan has said that this group has machines.
@@ -72,13 +84,6 @@ impl Siblings {
         let planned = self.planned();
         let part = planned.get(service).and_then(|planned| planned.parts.get(group));
         part.is_some_and(|part| part.has_machines)
-    }
-
-    /// The parts that the plans of a service's groups have said so far.
-    pub(crate) fn parts(&self, service: &str) -> Vec<Part> {
-        let planned = self.planned();
-        let parts = planned.get(service).into_iter().flat_map(|planned| planned.parts.values());
-        parts.copied().collect()
     }
 
     /// What a group of a service is to be; none when it goes, or nobody can tell.

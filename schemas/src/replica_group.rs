@@ -156,7 +156,7 @@ pub struct ReplicaGroup {
     #[schemars(extend("x-disagg" = computed()))]
     pub drift: Attr<BTreeMap<String, String>>,
 
-    /// How long each operation may take. By default 90 minutes to create and to change, 5 to look, 20 to remove.
+    /// How long each operation may take. By default 90 minutes to create and to change, 5 to look, 30 to remove.
     #[schemars(extend("x-disagg" = optional(ProviderOnly)))]
     pub timeouts: Attr<Timeouts>,
 }

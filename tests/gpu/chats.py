@@ -155,32 +155,41 @@ class Running:
 
 @dataclass
 class Asking:
-    """Short chats, one after the other, for as long as somebody wants to know whether all are answered."""
+    """Chats of one size, one after the other by each of so many clients, for as long as somebody wants to know
+    whether all are answered."""
 
     url: str
     model: str
+    words: int
+    tokens: int
+    clients: int
     count: int = 0
     lost: list[str] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
     threads: list[threading.Thread] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.threads = [threading.Thread(target=self._run, args=(seed,), daemon=True) for seed in (100, 200)]
+        self.threads = [threading.Thread(target=self._run, args=(1000 * client,), daemon=True) for client in range(self.clients)]
         for thread in self.threads:
             thread.start()
 
     def _run(self, seed: int) -> None:
         while not self.over.is_set():
             # Another prompt each time: none is answered out of a cache.
-            answer = ask(self.url, self.model, 200, 16, True, seed)
+            answer = ask(self.url, self.model, self.words, self.tokens, True, seed, timeout=600)
             seed += 1
             self.count += 1
-            if not answer.is_whole(16):
+            if not answer.is_whole(self.tokens):
                 self.lost.append(str(answer))
 
-    def end(self) -> str:
-        """How many there were, and which were lost."""
+    def end(self) -> None:
+        """Lets the last ones come to their end."""
         self.over.set()
         for thread in self.threads:
-            thread.join(60)
-        return f"{len(self.lost)} of {self.count} chats lost{': ' + '; '.join(self.lost[:3]) if self.lost else ''}"
+            thread.join(300)
+            if thread.is_alive():
+                self.lost.append("no end within 300 s")
+
+    def __str__(self) -> str:
+        which = ": " + "; ".join(self.lost[:3]) if self.lost else ""
+        return f"{len(self.lost)} of {self.count} answers of {self.tokens} tokens lost{which}"

@@ -3,7 +3,7 @@
 //! Nothing is removed here, and nothing is tagged. It is asked from the machine that runs Terraform: where
 //! that has no route to the router, the machines drain themselves.
 
-use super::engine_load::{Look, look};
+use super::engines::{Engine, watched};
 use super::listings::Listings;
 use super::machines::is_gone;
 use super::pace::{Pace, Sightings};
@@ -28,8 +28,6 @@ pub(crate) struct Drain<'a> {
     pub(crate) http: &'a reqwest::Client,
     /// Whose machines they are, as in `replica group …`.
     pub(crate) what: &'a str,
-    /// The addresses of all machines of the fleet, as of a while ago.
-    pub(crate) known: &'a BTreeSet<IpAddr>,
     pub(crate) limit: Duration,
 }
 
@@ -63,49 +61,40 @@ impl Drain<'_> {
         if serving.is_empty() {
             return Ok(Drained::Empty);
         }
-        let addresses = serving.iter().map(|(_, ip)| *ip).collect();
         let begun = Instant::now();
-        let told = async {
-            let all = self.registered(router).await?;
-            let registered = all.at(&addresses);
-            // Who is not to be asked afterwards had better not be taken out: it drains itself, and nothing of it
-            // is lost.
-            let engines = match self.limit.is_zero() {
-                true => Vec::new(),
-                false => self.engines(&serving, &registered).await?,
-            };
-            let dead = self.dead(&all).await;
-            self.deregister(router, &registered.and(dead)).await?;
-            Ok::<_, String>(engines)
-        };
-        let mut engines = match ctx.checked(told).await {
-            Ok(Ok(engines)) => engines,
+        let mut engines = match ctx.checked(self.take_out(router, &serving)).await {
+            Ok(Ok((engines, _))) => engines,
             Ok(Err(reason)) => return Ok(Drained::NoRoute(reason)),
             Err(why) => return Err(self.interrupted("the router was being told", why)),
         };
+        if self.limit.is_zero() {
+            return Ok(Drained::Empty);
+        }
+        let pace = Pace::new(self.cloud).closely().at_most(LONGEST_PAUSE);
+        let mut unknown_since = None;
         loop {
             if let Some(busy) = self.wait(ctx, engines, begun).await? {
                 return Ok(Drained::Busy(busy));
             }
             // An engine that has started anew meanwhile has registered anew.
-            let again = async {
-                let registered = self.registered(router).await?.at(&addresses);
-                if registered.is_empty() || self.limit.is_zero() {
-                    return Ok(None);
-                }
-                let engines = self.engines(&serving, &registered).await?;
-                self.deregister(router, &registered).await?;
-                Ok::<_, String>(Some(engines))
-            };
-            engines = match ctx.checked(again).await {
-                Ok(Ok(Some(engines))) => engines,
-                Ok(Ok(None)) => return Ok(Drained::Empty),
+            let (again, seen) = match ctx.checked(self.take_out(router, &serving)).await {
+                Ok(Ok((_, false))) => return Ok(Drained::Empty),
+                Ok(Ok((engines, true))) => (engines, "one has registered again".to_owned()),
                 Ok(Err(reason)) => {
-                    tracing::warn!(%router, reason, "who has registered again is not known");
-                    return Ok(Drained::Empty);
+                    let since = *unknown_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= ROUTER_IS_BACK_WITHIN {
+                        tracing::warn!(%router, reason, "who has registered again is not known");
+                        return Ok(Drained::Empty);
+                    }
+                    (Vec::new(), format!("who has registered again is not known: {reason}"))
                 }
                 Err(why) => return Err(self.interrupted("the router was being asked", why)),
             };
+            if begun.elapsed() >= self.limit {
+                return Ok(Drained::Busy(vec![seen]));
+            }
+            pace.next(ctx).await.map_err(|why| self.interrupted(&seen, why))?;
+            engines = again;
         }
     }
 
@@ -119,23 +108,23 @@ impl Drain<'_> {
         }
     }
 
-    /// The engines that requests can come to.
-    async fn registered(&self, router: IpAddr) -> Result<Registered, String> {
+    /// Takes these machines out of the router; what has to be watched of them then, and whether any was
+    /// registered. The reason when that cannot be done from here.
+    async fn take_out(
+        &self,
+        router: IpAddr,
+        machines: &[(InstanceId, IpAddr)],
+    ) -> Result<(Vec<Engine>, bool), String> {
         let answer = self.ask(router, read_registry()).await?;
-        Registered::parse(&answer).map_err(|error| error.to_string())
-    }
-
-    /// Those of a machine that is gone, whose lease is not over yet. The router still chooses them, and when
-    /// those that are drained were the last beside them it would choose nobody else.
-    async fn dead(&self, registered: &Registered) -> Registered {
-        let unknown = registered.elsewhere(self.known);
-        let looks = unknown.sockets().into_iter().map(|socket| async move {
-            let connects =
-                tokio::time::timeout(CONNECTS_WITHIN, tokio::net::TcpStream::connect(socket));
-            (!matches!(connects.await, Ok(Ok(_)))).then_some(socket)
-        });
-        let looks: Vec<Option<SocketAddr>> = futures::future::join_all(looks).await;
-        unknown.listening(&looks.into_iter().flatten().collect())
+        let registered = Registered::parse(&answer).map_err(|error| error.to_string())?;
+        let registered = registered.at(&machines.iter().map(|(_, ip)| *ip).collect());
+        // Who cannot be asked afterwards had better not be taken out: it drains itself, and nothing is lost.
+        let engines = match self.limit.is_zero() {
+            true => Vec::new(),
+            false => self.engines(machines, &registered.sockets()).await?,
+        };
+        self.deregister(router, &registered).await?;
+        Ok((engines, !registered.is_empty()))
     }
 
     /// Tells the router that these take nothing new.
@@ -154,13 +143,11 @@ impl Drain<'_> {
         Ok(())
     }
 
-    /// Whatever runs on these machines that may not be empty, by a first look at every port that an engine can
-    /// have: what a machine runs need not be what the configuration says by now. The reason when none of those
-    /// that are registered can be asked.
+    /// The engines of these machines that have to be watched, by a look at every port that one can have.
     async fn engines(
         &self,
         machines: &[(InstanceId, IpAddr)],
-        registered: &Registered,
+        registered: &BTreeSet<SocketAddr>,
     ) -> Result<Vec<Engine>, String> {
         let turns = Semaphore::new(LOOKS_AT_ONCE);
         let mut looks = Vec::new();
@@ -170,33 +157,13 @@ impl Drain<'_> {
                 looks.push(Engine::find(&turns, self.http, id, metrics));
             }
         }
-        let looks: Vec<Engine> = futures::future::join_all(looks).await;
-        let registered = registered.addresses();
-        let (mut engines, mut silent) = (Vec::new(), Vec::new());
-        for (id, ip) in machines {
-            let of_machine = || looks.iter().filter(|engine| engine.machine == *id);
-            if of_machine().any(|engine| !matches!(engine.seen, Look::Unreachable(_))) {
-                let is_registered = registered.contains(ip);
-                let is_engine = |engine: &&Engine| match engine.seen {
-                    Look::Load(_) | Look::Silent(_) => true,
-                    // Who says nothing of requests and is not registered has never had one: it still loads.
-                    Look::Unreadable(_) => is_registered,
-                    Look::Nobody | Look::Unreachable(_) => false,
-                };
-                engines.extend(of_machine().filter(is_engine).cloned());
-            } else if registered.contains(ip) {
-                silent.extend(of_machine().next().cloned());
-            } else {
-                tracing::warn!(machine = %id, "it neither answers nor is registered: it is not waited for");
-            }
+        let mut found: Vec<Engine> = futures::future::join_all(looks).await;
+        for _ in 1..LOOKS_AT_THE_MUTE {
+            let mute = found.iter_mut().filter(|engine| engine.is_mute());
+            let looks = mute.map(|engine| engine.look(&turns, self.http));
+            futures::future::join_all(looks).await;
         }
-        let readable: BTreeSet<IpAddr> =
-            engines.iter().map(|engine: &Engine| engine.metrics.ip()).collect();
-        if let (Some(one), true) = (silent.first(), registered.is_disjoint(&readable)) {
-            return Err(one.to_string());
-        }
-        engines.extend(silent);
-        Ok(engines)
+        watched(found, registered)
     }
 
     /// Waits until the engines are empty or gone; answers what was still running when the time was over.
@@ -207,7 +174,7 @@ impl Drain<'_> {
         begun: Instant,
     ) -> Result<Option<Vec<String>>> {
         let mut pace = Pace::new(self.cloud).closely().at_most(LONGEST_PAUSE);
-        let mut sightings = BTreeMap::new();
+        let (mut sightings, turns) = (BTreeMap::new(), Semaphore::new(LOOKS_AT_ONCE));
         loop {
             engines.retain(|engine| !engine.is_done());
             if engines.is_empty() {
@@ -219,7 +186,7 @@ impl Drain<'_> {
             }
             let interrupted = |why| self.interrupted(&busy.join(", "), why);
             pace.next(ctx).await.map_err(interrupted)?;
-            let looks = engines.iter_mut().map(|engine| engine.look(self.http));
+            let looks = engines.iter_mut().map(|engine| engine.look(&turns, self.http));
             ctx.checked(futures::future::join_all(looks)).await.map_err(interrupted)?;
             if engines.iter().any(Engine::is_silent) && pace.lists_due() {
                 let ids: BTreeSet<InstanceId> =
@@ -230,7 +197,7 @@ impl Drain<'_> {
         }
     }
 
-    /// Those of the machines on which nothing can run any more, by the cloud's newest list.
+    /// Those of the silent machines on which nothing can run any more, by the cloud's newest list.
     pub(super) async fn gone(
         &self,
         machines: &BTreeSet<InstanceId>,
@@ -244,7 +211,9 @@ impl Drain<'_> {
             let found = listed.iter().find(|found| found.id == **id);
             let seen = sightings.entry((*id).clone()).or_default();
             seen.add(found.is_some());
-            is_gone(found, *seen, pace)
+            // Of one that hangs the cloud says so, and what hangs gives no answer.
+            let hangs = found.is_some_and(|found| found.state == InstanceState::Impaired);
+            hangs || is_gone(found, *seen, pace)
         };
         Ok(machines.iter().filter(is_over).cloned().collect())
     }
@@ -261,73 +230,20 @@ impl Drain<'_> {
     }
 }
 
-/// One engine process that is drained.
-#[derive(Clone, Debug)]
-struct Engine {
-    machine: InstanceId,
-    metrics: SocketAddr,
-    /// What the latest look has found.
-    seen: Look,
-}
-
-impl Engine {
-    /// The first look, in its turn.
-    async fn find(
-        turns: &Semaphore,
-        http: &reqwest::Client,
-        machine: &InstanceId,
-        metrics: SocketAddr,
-    ) -> Self {
-        // It is never closed.
-        let _turn = turns.acquire().await;
-        Self { machine: machine.clone(), metrics, seen: look(http, metrics).await }
-    }
-
-    async fn look(&mut self, http: &reqwest::Client) {
-        self.seen = look(http, self.metrics).await;
-    }
-
-    fn is_done(&self) -> bool {
-        match &self.seen {
-            Look::Nobody => true,
-            Look::Load(load) => load.is_empty(),
-            // Silence is no answer: an engine that is busy may miss a look.
-            Look::Unreadable(_) | Look::Silent(_) | Look::Unreachable(_) => false,
-        }
-    }
-
-    fn is_silent(&self) -> bool {
-        matches!(self.seen, Look::Unreadable(_) | Look::Silent(_) | Look::Unreachable(_))
-    }
-}
-
-impl std::fmt::Display for Engine {
-    fn fmt(&self, text: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { machine, metrics, seen } = self;
-        match seen {
-            Look::Load(load) if load.requests > 0.0 => {
-                write!(text, "{machine} has {} requests in flight", load.requests)
-            }
-            Look::Load(_) => write!(text, "{machine} holds KV that no decode has fetched"),
-            Look::Nobody => write!(text, "{machine} runs nothing"),
-            Look::Unreadable(why) | Look::Silent(why) | Look::Unreachable(why) => {
-                write!(text, "{machine} does not say what runs on it (http://{metrics}: {why})")
-            }
-        }
-    }
-}
-
 /// From the moment when the router chooses a worker to the moment when that has taken the request.
 const ON_THEIR_WAY: Duration = Duration::from_secs(1);
 
 /// An etcd that can be reached answers in milliseconds.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
-/// A machine that is there takes a connection, or refuses it, in milliseconds.
-const CONNECTS_WITHIN: Duration = Duration::from_secs(2);
-
 /// The looks ask the machines themselves, and cost nothing.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Connections that are tried at once.
 const LOOKS_AT_ONCE: usize = 64;
+
+/// Who takes a connection and does not answer may be busy, or something else.
+const LOOKS_AT_THE_MUTE: u32 = 3;
+
+/// A router that restarts is back by then; one that is gone sends no requests.
+const ROUTER_IS_BACK_WITHIN: Duration = Duration::from_secs(10);

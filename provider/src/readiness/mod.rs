@@ -7,7 +7,7 @@
 
 mod drain;
 mod endpoint;
-mod engine_load;
+mod engines;
 mod listings;
 mod machines;
 mod pace;

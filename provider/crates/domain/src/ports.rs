@@ -40,6 +40,11 @@ pub struct EnginePorts {
 pub const MOST_ENGINES: u32 = 16;
 
 impl EnginePorts {
+    /// Those of the engine process that takes requests at this port.
+    pub fn with_rpc(rpc: u16) -> Option<Self> {
+        (0..MOST_ENGINES).map(Self::of).find(|ports| ports.rpc == rpc)
+    }
+
     /// The ports of the `index`-th engine process of a machine.
     ///
     /// # Panics

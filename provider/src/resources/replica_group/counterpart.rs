@@ -11,7 +11,7 @@ use plugin::{AttributePath, Diagnostic};
 use schemas::ReplicaGroup;
 
 /// Says that a service will not answer when this plan, or one of before in this run, takes the last workers
-/// of one role. Who is planned later may still bring others: a removal waits for those, and a count does not.
+/// of one role. Whichever of them is planned last says it; who is planned later still may bring others.
 pub(super) fn warn(
     siblings: &Siblings,
     prior: Option<&ReplicaGroup>,
@@ -19,37 +19,49 @@ pub(super) fn warn(
 ) -> Option<Diagnostic> {
     let group = planned.or(prior)?;
     let service = service_of(&group.service_id)?.path();
-    let role: WorkerRole = group.role.known()?.parse().ok()?;
+    let own_role: WorkerRole = group.role.known()?.parse().ok()?;
     let name = group.name.known()?.clone();
-    let has_machines = planned.is_some() && model::count(group) != Count::Fixed(0);
     if planned.is_none() && siblings.has_machines(&service, &name) {
         // It has another address in Terraform now.
         return None;
     }
-    siblings.plan_part(service.clone(), name, Part { role, has_machines });
-    let had_machines = prior?.instance_count.known().is_some_and(|count| *count > 0);
-    let other = match role {
-        WorkerRole::Prefill => WorkerRole::Decode,
-        WorkerRole::Decode => WorkerRole::Prefill,
-        WorkerRole::Worker => return None,
-    };
-    let parts = siblings.parts(&service);
-    let has = |role: WorkerRole| parts.iter().any(|part| part.role == role && part.has_machines);
-    if has_machines || !had_machines || has(role) || has(WorkerRole::Worker) || !has(other) {
+    let has_machines = planned.is_some() && model::count(group) != Count::Fixed(0);
+    let count = prior.and_then(|prior| prior.instance_count.known().copied());
+    let loses_all = !has_machines && count.is_some_and(|count| count > 0);
+    let part = Part { role: own_role, has_machines, loses_all };
+    let parts = siblings.plan_part(service.clone(), name, part);
+    let role = missing(&parts)?;
+    if !siblings.says_first(&service, role) {
         return None;
     }
+    let (other, fate) = match role {
+        WorkerRole::Prefill => (WorkerRole::Decode, "What runs on them is still answered."),
+        _ => (WorkerRole::Prefill, "What is being prefilled at that moment is not answered."),
+    };
     let warning = Diagnostic::warning(
         format!("No {role} workers are left"),
         format!(
             "This plan takes all {role} workers of service {service}, as far as it knows, and its {other} workers \
              stay. Those cannot answer alone: from this apply on new requests get 404 or 503, until there are \
-             {role} workers again. What runs on them is still answered."
+             {role} workers again. {fate}"
         ),
     );
     Some(match planned {
-        Some(_) => warning.at(AttributePath::root("replicas")),
-        None => warning,
+        Some(_) if own_role == role => warning.at(AttributePath::root("replicas")),
+        _ => warning,
     })
+}
+
+/// The role whose last workers go while the other half stays.
+fn missing(parts: &[Part]) -> Option<WorkerRole> {
+    let has = |role: WorkerRole| parts.iter().any(|part| part.role == role && part.has_machines);
+    let pairs =
+        [(WorkerRole::Prefill, WorkerRole::Decode), (WorkerRole::Decode, WorkerRole::Prefill)];
+    let mut missing = pairs.into_iter().filter(|(role, other)| {
+        let goes = parts.iter().any(|part| part.role == *role && part.loses_all);
+        goes && !has(*role) && !has(WorkerRole::Worker) && has(*other)
+    });
+    missing.next().map(|(role, _)| role)
 }
 
 #[cfg(test)]
@@ -85,6 +97,8 @@ mod tests {
         assert_eq!(said(&[("decode", 2, Some(2)), ("prefill", 2, Some(0))]), none("prefill"));
         assert_eq!(said(&[("decode", 2, Some(2)), ("prefill", 2, None)]), none("prefill"));
         assert_eq!(said(&[("prefill", 1, Some(1)), ("decode", 1, None)]), none("decode"));
+        // Whoever is planned last says it.
+        assert_eq!(said(&[("prefill", 2, Some(0)), ("decode", 2, Some(2))]), none("prefill"));
         // Everything goes, or went before; some are left; others do both.
         for all_is_well in [
             [("decode", 2, None), ("prefill", 2, None)],

@@ -4,7 +4,7 @@
 use super::launch::Launched;
 use super::progress::Progress;
 use super::workers::{self, GroupAccess};
-use super::{handover, members, model, switch};
+use super::{handover, members, model, order, switch};
 use crate::diagnose;
 use crate::error::{FailedMachine, Failure, Fate, Result};
 use crate::readiness;
@@ -23,11 +23,15 @@ pub(super) async fn create(
 ) -> Result<()> {
     let id = model::configured_id(&planned)?;
     let _claim = session.creating("replica group", id.to_string())?;
+    let going = order::begin(session, &id, &planned);
     session.after_removal(ctx, "replica group", &id.to_string()).await?;
     session.forget_old(&id.service.fleet);
     let view = session.view(&id.service.fleet).await?;
     let found = members::of_group(&view, &id, &BTreeMap::new());
-    if found.iter().any(|machine| Phase::of(&machine.tags) != Phase::Creating) {
+    // Those of a creation that has died, which may have begun to clear some of them away.
+    let is_unowned =
+        |machine: &Instance| matches!(Phase::of(&machine.tags), Phase::Creating | Phase::Draining);
+    if !found.iter().all(is_unowned) {
         if let Some(offer) = session.handovers().find(&id.to_string()).await {
             return handover::take_over(session, ctx, &id, offer, planned, state).await;
         }
@@ -50,7 +54,7 @@ pub(super) async fn create(
     }
     let slots = members::in_slots(&machines, &BTreeMap::new());
     let so_far = ReplicaGroup { drift: Attr::Known(BTreeMap::new()), ..planned.clone() };
-    let mut progress = Progress::new(session, &group, so_far, slots, Vec::new(), state);
+    let mut progress = Progress::new(session, &group, going, so_far, slots, Vec::new(), state);
     progress.save();
 
     let failed = match group.wait(ctx, &planned, &machines, &adopted, &before).await {
@@ -107,9 +111,11 @@ async fn gather(
     state: &mut State<ReplicaGroup>,
 ) -> Result<(Vec<Instance>, Launched)> {
     let wanted = wanted(planned);
-    let (mut kept, mut stale): (Vec<_>, Vec<_>) = found
-        .into_iter()
-        .partition(|instance| instance.state.is_up() && group.is_current(instance));
+    let (mut kept, mut stale): (Vec<_>, Vec<_>) = found.into_iter().partition(|instance| {
+        instance.state.is_up()
+            && group.is_current(instance)
+            && Phase::of(&instance.tags) == Phase::Creating
+    });
     stale.extend(kept.split_off(kept.len().min(wanted)));
     // They are in no state, and may have registered all the same.
     group.draining.mark(&stale).await?;

@@ -1,12 +1,10 @@
 //! A group goes: its own machines, and never those of another object under its name.
 
 use super::drain::Draining;
-use super::{handover, members, model, workers};
-use crate::error::{Failure, Result};
-use crate::operations::Goal;
+use super::{handover, members, model, order, workers};
+use crate::error::Result;
 use crate::session::{Session, key};
 use cloud::{Instance, Phase};
-use domain::spec::WorkerRole;
 use plugin::{Ctx, State};
 use schemas::ReplicaGroup;
 
@@ -22,8 +20,7 @@ pub(super) async fn delete(
         return Ok(());
     }
     let _removing = session.removing(id.to_string());
-    let role = group.role.as_str().and_then(|role| role.parse::<WorkerRole>().ok());
-    let drains = role.map(|role| session.operations().begin(&id, role, Goal::Removal));
+    let drains = order::begin_removal(session, &id, &group);
     let fleet = key(&id.service.fleet);
     session.forget_machines(&id.service.fleet);
     let cloud = session.cloud(id.service.fleet.cloud).await?;
@@ -38,17 +35,8 @@ pub(super) async fn delete(
     let mut machines = members::of_group(&view, &id, &known);
     machines.retain(is_own);
     let draining = Draining::new(session, &cloud, &group, &id, &view)?;
+    order::after_prefill(session, ctx, &id, model::role(&group)).await?;
     draining.mark(&machines).await?;
-    if role == Some(WorkerRole::Decode) {
-        // What a prefill works at has no answer yet, and needs a decode for it.
-        let waited = session.operations().after_removals(ctx, &id.service, WorkerRole::Prefill);
-        waited.await.map_err(|why| Failure::Interrupted {
-            waiting_for: format!("prefill workers of service {} to drain", id.service),
-            seen: "they are removed by this same run, and come first".to_owned(),
-            why,
-            kept: true,
-        })?;
-    }
     if let Some(said) = draining.wait(ctx, &machines).await? {
         state.warn(said);
     }

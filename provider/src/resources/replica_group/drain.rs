@@ -10,7 +10,6 @@ use cloud::{Cloud, FleetKey, Instance, Limits, ObjectId, Phase};
 use domain::id::GroupId;
 use plugin::{Ctx, Diagnostic};
 use schemas::ReplicaGroup;
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +25,6 @@ pub(super) struct Draining {
     /// The router that chooses them; none that is up, none that could be told.
     router: Option<IpAddr>,
     limit: Duration,
-    /// The addresses of the machines of the fleet.
-    known: BTreeSet<IpAddr>,
 }
 
 impl Draining {
@@ -50,7 +47,6 @@ impl Draining {
             id: id.clone(),
             router: router.and(address),
             limit: model::drain_timeout(group),
-            known: addresses(view),
         })
     }
 
@@ -87,7 +83,6 @@ impl Draining {
             listings: &self.listings,
             http: &self.http,
             what: &what,
-            known: &self.known,
             limit: self.limit,
         };
         let mut drained = drain.by_router(ctx, router, machines).await?;
@@ -102,10 +97,4 @@ impl Draining {
             Drained::Busy(busy) => Some(diagnose::drain_ended(&what, self.limit, &busy)),
         })
     }
-}
-
-/// The addresses of what is up in a fleet.
-fn addresses(view: &FleetView) -> BTreeSet<IpAddr> {
-    let up = view.instances.iter().filter(|machine| machine.state.is_up());
-    up.filter_map(|machine| machine.ip).collect()
 }

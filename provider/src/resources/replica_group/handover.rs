@@ -5,7 +5,7 @@
 
 use super::progress::Progress;
 use super::strangers::without_strangers;
-use super::{create, members, model, update, workers};
+use super::{create, members, model, order, update, workers};
 use crate::addresses::{Addresses, Planned};
 use crate::diagnose;
 use crate::error::{Failure, Result};
@@ -79,6 +79,7 @@ pub(super) async fn take_over(
     mut planned: ReplicaGroup,
     state: &mut State<ReplicaGroup>,
 ) -> Result<()> {
+    let going = order::begin(session, id, &planned);
     let known = model::known_slots(&offer.group);
     let view = session.view_with(&id.service.fleet, known.values()).await?;
     if planned.image_id.is_unknown() {
@@ -91,7 +92,7 @@ pub(super) async fn take_over(
     let slots = members::in_slots(&machines, &known);
     let count = members::count(&planned, &slots, &leaving);
     let so_far = ReplicaGroup { drift: Attr::Known(BTreeMap::new()), ..planned.clone() };
-    let mut progress = Progress::new(session, &group, so_far, slots, leaving, state);
+    let mut progress = Progress::new(session, &group, going, so_far, slots, leaving, state);
     progress.save();
     let done = match update::bring(ctx, &mut progress, &planned, count).await {
         Ok(()) => Ok(()),

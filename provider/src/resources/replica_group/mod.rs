@@ -9,6 +9,7 @@ mod handover;
 mod launch;
 mod members;
 mod model;
+mod order;
 mod plan;
 mod progress;
 mod read;
@@ -42,7 +43,7 @@ const TIMEOUTS: Timeouts = Timeouts {
     create: Duration::from_secs(90 * 60),
     read: Duration::from_secs(5 * 60),
     update: Duration::from_secs(90 * 60),
-    delete: Duration::from_secs(20 * 60),
+    delete: Duration::from_secs(30 * 60),
 };
 
 #[derive(Debug)]

@@ -172,6 +172,12 @@ pub(super) fn configured_id(group: &ReplicaGroup) -> Result<GroupId> {
     })
 }
 
+/// What its workers do. Every group has a role that its schema knows.
+pub(super) fn role(group: &ReplicaGroup) -> WorkerRole {
+    let role = group.role.known().and_then(|role| role.parse().ok());
+    role.unwrap_or(WorkerRole::Worker)
+}
+
 /// How many machines are wanted.
 pub(super) fn count(group: &ReplicaGroup) -> Count {
     let to_u32 = |value: &i64| u32::try_from(*value).unwrap_or_default();

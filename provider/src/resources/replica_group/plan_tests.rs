@@ -205,11 +205,15 @@ fn a_drain_timeout_changes_in_place_and_must_fit_into_its_operation() {
     assert_eq!(warned(both), longer("drain_timeout"));
     let short = json!({ "drain_timeout": "1m", "timeouts": timeouts("5m") });
     assert_eq!(warned(short), Vec::<String>::new());
-    // What nobody gives has a length too: a removal may take 20 minutes, and a roll 90.
-    assert_eq!(warned(json!({ "drain_timeout": "20m" })), longer("drain_timeout"));
-    assert_eq!(warned(json!({ "drain_timeout": "19m" })), Vec::<String>::new());
+    // What nobody gives has a length too: a removal may take 30 minutes, for decode and its prefill, and a roll 90.
+    assert_eq!(warned(json!({ "drain_timeout": "15m" })), longer("drain_timeout"));
+    assert_eq!(warned(json!({ "drain_timeout": "14m" })), Vec::<String>::new());
+    let prefill = |timeout: &str| json!({ "role": "prefill", "drain_timeout": timeout });
+    assert_eq!(warned(prefill("30m")), longer("drain_timeout"));
+    assert_eq!(warned(prefill("29m")), Vec::<String>::new());
     let batches = |surge: i64| {
         json!({
+            "role": "prefill",
             "drain_timeout": "15m",
             "replicas": 6,
             "update_strategy": { "max_unavailable": 0, "max_surge": surge },

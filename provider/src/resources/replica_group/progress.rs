@@ -37,6 +37,7 @@ impl<'a> Progress<'a> {
     pub(super) fn new(
         session: &'a Session,
         group: &'a GroupAccess,
+        going: Running,
         so_far: ReplicaGroup,
         slots: BTreeMap<u32, Instance>,
         leaving: Vec<Instance>,
@@ -44,7 +45,7 @@ impl<'a> Progress<'a> {
     ) -> Self {
         let is_creation = state.get().is_none();
         let rolling = members::rolling(&slots, &leaving).map(|count| count.to_string());
-        let (going, unfinished) = (group.going(session), Vec::new());
+        let unfinished = Vec::new();
         Self {
             session,
             group,

@@ -1,20 +1,18 @@
 //! A roll to something else that workers have to agree on: old and new ones serve side by side, in a namespace
-//! each, and prefill and decode only together. So a machine goes when the new namespace has both; and the last
-//! of the old one go together, prefill first. Each group is rolled by an operation of its own; this is where
-//! they wait for each other.
+//! each. When machines may go is decided by the planner; here is who looks, and who waits.
 
 use super::progress::Progress;
 use super::workers::GroupAccess;
 use crate::error::{Failure, Result};
-use crate::operations::{Course, Goal, Running};
 use crate::readiness::{self, Pace};
-use crate::session::{FleetView, Session};
+use crate::session::FleetView;
 use cloud::{Instance, Tags, tag};
 use domain::engine::{self, NAMESPACE};
-use domain::planner::Removal;
+use domain::planner::{Leaving, Partner, Removal, Verdict};
 use domain::spec::WorkerRole;
 use plugin::{AttributePath, Ctx, Diagnostic};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -28,12 +26,6 @@ impl GroupAccess {
     pub(super) fn namespace_tag(&self) -> Tags {
         let namespace = self.namespace().into_iter();
         namespace.map(|namespace| (tag::NAMESPACE.to_owned(), namespace)).collect()
-    }
-
-    /// Says where its workers are going, for as long as what comes back is held.
-    pub(super) fn going(&self, session: &Session) -> Running {
-        let goal = Goal::Namespace(self.namespace());
-        session.operations().begin(&self.id, self.spec.role, goal)
     }
 
     /// Who does the other half of the work.
@@ -62,69 +54,87 @@ impl GroupAccess {
 /// Waits until these machines of a roll may go without a request that finds nobody.
 pub(super) async fn until_they_may_leave(
     ctx: &Ctx,
-    progress: &Progress<'_>,
+    progress: &mut Progress<'_>,
     leaving: &[Removal],
 ) -> Result<()> {
-    let Progress { group, slots, going, .. } = progress;
-    going.takes_the_last(false);
+    let (group, operations) = (progress.group, progress.session.operations());
     let (Some(ours), Some(partner)) = (group.namespace(), group.partner()) else { return Ok(()) };
     let leaves = |slot: &u32| leaving.iter().any(|removal| removal.slot == *slot);
-    let (gone, left): (Vec<_>, Vec<_>) = slots.iter().partition(|(slot, _)| leaves(slot));
-    let of = |machines: &[(&u32, &Instance)]| -> BTreeSet<String> {
+    let (gone, left): (Vec<_>, Vec<_>) = progress.slots.iter().partition(|(slot, _)| leaves(slot));
+    let namespaces = |machines: &[(&u32, &Instance)]| -> BTreeSet<String> {
         machines.iter().map(|(_, machine)| namespace_of(machine)).collect()
     };
-    let before: BTreeSet<String> =
-        of(&gone).into_iter().filter(|namespace| *namespace != ours).collect();
-    if before.is_empty() {
-        return Ok(());
-    }
-    // Without a successor it was the user's word that these go first; only that others change too has to be seen.
-    let has_successor = of(&left).contains(&ours);
-    let is_last = of(&left).is_disjoint(&before);
-    going.takes_the_last(is_last && has_successor);
+    let (gone, left) = (namespaces(&gone), namespaces(&left));
+    let seen = |listed: &[Instance], served: &BTreeSet<IpAddr>| Leaving {
+        role: group.spec.role,
+        into: &ours,
+        gone: gone.clone(),
+        left: left.clone(),
+        partners: group.partners(listed).map(|machine| as_partner(machine, served)).collect(),
+        courses: operations.courses(&group.id.service, partner),
+        has_ghosts: served.iter().any(|ip| listed.iter().all(|machine| machine.ip != Some(*ip))),
+    };
+    progress.going.takes_the_last(seen(&[], &BTreeSet::new()).takes_the_last());
     let what = format!("workers beside replica group {} in the namespace {ours}", group.id());
-    let goal = Goal::Namespace(Some(ours.clone()));
-    let operations = progress.session.operations();
-    let begun = Instant::now();
+    let (begun, mut goes_alone) = (Instant::now(), None);
     readiness::others(ctx, &group.router, &what, |listed, served| {
-        let partners: Vec<&Instance> = group.partners(listed).collect();
-        if partners.is_empty() {
-            return Ok(None);
+        let is_patient = begun.elapsed() < patience(group);
+        match seen(listed, served).verdict() {
+            Verdict::Go => Ok(None),
+            Verdict::Wait(missing) => Ok(Some(missing)),
+            Verdict::WaitForABeginning(missing) if is_patient => Ok(Some(missing)),
+            // New ones of both serve, and nobody is there who would take the old prefill first.
+            Verdict::WaitForABeginning(missing)
+                if group.spec.role == WorkerRole::Decode && serves(listed, served, &ours) =>
+            {
+                goes_alone = Some(missing);
+                Ok(None)
+            }
+            Verdict::WaitForABeginning(missing) | Verdict::InVain(missing) => {
+                Err(alone(group, partner, &ours, &missing))
+            }
+            Verdict::WaitForGhosts if begun.elapsed() < LONGEST_LEASE => {
+                Ok(Some("the router still knows workers that are gone".to_owned()))
+            }
+            Verdict::WaitForGhosts => Ok(None),
         }
-        let serves = |machine: &&Instance| {
-            namespace_of(machine) == ours && machine.ip.is_some_and(|ip| served.contains(&ip))
-        };
-        let old = partners.iter().filter(|machine| before.contains(&namespace_of(machine)));
-        let course = operations.course(&group.id.service, partner, &goal);
-        let missing = if !partners.iter().any(serves) {
-            if !has_successor && course == Course::Running {
-                return Ok(None);
-            }
-            format!("no {partner} worker of the same kind serves")
-        } else if !is_last || !has_successor {
-            return Ok(None);
-        } else {
-            // Prefill goes first: without it the router sends nothing new to the namespace of before, and what is
-            // being prefilled still finds its decode. And not before all others have been replaced, which would
-            // have to serve alone.
-            let waiting = operations.taking_the_last(&group.id.service, partner, &goal);
-            let is_ready = |machine: &&&Instance| {
-                partner == WorkerRole::Decode
-                    && machine.tags.get(tag::GROUP).is_some_and(|group| waiting.contains(group))
-            };
-            match old.filter(|machine| !is_ready(machine)).count() {
-                0 => return Ok(None),
-                count => format!("{count} {partner} workers of before are still needed"),
-            }
-        };
-        let is_coming = match course {
-            Course::Running => true,
-            Course::Ended => false,
-            Course::Unknown => begun.elapsed() < patience(group),
-        };
-        if is_coming { Ok(Some(missing)) } else { Err(alone(group, partner, &ours, &missing)) }
     })
-    .await
+    .await?;
+    if let Some(missing) = goes_alone {
+        progress.state.warn(goes_before_prefill(group, &missing));
+    }
+    Ok(())
+}
+
+fn as_partner(machine: &Instance, served: &BTreeSet<IpAddr>) -> Partner {
+    Partner {
+        group: machine.tags.get(tag::GROUP).cloned().unwrap_or_default(),
+        namespace: namespace_of(machine),
+        serves: machine.ip.is_some_and(|ip| served.contains(&ip)),
+    }
+}
+
+/// Whether both halves of the work are done in this namespace.
+fn serves(listed: &[Instance], served: &BTreeSet<IpAddr>, namespace: &str) -> bool {
+    let has = |role: WorkerRole| {
+        listed.iter().any(|machine| {
+            machine.tags.get(tag::ROLE).is_some_and(|tag| tag == role.as_str())
+                && namespace_of(machine) == namespace
+                && machine.ip.is_some_and(|ip| served.contains(&ip))
+        })
+    };
+    has(WorkerRole::Prefill) && has(WorkerRole::Decode)
+}
+
+fn goes_before_prefill(group: &GroupAccess, missing: &str) -> Diagnostic {
+    Diagnostic::warning(
+        format!("The last old workers of replica group {} went before their prefill", group.id()),
+        format!(
+            "{missing}, and nothing in this run takes them: requests that were being prefilled at that moment may \
+             have failed. Change the groups of a service in one apply, and let Terraform run them side by side \
+             (`-parallelism` of at least their number)."
+        ),
+    )
 }
 
 /// Says of a group that was made just now that no request comes to it; `view` is what there was when it began.
@@ -162,12 +172,15 @@ fn alone(group: &GroupAccess, partner: WorkerRole, namespace: &str, missing: &st
             group.id()
         ),
         detail: format!(
-            "The new machines differ from those of before in what prefill and decode have to agree on, and no \
-             roll of a {partner} group into the same namespace ({namespace}) is going on: {missing}. Old and new \
-             machines run. Change all groups of the service in one apply, without `-target` and without a \
-             `depends_on` between them; where the roll of the {partner} group has stopped, mend its cause and \
-             apply again."
+            "The new machines differ from the old ones in what prefill and decode have to agree on, and no roll of a \
+             {partner} group into the same namespace ({namespace}) is going on: {missing}. Old and new machines \
+             run. Change all groups of the service in one apply, without `-target`, without a `depends_on` between \
+             them and with a `-parallelism` of at least their number; where the roll of a {partner} group has \
+             stopped, fix its cause and apply again."
         ),
         attribute: Some(AttributePath::root("engine")),
     }
 }
+
+/// A worker that has died is registered for as long as its lease lasts.
+const LONGEST_LEASE: Duration = Duration::from_secs(60);

@@ -8,7 +8,7 @@ use super::launch::Launched;
 use super::progress::Progress;
 use super::strangers::without_strangers;
 use super::workers;
-use super::{members, model, switch};
+use super::{members, model, order, switch};
 use crate::diagnose;
 use crate::error::{FailedMachine, Failure, Fate, Result, RollOrder};
 use crate::readiness;
@@ -33,6 +33,7 @@ pub(super) async fn update(
     }
     let id = model::id(prior)?;
     let _claim = session.creating("replica group", id.to_string())?;
+    let going = order::begin(session, &id, &planned);
     session.forget_old(&id.service.fleet);
     let known = model::known_slots(prior);
     let view = session.view_with(&id.service.fleet, known.values()).await?;
@@ -42,7 +43,7 @@ pub(super) async fn update(
     let (machines, leaving) = members::counted_and_leaving(machines);
     let mut slots = members::in_slots(&machines, &known);
     group.retag(&mut slots).await?;
-    let mut progress = Progress::new(session, &group, prior.clone(), slots, leaving, state);
+    let mut progress = Progress::new(session, &group, going, prior.clone(), slots, leaving, state);
     let count = members::count(&planned, &progress.slots, &progress.leaving);
     let result = bring(ctx, &mut progress, &planned, count).await;
     if result.is_ok() && prior.drift.known().is_some_and(|drift| !drift.is_empty()) {
@@ -126,6 +127,10 @@ async fn adjust(
             Step::Remove(removals) => {
                 // Too many may be what a switch to another namespace has left when it was stopped.
                 switch::until_they_may_leave(ctx, progress, &removals).await?;
+                if removals.len() == progress.slots.len() {
+                    order::after_prefill(progress.session, ctx, group.id(), group.spec.role)
+                        .await?;
+                }
                 terminate(ctx, progress, &removals).await?;
                 unfinished.retain(|found| removals.iter().all(|gone| gone.id != found.id));
                 gone(ctx, progress, &removals).await?;

@@ -107,7 +107,13 @@ fn validate_drain(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
     let delete = timeouts.map(|timeouts| &timeouts.delete);
     for (operation, given, default, drains) in [
         ("update", update, TIMEOUTS.update, batches(config)),
-        ("delete", delete, TIMEOUTS.delete, 1),
+        // Decode waits for the prefill that goes with it.
+        (
+            "delete",
+            delete,
+            TIMEOUTS.delete,
+            if config.role.as_str() == Some("decode") { 2 } else { 1 },
+        ),
     ] {
         let given = given.filter(|given| !given.is_null());
         let timeout = match given.map(|given| given.known().map(|text| duration::parse(text))) {

@@ -69,39 +69,11 @@ impl Registered {
     /// Those at these addresses.
     #[must_use]
     pub fn at(&self, addresses: &BTreeSet<IpAddr>) -> Self {
-        self.filter(|socket| addresses.contains(&socket.ip()))
-    }
-
-    /// Those at none of these addresses.
-    #[must_use]
-    pub fn elsewhere(&self, addresses: &BTreeSet<IpAddr>) -> Self {
-        self.filter(|socket| !addresses.contains(&socket.ip()))
-    }
-
-    /// Those that listen just there.
-    #[must_use]
-    pub fn listening(&self, sockets: &BTreeSet<SocketAddr>) -> Self {
-        self.filter(|socket| sockets.contains(socket))
-    }
-
-    /// These and others.
-    #[must_use]
-    pub fn and(mut self, others: Self) -> Self {
-        self.engines.extend(others.engines);
-        self
-    }
-
-    fn filter(&self, is_meant: impl Fn(&SocketAddr) -> bool) -> Self {
-        let engines = self.engines.iter().filter(|(_, socket)| is_meant(socket));
+        let engines = self.engines.iter().filter(|(_, socket)| addresses.contains(&socket.ip()));
         Self { engines: engines.cloned().collect() }
     }
 
-    /// Their addresses.
-    pub fn addresses(&self) -> BTreeSet<IpAddr> {
-        self.engines.iter().map(|(_, socket)| socket.ip()).collect()
-    }
-
-    /// Where they listen.
+    /// Where they take requests.
     pub fn sockets(&self) -> BTreeSet<SocketAddr> {
         self.engines.iter().map(|(_, socket)| *socket).collect()
     }
@@ -244,8 +216,7 @@ mod tests {
     #[test]
     fn engines_are_found_by_their_addresses() {
         let all = three();
-        let [v4, v6]: [IpAddr; 2] = ["127.0.0.12".parse().unwrap(), "fd00::1".parse().unwrap()];
-        assert_eq!(all.addresses(), BTreeSet::from([v4, v6]));
+        let v4: IpAddr = "127.0.0.12".parse().unwrap();
         let own = all.at(&BTreeSet::from([v4]));
         let [cards] = &own.without_cards()[..] else { panic!("one transaction") };
         assert_eq!(cards.path, "/v3/kv/txn");
@@ -260,10 +231,8 @@ mod tests {
             v1/instances/dynamo/backend/generate/10ca..v1/instances/dynamo/backend/generate/10ca0
         "#]]
         .assert_eq(&plain(&instances.body));
-        let other = all.elsewhere(&BTreeSet::from(["127.0.0.12".parse().unwrap()]));
-        let sockets = BTreeSet::from(["[fd00::1]:20000".parse().unwrap()]);
-        assert_eq!(other.sockets(), sockets);
-        assert_eq!((all.listening(&sockets), own.clone().and(other.clone())), (other, all.clone()));
+        let one = all.at(&BTreeSet::from(["fd00::1".parse().unwrap()]));
+        assert_eq!(one.sockets(), BTreeSet::from(["[fd00::1]:20000".parse().unwrap()]));
         let none = all.at(&BTreeSet::from(["127.0.0.99".parse().unwrap()]));
         assert!(none.is_empty() && none.without_cards().is_empty());
     }

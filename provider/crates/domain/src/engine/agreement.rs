@@ -12,6 +12,7 @@
 use super::{Engine, find};
 use crate::environment::Environment;
 use crate::spec::GroupSpec;
+use cloud::CloudName;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +22,8 @@ use std::fmt;
 pub enum Aspect {
     /// The model, as the text by which the engine is given it.
     Model,
+    /// Whether the model comes to a place of the user's, where it has another path than elsewhere.
+    ModelPlace,
     /// The revision of the model.
     Revision,
     /// The most tokens of a request and its answer.
@@ -35,6 +38,7 @@ impl fmt::Display for Aspect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Model => "model",
+            Self::ModelPlace => "place of the model",
             Self::Revision => "model revision",
             Self::ContextLength => "context length",
             Self::BlockSize => "KV block size",
@@ -60,6 +64,9 @@ const EVERY_ENGINE: &[Told] = &[
     told("DYN_CUSTOM_JINJA_TEMPLATE", Aspect::ChatTemplate),
     told("--custom-jinja-template", Aspect::ChatTemplate),
 ];
+
+/// With one of these a model is not where an image has a baked one, but in the hub's cache, under its name.
+const OWN_PLACES: &[&str] = &["HF_HOME", "HF_HUB_CACHE"];
 
 /// Where in a group's configuration one of them is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +105,14 @@ impl Agreement {
         let mut told = BTreeMap::new();
         if let Some(model) = &spec.engine.model {
             told.insert(Aspect::Model, (model.clone(), Place::Model));
+        }
+        // On the local cloud the machines share a computer, and spell alike.
+        let downloads = engine.image().is_some() && spec.service_id.fleet.cloud != CloudName::Local;
+        if let Some(name) = OWN_PLACES.iter().find(|name| spec.env.contains_key(**name))
+            && downloads
+        {
+            let own = ("the user's own".to_owned(), Place::Env((*name).to_owned()));
+            told.insert(Aspect::ModelPlace, own);
         }
         for Told { by, aspect } in list_of(engine) {
             if let Some(value) = by_variable(&spec.env, by) {

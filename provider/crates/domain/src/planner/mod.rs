@@ -5,8 +5,10 @@ mod group;
 mod roll;
 mod router;
 mod slots;
+mod switch;
 
 pub use group::{Count, GroupPlan, Member, Removal, RemovalReason, Step, plan_group};
 pub use roll::{Batch, UpdateStrategy, next_batch};
 pub use router::{RouterObserved, RouterStep, plan_router};
 pub use slots::assign_slots;
+pub use switch::{Course, Leaving, Partner, Verdict};
