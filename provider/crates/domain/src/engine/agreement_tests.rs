@@ -129,3 +129,16 @@ fn lists_name_each_thing_once_and_in_the_engines_own_spelling() {
         assert_eq!(has_all, !engine.runs_commands(), "{}", engine.name());
     }
 }
+
+/// On VMs a model that comes to the hub's cache has another path than one that is baked into an image.
+#[test]
+fn a_place_of_the_users_own_for_models_is_agreed_on() {
+    let with = |engine: &str, cloud: &str| {
+        let mut spec = group(engine, &[]);
+        spec.service_id.fleet.cloud = cloud.parse().unwrap();
+        spec.env.insert("HF_HUB_CACHE".to_owned(), "/fsx/hub".to_owned());
+        Agreement::of(&spec).unwrap().differences(&agreement(engine, &[]), None).len()
+    };
+    assert_eq!((with("vllm", "aws"), with("sglang", "gcp")), (1, 1));
+    assert_eq!((with("vllm", "local"), with("mocker", "aws")), (0, 0));
+}
