@@ -117,7 +117,7 @@ fn plan_offers(
         }
         None => {}
     }
-    refuse_unreadable_secrets(cloud, planned, diagnostics);
+    refuse_foreign_secrets(cloud, planned, diagnostics);
     refuse_what_the_cloud_has_not(cloud, planned, diagnostics);
 }
 
@@ -304,35 +304,25 @@ fn fill_offer(group: &mut ReplicaGroup, offers: &[Offer], diagnostics: &mut Diag
     }
 }
 
-fn refuse_unreadable_secrets(
-    cloud: CloudName,
-    group: &ReplicaGroup,
-    diagnostics: &mut Diagnostics,
-) {
+fn refuse_foreign_secrets(cloud: CloudName, group: &ReplicaGroup, diagnostics: &mut Diagnostics) {
     for (name, reference) in group.secret_env.known().into_iter().flatten() {
         let Some(Ok(reference)) = reference.known().map(|text| text.parse::<SecretReference>())
         else {
             continue;
         };
-        let scheme = reference.scheme();
-        let (summary, detail) = if !reference.works_on(cloud) {
-            let schemes = SecretReference::schemes_on(cloud).join(" and ");
-            let detail =
-                format!("A machine on `{cloud}` cannot resolve `{scheme}://…`, but {schemes}.");
-            ("Secret cannot be read there", detail)
-        } else if let (Some(identity), true) =
-            (reference.needs_identity(), group.identity.is_null())
-        {
-            let detail = format!(
-                "The machine reads `{scheme}://…` with an identity of its own. Give `identity`: the {identity} \
-                 that may read it."
+        if !reference.works_on(cloud) {
+            diagnostics.push(
+                Diagnostic::error(
+                    "Secret cannot be read there",
+                    format!(
+                        "A machine on `{cloud}` cannot resolve `{}://…`, but {}.",
+                        reference.scheme(),
+                        SecretReference::schemes_on(cloud).join(" and ")
+                    ),
+                )
+                .at(AttributePath::root("secret_env").key(name)),
             );
-            ("Missing identity", detail)
-        } else {
-            continue;
-        };
-        let at = AttributePath::root("secret_env").key(name);
-        diagnostics.push(Diagnostic::error(summary, detail).at(at));
+        }
     }
 }
 

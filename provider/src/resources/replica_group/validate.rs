@@ -4,6 +4,7 @@ use super::{TIMEOUTS, model};
 use crate::resources::attributes::has_text;
 use crate::resources::concealment;
 use domain::planner::Count;
+use domain::secret::SecretReference;
 use domain::{duration, engine};
 use plugin::{Attr, AttributePath, Diagnostic, Diagnostics};
 use schemas::ReplicaGroup;
@@ -211,14 +212,34 @@ fn validate_engine(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
 }
 
 fn validate_secrets(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
-    for (name, _) in config.secret_env.known().into_iter().flatten() {
+    for (name, reference) in config.secret_env.known().into_iter().flatten() {
+        let path = AttributePath::root("secret_env").key(name);
         if config.env.known().is_some_and(|env| env.contains_key(name)) {
             diagnostics.push(
                 Diagnostic::error(
                     "Variable given twice",
                     format!("`{name}` stands in `env` and in `secret_env`. Give it once."),
                 )
-                .at(AttributePath::root("secret_env").key(name)),
+                .at(path.clone()),
+            );
+        }
+        let Some(Ok(reference)) = reference.known().map(|text| text.parse::<SecretReference>())
+        else {
+            continue;
+        };
+        if let Some(identity) = reference.needs_identity()
+            && config.identity.is_null()
+        {
+            diagnostics.push(
+                Diagnostic::error(
+                    "Missing identity",
+                    format!(
+                        "The machine reads `{}://…` with an identity of its own. Give `identity`: the {identity} \
+                         that may read it. Machines of the local cloud have none: they read `env://NAME`.",
+                        reference.scheme()
+                    ),
+                )
+                .at(path),
             );
         }
     }
