@@ -56,7 +56,7 @@ impl Siblings {
         self.planned().clear();
     }
 
-    /// The model that a service is to serve, where that is known.
+    /// Says what a service is to be.
     pub(crate) fn plan_service(&self, path: String, service: PlannedService) {
         self.planned().entry(path).or_default().service = service;
     }

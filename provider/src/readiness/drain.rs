@@ -62,8 +62,12 @@ impl Drain<'_> {
             return Ok(Drained::Empty);
         }
         let begun = Instant::now();
-        let mut engines = match ctx.checked(self.take_out(router, &serving)).await {
-            Ok(Ok((engines, _))) => engines,
+        let first = async {
+            let registered = self.registered(router, &serving).await?;
+            self.take_out(router, &serving, &registered).await
+        };
+        let mut engines = match ctx.checked(first).await {
+            Ok(Ok(engines)) => engines,
             Ok(Err(reason)) => return Ok(Drained::NoRoute(reason)),
             Err(why) => return Err(self.interrupted("the router was being told", why)),
         };
@@ -77,9 +81,16 @@ impl Drain<'_> {
                 return Ok(Drained::Busy(busy));
             }
             // An engine that has started anew meanwhile has registered anew.
-            let (again, seen) = match ctx.checked(self.take_out(router, &serving)).await {
-                Ok(Ok((_, false))) => return Ok(Drained::Empty),
-                Ok(Ok((engines, true))) => (engines, "one has registered again".to_owned()),
+            let again = async {
+                let registered = self.registered(router, &serving).await?;
+                if registered.is_empty() {
+                    return Ok(None);
+                }
+                self.take_out(router, &serving, &registered).await.map(Some)
+            };
+            let (again, seen) = match ctx.checked(again).await {
+                Ok(Ok(None)) => return Ok(Drained::Empty),
+                Ok(Ok(Some(engines))) => (engines, "one has registered again".to_owned()),
                 Ok(Err(reason)) => {
                     let since = *unknown_since.get_or_insert_with(Instant::now);
                     if since.elapsed() >= ROUTER_IS_BACK_WITHIN {
@@ -108,23 +119,32 @@ impl Drain<'_> {
         }
     }
 
-    /// Takes these machines out of the router; what has to be watched of them then, and whether any was
-    /// registered. The reason when that cannot be done from here.
+    /// The engines of these machines that requests can come to.
+    async fn registered(
+        &self,
+        router: IpAddr,
+        machines: &[(InstanceId, IpAddr)],
+    ) -> Result<Registered, String> {
+        let answer = self.ask(router, read_registry()).await?;
+        let all = Registered::parse(&answer).map_err(|error| error.to_string())?;
+        Ok(all.at(&machines.iter().map(|(_, ip)| *ip).collect()))
+    }
+
+    /// Takes machines out of the router; what has to be watched of them then. The reason when that cannot be done
+    /// from here.
     async fn take_out(
         &self,
         router: IpAddr,
         machines: &[(InstanceId, IpAddr)],
-    ) -> Result<(Vec<Engine>, bool), String> {
-        let answer = self.ask(router, read_registry()).await?;
-        let registered = Registered::parse(&answer).map_err(|error| error.to_string())?;
-        let registered = registered.at(&machines.iter().map(|(_, ip)| *ip).collect());
+        registered: &Registered,
+    ) -> Result<Vec<Engine>, String> {
         // Who cannot be asked afterwards had better not be taken out: it drains itself, and nothing is lost.
         let engines = match self.limit.is_zero() {
             true => Vec::new(),
             false => self.engines(machines, &registered.sockets()).await?,
         };
-        self.deregister(router, &registered).await?;
-        Ok((engines, !registered.is_empty()))
+        self.deregister(router, registered).await?;
+        Ok(engines)
     }
 
     /// Tells the router that these take nothing new.

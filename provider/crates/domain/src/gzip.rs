@@ -19,8 +19,7 @@ pub(crate) fn compress(plain: &[u8]) -> Vec<u8> {
     if !NEAR_A_LIMIT.contains(&quick.len()) {
         return quick;
     }
-    let small = search(plain);
-    if small.len() < quick.len() { small } else { quick }
+    search(plain).filter(|small| small.len() < quick.len()).unwrap_or(quick)
 }
 
 /// Compresses in no time, to no less than [`compress`] does.
@@ -31,16 +30,15 @@ pub(crate) fn quick(plain: &[u8]) -> Vec<u8> {
 }
 
 /// Looks for the fewest bits. More blocks and rounds than these take four times as long for 2 % of the document.
-fn search(plain: &[u8]) -> Vec<u8> {
+fn search(plain: &[u8]) -> Option<Vec<u8>> {
     let options = Options {
-        iteration_count: NonZeroU64::new(5).expect("it is not zero"),
+        iteration_count: const { NonZeroU64::new(5).unwrap() },
         maximum_block_splits: 3,
         ..Options::default()
     };
     let mut bytes = Vec::new();
-    let written = zopfli::compress(options, Format::Gzip, plain, &mut bytes);
-    written.expect("writing to memory does not fail");
-    bytes
+    zopfli::compress(options, Format::Gzip, plain, &mut bytes).ok()?;
+    Some(bytes)
 }
 
 #[cfg(test)]

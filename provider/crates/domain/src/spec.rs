@@ -263,6 +263,15 @@ impl WorkerRole {
             Self::Worker => "worker",
         }
     }
+
+    /// Who does the other half of the work; none of those that do both.
+    pub fn counterpart(self) -> Option<Self> {
+        match self {
+            Self::Prefill => Some(Self::Decode),
+            Self::Decode => Some(Self::Prefill),
+            Self::Worker => None,
+        }
+    }
 }
 
 /// What runs on each machine of a group.

@@ -34,9 +34,10 @@ pub(super) fn warn(
     if !siblings.says_first(&service, role) {
         return None;
     }
-    let (other, fate) = match role {
-        WorkerRole::Prefill => (WorkerRole::Decode, "What runs on them is still answered."),
-        _ => (WorkerRole::Prefill, "What is being prefilled at that moment is not answered."),
+    let other = role.counterpart()?;
+    let fate = match other {
+        WorkerRole::Prefill => "What is being prefilled at that moment is not answered.",
+        WorkerRole::Decode | WorkerRole::Worker => "What runs on them is still answered.",
     };
     let warning = Diagnostic::warning(
         format!("No {role} workers are left"),
@@ -55,13 +56,10 @@ pub(super) fn warn(
 /// The role whose last workers go while the other half stays.
 fn missing(parts: &[Part]) -> Option<WorkerRole> {
     let has = |role: WorkerRole| parts.iter().any(|part| part.role == role && part.has_machines);
-    let pairs =
-        [(WorkerRole::Prefill, WorkerRole::Decode), (WorkerRole::Decode, WorkerRole::Prefill)];
-    let mut missing = pairs.into_iter().filter(|(role, other)| {
+    WorkerRole::ALL.into_iter().find(|role| {
         let goes = parts.iter().any(|part| part.role == *role && part.loses_all);
-        goes && !has(*role) && !has(WorkerRole::Worker) && has(*other)
-    });
-    missing.next().map(|(role, _)| role)
+        goes && !has(*role) && !has(WorkerRole::Worker) && role.counterpart().is_some_and(has)
+    })
 }
 
 #[cfg(test)]

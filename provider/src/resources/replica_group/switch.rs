@@ -28,18 +28,9 @@ impl GroupAccess {
         namespace.map(|namespace| (tag::NAMESPACE.to_owned(), namespace)).collect()
     }
 
-    /// Who does the other half of the work.
-    fn partner(&self) -> Option<WorkerRole> {
-        match self.spec.role {
-            WorkerRole::Prefill => Some(WorkerRole::Decode),
-            WorkerRole::Decode => Some(WorkerRole::Prefill),
-            WorkerRole::Worker => None,
-        }
-    }
-
     /// Workers of the other half of the work, of this service.
     fn partners<'a>(&self, listed: &'a [Instance]) -> impl Iterator<Item = &'a Instance> {
-        let role = self.partner();
+        let role = self.spec.role.counterpart();
         let service = self.id().service.tag_value();
         listed.iter().filter(move |machine| {
             let has =
@@ -58,7 +49,9 @@ pub(super) async fn until_they_may_leave(
     leaving: &[Removal],
 ) -> Result<()> {
     let (group, operations) = (progress.group, progress.session.operations());
-    let (Some(ours), Some(partner)) = (group.namespace(), group.partner()) else { return Ok(()) };
+    let (Some(ours), Some(partner)) = (group.namespace(), group.spec.role.counterpart()) else {
+        return Ok(());
+    };
     let leaves = |slot: &u32| leaving.iter().any(|removal| removal.slot == *slot);
     let (gone, left): (Vec<_>, Vec<_>) = progress.slots.iter().partition(|(slot, _)| leaves(slot));
     let namespaces = |machines: &[(&u32, &Instance)]| -> BTreeSet<String> {

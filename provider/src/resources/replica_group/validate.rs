@@ -5,6 +5,7 @@ use crate::resources::attributes::has_text;
 use crate::resources::concealment;
 use domain::planner::Count;
 use domain::secret::SecretReference;
+use domain::spec::WorkerRole;
 use domain::{duration, engine};
 use plugin::{Attr, AttributePath, Diagnostic, Diagnostics};
 use schemas::ReplicaGroup;
@@ -106,15 +107,11 @@ fn validate_drain(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
     let timeouts = config.timeouts.known();
     let update = timeouts.map(|timeouts| &timeouts.update);
     let delete = timeouts.map(|timeouts| &timeouts.delete);
+    // Decode waits for the prefill that goes with it.
+    let drains_of_removal = if model::role(config) == WorkerRole::Decode { 2 } else { 1 };
     for (operation, given, default, drains) in [
         ("update", update, TIMEOUTS.update, batches(config)),
-        // Decode waits for the prefill that goes with it.
-        (
-            "delete",
-            delete,
-            TIMEOUTS.delete,
-            if config.role.as_str() == Some("decode") { 2 } else { 1 },
-        ),
+        ("delete", delete, TIMEOUTS.delete, drains_of_removal),
     ] {
         let given = given.filter(|given| !given.is_null());
         let timeout = match given.map(|given| given.known().map(|text| duration::parse(text))) {
@@ -131,23 +128,22 @@ fn validate_drain(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
             true => AttributePath::root("drain_timeout"),
             false => AttributePath::root("timeouts").attribute(operation),
         };
-        let seconds = limit.as_secs();
-        let each = match drains {
-            1 => {
-                format!("Running answers are waited for up to {seconds} seconds (`drain_timeout`)")
+        let times = match (operation, drains) {
+            (_, 1) => String::new(),
+            ("delete", _) => {
+                ", after as long for those of the prefill that goes in the same run".to_owned()
             }
-            drains => format!(
-                "Running answers are waited for up to {seconds} seconds (`drain_timeout`) in each of the {drains} \
-                 batches of a roll"
-            ),
+            _ => format!(", in each of the {drains} batches of a roll"),
         };
         diagnostics.push(
             Diagnostic::warning(
                 "Drain longer than its operation",
                 format!(
-                    "{each}, and the whole operation may take {} (`timeouts.{operation}`). Drains that need all \
-                     their time end as a timeout, and the next apply goes on with them. Give the operation more \
-                     time, or the drain less.",
+                    "Running answers are waited for up to {} seconds (`drain_timeout`){times}, and the whole \
+                     operation may take {} (`timeouts.{operation}`). Drains that need all their time end as a \
+                     timeout, and the next apply goes on with them. Give the operation more time, or the drain \
+                     less.",
+                    limit.as_secs(),
                     timeout.as_secs()
                 ),
             )

@@ -80,11 +80,7 @@ impl Leaving<'_> {
 
     /// Whether they may go now.
     pub fn verdict(&self) -> Verdict {
-        let partner = match self.role {
-            WorkerRole::Prefill => WorkerRole::Decode,
-            WorkerRole::Decode => WorkerRole::Prefill,
-            WorkerRole::Worker => return Verdict::Go,
-        };
+        let Some(partner) = self.role.counterpart() else { return Verdict::Go };
         let before = self.before();
         if before.is_empty() || self.partners.is_empty() {
             return Verdict::Go;
