@@ -66,8 +66,9 @@ impl Drain<'_> {
             Some(state) if state.is_drained() => None,
             Some(state) if state.is_draining() => Some((id, true)),
             // It serves, and has not looked at its tags yet.
-            Some(state) if state.is_ready() => Some((id, has_heard)),
-            // It has never registered, or no longer runs what had.
+            Some(state) if state.is_registered() => Some((id, has_heard)),
+            // It has never registered, or no longer runs what had. Or it runs commands of the user's own, and
+            // nothing on it looks at its tags.
             _ => None,
         })
     }

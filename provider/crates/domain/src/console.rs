@@ -110,6 +110,11 @@ impl MachineState {
         matches!(self.status.as_str(), "ready" | "registered" | "running")
     }
 
+    /// Whether its engines are Dynamo's and serve: commands of the user's own only run.
+    pub fn is_registered(&self) -> bool {
+        self.status == "registered"
+    }
+
     /// Whether it has been let go, and says that it has seen that.
     pub fn is_draining(&self) -> bool {
         self.status == "draining" || self.is_drained()
