@@ -4,11 +4,11 @@ use super::machine::Order;
 use super::{Datacentre, Machine, MachineState, Tags};
 
 /// Somebody has told it to.
-pub(super) const BY_USER: &str = "Client.UserInitiatedShutdown";
+pub(crate) const BY_USER: &str = "Client.UserInitiatedShutdown";
 /// A spot machine was taken back.
-pub(super) const TAKEN_BACK: &str = "Server.SpotInstanceTermination";
+pub(crate) const TAKEN_BACK: &str = "Server.SpotInstanceTermination";
 /// It is the cloud's fault.
-pub(super) const LOST: &str = "Server.InternalError";
+pub(crate) const LOST: &str = "Server.InternalError";
 
 /// Why a machine is in its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) struct StateReason {
 
 /// Machines that are going to end before they run.
 #[derive(Debug)]
-pub(super) struct Ending {
+pub(crate) struct Ending {
     key: String,
     value: String,
     left: u32,
@@ -40,7 +40,7 @@ impl Datacentre {
     }
 
     /// What a machine with these tags is told to do at its launch, and the reason if it is going to end.
-    pub(super) fn first_order(&mut self, tags: &Tags) -> (Order, Option<String>) {
+    pub(crate) fn first_order(&mut self, tags: &Tags) -> (Order, Option<String>) {
         let now = self.now();
         let is_meant =
             |ending: &&mut Ending| ending.left > 0 && tags.get(&ending.key) == Some(&ending.value);

@@ -74,7 +74,7 @@ impl Datacentre {
         Some(text.split_off(start))
     }
 
-    pub(super) fn running(&self, machine: &Machine) -> Running {
+    pub(crate) fn running(&self, machine: &Machine) -> Running {
         let up_for = (self.state(machine) == MachineState::Running)
             .then(|| self.now().saturating_sub(self.up_since(machine)));
         Running {
@@ -95,7 +95,7 @@ impl Datacentre {
     }
 
     /// The first interface of a machine.
-    pub(super) fn primary(&self, machine: &str) -> Option<&Interface> {
+    pub(crate) fn primary(&self, machine: &str) -> Option<&Interface> {
         self.interfaces.values().find(|interface| {
             let on = interface.attachment.as_ref();
             on.is_some_and(|on| on.machine == machine && (on.device, on.card) == (0, 0))

@@ -32,12 +32,12 @@ pub struct Machine {
     pub tags: Tags,
     /// How often it has booted.
     pub boots: u32,
-    pub(super) rebooted_at: Duration,
+    pub(crate) rebooted_at: Duration,
     /// What it has printed.
     pub console: String,
     /// The code of why it was switched off or has ended.
-    pub(super) reason: Option<String>,
-    pub(super) order: Order,
+    pub(crate) reason: Option<String>,
+    pub(crate) order: Order,
 }
 
 /// How a machine's metadata service answers.
@@ -54,7 +54,7 @@ pub struct MetadataOptions {
 }
 
 impl MetadataOptions {
-    pub(super) fn of(launch: &Launch) -> Self {
+    pub(crate) fn of(launch: &Launch) -> Self {
         let said = |name: &str| launch.more.get(&format!("MetadataOptions.{name}")).cloned();
         Self {
             tokens: said("HttpTokens").unwrap_or_else(|| "optional".to_owned()),
@@ -78,19 +78,19 @@ impl Machine {
     }
 
     /// Whether it was told to run.
-    pub(super) fn is_to_run(&self) -> bool {
+    pub(crate) fn is_to_run(&self) -> bool {
         matches!(self.order, Order::Run(_))
     }
 
     /// Whether it was told to go for good.
-    pub(super) fn is_to_go(&self) -> bool {
+    pub(crate) fn is_to_go(&self) -> bool {
         matches!(self.order, Order::Terminate(_) | Order::Fail(_))
     }
 }
 
 /// The last thing that it was told, and when.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Order {
+pub(crate) enum Order {
     Run(Duration),
     Stop(Duration),
     Terminate(Duration),
@@ -188,7 +188,7 @@ impl Datacentre {
     }
 
     /// Since when a machine that runs has been running.
-    pub(super) fn up_since(&self, machine: &Machine) -> Duration {
+    pub(crate) fn up_since(&self, machine: &Machine) -> Duration {
         let ordered = match machine.order {
             Order::Run(since)
             | Order::Stop(since)
@@ -219,7 +219,7 @@ impl Datacentre {
     }
 
     /// The same for any reason; who has ended keeps his.
-    pub(super) fn end(&mut self, ids: &[String], reason: &str) -> Result<(), Refusal> {
+    pub(crate) fn end(&mut self, ids: &[String], reason: &str) -> Result<(), Refusal> {
         for id in ids {
             self.state_of(id)?;
         }

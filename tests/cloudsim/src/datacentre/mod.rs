@@ -3,39 +3,30 @@
 //! Nothing here knows an API's words but ids, which look like the vendor's. Time is the computer's plus
 //! what a test adds; what a machine is doing is worked out when somebody looks.
 
-mod address;
-mod bucket;
-mod cards;
+mod buckets;
 mod consistency;
 mod ending;
 mod fault;
-mod group;
 mod guest;
 mod hands;
-mod interface;
 mod journal;
-mod launch;
 mod machine;
-mod reservation;
 mod settings;
 mod site;
-mod subnet;
 
+pub use crate::ec2::{Launch, LaunchInterface, Reservation, Subnet, WayOut};
 pub use fault::{Effect, Fault};
 pub use guest::{Guest, Running};
-pub use launch::{Launch, LaunchInterface};
 pub use machine::{Machine, MachineState, MetadataOptions};
-pub use reservation::Reservation;
 pub use settings::{InstanceType, Settings, Zone};
 pub use site::{Opening, Site, SiteMachine};
-pub use subnet::{Subnet, WayOut};
 
-pub(crate) use address::ElasticAddress;
+pub(crate) use crate::ec2::{
+    Attachment, ElasticAddress, Interface, PlacementGroup, Rule, SecurityGroup, Target, VPC,
+    subnet_of,
+};
 pub(crate) use consistency::{Earlier, not_found, not_found_as};
 pub(crate) use ending::StateReason;
-pub(crate) use group::{PlacementGroup, Rule, SecurityGroup, Target};
-pub(crate) use interface::{Attachment, Interface};
-pub(crate) use subnet::{VPC, subnet_of};
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -82,13 +73,13 @@ pub struct Datacentre {
     /// How long each console was when somebody looked.
     consoles: BTreeMap<String, Vec<(Duration, usize)>>,
     /// How many machines with a tag there may be.
-    tag_limits: BTreeMap<(String, String), u32>,
+    pub(crate) tag_limits: BTreeMap<(String, String), u32>,
     /// Machines that will end before they run.
     endings: Vec<ending::Ending>,
     /// How many calls that look for security groups find none.
     calls_without_groups: u32,
     faults: Vec<Fault>,
-    buckets: bucket::Buckets,
+    buckets: buckets::Buckets,
     calls: BTreeMap<String, u64>,
     /// When each object was made.
     births: BTreeMap<String, Duration>,
@@ -115,7 +106,7 @@ impl Datacentre {
             endings: Vec::new(),
             calls_without_groups: 0,
             faults: Vec::new(),
-            buckets: bucket::Buckets::default(),
+            buckets: buckets::Buckets::default(),
             calls: BTreeMap::new(),
             births: BTreeMap::new(),
             started: Instant::now(),

@@ -1,200 +1,207 @@
 //! Security groups and placement groups.
 
-use super::Members;
-use super::filter::Filters;
-use super::query::Query;
-use super::xml::Element;
-use crate::datacentre::{
-    Datacentre, PlacementGroup, Refusal, Rule, SecurityGroup, Target, VPC, not_found_as,
-};
+use crate::datacentre::{Datacentre, Refusal, Tags, not_found_as};
 
-pub(super) fn create(datacentre: &mut Datacentre, query: &Query) -> Members {
-    let name = query.required("GroupName")?;
-    let description = query.required("GroupDescription")?;
-    let vpc = query.text("VpcId").unwrap_or(VPC);
-    let tags = query.tags_for("security-group");
-    let id = datacentre.create_group(name, vpc, description, tags)?;
-    Ok(vec![Element::text("return", true), Element::text("groupId", id)])
+/// A security group.
+#[derive(Clone, Debug)]
+pub(crate) struct SecurityGroup {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) vpc: String,
+    pub(crate) description: String,
+    pub(crate) ingress: Vec<Rule>,
+    pub(crate) egress: Vec<Rule>,
+    pub(crate) tags: Tags,
 }
 
-pub(super) fn delete(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.tidy();
-    datacentre.delete_group(query.required("GroupId")?)?;
-    Ok(vec![Element::text("return", true)])
+/// What one rule lets through, for one block or group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    /// `-1` is every protocol.
+    pub(crate) protocol: String,
+    pub(crate) ports: Option<(i32, i32)>,
+    pub(crate) target: Target,
+    pub(crate) description: Option<String>,
 }
 
-pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
-    let (filters, ids) = (Filters::of(query), query.texts("GroupId"));
-    let knows_none = datacentre.hides_groups();
-    for id in &ids {
-        datacentre.group(id)?;
-        if knows_none {
-            return Err(not_found_as("sg", id));
-        }
+/// Who is let through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Block(String),
+    Group(String),
+}
+
+impl Rule {
+    /// A description makes no other rule.
+    fn is_same(&self, other: &Self) -> bool {
+        let of = |rule: &Self| (rule.protocol.clone(), rule.ports, rule.target.clone());
+        of(self) == of(other)
     }
-    let mut items = Vec::new();
-    let is_meant = |id: &String| ids.is_empty() || ids.contains(id);
-    let knows = |group: &&SecurityGroup| !knows_none && datacentre.knows(&group.id);
-    let known = datacentre.groups.values().filter(knows);
-    for group in known.filter(|group| is_meant(&group.id)) {
-        let value = |name: &str| match name {
-            "group-name" => Some(vec![group.name.clone()]),
-            "group-id" => Some(vec![group.id.clone()]),
-            "vpc-id" => Some(vec![group.vpc.clone()]),
-            _ => None,
-        };
-        if filters.pass(&group.tags, value)? {
-            items.push(vec![
-                Element::text("groupId", &group.id),
-                Element::text("groupName", &group.name),
-                Element::text("groupDescription", &group.description),
-                Element::text("vpcId", &group.vpc),
-                Element::text("ownerId", "123456789012"),
-                Element::list("ipPermissions", permissions(&group.ingress)),
-                Element::list("ipPermissionsEgress", permissions(&group.egress)),
-                super::instance::tag_set(&group.tags),
-            ]);
-        }
-    }
-    Ok(vec![Element::list("securityGroupInfo", items)])
 }
 
-pub(super) fn authorize_ingress(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.group(query.required("GroupId")?)?.authorize(true, rules(query))?;
-    Ok(vec![Element::text("return", true)])
-}
-
-pub(super) fn authorize_egress(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.group(query.required("GroupId")?)?.authorize(false, rules(query))?;
-    Ok(vec![Element::text("return", true)])
-}
-
-pub(super) fn revoke(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.group(query.required("GroupId")?)?.revoke(&rules(query))?;
-    Ok(vec![Element::text("return", true)])
-}
-
-/// Changes how rules are described, and nothing else of them.
-pub(super) fn update_descriptions(datacentre: &mut Datacentre, query: &Query) -> Members {
-    let group = datacentre.group(query.required("GroupId")?)?;
-    let rules = rules(query);
-    if rules.is_empty() {
-        let message = "The request must contain the parameter IpPermissions";
-        return Err(Refusal::new("MissingParameter", message));
-    }
-    group.describe_ingress(rules)?;
-    Ok(vec![Element::text("return", true)])
-}
-
-pub(super) fn create_placement(datacentre: &mut Datacentre, query: &Query) -> Members {
-    let (name, strategy) = (query.required("GroupName")?, query.required("Strategy")?);
-    let tags = query.tags_for("placement-group");
-    let group = datacentre.create_placement_group(name, strategy, tags)?;
-    Ok(vec![Element::text("return", true), Element::parent("placementGroup", placement(&group))])
-}
-
-pub(super) fn delete_placement(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.delete_placement_group(query.required("GroupName")?)?;
-    Ok(vec![Element::text("return", true)])
-}
-
-pub(super) fn describe_placement(datacentre: &mut Datacentre, query: &Query) -> Members {
-    let filters = Filters::of(query);
-    let mut items = Vec::new();
-    for group in datacentre.placement_groups.values() {
-        let value = |name: &str| match name {
-            "group-name" => Some(vec![group.name.clone()]),
-            "strategy" => Some(vec![group.strategy.clone()]),
-            _ => None,
-        };
-        if filters.pass(&group.tags, value)? {
-            items.push(placement(group));
-        }
-    }
-    Ok(vec![Element::list("placementGroupSet", items)])
-}
-
-fn placement(group: &PlacementGroup) -> Vec<Element> {
-    vec![
-        Element::text("groupId", &group.id),
-        Element::text("groupName", &group.name),
-        Element::text("strategy", &group.strategy),
-        Element::text("state", "available"),
-        super::instance::tag_set(&group.tags),
-    ]
-}
-
-/// A request may have several blocks and groups in one permission; each is a rule of its own.
-fn rules(query: &Query) -> Vec<Rule> {
-    let mut rules = Vec::new();
-    for permission in query.members("IpPermissions") {
-        let protocol = permission.text("IpProtocol").unwrap_or("-1").to_owned();
-        let port = |name: &str| permission.text(name).and_then(|port| port.parse().ok());
-        let ports = port("FromPort").zip(port("ToPort"));
-        let rule = |target, member: &Query| Rule {
-            protocol: protocol.clone(),
-            ports,
-            target,
-            description: member.text("Description").map(str::to_owned),
-        };
-        for (list, name) in [("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6")] {
-            for member in permission.members(list) {
-                let block = member.text(name).unwrap_or_default().to_owned();
-                rules.push(rule(Target::Block(block), &member));
-            }
-        }
-        // The query protocol has two names for one list.
-        for list in ["Groups", "UserIdGroupPairs"] {
-            for member in permission.members(list) {
-                let group = member.text("GroupId").unwrap_or_default().to_owned();
-                rules.push(rule(Target::Group(group), &member));
-            }
-        }
-    }
-    rules
-}
-
-/// Rules as they are shown: those of one protocol and the same ports are one permission.
-fn permissions(rules: &[Rule]) -> Vec<Vec<Element>> {
-    let mut alike: Vec<Vec<&Rule>> = Vec::new();
-    for rule in rules {
-        let same = |one: &&mut Vec<&Rule>| {
-            (&one[0].protocol, one[0].ports) == (&rule.protocol, rule.ports)
-        };
-        match alike.iter_mut().find(same) {
-            Some(permission) => permission.push(rule),
-            None => alike.push(vec![rule]),
-        }
-    }
-    alike.iter().map(|rules| permission(rules)).collect()
-}
-
-fn permission(rules: &[&Rule]) -> Vec<Element> {
-    let mut members = vec![Element::text("ipProtocol", &rules[0].protocol)];
-    if let Some((from, to)) = rules[0].ports {
-        members.push(Element::text("fromPort", from));
-        members.push(Element::text("toPort", to));
-    }
-    for list in ["groups", "ipRanges", "ipv6Ranges"] {
-        let targets = rules.iter().filter_map(|rule| {
-            let (of, name, value) = match &rule.target {
-                Target::Group(group) => ("groups", "groupId", group),
-                Target::Block(block) if block.contains(':') => ("ipv6Ranges", "cidrIpv6", block),
-                Target::Block(block) => ("ipRanges", "cidrIp", block),
-            };
-            let mut target = vec![Element::text(name, value)];
-            target.extend(rule.description.as_ref().map(|text| Element::text("description", text)));
-            (of == list).then_some(target)
+impl SecurityGroup {
+    /// Lets a block in at a port.
+    pub(crate) fn open(&mut self, port: u16, block: &str, description: &str) {
+        self.ingress.push(Rule {
+            protocol: "tcp".to_owned(),
+            ports: Some((port.into(), port.into())),
+            target: Target::Block(block.to_owned()),
+            description: (!description.is_empty()).then(|| description.to_owned()),
         });
-        let targets: Vec<_> = targets.collect();
-        if !targets.is_empty() {
-            members.push(Element::list(list, targets));
-        }
     }
-    members
+
+    /// Lets no block in any more.
+    pub(crate) fn close(&mut self) {
+        self.ingress.retain(|rule| matches!(rule.target, Target::Group(_)));
+    }
 }
 
-/// Groups as instances and interfaces name them.
-pub(super) fn references(ids: &[String]) -> impl Iterator<Item = Vec<Element>> {
-    ids.iter().map(|id| vec![Element::text("groupId", id)])
+/// A placement group.
+#[derive(Clone, Debug)]
+pub(crate) struct PlacementGroup {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) strategy: String,
+    pub(crate) tags: Tags,
+}
+
+impl Datacentre {
+    pub(crate) fn create_group(
+        &mut self,
+        name: &str,
+        vpc: &str,
+        description: &str,
+        tags: Tags,
+    ) -> Result<String, Refusal> {
+        if self.groups.values().any(|group| group.name == name && group.vpc == vpc) {
+            return Err(Refusal::new(
+                "InvalidGroup.Duplicate",
+                format!("The security group '{name}' already exists for VPC '{vpc}'"),
+            ));
+        }
+        let id = self.new_id("sg");
+        let everywhere = Rule {
+            protocol: "-1".to_owned(),
+            ports: None,
+            target: Target::Block("0.0.0.0/0".to_owned()),
+            description: None,
+        };
+        let group = SecurityGroup {
+            id: id.clone(),
+            name: name.to_owned(),
+            vpc: vpc.to_owned(),
+            description: description.to_owned(),
+            ingress: Vec::new(),
+            egress: vec![everywhere],
+            tags,
+        };
+        self.groups.insert(id.clone(), group);
+        Ok(id)
+    }
+
+    pub(crate) fn group(&mut self, id: &str) -> Result<&mut SecurityGroup, Refusal> {
+        self.groups.get_mut(id).ok_or_else(|| not_found_as("sg", id))
+    }
+
+    pub(crate) fn delete_group(&mut self, id: &str) -> Result<(), Refusal> {
+        self.group(id)?;
+        if self.interfaces.values().any(|interface| interface.groups.iter().any(|one| one == id)) {
+            return Err(Refusal::new(
+                "DependencyViolation",
+                format!("resource {id} has a dependent object"),
+            ));
+        }
+        self.groups.remove(id);
+        Ok(())
+    }
+
+    pub(crate) fn create_placement_group(
+        &mut self,
+        name: &str,
+        strategy: &str,
+        tags: Tags,
+    ) -> Result<PlacementGroup, Refusal> {
+        if self.placement_groups.contains_key(name) {
+            return Err(Refusal::new(
+                "InvalidPlacementGroup.Duplicate",
+                format!("The placement group '{name}' already exists."),
+            ));
+        }
+        let id = self.new_id("pg");
+        let (name, strategy) = (name.to_owned(), strategy.to_owned());
+        let group = PlacementGroup { id, name: name.clone(), strategy, tags };
+        self.placement_groups.insert(name, group.clone());
+        Ok(group)
+    }
+
+    pub(crate) fn delete_placement_group(&mut self, name: &str) -> Result<(), Refusal> {
+        if !self.placement_groups.contains_key(name) {
+            return Err(unknown_placement_group(name));
+        }
+        let mut members = self.machines.values().filter(|machine| {
+            machine.launch.placement_group.as_deref() == Some(name) && self.state(machine).lives()
+        });
+        if let Some(member) = members.next() {
+            return Err(Refusal::new(
+                "InvalidPlacementGroup.InUse",
+                format!("The placement group '{name}' is in use by {}.", member.id),
+            ));
+        }
+        self.placement_groups.remove(name);
+        Ok(())
+    }
+}
+
+impl SecurityGroup {
+    /// Adds rules, all or none.
+    pub(crate) fn authorize(&mut self, ingress: bool, rules: Vec<Rule>) -> Result<(), Refusal> {
+        let own = if ingress { &mut self.ingress } else { &mut self.egress };
+        if let Some(rule) = rules.iter().find(|rule| own.iter().any(|one| one.is_same(rule))) {
+            return Err(Refusal::new(
+                "InvalidPermission.Duplicate",
+                format!("the specified rule {rule:?} already exists"),
+            ));
+        }
+        own.extend(rules);
+        Ok(())
+    }
+
+    pub(crate) fn revoke(&mut self, rules: &[Rule]) -> Result<(), Refusal> {
+        if let Some(rule) =
+            rules.iter().find(|rule| !self.ingress.iter().any(|one| one.is_same(rule)))
+        {
+            return Err(no_such_rule(rule));
+        }
+        self.ingress.retain(|own| !rules.iter().any(|rule| rule.is_same(own)));
+        Ok(())
+    }
+
+    /// Gives what is let in these descriptions, or none; all of them, or nothing when one is not let in.
+    pub(crate) fn describe_ingress(&mut self, rules: Vec<Rule>) -> Result<(), Refusal> {
+        if let Some(rule) =
+            rules.iter().find(|rule| !self.ingress.iter().any(|one| one.is_same(rule)))
+        {
+            return Err(no_such_rule(rule));
+        }
+        for rule in rules {
+            for own in self.ingress.iter_mut().filter(|own| own.is_same(&rule)) {
+                own.description.clone_from(&rule.description);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn no_such_rule(rule: &Rule) -> Refusal {
+    Refusal::new(
+        "InvalidPermission.NotFound",
+        format!("The specified rule {rule:?} does not exist in this security group."),
+    )
+}
+
+pub(crate) fn unknown_placement_group(name: &str) -> Refusal {
+    Refusal::new(
+        "InvalidPlacementGroup.Unknown",
+        format!("The Placement Group '{name}' is unknown."),
+    )
 }

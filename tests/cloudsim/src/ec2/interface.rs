@@ -1,96 +1,84 @@
 //! Network interfaces.
 
-use super::Members;
-use super::filter::Filters;
-use super::query::Query;
-use super::xml::Element;
-use crate::datacentre::{Datacentre, Interface, VPC, not_found};
+use crate::datacentre::{Datacentre, Refusal, Tags, not_found_as};
+use std::net::Ipv4Addr;
 
-pub(super) fn create(datacentre: &mut Datacentre, query: &Query) -> Members {
-    let interface = datacentre.create_interface(Interface {
-        id: String::new(),
-        subnet: query.required("SubnetId")?.to_owned(),
-        ip: None,
-        groups: query.texts("SecurityGroupId"),
-        description: query.text("Description").unwrap_or_default().to_owned(),
-        kind: query.text("InterfaceType").unwrap_or("interface").to_owned(),
-        attachment: None,
-        token: query.text("ClientToken").map(str::to_owned),
-        tags: query.tags_for("network-interface"),
-    })?;
-    Ok(vec![Element::parent("networkInterface", described(datacentre, &interface))])
+/// A network interface.
+#[derive(Clone, Debug)]
+pub(crate) struct Interface {
+    pub(crate) id: String,
+    pub(crate) subnet: String,
+    pub(crate) ip: Option<Ipv4Addr>,
+    pub(crate) groups: Vec<String>,
+    pub(crate) description: String,
+    /// `interface`, `efa` or `efa-only`.
+    pub(crate) kind: String,
+    pub(crate) attachment: Option<Attachment>,
+    pub(crate) token: Option<String>,
+    pub(crate) tags: Tags,
 }
 
-pub(super) fn delete(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.tidy();
-    datacentre.delete_interface(query.required("NetworkInterfaceId")?)?;
-    Ok(vec![Element::text("return", true)])
+/// An interface on a machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Attachment {
+    pub(crate) machine: String,
+    pub(crate) device: u32,
+    pub(crate) card: u32,
+    pub(crate) delete_on_termination: bool,
 }
 
-pub(super) fn modify(datacentre: &mut Datacentre, query: &Query) -> Members {
-    let groups = query.texts("SecurityGroupId");
-    datacentre.set_interface_groups(query.required("NetworkInterfaceId")?, groups)?;
-    Ok(vec![Element::text("return", true)])
-}
-
-pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.tidy();
-    let (filters, ids) = (Filters::of(query), query.texts("NetworkInterfaceId"));
-    if let Some(unknown) = ids.iter().find(|id| !datacentre.interfaces.contains_key(*id)) {
-        return Err(not_found(unknown));
-    }
-    let is_meant = |interface: &&Interface| ids.is_empty() || ids.contains(&interface.id);
-    let mut items = Vec::new();
-    for interface in
-        datacentre.interfaces.values().filter(is_meant).filter(|one| datacentre.knows(&one.id))
-    {
-        let value = |name: &str| match name {
-            "group-id" => Some(interface.groups.clone()),
-            "network-interface-id" => Some(vec![interface.id.clone()]),
-            "subnet-id" => Some(vec![interface.subnet.clone()]),
-            _ => None,
-        };
-        if filters.pass(&interface.tags, value)? {
-            items.push(described(datacentre, interface));
+impl Datacentre {
+    /// Makes an interface; the same token finds the one that it made.
+    pub(crate) fn create_interface(&mut self, wanted: Interface) -> Result<Interface, Refusal> {
+        self.subnet(&wanted.subnet)?;
+        for group in &wanted.groups {
+            self.group(group)?;
         }
+        let is_same = |found: &&Interface| found.token.is_some() && found.token == wanted.token;
+        if let Some(found) = self.interfaces.values().find(is_same) {
+            if found.subnet != wanted.subnet || found.groups != wanted.groups {
+                return Err(Refusal::new(
+                    "IdempotentParameterMismatch",
+                    "The client token was used with other parameters.",
+                ));
+            }
+            return Ok(found.clone());
+        }
+        let ip = if wanted.kind == "efa-only" { None } else { Some(self.new_ip()) };
+        let interface = Interface { id: self.new_id("eni"), ip, ..wanted };
+        self.interfaces.insert(interface.id.clone(), interface.clone());
+        Ok(interface)
     }
-    Ok(vec![Element::list("networkInterfaceSet", items)])
-}
 
-fn described(datacentre: &Datacentre, interface: &Interface) -> Vec<Element> {
-    let status = if interface.attachment.is_some() { "in-use" } else { "available" };
-    let groups = interface.groups.iter().map(|group| vec![Element::text("groupId", group)]);
-    let mut members = vec![
-        Element::text("networkInterfaceId", &interface.id),
-        Element::text("subnetId", &interface.subnet),
-        Element::text("vpcId", VPC),
-        Element::text("description", &interface.description),
-        Element::text("status", status),
-        Element::text("interfaceType", &interface.kind),
-        Element::list("groupSet", groups),
-        super::instance::tags_as("tagSet", &interface.tags),
-    ];
-    if let Some(ip) = interface.ip {
-        members.push(Element::text("privateIpAddress", ip));
+    /// Puts an interface into these security groups and no other.
+    pub(crate) fn set_interface_groups(
+        &mut self,
+        id: &str,
+        groups: Vec<String>,
+    ) -> Result<(), Refusal> {
+        for group in &groups {
+            self.group(group)?;
+        }
+        let interface = self.interfaces.get_mut(id).ok_or_else(|| not_found_as("eni", id))?;
+        interface.groups = groups;
+        Ok(())
     }
-    if let Some(attachment) = &interface.attachment {
-        members.push(Element::parent(
-            "attachment",
-            vec![
-                Element::text("instanceId", &attachment.machine),
-                Element::text("deviceIndex", attachment.device),
-                Element::text("networkCardIndex", attachment.card),
-                Element::text("deleteOnTermination", attachment.delete_on_termination),
-                Element::text("status", "attached"),
-            ],
-        ));
+
+    pub(crate) fn delete_interface(&mut self, id: &str) -> Result<(), Refusal> {
+        let interface = self.interfaces.get(id).ok_or_else(|| not_found_as("eni", id))?;
+        if interface.attachment.is_some() {
+            return Err(Refusal::new(
+                "InvalidParameterValue",
+                format!("Network interface '{id}' is currently in use."),
+            ));
+        }
+        let on = |association: &Option<(String, String)>| {
+            association.as_ref().is_some_and(|(_, interface)| interface == id)
+        };
+        for address in self.addresses.values_mut().filter(|address| on(&address.association)) {
+            address.association = None;
+        }
+        self.interfaces.remove(id);
+        Ok(())
     }
-    if let Some(address) = datacentre.public_ip(&interface.id) {
-        let association = vec![
-            Element::text("publicIp", address.ip),
-            Element::text("allocationId", &address.allocation),
-        ];
-        members.push(Element::parent("association", association));
-    }
-    members
 }

@@ -1,6 +1,6 @@
 //! Subnets: the default one of each zone, and those of the settings.
 
-use super::{Datacentre, Refusal};
+use crate::datacentre::{Datacentre, Refusal};
 use serde::Deserialize;
 
 /// The default network.

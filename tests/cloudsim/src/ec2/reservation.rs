@@ -1,6 +1,6 @@
 //! Reserved capacity: a number of machines of one type in one zone, on demand or as a block.
 
-use super::{Datacentre, Launch, Refusal};
+use crate::datacentre::{Datacentre, Launch, Refusal};
 use serde::Deserialize;
 
 /// A reservation.
@@ -20,7 +20,7 @@ pub struct Reservation {
 
 impl Datacentre {
     /// Whether a launch may be taken out of the reservation that it names.
-    pub(super) fn check_reservation(&self, launch: &Launch, zone: &str) -> Result<(), Refusal> {
+    pub(crate) fn check_reservation(&self, launch: &Launch, zone: &str) -> Result<(), Refusal> {
         let market = launch.more.get("InstanceMarketOptions.MarketType").map(String::as_str);
         let Some(id) = launch.reservation() else {
             return match market {

@@ -1,11 +1,11 @@
 //! The interfaces of a launch on the network cards of its type, as far as EC2 takes them.
 
-use super::{Datacentre, InstanceType, Launch, LaunchInterface, Refusal};
+use crate::datacentre::{Datacentre, InstanceType, Launch, LaunchInterface, Refusal};
 use std::collections::BTreeSet;
 
 impl Datacentre {
     /// Whether the interfaces of a launch fit on the cards of its type.
-    pub(super) fn check_cards(&self, launch: &Launch, kind: &InstanceType) -> Result<(), Refusal> {
+    pub(crate) fn check_cards(&self, launch: &Launch, kind: &InstanceType) -> Result<(), Refusal> {
         let name = &launch.instance_type;
         if launch.interfaces.len() > 1 && launch.interfaces.iter().any(|one| one.public) {
             return Err(combination(

@@ -1,10 +1,10 @@
 //! Launching machines: all or none, idempotent by their token in their zone.
 
-use super::group::unknown_placement_group;
-use super::{
+use crate::datacentre::{
     Attachment, Datacentre, Interface, Machine, MetadataOptions, Refusal, Tags, not_found_as,
     subnet_of,
 };
+use crate::ec2::group::unknown_placement_group;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// What is left in each bucket.
 #[derive(Debug, Default)]
-pub(super) struct Buckets(BTreeMap<&'static str, Bucket>);
+pub(crate) struct Buckets(BTreeMap<&'static str, Bucket>);
 
 #[derive(Debug)]
 struct Bucket {
