@@ -71,7 +71,7 @@ class Region:
 @contextmanager
 def region(program: Path, directory: Path, **settings: object) -> Iterator[Region]:
     directory.mkdir(parents=True)
-    (directory / "settings.json").write_text(json.dumps({"end_seconds": 0.1} | settings))
+    (directory / "settings.json").write_text(json.dumps({"datacentre": {"end_seconds": 0.1} | settings}))
     process = subprocess.Popen(
         [program, directory / "settings.json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

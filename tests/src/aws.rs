@@ -5,7 +5,8 @@
 
 use crate::guests::{Guests, Outages};
 use crate::machines::Machine;
-use cloudsim::{Datacentre, Server, Settings};
+use cloudsim::ec2::{Region, Settings};
+use cloudsim::{Server, datacentre};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -27,7 +28,7 @@ pub(crate) const ZONE: &str = "us-east-2a";
 /// A datacentre that is served from a thread of this process; it ends with the last workspace in it.
 #[derive(Debug)]
 pub struct Aws {
-    server: Arc<Server>,
+    server: Arc<Server<Region>>,
     /// Where its clients are, when that is not where the tests are.
     namespace: Option<PathBuf>,
     outages: Arc<Mutex<Outages>>,
@@ -37,32 +38,36 @@ pub struct Aws {
 
 impl Aws {
     pub(crate) fn start() -> Self {
-        Self::start_with(Settings { boot_seconds: 0.2, end_seconds: 0.2, ..Settings::default() })
+        let (boot_seconds, end_seconds) = (0.2, 0.2);
+        let datacentre =
+            datacentre::Settings { boot_seconds, end_seconds, ..datacentre::Settings::default() };
+        Self::start_with(datacentre.into())
     }
 
     /// One that is like this, whose machines tell that they have booted.
     pub fn start_with(settings: Settings) -> Self {
         let outages = Arc::new(Mutex::new(Outages::default()));
-        let settings = Settings {
+        let Settings { datacentre, account } = settings;
+        let datacentre = datacentre::Settings {
             // Nobody listens there, and who calls is told so at once.
             public_block: Ipv4Addr::new(127, 93, 0, 0),
             private_block: Ipv4Addr::new(127, 92, 0, 0),
-            ..settings
+            ..datacentre
         };
-        let mut datacentre = Datacentre::new(settings);
-        datacentre.set_guest(Guests(Arc::clone(&outages)));
-        let mut aws = Self::serve(datacentre, None);
+        let mut region = Region::new(Settings { datacentre, account });
+        region.set_guest(Guests(Arc::clone(&outages)));
+        let mut aws = Self::serve(region, None);
         aws.outages = outages;
         aws
     }
 
-    /// A datacentre whose machines are the caller's business, for clients in a network namespace.
+    /// A region whose machines are the caller's business, for clients in a network namespace.
     ///
     /// # Panics
     /// When it cannot be served, as without root in the namespace of somebody else.
-    pub fn serve(mut datacentre: Datacentre, namespace: Option<PathBuf>) -> Self {
+    pub fn serve(mut region: Region, namespace: Option<PathBuf>) -> Self {
         if let Some(journal) = std::env::var_os("DISAGG_TEST_JOURNAL") {
-            datacentre.record(Path::new(&journal)).expect("the journal can be written");
+            region.record(Path::new(&journal)).expect("the journal can be written");
         }
         let (end, ended) = oneshot::channel();
         let (sender, receiver) = mpsc::channel();
@@ -76,7 +81,7 @@ impl Aws {
             }
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async move {
-                let server = Arc::new(Server::start(datacentre, 0).await.expect("a port"));
+                let server = Arc::new(Server::start(region, 0).await.expect("a port"));
                 sender.send(server).expect("the test waits");
                 // An end without a word is the end as well.
                 let _ = ended.await;
@@ -108,15 +113,15 @@ impl Aws {
         command
     }
 
-    /// The datacentre, to look into and to break.
-    pub fn datacentre(&self) -> std::sync::MutexGuard<'_, Datacentre> {
+    /// The region and its datacentre, to look into and to break.
+    pub fn datacentre(&self) -> std::sync::MutexGuard<'_, Region> {
         self.server.datacentre()
     }
 
     pub(crate) fn machines(&self) -> Vec<Machine> {
         let living = self.datacentre().living().into_iter();
         living
-            .filter(|machine| machine["state"] != "shutting-down")
+            .filter(|machine| machine["state"] != "ending")
             .map(|machine| Machine {
                 id: machine["id"].clone(),
                 state: machine["state"].clone(),

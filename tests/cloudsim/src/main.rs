@@ -1,6 +1,7 @@
-//! `cloudsim [PORT] [SETTINGS.json]`: a datacentre at `http://127.0.0.1:PORT`, until it is interrupted.
+//! `cloudsim [PORT] [SETTINGS.json]`: a region of EC2 at `http://127.0.0.1:PORT`, until it is interrupted.
 
-use cloudsim::{Datacentre, Server, Settings};
+use cloudsim::Server;
+use cloudsim::ec2::{Region, Settings};
 use std::error::Error;
 use std::io::Write;
 
@@ -12,7 +13,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some(path) => serde_json::from_slice(&std::fs::read(path)?)?,
         None => Settings::default(),
     };
-    let server = Server::start(Datacentre::new(settings), port).await?;
+    let server = Server::start(Region::new(settings), port).await?;
     writeln!(std::io::stdout(), "{}", server.endpoint())?;
     tokio::signal::ctrl_c().await?;
     Ok(())

@@ -1,7 +1,6 @@
-//! The HTTP side: EC2's API at `/`, and under `/_cloudsim/` what happens to a datacentre in real life.
+//! The HTTP side: a cloud's API, and under `/_cloudsim/` what happens to a datacentre in real life.
 
 use crate::datacentre::{Datacentre, Fault};
-use crate::ec2::{self, Answer};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Json, Path, State};
@@ -11,41 +10,67 @@ use axum::routing::{get, post};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::DerefMut;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-type Shared = Arc<Mutex<Datacentre>>;
+/// A cloud's API over a datacentre.
+pub trait Api: DerefMut<Target = Datacentre> + Send + 'static {
+    /// Answers one call.
+    fn answer(&mut self, headers: &HeaderMap, body: &str) -> Answer;
 
-/// A datacentre that is being served; it ends with this.
+    /// Called whenever something may have changed.
+    fn changed(&mut self);
+}
+
+/// What goes back over HTTP.
 #[derive(Debug)]
-pub struct Server {
+pub enum Answer {
+    /// A document, also of an error.
+    Document {
+        /// The HTTP status.
+        status: u16,
+        /// What the document is written in.
+        content_type: &'static str,
+        /// The document.
+        body: String,
+    },
+    /// The connection breaks.
+    Cut,
+}
+
+type Shared<A> = Arc<Mutex<A>>;
+
+/// A cloud that is being served; it ends with this.
+#[derive(Debug)]
+pub struct Server<A> {
     address: SocketAddr,
-    datacentre: Shared,
+    cloud: Shared<A>,
     task: JoinHandle<()>,
 }
 
-impl Server {
-    /// Serves a datacentre on a loopback port; 0 takes any free one.
+impl<A: Api> Server<A> {
+    /// Serves a cloud on a loopback port; 0 takes any free one.
     ///
     /// # Errors
     /// When the port is taken.
-    pub async fn start(datacentre: Datacentre, port: u16) -> io::Result<Self> {
+    pub async fn start(cloud: A, port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
-        let datacentre: Shared = Arc::new(Mutex::new(datacentre));
+        let cloud: Shared<A> = Arc::new(Mutex::new(cloud));
         let router = Router::new()
-            .route("/", post(call))
-            .route("/_cloudsim/faults", post(add_fault))
-            .route("/_cloudsim/calls", get(calls))
-            .route("/_cloudsim/instances", get(instances))
-            .route("/_cloudsim/instances/{id}/{event}", post(event))
-            .with_state(Arc::clone(&datacentre));
+            .route("/", post(call::<A>))
+            .route("/_cloudsim/faults", post(add_fault::<A>))
+            .route("/_cloudsim/calls", get(calls::<A>))
+            .route("/_cloudsim/instances", get(instances::<A>))
+            .route("/_cloudsim/instances/{id}/{event}", post(event::<A>))
+            .with_state(Arc::clone(&cloud));
         let task = tokio::spawn(async move {
             let served = axum::serve(listener, router).await;
             tracing::debug!(?served, "the server has ended");
         });
-        Ok(Self { address, datacentre, task })
+        Ok(Self { address, cloud, task })
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -53,30 +78,33 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// The datacentre, to look into and to break.
-    pub fn datacentre(&self) -> MutexGuard<'_, Datacentre> {
-        lock(&self.datacentre)
+    /// The cloud, to look into and to break.
+    pub fn datacentre(&self) -> MutexGuard<'_, A> {
+        lock(&self.cloud)
     }
 }
 
-impl Drop for Server {
+impl<A> Drop for Server<A> {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-async fn call(State(datacentre): State<Shared>, headers: HeaderMap, body: String) -> Response {
-    let region = ec2::region_of(headers.get(header::AUTHORIZATION));
+async fn call<A: Api>(
+    State(cloud): State<Shared<A>>,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
     let answer = {
-        let mut datacentre = lock(&datacentre);
-        let answer = ec2::answer(&mut datacentre, region.as_deref(), &body);
-        datacentre.tell_guest();
+        let mut cloud = lock(&cloud);
+        let answer = cloud.answer(&headers, &body);
+        cloud.changed();
         answer
     };
     match answer {
-        Answer::Document { status, xml } => {
+        Answer::Document { status, content_type, body } => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, [(header::CONTENT_TYPE, "text/xml;charset=UTF-8")], xml).into_response()
+            (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
         }
         // An answer that breaks off: the client sees a connection that was cut.
         Answer::Cut => Response::new(broken_body()),
@@ -89,34 +117,34 @@ fn broken_body() -> Body {
     Body::from_stream(tokio_stream::iter(parts))
 }
 
-async fn add_fault(State(datacentre): State<Shared>, Json(fault): Json<Fault>) -> StatusCode {
-    lock(&datacentre).add_fault(fault);
+async fn add_fault<A: Api>(State(cloud): State<Shared<A>>, Json(fault): Json<Fault>) -> StatusCode {
+    lock(&cloud).add_fault(fault);
     StatusCode::NO_CONTENT
 }
 
-async fn calls(State(datacentre): State<Shared>) -> Json<BTreeMap<String, u64>> {
-    Json(lock(&datacentre).calls().clone())
+async fn calls<A: Api>(State(cloud): State<Shared<A>>) -> Json<BTreeMap<String, u64>> {
+    Json(lock(&cloud).calls().clone())
 }
 
-async fn instances(State(datacentre): State<Shared>) -> Json<Vec<BTreeMap<String, String>>> {
-    Json(lock(&datacentre).living())
+async fn instances<A: Api>(State(cloud): State<Shared<A>>) -> Json<Vec<BTreeMap<String, String>>> {
+    Json(lock(&cloud).living())
 }
 
 /// `stop`, `lose`: a machine behind the provider's back.
-async fn event(
-    State(datacentre): State<Shared>,
+async fn event<A: Api>(
+    State(cloud): State<Shared<A>>,
     Path((id, event)): Path<(String, String)>,
 ) -> StatusCode {
-    let mut datacentre = lock(&datacentre);
+    let mut cloud = lock(&cloud);
     let known = match event.as_str() {
-        "stop" => datacentre.power_off(&id),
-        "lose" => datacentre.lose(&id),
+        "stop" => cloud.power_off(&id),
+        "lose" => cloud.lose(&id),
         _ => false,
     };
-    datacentre.tell_guest();
+    cloud.changed();
     if known { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
 }
 
-fn lock(datacentre: &Mutex<Datacentre>) -> MutexGuard<'_, Datacentre> {
-    datacentre.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<A>(cloud: &Mutex<A>) -> MutexGuard<'_, A> {
+    cloud.lock().unwrap_or_else(PoisonError::into_inner)
 }

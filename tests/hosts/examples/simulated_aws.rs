@@ -1,7 +1,7 @@
 //! `simulated_aws`: a simulated AWS whose machines boot, for Terraform by hand, until Enter is pressed.
 
 use acceptance::Aws;
-use cloudsim::{Datacentre as Model, Settings};
+use cloudsim::ec2::{Account, Region};
 use hosts::datacentre::Datacentre;
 use hosts::ec2::Hosts;
 use hosts::image::Image;
@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 fn main() {
     let datacentre = Arc::new(Datacentre::new());
-    let mut model =
-        Model::new(Settings { key_pairs: vec!["ops".to_owned()], ..Settings::default() });
+    let account = Account { key_pairs: vec!["ops".to_owned()], ..Account::default() };
+    let mut model = Region::new(account.into());
     model.set_guest(Hosts::new(Arc::clone(&datacentre), Image::Trixie));
     let aws = Aws::serve(model, Some(datacentre.operator()));
     let variables: Vec<String> =

@@ -125,7 +125,7 @@ impl Staff {
             serde_json::json!({
                 "id": machine.id,
                 "image": machine.image,
-                "profile": machine.profile,
+                "profile": machine.identity,
                 "tags": machine.metadata_tags,
                 "type": machine.instance_type,
                 "wants_token": machine.wants_token,

@@ -111,7 +111,7 @@ mod tests {
             zone: "us-east-2a".to_owned(),
             instance_type: "m7i.xlarge".to_owned(),
             image: "ami-1".to_owned(),
-            profile: None,
+            identity: None,
             metadata_tags: BTreeMap::new(),
             wants_token: true,
             user_data: String::new(),

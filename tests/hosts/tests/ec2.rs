@@ -3,8 +3,8 @@
 //! and Terraform stands outside.
 
 use acceptance::{Aws, Place, Workspace};
-use cloudsim::datacentre::{Subnet, WayOut};
-use cloudsim::{Datacentre as Model, Settings};
+use cloudsim::datacentre::{self, WayOut};
+use cloudsim::ec2::{Account, Region as Model, Settings, Subnet};
 use hosts::datacentre::{Datacentre, Host};
 use hosts::ec2::{Hosts, name_of};
 use hosts::image::Image;
@@ -35,7 +35,7 @@ impl Region {
         let living = self.aws.datacentre().living();
         let of_group =
             living.iter().filter(|one| one.get("disagg:group").map(String::as_str) == group);
-        let up = of_group.filter(|one| one["state"] != "shutting-down");
+        let up = of_group.filter(|one| one["state"] != "ending");
         up.map(|one| (one["id"].clone(), one["ip"].parse().expect("an address"))).collect()
     }
 
@@ -175,12 +175,11 @@ fn without_a_route_to_the_router_the_consoles_say_enough() {
         vpc: "vpc-default".to_owned(),
         way_out: WayOut::Nat,
     };
-    let settings = Settings {
-        subnets: [("subnet-private".to_owned(), private)].into(),
-        console_seconds: 3.0,
-        ..Settings::default()
-    };
-    let region = Region::new(settings);
+    let subnets = [("subnet-private".to_owned(), private)].into();
+    let account = Account { subnets, ..Account::default() };
+    let datacentre =
+        datacentre::Settings { console_seconds: 3.0, ..datacentre::Settings::default() };
+    let region = Region::new(Settings { datacentre, account });
     region.datacentre.set_route_from_outside(false);
     let workspace = &region.workspace;
     let groups = [group("prefill", "replicas = 1"), group("decode", "replicas = 2")].concat();
@@ -221,16 +220,16 @@ fn a_port_that_is_closed_inside_the_fleet_fails_the_boot_of_workers() {
 fn a_machine_that_must_install_fails_without_a_way_out() {
     let leads =
         |way_out| Subnet { zone: "us-east-2a".to_owned(), vpc: "vpc-default".to_owned(), way_out };
-    let settings = Settings {
+    let account = Account {
         subnets: [
             ("subnet-closed".to_owned(), leads(WayOut::None)),
             ("subnet-nat".to_owned(), leads(WayOut::Nat)),
         ]
         .into(),
         images: vec!["ami-0123456789abcdef0".to_owned()],
-        ..Settings::default()
+        ..Account::default()
     };
-    let region = Region::new(settings);
+    let region = Region::new(account.into());
     let _packages = region.serve_packages();
     let workspace = &region.workspace;
     let closed = format!("{}{}", fleet("subnet = \"subnet-closed\""), service(""));

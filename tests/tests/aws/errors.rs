@@ -105,7 +105,7 @@ fn a_zone_that_is_full_says_so_and_another_one_does() {
     let workspace = Workspace::on_aws();
     let types: Vec<String> = {
         let mut datacentre = aws(&workspace).datacentre();
-        let types: Vec<String> = datacentre.settings_mut().types.keys().cloned().collect();
+        let types: Vec<String> = datacentre.account_mut().types.keys().cloned().collect();
         for name in &types {
             datacentre.limit("us-east-2b", name, Some(0));
         }

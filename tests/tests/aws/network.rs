@@ -3,7 +3,8 @@
 use super::{ZONED, aws, fleet};
 use acceptance::config::{ENDPOINT, group, service};
 use acceptance::{Machine, Workspace, wait_until};
-use cloudsim::datacentre::{Subnet, WayOut};
+use cloudsim::datacentre::WayOut;
+use cloudsim::ec2::Subnet;
 use std::collections::BTreeMap;
 
 #[test]
@@ -43,7 +44,7 @@ fn a_public_address_comes_and_goes_and_workers_do_not_notice() {
 #[test]
 fn elastic_ips_come_with_their_machines_and_go_with_them() {
     let workspace = Workspace::on_aws();
-    aws(&workspace).datacentre().settings_mut().most_addresses = Some(3);
+    aws(&workspace).datacentre().account_mut().most_addresses = Some(3);
     let config = |replicas: u32, egress: &str| {
         let engine = "engine = { type = \"sglang\", tensor_parallel = 8 }";
         let more =
@@ -148,7 +149,7 @@ fn somebody_else_s_interface_in_the_fleet_is_named() {
 #[test]
 fn people_come_in_only_when_it_is_asked_for() {
     let workspace = Workspace::on_aws();
-    aws(&workspace).datacentre().settings_mut().key_pairs = vec!["ops".to_owned()];
+    aws(&workspace).datacentre().account_mut().key_pairs = vec!["ops".to_owned()];
     let config = |ssh: &str| {
         let fleet = fleet(&format!("{ZONED}\n  {ssh}"));
         format!("{fleet}{}{}", service(""), group("decode", "replicas = 1"))
@@ -206,7 +207,7 @@ fn fabrics_that_do_not_meet_are_warned_of() {
         way_out: WayOut::Nat,
     };
     let subnets = BTreeMap::from([("subnet-private".to_owned(), private)]);
-    aws(&workspace).datacentre().settings_mut().subnets = subnets;
+    aws(&workspace).datacentre().account_mut().subnets = subnets;
     let on = |role: &str, gpu: &str| {
         let engine = "engine = { type = \"sglang\", tensor_parallel = 8 }";
         let more = format!("replicas = 1\n  resources = {{ gpu = \"{gpu}\" }}");

@@ -1,14 +1,13 @@
-//! EC2's token buckets: how many calls an account may make at once, and how fast it may go on. The figures
-//! are those that AWS documents; what it does not name counts as a mutating call. Calls of one kind share a
-//! bucket. Not here: the smaller one for describing without filters and pages.
+//! Token buckets: how many calls an account may make at once, and how fast it may go on. Which there are, and
+//! what a call costs, is the cloud's.
 
-use super::{Datacentre, Refusal};
+use super::Datacentre;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What is left in each bucket.
 #[derive(Debug, Default)]
-pub(crate) struct Buckets(BTreeMap<&'static str, Bucket>);
+pub(super) struct Buckets(BTreeMap<&'static str, Bucket>);
 
 #[derive(Debug)]
 struct Bucket {
@@ -16,48 +15,29 @@ struct Bucket {
     at: Duration,
 }
 
-struct Size {
-    name: &'static str,
-    most: f64,
-    per_second: f64,
+/// How much a bucket holds, and how fast it fills.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) name: &'static str,
+    pub(crate) most: f64,
+    pub(crate) per_second: f64,
 }
 
-const DESCRIBE: Size = Size { name: "describe", most: 100.0, per_second: 20.0 };
-const MUTATE: Size = Size { name: "mutate", most: 50.0, per_second: 5.0 };
-const LAUNCH: Size = Size { name: "launch", most: 5.0, per_second: 2.0 };
-const LAUNCHED: Size = Size { name: "launched", most: 1000.0, per_second: 2.0 };
-const STOPPED: Size = Size { name: "stopped", most: 1000.0, per_second: 20.0 };
-const TERMINATE: Size = Size { name: "terminate", most: 100.0, per_second: 5.0 };
-const TERMINATED: Size = Size { name: "terminated", most: 1000.0, per_second: 20.0 };
-const TAG: Size = Size { name: "tag", most: 100.0, per_second: 10.0 };
-const INTERFACE: Size = Size { name: "interface", most: 100.0, per_second: 5.0 };
-
 impl Datacentre {
-    /// Takes what a call costs out of the account's buckets, unless one of them has too little.
-    pub(crate) fn admit(&mut self, operation: &str, instances: u32) -> Result<(), Refusal> {
+    /// Takes what a call costs out of the account's buckets, and answers whether each has enough; else none
+    /// is touched. Where nothing is throttled, it costs nothing.
+    pub(crate) fn charge(&mut self, costs: &[(Size, f64)]) -> bool {
         if !self.settings.throttles {
-            return Ok(());
+            return true;
         }
-        let instances = f64::from(instances);
-        let costs: &[(Size, f64)] = match operation {
-            "RunInstances" | "StartInstances" => &[(LAUNCH, 1.0), (LAUNCHED, instances)],
-            "StopInstances" => &[(MUTATE, 1.0), (STOPPED, instances)],
-            "TerminateInstances" => &[(TERMINATE, 1.0), (TERMINATED, instances)],
-            "CreateTags" | "DeleteTags" => &[(TAG, 1.0)],
-            "CreateNetworkInterface" | "DeleteNetworkInterface" => &[(INTERFACE, 1.0)],
-            _ if operation.starts_with("Describe") || operation.starts_with("Get") => {
-                &[(DESCRIBE, 1.0)]
-            }
-            _ => &[(MUTATE, 1.0)],
-        };
         let now = self.now();
-        if costs.iter().all(|(size, cost)| self.buckets.level(size, now) >= *cost) {
+        let is_enough = costs.iter().all(|(size, cost)| self.buckets.level(size, now) >= *cost);
+        if is_enough {
             for (size, cost) in costs {
                 self.buckets.take(size, *cost);
             }
-            return Ok(());
         }
-        Err(Refusal::server(503, "RequestLimitExceeded", "Request limit exceeded."))
+        is_enough
     }
 }
 
@@ -75,52 +55,6 @@ impl Buckets {
     fn take(&mut self, size: &Size, cost: f64) {
         if let Some(bucket) = self.0.get_mut(size.name) {
             bucket.left -= cost;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Settings;
-
-    #[test]
-    fn a_bucket_is_emptied_and_fills_up_again() {
-        let mut datacentre = Datacentre::new(Settings { throttles: true, ..Settings::default() });
-        let admitted = |datacentre: &mut Datacentre, calls: u32, instances: u32| {
-            (0..calls).filter(|_| datacentre.admit("RunInstances", instances).is_ok()).count()
-        };
-        assert_eq!(admitted(&mut datacentre, 10, 1), 5);
-        datacentre.advance(Duration::from_secs(1));
-        assert_eq!(admitted(&mut datacentre, 10, 1), 2);
-        datacentre.advance(Duration::from_secs(10));
-        assert_eq!(admitted(&mut datacentre, 1, 999), 1);
-        assert_eq!(admitted(&mut datacentre, 1, 999), 0);
-        assert!(datacentre.admit("DescribeInstances", 0).is_ok(), "it has a bucket of its own");
-    }
-
-    #[test]
-    fn each_kind_of_call_has_its_figures() {
-        for (operation, together_with, at_once, in_a_second) in [
-            ("StartInstances", "RunInstances", 5, 2),
-            ("TerminateInstances", "TerminateInstances", 100, 5),
-            ("CreateTags", "DeleteTags", 100, 10),
-            ("DeleteNetworkInterface", "CreateNetworkInterface", 100, 5),
-            ("DescribeInstances", "GetConsoleOutput", 100, 20),
-            ("AssociateAddress", "CreateSecurityGroup", 50, 5),
-        ] {
-            let mut datacentre =
-                Datacentre::new(Settings { throttles: true, ..Settings::default() });
-            let mut admitted = |operation: &str| {
-                (0..1000).filter(|_| datacentre.admit(operation, 1).is_ok()).count()
-            };
-            // The clock goes on while this runs.
-            let about = |most: usize| most..=most + 1;
-            assert!(about(at_once).contains(&admitted(operation)), "{operation}");
-            assert!(about(0).contains(&admitted(together_with)), "{together_with}");
-            datacentre.advance(Duration::from_secs(1));
-            let later = (0..1000).filter(|_| datacentre.admit(operation, 1).is_ok()).count();
-            assert!(about(in_a_second).contains(&later), "{operation} a second later: {later}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What runs on the machines: nothing, or whatever a test says that it is.
 
-use super::{Datacentre, Interface, Machine, MachineState, Site, Tags};
+use super::{Datacentre, Machine, MachineState, Site, Tags};
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -48,6 +48,13 @@ impl Datacentre {
         self.guest = Some(Box::new(guest));
     }
 
+    /// Tells the software how things are now.
+    pub(crate) fn tell(&mut self, site: &Site) {
+        if let Some(guest) = &mut self.guest {
+            guest.follow(site);
+        }
+    }
+
     /// What a machine has printed, if there is such a one.
     pub fn console(&self, id: &str) -> Option<String> {
         self.machines.get(id).map(|machine| self.console_of(machine))
@@ -60,8 +67,9 @@ impl Datacentre {
         guest.console(&self.running(machine), &all)
     }
 
-    /// What the API shows of it: late by what the settings say at least, and the end of it.
-    pub(crate) fn shown_console(&mut self, id: &str) -> Option<String> {
+    /// What an API shows of it that keeps so many bytes: late by what the settings say at least, and the end
+    /// of it.
+    pub(crate) fn shown_console(&mut self, id: &str, most_bytes: usize) -> Option<String> {
         let mut text = self.console(id)?;
         let (now, delay) = (self.now(), self.settings.console_delay());
         if !delay.is_zero() {
@@ -70,38 +78,23 @@ impl Datacentre {
             let old = looks.iter().rev().find(|(at, _)| *at + delay <= now);
             text.truncate(text.floor_char_boundary(old.map_or(0, |(_, length)| *length)));
         }
-        let start = text.ceil_char_boundary(text.len().saturating_sub(MOST_CONSOLE_BYTES));
+        let start = text.ceil_char_boundary(text.len().saturating_sub(most_bytes));
         Some(text.split_off(start))
     }
 
-    pub(crate) fn running(&self, machine: &Machine) -> Running {
+    fn running(&self, machine: &Machine) -> Running {
         let up_for = (self.state(machine) == MachineState::Running)
             .then(|| self.now().saturating_sub(self.up_since(machine)));
         Running {
             id: machine.id.clone(),
-            ip: self.primary(&machine.id).and_then(|interface| interface.ip),
-            tags: machine.launch.tags.clone(),
-            shown_tags: if machine.metadata.tags == "enabled" {
-                machine.tags.clone()
-            } else {
-                Tags::default()
-            },
-            user_data: machine.launch.user_data.clone(),
+            ip: machine.ip,
+            tags: machine.launch_tags.clone(),
+            shown_tags: if machine.sees_tags { machine.tags.clone() } else { Tags::new() },
+            user_data: machine.user_data.clone(),
             boot: machine.boots,
             is_off: matches!(self.state(machine), MachineState::Stopping | MachineState::Stopped),
             up_for,
             index: machine.index,
         }
     }
-
-    /// The first interface of a machine.
-    pub(crate) fn primary(&self, machine: &str) -> Option<&Interface> {
-        self.interfaces.values().find(|interface| {
-            let on = interface.attachment.as_ref();
-            on.is_some_and(|on| on.machine == machine && (on.device, on.card) == (0, 0))
-        })
-    }
 }
-
-/// What EC2 keeps of a console.
-const MOST_CONSOLE_BYTES: usize = 64 << 10;

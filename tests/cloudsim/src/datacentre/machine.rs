@@ -1,8 +1,8 @@
 //! Machines: what they are, and their life from launched to gone.
 
-use super::ending::BY_USER;
-use super::{Attachment, Datacentre, Launch, Refusal, Tags, not_found_as};
+use super::{Datacentre, End, Tags};
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// A machine.
@@ -10,73 +10,56 @@ use std::time::Duration;
 pub struct Machine {
     /// Its id.
     pub id: String,
-    /// What it was launched as.
-    pub launch: Launch,
-    /// The launch's token.
-    pub token: String,
-    /// Its place in its launch.
-    pub index: u32,
-    /// Its reservation.
-    pub reservation: String,
     /// Its zone.
     pub zone: String,
-    /// When it was launched.
-    pub launched_at: Duration,
     /// Its type, which changes.
     pub instance_type: String,
-    /// Its metadata service, which changes.
-    pub metadata: MetadataOptions,
-    /// How much older than that it pretends to be.
-    pub older_by: Duration,
+    /// Its address.
+    pub ip: Option<Ipv4Addr>,
+    /// What it boots from, in base64.
+    pub user_data: String,
+    /// Its place in its launch.
+    pub index: u32,
+    /// The tags that it was launched with.
+    pub launch_tags: Tags,
     /// Its tags, which change.
     pub tags: Tags,
+    /// Whether what runs on it is shown its tags, which changes.
+    pub sees_tags: bool,
+    /// When it was launched.
+    pub launched_at: Duration,
+    /// How much older than that it pretends to be.
+    pub older_by: Duration,
     /// How often it has booted.
     pub boots: u32,
-    pub(crate) rebooted_at: Duration,
-    /// What it has printed.
+    rebooted_at: Duration,
+    /// What it has printed where nothing says what runs on it.
     pub console: String,
-    /// The code of why it was switched off or has ended.
-    pub(crate) reason: Option<String>,
-    pub(crate) order: Order,
+    /// Why it was switched off or has ended.
+    pub(super) end: Option<End>,
+    order: Order,
 }
 
-/// How a machine's metadata service answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MetadataOptions {
-    /// `required` or `optional`.
-    pub tokens: String,
-    /// `enabled` or `disabled`.
-    pub endpoint: String,
-    /// Hops of an answer to PUT.
-    pub hops: u32,
-    /// `enabled` or `disabled`.
-    pub tags: String,
-}
-
-impl MetadataOptions {
-    pub(crate) fn of(launch: &Launch) -> Self {
-        let said = |name: &str| launch.more.get(&format!("MetadataOptions.{name}")).cloned();
-        Self {
-            tokens: said("HttpTokens").unwrap_or_else(|| "optional".to_owned()),
-            endpoint: said("HttpEndpoint").unwrap_or_else(|| "enabled".to_owned()),
-            hops: said("HttpPutResponseHopLimit").and_then(|hops| hops.parse().ok()).unwrap_or(1),
-            tags: said("InstanceMetadataTags").unwrap_or_else(|| "disabled".to_owned()),
-        }
-    }
+/// A machine to be launched.
+#[derive(Clone, Debug, Default)]
+pub struct NewMachine {
+    /// Its zone.
+    pub zone: String,
+    /// Its type.
+    pub instance_type: String,
+    /// Its address.
+    pub ip: Option<Ipv4Addr>,
+    /// What it boots from, in base64.
+    pub user_data: String,
+    /// Its place in its launch.
+    pub index: u32,
+    /// Its tags.
+    pub tags: Tags,
+    /// Whether what runs on it is shown its tags.
+    pub sees_tags: bool,
 }
 
 impl Machine {
-    /// The key pair that it was launched with.
-    pub(crate) fn key_pair(&self) -> Option<&String> {
-        self.launch.more.get("KeyName")
-    }
-
-    /// Whether it may be taken back at any time.
-    pub(crate) fn is_spot(&self) -> bool {
-        let market = self.launch.more.get("InstanceMarketOptions.MarketType");
-        market.is_some_and(|market| market == "spot")
-    }
-
     /// Whether it was told to run.
     pub(crate) fn is_to_run(&self) -> bool {
         matches!(self.order, Order::Run(_))
@@ -84,16 +67,16 @@ impl Machine {
 
     /// Whether it was told to go for good.
     pub(crate) fn is_to_go(&self) -> bool {
-        matches!(self.order, Order::Terminate(_) | Order::Fail(_))
+        matches!(self.order, Order::End(_) | Order::Fail(_))
     }
 }
 
 /// The last thing that it was told, and when.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Order {
+pub(super) enum Order {
     Run(Duration),
     Stop(Duration),
-    Terminate(Duration),
+    End(Duration),
     /// To run, and it will not get so far.
     Fail(Duration),
 }
@@ -110,31 +93,65 @@ pub enum MachineState {
     /// Off.
     Stopped,
     /// On its way out.
-    ShuttingDown,
+    Ending,
     /// Gone, and still listed.
-    Terminated,
+    Ended,
 }
 
 impl MachineState {
-    /// EC2's code and name of it.
-    pub(crate) fn code_and_name(self) -> (u32, &'static str) {
+    /// Its name here; a cloud has its own.
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::Pending => (0, "pending"),
-            Self::Running => (16, "running"),
-            Self::ShuttingDown => (32, "shutting-down"),
-            Self::Terminated => (48, "terminated"),
-            Self::Stopping => (64, "stopping"),
-            Self::Stopped => (80, "stopped"),
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Ending => "ending",
+            Self::Ended => "ended",
         }
     }
 
     /// Whether it still holds its place.
     pub fn lives(self) -> bool {
-        self != Self::Terminated
+        self != Self::Ended
     }
 }
 
+/// Why a machine does not do what it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// There is no such machine.
+    Unknown,
+    /// It cannot from the state that it is in.
+    In(MachineState),
+}
+
 impl Datacentre {
+    /// Starts a machine, which boots from now on; whether there is room for it was asked before.
+    pub(crate) fn start(&mut self, id: &str, new: NewMachine) {
+        let now = self.now();
+        let (order, end) = self.first_order(&new.tags);
+        let machine = Machine {
+            id: id.to_owned(),
+            zone: new.zone,
+            instance_type: new.instance_type,
+            ip: new.ip,
+            user_data: new.user_data,
+            index: new.index,
+            launch_tags: new.tags.clone(),
+            tags: new.tags,
+            sees_tags: new.sees_tags,
+            launched_at: now,
+            older_by: Duration::ZERO,
+            boots: 1,
+            rebooted_at: now,
+            console: self.settings.console.clone(),
+            end,
+            order,
+        };
+        self.machines.insert(id.to_owned(), machine);
+    }
+
     /// What a machine is doing now.
     pub fn state(&self, machine: &Machine) -> MachineState {
         let is_up = self.guest.as_ref().and_then(|guest| guest.is_up(&machine.id));
@@ -148,105 +165,91 @@ impl Datacentre {
             Order::Run(_) => MachineState::Pending,
             Order::Stop(since) if is_up_until(since + end) => MachineState::Stopping,
             Order::Stop(_) => MachineState::Stopped,
-            Order::Terminate(since) if is_up_until(since + end) => MachineState::ShuttingDown,
-            Order::Terminate(_) => MachineState::Terminated,
+            Order::End(since) if is_up_until(since + end) => MachineState::Ending,
+            Order::End(_) => MachineState::Ended,
             // It never has power.
             Order::Fail(since) if now < since + boot => MachineState::Pending,
-            Order::Fail(_) => MachineState::Terminated,
+            Order::Fail(_) => MachineState::Ended,
         }
     }
 
     /// Turns it on again: same address, same disk.
-    pub(crate) fn turn_on(&mut self, id: &str) -> Result<(), Refusal> {
-        let state = self.state_of(id)?;
+    pub(crate) fn turn_on(&mut self, id: &str) -> Result<(), Refused> {
         let now = self.now();
-        match state {
+        match self.state_of(id)? {
             MachineState::Pending | MachineState::Running => Ok(()),
             MachineState::Stopped => {
-                let machine = self.machine(id)?;
+                let machine = self.machine_mut(id)?;
                 machine.order = Order::Run(now);
-                machine.reason = None;
+                machine.end = None;
                 machine.boots += 1;
                 Ok(())
             }
-            state => Err(wrong_state(id, state)),
+            state => Err(Refused::In(state)),
         }
     }
 
     /// Boots a machine that runs once more.
-    pub(crate) fn reboot(&mut self, id: &str) -> Result<(), Refusal> {
+    pub(crate) fn reboot(&mut self, id: &str) -> Result<(), Refused> {
+        let now = self.now();
         match self.state_of(id)? {
             MachineState::Running => {
-                let now = self.now();
-                let machine = self.machine(id)?;
+                let machine = self.machine_mut(id)?;
                 machine.rebooted_at = now;
                 machine.boots += 1;
                 Ok(())
             }
-            state => Err(wrong_state(id, state)),
+            state => Err(Refused::In(state)),
         }
     }
 
+    pub(crate) fn turn_off(&mut self, id: &str) -> Result<(), Refused> {
+        let now = self.now();
+        match self.state_of(id)? {
+            MachineState::Pending | MachineState::Running => {
+                let machine = self.machine_mut(id)?;
+                machine.order = Order::Stop(now);
+                machine.end = Some(End::ByUser);
+                Ok(())
+            }
+            MachineState::Stopping | MachineState::Stopped => Ok(()),
+            state => Err(Refused::In(state)),
+        }
+    }
+
+    /// Ends it for good; to repeat it changes nothing, and who has ended keeps his reason.
+    pub(crate) fn end(&mut self, id: &str, why: End) -> Result<(), Refused> {
+        let now = self.now();
+        let lives = self.state_of(id)?.lives();
+        let machine = self.machine_mut(id)?;
+        if lives && !matches!(machine.order, Order::End(_)) {
+            machine.order = Order::End(now);
+            machine.end = Some(why);
+        }
+        Ok(())
+    }
+
     /// Since when a machine that runs has been running.
-    pub(crate) fn up_since(&self, machine: &Machine) -> Duration {
+    pub(super) fn up_since(&self, machine: &Machine) -> Duration {
         let ordered = match machine.order {
-            Order::Run(since)
-            | Order::Stop(since)
-            | Order::Terminate(since)
-            | Order::Fail(since) => since,
+            Order::Run(since) | Order::Stop(since) | Order::End(since) | Order::Fail(since) => {
+                since
+            }
         };
         (ordered + self.settings.boot()).max(machine.rebooted_at)
     }
 
-    pub(crate) fn turn_off(&mut self, id: &str) -> Result<(), Refusal> {
-        let state = self.state_of(id)?;
-        let now = self.now();
-        match state {
-            MachineState::Pending | MachineState::Running => {
-                let machine = self.machine(id)?;
-                machine.order = Order::Stop(now);
-                machine.reason = Some(BY_USER.to_owned());
-                Ok(())
-            }
-            MachineState::Stopping | MachineState::Stopped => Ok(()),
-            state => Err(wrong_state(id, state)),
-        }
+    pub(crate) fn machine_mut(&mut self, id: &str) -> Result<&mut Machine, Refused> {
+        self.machines.get_mut(id).ok_or(Refused::Unknown)
     }
 
-    /// Terminates them all, or none when one is unknown. To repeat it changes nothing.
-    pub(crate) fn terminate(&mut self, ids: &[String]) -> Result<(), Refusal> {
-        self.end(ids, BY_USER)
+    pub(crate) fn state_of(&self, id: &str) -> Result<MachineState, Refused> {
+        self.machines.get(id).map(|machine| self.state(machine)).ok_or(Refused::Unknown)
     }
+}
 
-    /// The same for any reason; who has ended keeps his.
-    pub(crate) fn end(&mut self, ids: &[String], reason: &str) -> Result<(), Refusal> {
-        for id in ids {
-            self.state_of(id)?;
-        }
-        let now = self.now();
-        for id in ids {
-            let lives = self.state_of(id)?.lives();
-            let machine = self.machine(id)?;
-            if lives && !matches!(machine.order, Order::Terminate(_)) {
-                machine.order = Order::Terminate(now);
-                machine.reason = Some(reason.to_owned());
-            }
-        }
-        self.tidy();
-        Ok(())
-    }
-
-    pub(crate) fn machine(&mut self, id: &str) -> Result<&mut Machine, Refusal> {
-        self.machines.get_mut(id).ok_or_else(|| not_found_as("i", id))
-    }
-
-    pub(crate) fn state_of(&self, id: &str) -> Result<MachineState, Refusal> {
-        self.machines
-            .get(id)
-            .map(|machine| self.state(machine))
-            .ok_or_else(|| not_found_as("i", id))
-    }
-
+/// What happens to machines behind the provider's back, and what shows of them.
+impl Datacentre {
     /// The machines that live, in a few words each.
     pub fn living(&self) -> Vec<BTreeMap<String, String>> {
         let machines = self.machines.values().filter(|machine| self.state(machine).lives());
@@ -254,47 +257,35 @@ impl Datacentre {
             .map(|machine| {
                 let mut shown = machine.tags.clone();
                 shown.insert("id".to_owned(), machine.id.clone());
-                let (_, state) = self.state(machine).code_and_name();
-                shown.insert("state".to_owned(), state.to_owned());
+                shown.insert("state".to_owned(), self.state(machine).as_str().to_owned());
                 shown.insert("type".to_owned(), machine.instance_type.clone());
-                let ip = self.running(machine).ip;
-                shown.extend(ip.map(|ip| ("ip".to_owned(), ip.to_string())));
+                shown.extend(machine.ip.map(|ip| ("ip".to_owned(), ip.to_string())));
                 shown
             })
             .collect()
     }
 
-    /// Takes the interfaces of machines that have ended.
-    pub(crate) fn tidy(&mut self) {
-        let ended: Vec<String> = self
-            .machines
-            .values()
-            .filter(|machine| !self.state(machine).lives())
-            .map(|machine| machine.id.clone())
-            .collect();
-        let is_of = |attachment: &Attachment| ended.contains(&attachment.machine);
-        self.interfaces.retain(|_, interface| match &interface.attachment {
-            Some(attachment) => !(is_of(attachment) && attachment.delete_on_termination),
-            None => true,
-        });
-        for interface in self.interfaces.values_mut() {
-            if interface.attachment.as_ref().is_some_and(is_of) {
-                interface.attachment = None;
-            }
-        }
-        for address in self.addresses.values_mut() {
-            let on = address.association.as_ref();
-            if on.is_some_and(|(_, interface)| !self.interfaces.contains_key(interface)) {
-                address.association = None;
-            }
+    /// Switches a machine off; answers whether there is such a one.
+    pub fn power_off(&mut self, id: &str) -> bool {
+        self.turn_off(id).is_ok()
+    }
+
+    /// Makes a machine disappear; answers whether there was such a one.
+    pub fn lose(&mut self, id: &str) -> bool {
+        self.end(id, End::Lost).is_ok()
+    }
+
+    /// Makes a machine one of another type.
+    pub fn set_type(&mut self, id: &str, instance_type: &str) {
+        if let Some(machine) = self.machines.get_mut(id) {
+            instance_type.clone_into(&mut machine.instance_type);
         }
     }
-}
 
-fn wrong_state(id: &str, state: MachineState) -> Refusal {
-    let (_, name) = state.code_and_name();
-    Refusal::new(
-        "IncorrectInstanceState",
-        format!("The instance '{id}' is not in a state from which it can be changed: {name}."),
-    )
+    /// Makes a machine older than it is.
+    pub fn age(&mut self, id: &str, by: Duration) {
+        if let Some(machine) = self.machines.get_mut(id) {
+            machine.older_by += by;
+        }
+    }
 }

@@ -1,47 +1,29 @@
-//! What a datacentre is like: its zones, its types, how long things take, and what the account may have.
+//! What a datacentre is like: its zones, how long things take, and how many machines there may be.
 
-use super::{Reservation, Subnet};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// A datacentre. Whatever is left out is as in [`Settings::default`].
+/// A datacentre. Whatever is left out is as in [`Settings::default`], which has no zones: a cloud gives it its
+/// own.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Its region.
+    /// Its region's name.
     pub region: String,
     /// Its zones, by name.
     pub zones: BTreeMap<String, Zone>,
-    /// Types of machines, by name.
-    pub types: BTreeMap<String, InstanceType>,
     /// Seconds from launch to running.
     pub boot_seconds: f64,
-    /// Seconds from the order to terminated, and to stopped.
+    /// Seconds from the order to ended, and to stopped.
     pub end_seconds: f64,
     /// Machines that the account may have.
     pub most_machines: Option<u32>,
-    /// Elastic addresses that the account may have.
-    pub most_addresses: Option<u32>,
     /// Where public addresses begin; by default in the block for benchmarks, where nothing is.
     pub public_block: Ipv4Addr,
     /// Where private addresses begin, 65,536 of them.
     pub private_block: Ipv4Addr,
-    /// Whether the subnets lead to an internet gateway.
-    pub public: bool,
-    /// Subnets beside the default ones, by their ids.
-    pub subnets: BTreeMap<String, Subnet>,
-    /// Reserved capacity, by its id.
-    pub reservations: BTreeMap<String, Reservation>,
-    /// Builds of the vendors' images, with the day of each.
-    pub builds: BTreeMap<String, String>,
-    /// Images beside those of the vendors.
-    pub images: Vec<String>,
-    /// Instance profiles that exist.
-    pub profiles: Vec<String>,
-    /// Key pairs that exist.
-    pub key_pairs: Vec<String>,
     /// What every machine prints on its console.
     pub console: String,
     /// Whether the account's token buckets hold.
@@ -50,8 +32,8 @@ pub struct Settings {
     pub console_seconds: f64,
     /// Seconds until every server of the API knows a new object.
     pub known_after_seconds: f64,
-    /// Seconds until every server of the API knows how an Elastic IP was changed.
-    pub changes_known_after_seconds: f64,
+    /// Seconds from an operation's acceptance to its decision, in a cloud that has operations.
+    pub operation_seconds: f64,
 }
 
 /// A zone.
@@ -64,63 +46,33 @@ pub struct Zone {
     pub without: Vec<String>,
 }
 
-/// A type of machine.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InstanceType {
-    /// Virtual CPUs.
-    pub cpu: u32,
-    /// Main memory in GB.
-    pub memory_gb: u32,
-    /// GPUs: how many and which.
-    #[serde(default)]
-    pub gpus: Option<(u32, String)>,
-    /// Network cards.
-    #[serde(default = "one")]
-    pub cards: u32,
-    /// Interfaces that each of its cards has at most.
-    #[serde(default = "four")]
-    pub interfaces: u32,
-    /// Interfaces with EFA at most.
-    #[serde(default)]
-    pub efa: u32,
-    /// Whether it can be in a cluster placement group.
-    #[serde(default = "yes")]
-    pub clusters: bool,
-}
-
 impl Default for Settings {
     fn default() -> Self {
-        let zones = ["us-east-2a", "us-east-2b", "us-east-2c"];
         Self {
-            region: "us-east-2".to_owned(),
-            zones: zones.into_iter().map(|zone| (zone.to_owned(), Zone::default())).collect(),
-            types: types(),
+            region: String::new(),
+            zones: BTreeMap::new(),
             boot_seconds: 0.0,
             end_seconds: 0.0,
             most_machines: None,
-            most_addresses: Some(5),
             public_block: Ipv4Addr::new(198, 18, 0, 0),
             private_block: Ipv4Addr::new(172, 31, 0, 0),
-            public: true,
-            subnets: BTreeMap::new(),
-            reservations: BTreeMap::new(),
-            builds: [("20260901", "2026-09-01"), ("20261101", "2026-11-01")]
-                .map(|(build, day)| (build.to_owned(), day.to_owned()))
-                .into(),
-            images: Vec::new(),
-            profiles: Vec::new(),
-            key_pairs: Vec::new(),
             console: String::new(),
             throttles: false,
             console_seconds: 0.0,
             known_after_seconds: 0.0,
-            changes_known_after_seconds: 0.0,
+            operation_seconds: 0.0,
         }
     }
 }
 
 impl Settings {
+    /// Has new objects known so late, and machines boot a moment after that: what has booted is known, as it
+    /// is in any real datacentre.
+    pub fn know_after(&mut self, seconds: f64) {
+        self.known_after_seconds = seconds;
+        self.boot_seconds = seconds + 0.2;
+    }
+
     pub(crate) fn boot(&self) -> Duration {
         Duration::from_secs_f64(self.boot_seconds)
     }
@@ -132,59 +84,4 @@ impl Settings {
     pub(crate) fn end(&self) -> Duration {
         Duration::from_secs_f64(self.end_seconds)
     }
-}
-
-/// Some types of 2026, after EC2's own description of them.
-fn types() -> BTreeMap<String, InstanceType> {
-    let cpu = |cpu, memory_gb, interfaces, clusters| InstanceType {
-        cpu,
-        memory_gb,
-        gpus: None,
-        cards: 1,
-        interfaces,
-        efa: 0,
-        clusters,
-    };
-    let gpu = |cpu, memory_gb, count, model: &str, cards, efa, interfaces| InstanceType {
-        cpu,
-        memory_gb,
-        gpus: Some((count, model.to_owned())),
-        cards,
-        interfaces,
-        efa,
-        clusters: true,
-    };
-    [
-        ("t3.medium", cpu(2, 4, 3, false)),
-        ("c7i.large", cpu(2, 4, 3, true)),
-        ("c7i.xlarge", cpu(4, 8, 4, true)),
-        ("m7i.large", cpu(2, 8, 3, true)),
-        ("m7i.xlarge", cpu(4, 16, 4, true)),
-        ("m7i.2xlarge", cpu(8, 32, 4, true)),
-        ("g6.xlarge", gpu(4, 16, 1, "L4", 1, 0, 4)),
-        ("g6.8xlarge", gpu(32, 128, 1, "L4", 1, 1, 8)),
-        ("g6.12xlarge", gpu(48, 192, 4, "L4", 1, 1, 8)),
-        ("g6.48xlarge", gpu(192, 768, 8, "L4", 1, 1, 15)),
-        ("g6e.24xlarge", gpu(96, 768, 4, "L40S", 2, 2, 10)),
-        ("p4d.24xlarge", gpu(96, 1152, 8, "A100", 4, 4, 15)),
-        ("p5.4xlarge", gpu(16, 256, 1, "H100", 1, 1, 4)),
-        ("p5.48xlarge", gpu(192, 2048, 8, "H100", 32, 32, 2)),
-        ("p5en.48xlarge", gpu(192, 2048, 8, "H200", 16, 16, 4)),
-        ("p6-b300.48xlarge", gpu(192, 4096, 8, "B300", 17, 16, 4)),
-    ]
-    .into_iter()
-    .map(|(name, kind)| (name.to_owned(), kind))
-    .collect()
-}
-
-fn one() -> u32 {
-    1
-}
-
-fn four() -> u32 {
-    4
-}
-
-fn yes() -> bool {
-    true
 }

@@ -1,23 +1,25 @@
 //! Elastic addresses.
 
-use crate::datacentre::{Datacentre, Earlier, MachineState, Refusal, Tags, not_found_as};
+use super::refusal::{Refusal, not_found_as};
+use super::region::Region;
+use crate::datacentre::{History, MachineState, Tags};
 use std::net::Ipv4Addr;
 
 /// A public address of the account's own.
 #[derive(Clone, Debug)]
-pub(crate) struct ElasticAddress {
-    pub(crate) allocation: String,
-    pub(crate) ip: Ipv4Addr,
+pub(super) struct ElasticAddress {
+    pub(super) allocation: String,
+    pub(super) ip: Ipv4Addr,
     /// The association's id and the interface that it is on.
-    pub(crate) association: Option<(String, String)>,
-    pub(crate) tags: Tags,
-    /// What it was like before its last changes.
-    pub(crate) earlier: Vec<Earlier>,
+    pub(super) association: Option<(String, String)>,
+    pub(super) tags: Tags,
+    /// What it was on, and its tags, before the last changes.
+    pub(super) earlier: History<(Option<(String, String)>, Tags)>,
 }
 
-impl Datacentre {
-    pub(crate) fn allocate(&mut self, tags: Tags) -> Result<ElasticAddress, Refusal> {
-        let most = self.settings.most_addresses.unwrap_or(u32::MAX) as usize;
+impl Region {
+    pub(super) fn allocate(&mut self, tags: Tags) -> Result<ElasticAddress, Refusal> {
+        let most = self.account.most_addresses.unwrap_or(u32::MAX) as usize;
         if self.addresses.len() >= most {
             return Err(Refusal::new(
                 "AddressLimitExceeded",
@@ -28,13 +30,13 @@ impl Datacentre {
     }
 
     /// One more, however many there are.
-    pub(crate) fn new_address(&mut self, tags: Tags) -> ElasticAddress {
+    pub(super) fn new_address(&mut self, tags: Tags) -> ElasticAddress {
         let address = ElasticAddress {
             allocation: self.new_id("eipalloc"),
             ip: self.new_public_ip(),
             association: None,
             tags,
-            earlier: Vec::new(),
+            earlier: History::default(),
         };
         self.addresses.insert(address.allocation.clone(), address.clone());
         address
@@ -42,7 +44,7 @@ impl Datacentre {
 
     /// Puts an address on an interface, and takes it off another one only if it may move; to repeat it
     /// changes nothing.
-    pub(crate) fn associate(
+    pub(super) fn associate(
         &mut self,
         allocation: &str,
         interface: &str,
@@ -71,7 +73,7 @@ impl Datacentre {
 
     /// Puts an address on an interface, wherever it was. An interface's own address has one at most: what was
     /// there is on nothing now.
-    pub(crate) fn put_address(&mut self, allocation: &str, interface: &str) -> String {
+    pub(super) fn put_address(&mut self, allocation: &str, interface: &str) -> String {
         let replaced = self.public_ip(interface).map(|address| address.allocation.clone());
         let id = self.new_id("eipassoc");
         let association = Some((id.clone(), interface.to_owned()));
@@ -85,7 +87,7 @@ impl Datacentre {
         id
     }
 
-    pub(crate) fn disassociate(&mut self, association: &str) -> Result<(), Refusal> {
+    pub(super) fn disassociate(&mut self, association: &str) -> Result<(), Refusal> {
         let of = |address: &&ElasticAddress| {
             address.association.as_ref().is_some_and(|(id, _)| id == association)
         };
@@ -103,7 +105,7 @@ impl Datacentre {
         Ok(())
     }
 
-    pub(crate) fn release(&mut self, allocation: &str) -> Result<(), Refusal> {
+    pub(super) fn release(&mut self, allocation: &str) -> Result<(), Refusal> {
         let address =
             self.addresses.get(allocation).ok_or_else(|| not_found_as("eipalloc", allocation))?;
         if address.association.is_some() {
@@ -117,7 +119,7 @@ impl Datacentre {
     }
 
     /// The public address of an interface.
-    pub(crate) fn public_ip(&self, interface: &str) -> Option<&ElasticAddress> {
+    pub(super) fn public_ip(&self, interface: &str) -> Option<&ElasticAddress> {
         self.addresses
             .values()
             .find(|address| address.association.as_ref().is_some_and(|(_, on)| on == interface))
@@ -127,60 +129,61 @@ impl Datacentre {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datacentre::{Launch, Machine, Settings};
+    use crate::ec2::Account;
+    use crate::ec2::launch::Launch;
 
-    /// A datacentre with two machines, and the machines' ids and interfaces.
-    fn place() -> (Datacentre, Vec<(String, String)>) {
+    /// A region with two machines, and the machines' ids and interfaces.
+    fn place() -> (Region, Vec<(String, String)>) {
         let images = vec!["ami-0".to_owned()];
-        let mut datacentre = Datacentre::new(Settings { images, ..Settings::default() });
+        let mut region = Region::new(Account { images, ..Account::default() }.into());
         let launch = Launch {
             count: 2,
             instance_type: "m7i.large".to_owned(),
             image: "ami-0".to_owned(),
             ..Launch::default()
         };
-        let machines = datacentre.run(&launch, "", false).unwrap();
-        let with_interface = |machine: Machine| {
-            let interface = datacentre.primary(&machine.id).unwrap().id.clone();
-            (machine.id, interface)
+        let machines = region.run(&launch, "", false).unwrap();
+        let with_interface = |machine: String| {
+            let interface = region.primary(&machine).unwrap().id.clone();
+            (machine, interface)
         };
         let machines = machines.into_iter().map(with_interface).collect();
-        (datacentre, machines)
+        (region, machines)
     }
 
     #[test]
     fn one_address_is_on_one_interface() {
-        let (mut datacentre, machines) = place();
+        let (mut region, machines) = place();
         let [(_, one), (_, other)] = &machines[..] else { panic!("{machines:?}") };
-        let mut allocate = || datacentre.allocate(Tags::new()).unwrap().allocation;
+        let mut allocate = || region.allocate(Tags::new()).unwrap().allocation;
         let (first, second) = (allocate(), allocate());
-        let association = datacentre.associate(&first, one, false).unwrap();
-        assert_eq!(datacentre.associate(&first, one, false).unwrap(), association, "again");
-        assert_eq!(datacentre.release(&first).unwrap_err().code, "InvalidIPAddress.InUse");
+        let association = region.associate(&first, one, false).unwrap();
+        assert_eq!(region.associate(&first, one, false).unwrap(), association, "again");
+        assert_eq!(region.release(&first).unwrap_err().code, "InvalidIPAddress.InUse");
 
-        datacentre.associate(&second, one, false).unwrap();
-        assert_eq!(datacentre.public_ip(one).unwrap().allocation, second);
-        assert!(datacentre.addresses[&first].association.is_none(), "it was replaced, and stays");
+        region.associate(&second, one, false).unwrap();
+        assert_eq!(region.public_ip(one).unwrap().allocation, second);
+        assert!(region.addresses[&first].association.is_none(), "it was replaced, and stays");
 
-        let refusal = datacentre.associate(&second, other, false).unwrap_err();
+        let refusal = region.associate(&second, other, false).unwrap_err();
         assert_eq!(refusal.code, "Resource.AlreadyAssociated");
-        datacentre.associate(&second, other, true).unwrap();
-        assert!(datacentre.public_ip(one).is_none(), "it has moved");
-        assert_eq!(datacentre.public_ip(other).unwrap().allocation, second);
-        datacentre.release(&first).unwrap();
+        region.associate(&second, other, true).unwrap();
+        assert!(region.public_ip(one).is_none(), "it has moved");
+        assert_eq!(region.public_ip(other).unwrap().allocation, second);
+        region.release(&first).unwrap();
     }
 
     #[test]
     fn a_user_may_put_one_on_a_machine() {
-        let (mut datacentre, machines) = place();
+        let (mut region, machines) = place();
         let (machine, interface) = &machines[0];
-        let own = datacentre.allocate(Tags::new()).unwrap().allocation;
-        datacentre.associate(&own, interface, false).unwrap();
-        let foreign = datacentre.attach_foreign_address(machine);
-        assert_eq!(datacentre.public_ip(interface).unwrap().allocation, foreign);
-        assert!(datacentre.addresses[&foreign].tags.is_empty());
-        assert!(datacentre.has_address(&own) && datacentre.has_address(&foreign));
-        datacentre.release(&own).unwrap();
-        assert!(!datacentre.has_address(&own));
+        let own = region.allocate(Tags::new()).unwrap().allocation;
+        region.associate(&own, interface, false).unwrap();
+        let foreign = region.attach_foreign_address(machine);
+        assert_eq!(region.public_ip(interface).unwrap().allocation, foreign);
+        assert!(region.addresses[&foreign].tags.is_empty());
+        assert!(region.has_address(&own) && region.has_address(&foreign));
+        region.release(&own).unwrap();
+        assert!(!region.has_address(&own));
     }
 }

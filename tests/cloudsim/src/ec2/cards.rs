@@ -1,11 +1,14 @@
 //! The interfaces of a launch on the network cards of its type, as far as EC2 takes them.
 
-use crate::datacentre::{Datacentre, InstanceType, Launch, LaunchInterface, Refusal};
+use super::account::InstanceType;
+use super::launch::{Launch, LaunchInterface};
+use super::refusal::Refusal;
+use super::region::Region;
 use std::collections::BTreeSet;
 
-impl Datacentre {
+impl Region {
     /// Whether the interfaces of a launch fit on the cards of its type.
-    pub(crate) fn check_cards(&self, launch: &Launch, kind: &InstanceType) -> Result<(), Refusal> {
+    pub(super) fn check_cards(&self, launch: &Launch, kind: &InstanceType) -> Result<(), Refusal> {
         let name = &launch.instance_type;
         if launch.interfaces.len() > 1 && launch.interfaces.iter().any(|one| one.public) {
             return Err(combination(
@@ -74,11 +77,11 @@ fn value(message: impl Into<String>) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Settings;
+    use crate::ec2::Settings;
 
     /// What a launch with these interfaces (card, device, kind) is refused with.
     fn refused(instance_type: &str, interfaces: &[(u32, u32, &str)], public: bool) -> String {
-        let datacentre = Datacentre::new(Settings::default());
+        let region = Region::new(Settings::default());
         let interfaces = interfaces.iter().map(|(card, device, kind)| LaunchInterface {
             card: *card,
             device: *device,
@@ -91,8 +94,8 @@ mod tests {
             interfaces: interfaces.collect(),
             ..Launch::default()
         };
-        let kind = &datacentre.settings.types[instance_type];
-        let refusal = datacentre.check_cards(&launch, kind).err();
+        let kind = &region.account.types[instance_type];
+        let refusal = region.check_cards(&launch, kind).err();
         refusal
             .map_or_else(String::new, |Refusal { code, message, .. }| format!("{code}: {message}"))
     }

@@ -1,32 +1,34 @@
 //! Security groups and placement groups.
 
-use crate::datacentre::{Datacentre, Refusal, Tags, not_found_as};
+use super::refusal::{Refusal, not_found_as};
+use super::region::Region;
+use crate::datacentre::Tags;
 
 /// A security group.
 #[derive(Clone, Debug)]
-pub(crate) struct SecurityGroup {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) vpc: String,
-    pub(crate) description: String,
-    pub(crate) ingress: Vec<Rule>,
-    pub(crate) egress: Vec<Rule>,
-    pub(crate) tags: Tags,
+pub(super) struct SecurityGroup {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) vpc: String,
+    pub(super) description: String,
+    pub(super) ingress: Vec<Rule>,
+    pub(super) egress: Vec<Rule>,
+    pub(super) tags: Tags,
 }
 
 /// What one rule lets through, for one block or group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Rule {
+pub(super) struct Rule {
     /// `-1` is every protocol.
-    pub(crate) protocol: String,
-    pub(crate) ports: Option<(i32, i32)>,
-    pub(crate) target: Target,
-    pub(crate) description: Option<String>,
+    pub(super) protocol: String,
+    pub(super) ports: Option<(i32, i32)>,
+    pub(super) target: Target,
+    pub(super) description: Option<String>,
 }
 
 /// Who is let through.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(super) enum Target {
     Block(String),
     Group(String),
 }
@@ -41,7 +43,7 @@ impl Rule {
 
 impl SecurityGroup {
     /// Lets a block in at a port.
-    pub(crate) fn open(&mut self, port: u16, block: &str, description: &str) {
+    pub(super) fn open(&mut self, port: u16, block: &str, description: &str) {
         self.ingress.push(Rule {
             protocol: "tcp".to_owned(),
             ports: Some((port.into(), port.into())),
@@ -51,22 +53,22 @@ impl SecurityGroup {
     }
 
     /// Lets no block in any more.
-    pub(crate) fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.ingress.retain(|rule| matches!(rule.target, Target::Group(_)));
     }
 }
 
 /// A placement group.
 #[derive(Clone, Debug)]
-pub(crate) struct PlacementGroup {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) strategy: String,
-    pub(crate) tags: Tags,
+pub(super) struct PlacementGroup {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) strategy: String,
+    pub(super) tags: Tags,
 }
 
-impl Datacentre {
-    pub(crate) fn create_group(
+impl Region {
+    pub(super) fn create_group(
         &mut self,
         name: &str,
         vpc: &str,
@@ -99,11 +101,11 @@ impl Datacentre {
         Ok(id)
     }
 
-    pub(crate) fn group(&mut self, id: &str) -> Result<&mut SecurityGroup, Refusal> {
+    pub(super) fn group(&mut self, id: &str) -> Result<&mut SecurityGroup, Refusal> {
         self.groups.get_mut(id).ok_or_else(|| not_found_as("sg", id))
     }
 
-    pub(crate) fn delete_group(&mut self, id: &str) -> Result<(), Refusal> {
+    pub(super) fn delete_group(&mut self, id: &str) -> Result<(), Refusal> {
         self.group(id)?;
         if self.interfaces.values().any(|interface| interface.groups.iter().any(|one| one == id)) {
             return Err(Refusal::new(
@@ -115,7 +117,7 @@ impl Datacentre {
         Ok(())
     }
 
-    pub(crate) fn create_placement_group(
+    pub(super) fn create_placement_group(
         &mut self,
         name: &str,
         strategy: &str,
@@ -134,14 +136,18 @@ impl Datacentre {
         Ok(group)
     }
 
-    pub(crate) fn delete_placement_group(&mut self, name: &str) -> Result<(), Refusal> {
+    pub(super) fn delete_placement_group(&mut self, name: &str) -> Result<(), Refusal> {
         if !self.placement_groups.contains_key(name) {
             return Err(unknown_placement_group(name));
         }
-        let mut members = self.machines.values().filter(|machine| {
-            machine.launch.placement_group.as_deref() == Some(name) && self.state(machine).lives()
-        });
-        if let Some(member) = members.next() {
+        let is_in = |id: &String| {
+            let launch = self.instances.get(id).map(|instance| &instance.launch);
+            launch.is_some_and(|launch| launch.placement_group.as_deref() == Some(name))
+        };
+        let mut members = self.machines.values();
+        if let Some(member) =
+            members.find(|machine| is_in(&machine.id) && self.state(machine).lives())
+        {
             return Err(Refusal::new(
                 "InvalidPlacementGroup.InUse",
                 format!("The placement group '{name}' is in use by {}.", member.id),
@@ -154,7 +160,7 @@ impl Datacentre {
 
 impl SecurityGroup {
     /// Adds rules, all or none.
-    pub(crate) fn authorize(&mut self, ingress: bool, rules: Vec<Rule>) -> Result<(), Refusal> {
+    pub(super) fn authorize(&mut self, ingress: bool, rules: Vec<Rule>) -> Result<(), Refusal> {
         let own = if ingress { &mut self.ingress } else { &mut self.egress };
         if let Some(rule) = rules.iter().find(|rule| own.iter().any(|one| one.is_same(rule))) {
             return Err(Refusal::new(
@@ -166,7 +172,7 @@ impl SecurityGroup {
         Ok(())
     }
 
-    pub(crate) fn revoke(&mut self, rules: &[Rule]) -> Result<(), Refusal> {
+    pub(super) fn revoke(&mut self, rules: &[Rule]) -> Result<(), Refusal> {
         if let Some(rule) =
             rules.iter().find(|rule| !self.ingress.iter().any(|one| one.is_same(rule)))
         {
@@ -177,7 +183,7 @@ impl SecurityGroup {
     }
 
     /// Gives what is let in these descriptions, or none; all of them, or nothing when one is not let in.
-    pub(crate) fn describe_ingress(&mut self, rules: Vec<Rule>) -> Result<(), Refusal> {
+    pub(super) fn describe_ingress(&mut self, rules: Vec<Rule>) -> Result<(), Refusal> {
         if let Some(rule) =
             rules.iter().find(|rule| !self.ingress.iter().any(|one| one.is_same(rule)))
         {
@@ -199,7 +205,7 @@ fn no_such_rule(rule: &Rule) -> Refusal {
     )
 }
 
-pub(crate) fn unknown_placement_group(name: &str) -> Refusal {
+pub(super) fn unknown_placement_group(name: &str) -> Refusal {
     Refusal::new(
         "InvalidPlacementGroup.Unknown",
         format!("The Placement Group '{name}' is unknown."),

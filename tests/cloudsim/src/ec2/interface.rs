@@ -1,35 +1,37 @@
 //! Network interfaces.
 
-use crate::datacentre::{Datacentre, Refusal, Tags, not_found_as};
+use super::refusal::{Refusal, not_found_as};
+use super::region::Region;
+use crate::datacentre::Tags;
 use std::net::Ipv4Addr;
 
 /// A network interface.
 #[derive(Clone, Debug)]
-pub(crate) struct Interface {
-    pub(crate) id: String,
-    pub(crate) subnet: String,
-    pub(crate) ip: Option<Ipv4Addr>,
-    pub(crate) groups: Vec<String>,
-    pub(crate) description: String,
+pub(super) struct Interface {
+    pub(super) id: String,
+    pub(super) subnet: String,
+    pub(super) ip: Option<Ipv4Addr>,
+    pub(super) groups: Vec<String>,
+    pub(super) description: String,
     /// `interface`, `efa` or `efa-only`.
-    pub(crate) kind: String,
-    pub(crate) attachment: Option<Attachment>,
-    pub(crate) token: Option<String>,
-    pub(crate) tags: Tags,
+    pub(super) kind: String,
+    pub(super) attachment: Option<Attachment>,
+    pub(super) token: Option<String>,
+    pub(super) tags: Tags,
 }
 
 /// An interface on a machine.
 #[derive(Clone, Debug)]
-pub(crate) struct Attachment {
-    pub(crate) machine: String,
-    pub(crate) device: u32,
-    pub(crate) card: u32,
-    pub(crate) delete_on_termination: bool,
+pub(super) struct Attachment {
+    pub(super) machine: String,
+    pub(super) device: u32,
+    pub(super) card: u32,
+    pub(super) delete_on_termination: bool,
 }
 
-impl Datacentre {
+impl Region {
     /// Makes an interface; the same token finds the one that it made.
-    pub(crate) fn create_interface(&mut self, wanted: Interface) -> Result<Interface, Refusal> {
+    pub(super) fn create_interface(&mut self, wanted: Interface) -> Result<Interface, Refusal> {
         self.subnet(&wanted.subnet)?;
         for group in &wanted.groups {
             self.group(group)?;
@@ -51,7 +53,7 @@ impl Datacentre {
     }
 
     /// Puts an interface into these security groups and no other.
-    pub(crate) fn set_interface_groups(
+    pub(super) fn set_interface_groups(
         &mut self,
         id: &str,
         groups: Vec<String>,
@@ -64,7 +66,7 @@ impl Datacentre {
         Ok(())
     }
 
-    pub(crate) fn delete_interface(&mut self, id: &str) -> Result<(), Refusal> {
+    pub(super) fn delete_interface(&mut self, id: &str) -> Result<(), Refusal> {
         let interface = self.interfaces.get(id).ok_or_else(|| not_found_as("eni", id))?;
         if interface.attachment.is_some() {
             return Err(Refusal::new(

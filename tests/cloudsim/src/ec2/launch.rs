@@ -1,66 +1,67 @@
 //! Launching machines: all or none, idempotent by their token in their zone.
 
-use crate::datacentre::{
-    Attachment, Datacentre, Interface, Machine, MetadataOptions, Refusal, Tags, not_found_as,
-    subnet_of,
-};
-use crate::ec2::group::unknown_placement_group;
+use super::group::unknown_placement_group;
+use super::instance::{Instance, MetadataOptions};
+use super::interface::{Attachment, Interface};
+use super::refusal::{Refusal, not_found_as};
+use super::region::Region;
+use super::subnet::subnet_of;
+use crate::datacentre::{Machine, NewMachine, Tags};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// What machines are to be, as it was asked for; two that are equal are the same request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Launch {
+pub(super) struct Launch {
     /// How many.
-    pub count: u32,
+    pub(super) count: u32,
     /// Their type.
-    pub instance_type: String,
+    pub(super) instance_type: String,
     /// Their image.
-    pub image: String,
+    pub(super) image: String,
     /// Their zone, where it is named.
-    pub zone: Option<String>,
+    pub(super) zone: Option<String>,
     /// Base64, as it came.
-    pub user_data: String,
+    pub(super) user_data: String,
     /// The placement group's name.
-    pub placement_group: Option<String>,
+    pub(super) placement_group: Option<String>,
     /// The instance profile's name.
-    pub profile: Option<String>,
+    pub(super) profile: Option<String>,
     /// Interfaces.
-    pub interfaces: Vec<LaunchInterface>,
+    pub(super) interfaces: Vec<LaunchInterface>,
     /// Tags.
-    pub tags: Tags,
+    pub(super) tags: Tags,
     /// Everything else that was said, as it came.
-    pub more: BTreeMap<String, String>,
+    pub(super) more: BTreeMap<String, String>,
 }
 
 /// An interface of a launch: one that exists, or a new one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LaunchInterface {
+pub(super) struct LaunchInterface {
     /// The one that exists.
-    pub id: Option<String>,
+    pub(super) id: Option<String>,
     /// The subnet of a new one.
-    pub subnet: Option<String>,
+    pub(super) subnet: Option<String>,
     /// The groups of a new one.
-    pub groups: Vec<String>,
+    pub(super) groups: Vec<String>,
     /// `interface`, `efa` or `efa-only`.
-    pub kind: String,
+    pub(super) kind: String,
     /// Its place on its card.
-    pub device: u32,
+    pub(super) device: u32,
     /// Its card.
-    pub card: u32,
+    pub(super) card: u32,
     /// Whether it goes with the machine.
-    pub delete_on_termination: bool,
+    pub(super) delete_on_termination: bool,
     /// Whether it is to have a public address.
-    pub public: bool,
+    pub(super) public: bool,
 }
 
-impl Datacentre {
-    pub(crate) fn run(
+impl Region {
+    pub(super) fn run(
         &mut self,
         launch: &Launch,
         token: &str,
         dry_run: bool,
-    ) -> Result<Vec<Machine>, Refusal> {
+    ) -> Result<Vec<String>, Refusal> {
         self.tidy();
         let zone = self.check(launch)?;
         if dry_run {
@@ -68,25 +69,29 @@ impl Datacentre {
             return Err(Refusal { status: 412, ..Refusal::new("DryRunOperation", message) });
         }
         // A token counts in its zone.
-        let earlier: Vec<&Machine> = self
-            .machines
-            .values()
-            .filter(|machine| !token.is_empty() && machine.token == token && machine.zone == zone)
-            .collect();
-        if let Some(first) = earlier.first() {
+        let is_earlier = |machine: &Machine, instance: &Instance| {
+            !token.is_empty() && instance.token == token && machine.zone == zone
+        };
+        // Both have the same ids, in their order.
+        let both = self.machines.values().zip(self.instances.values());
+        let earlier: Vec<(&Machine, &Instance)> =
+            both.filter(|(machine, instance)| is_earlier(machine, instance)).collect();
+        if let Some((_, first)) = earlier.first() {
             if first.launch != *launch {
                 let message = "Arguments on this idempotent request are inconsistent with arguments \
                                used in previous request(s).";
                 return Err(Refusal::new("IdempotentParameterMismatch", message));
             }
-            if earlier.iter().any(|machine| !self.state(machine).lives()) {
+            if earlier.iter().any(|(machine, _)| !self.state(machine).lives()) {
                 let message = "The instance of this client token has been terminated.";
                 return Err(Refusal::new("IdempotentInstanceTerminated", message));
             }
-            return Ok(earlier.into_iter().cloned().collect());
+            return Ok(earlier.into_iter().map(|(machine, _)| machine.id.clone()).collect());
         }
         self.check_interfaces(launch)?;
-        self.check_capacity(launch, &zone)?;
+        let Launch { count, instance_type, tags, .. } = launch;
+        self.check_capacity(&zone, instance_type, tags, *count)
+            .map_err(|lack| Refusal::of_launch(instance_type, &zone, lack))?;
         let reservation = self.new_id("r");
         (0..launch.count)
             .map(|index| self.start_machine(launch, token, index, &reservation, &zone))
@@ -99,7 +104,7 @@ impl Datacentre {
         if launch.count == 0 {
             return Err(invalid("Value (0) for parameter minCount is invalid.".to_owned()));
         }
-        let kind = self.settings.types.get(&launch.instance_type).ok_or_else(|| {
+        let kind = self.account.types.get(&launch.instance_type).ok_or_else(|| {
             invalid(format!("Invalid value '{}' for InstanceType.", launch.instance_type))
         })?;
         // Base64 makes four characters of three bytes.
@@ -156,7 +161,7 @@ impl Datacentre {
             }
         }
         if let Some(profile) = &launch.profile
-            && !self.settings.profiles.contains(profile)
+            && !self.account.profiles.contains(profile)
         {
             return Err(invalid(format!(
                 "Value ({profile}) for parameter iamInstanceProfile.name is invalid. Invalid IAM \
@@ -164,7 +169,7 @@ impl Datacentre {
             )));
         }
         if let Some(key) = launch.more.get("KeyName")
-            && !self.settings.key_pairs.contains(key)
+            && !self.account.key_pairs.contains(key)
         {
             let message = format!("The key pair '{key}' does not exist");
             return Err(Refusal::new("InvalidKeyPair.NotFound", message));
@@ -197,35 +202,6 @@ impl Datacentre {
         Ok(())
     }
 
-    fn check_capacity(&self, launch: &Launch, zone: &str) -> Result<(), Refusal> {
-        let living: Vec<&Machine> =
-            self.machines.values().filter(|machine| self.state(machine).lives()).collect();
-        let all = u32::try_from(living.len()).unwrap_or(u32::MAX);
-        if self.settings.most_machines.is_some_and(|most| all + launch.count > most) {
-            return Err(Refusal::new(
-                "VcpuLimitExceeded",
-                "You have requested more vCPU capacity than your current vCPU limit allows.",
-            ));
-        }
-        for ((key, value), most) in &self.tag_limits {
-            let has = |tags: &Tags| tags.get(key) == Some(value);
-            let tagged = living.iter().filter(|machine| has(&machine.launch.tags)).count();
-            if has(&launch.tags) && tagged + launch.count as usize > *most as usize {
-                return Err(no_capacity(&launch.instance_type, zone));
-            }
-        }
-        let is_same = |machine: &&&Machine| {
-            machine.zone == zone && machine.instance_type == launch.instance_type
-        };
-        let same = u32::try_from(living.iter().filter(is_same).count()).unwrap_or(u32::MAX);
-        let capacity =
-            self.settings.zones.get(zone).and_then(|zone| zone.capacity.get(&launch.instance_type));
-        if capacity.is_some_and(|most| same + launch.count > *most) {
-            return Err(no_capacity(&launch.instance_type, zone));
-        }
-        Ok(())
-    }
-
     fn start_machine(
         &mut self,
         launch: &Launch,
@@ -233,10 +209,8 @@ impl Datacentre {
         index: u32,
         reservation: &str,
         zone: &str,
-    ) -> Result<Machine, Refusal> {
+    ) -> Result<String, Refusal> {
         let id = self.new_id("i");
-        let now = self.now();
-        let (order, reason) = self.first_order(&launch.tags);
         let default = LaunchInterface {
             subnet: Some(subnet_of(zone)),
             kind: "interface".to_owned(),
@@ -268,36 +242,30 @@ impl Datacentre {
                 tags: Tags::new(),
             })?;
         }
-        let machine = Machine {
-            id: id.clone(),
+        let new = NewMachine {
+            zone: zone.to_owned(),
+            instance_type: launch.instance_type.clone(),
+            ip: self.primary(&id).and_then(|interface| interface.ip),
+            user_data: launch.user_data.clone(),
+            index,
+            tags: launch.tags.clone(),
+            sees_tags: launch.shows_tags(),
+        };
+        self.start(&id, new);
+        let instance = Instance {
             launch: launch.clone(),
             token: token.to_owned(),
-            index,
             reservation: reservation.to_owned(),
-            zone: zone.to_owned(),
-            launched_at: now,
-            older_by: Duration::ZERO,
-            instance_type: launch.instance_type.clone(),
             metadata: MetadataOptions::of(launch),
-            tags: launch.tags.clone(),
-            boots: 1,
-            rebooted_at: now,
-            console: self.settings.console.clone(),
-            reason,
-            order,
         };
-        self.machines.insert(id, machine.clone());
-        Ok(machine)
+        self.instances.insert(id.clone(), instance);
+        Ok(id)
     }
 }
 
-fn no_capacity(instance_type: &str, zone: &str) -> Refusal {
-    Refusal::server(
-        500,
-        "InsufficientInstanceCapacity",
-        format!(
-            "We currently do not have sufficient {instance_type} capacity in the Availability Zone you \
-             requested ({zone})."
-        ),
-    )
+impl Launch {
+    /// Whether the metadata service is to show tags.
+    fn shows_tags(&self) -> bool {
+        self.more.get("MetadataOptions.InstanceMetadataTags").is_some_and(|said| said == "enabled")
+    }
 }

@@ -1,20 +1,25 @@
-//! EC2: what it has beside machines, and its query API over all of it.
+//! EC2 above the core: what it has beside machines (interfaces, addresses, security and placement groups,
+//! reservations, subnets), what it calls things, and its query API over all of it.
 
+mod account;
 mod address;
-pub(crate) mod api;
+mod api;
 mod cards;
+mod consistency;
+mod ending;
 mod group;
+mod hands;
+mod instance;
 mod interface;
 mod launch;
+mod refusal;
+mod region;
 mod reservation;
+mod site;
 mod subnet;
+mod throttle;
 
-pub use launch::{Launch, LaunchInterface};
+pub use account::{Account, InstanceType, Settings};
+pub use region::Region;
 pub use reservation::Reservation;
-pub use subnet::{Subnet, WayOut};
-
-pub(crate) use address::ElasticAddress;
-pub(crate) use api::{Answer, answer, region_of};
-pub(crate) use group::{PlacementGroup, Rule, SecurityGroup, Target};
-pub(crate) use interface::{Attachment, Interface};
-pub(crate) use subnet::{VPC, subnet_of};
+pub use subnet::Subnet;

@@ -1,6 +1,8 @@
 //! Reserved capacity: a number of machines of one type in one zone, on demand or as a block.
 
-use crate::datacentre::{Datacentre, Launch, Refusal};
+use super::launch::Launch;
+use super::refusal::Refusal;
+use super::region::Region;
 use serde::Deserialize;
 
 /// A reservation.
@@ -18,9 +20,9 @@ pub struct Reservation {
     pub block: bool,
 }
 
-impl Datacentre {
+impl Region {
     /// Whether a launch may be taken out of the reservation that it names.
-    pub(crate) fn check_reservation(&self, launch: &Launch, zone: &str) -> Result<(), Refusal> {
+    pub(super) fn check_reservation(&self, launch: &Launch, zone: &str) -> Result<(), Refusal> {
         let market = launch.more.get("InstanceMarketOptions.MarketType").map(String::as_str);
         let Some(id) = launch.reservation() else {
             return match market {
@@ -31,7 +33,7 @@ impl Datacentre {
                 _ => Ok(()),
             };
         };
-        let found = self.settings.reservations.get(id).ok_or_else(|| {
+        let found = self.account.reservations.get(id).ok_or_else(|| {
             Refusal::new(
                 "InvalidCapacityReservationId.NotFound",
                 format!("The capacity reservation '{id}' does not exist."),
@@ -49,9 +51,14 @@ impl Datacentre {
                 "The attributes of the launch do not match the targeted Capacity Reservation.",
             ));
         }
-        let taken = self.machines.values().filter(|machine| {
-            self.state(machine).lives() && machine.launch.reservation() == Some(id)
-        });
+        let is_of = |machine: &String| {
+            self.instances.get(machine).and_then(|instance| instance.launch.reservation())
+                == Some(id)
+        };
+        let taken = self
+            .machines
+            .values()
+            .filter(|machine| self.state(machine).lives() && is_of(&machine.id));
         let taken = u32::try_from(taken.count()).unwrap_or(u32::MAX);
         if taken + launch.count > found.machines {
             return Err(Refusal::new(
@@ -65,7 +72,7 @@ impl Datacentre {
 
 impl Launch {
     /// The reservation that it is to be taken out of.
-    pub(crate) fn reservation(&self) -> Option<&str> {
+    pub(super) fn reservation(&self) -> Option<&str> {
         let key =
             "CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId";
         self.more.get(key).map(String::as_str)

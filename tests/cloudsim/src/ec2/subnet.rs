@@ -1,10 +1,12 @@
 //! Subnets: the default one of each zone, and those of the settings.
 
-use crate::datacentre::{Datacentre, Refusal};
+use super::refusal::Refusal;
+use super::region::Region;
+use crate::datacentre::WayOut;
 use serde::Deserialize;
 
 /// The default network.
-pub(crate) const VPC: &str = "vpc-default";
+pub(super) const VPC: &str = "vpc-default";
 
 /// A subnet.
 #[derive(Clone, Debug, Deserialize)]
@@ -20,35 +22,20 @@ pub struct Subnet {
     pub way_out: WayOut,
 }
 
-/// What leads out of a subnet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WayOut {
-    /// Nothing.
-    None,
-    /// Endpoints of some services.
-    Endpoints,
-    /// An internet gateway: what has a public address.
-    #[default]
-    Gateway,
-    /// NAT.
-    Nat,
-}
-
-impl Datacentre {
+impl Region {
     /// Every subnet with its id.
-    pub(crate) fn subnets(&self) -> Vec<(String, Subnet)> {
-        let way_out = if self.settings.public { WayOut::Gateway } else { WayOut::None };
+    pub(super) fn subnets(&self) -> Vec<(String, Subnet)> {
+        let way_out = if self.account.public { WayOut::Gateway } else { WayOut::None };
         let default = |zone: &String| {
             let subnet = Subnet { zone: zone.clone(), vpc: default_network(), way_out };
             (subnet_of(zone), subnet)
         };
-        let own = self.settings.subnets.iter().map(|(id, subnet)| (id.clone(), subnet.clone()));
+        let own = self.account.subnets.iter().map(|(id, subnet)| (id.clone(), subnet.clone()));
         self.settings.zones.keys().map(default).chain(own).collect()
     }
 
     /// A subnet by its id.
-    pub(crate) fn subnet(&self, id: &str) -> Result<Subnet, Refusal> {
+    pub(super) fn subnet(&self, id: &str) -> Result<Subnet, Refusal> {
         let found = self.subnets().into_iter().find(|(found, _)| found == id);
         found.map(|(_, subnet)| subnet).ok_or_else(|| {
             Refusal::new("InvalidSubnetID.NotFound", format!("The subnet ID '{id}' does not exist"))
@@ -57,7 +44,7 @@ impl Datacentre {
 }
 
 /// The default subnet of a zone.
-pub(crate) fn subnet_of(zone: &str) -> String {
+pub(super) fn subnet_of(zone: &str) -> String {
     format!("subnet-{zone}")
 }
 

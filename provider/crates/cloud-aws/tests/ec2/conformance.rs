@@ -5,14 +5,16 @@ use async_trait::async_trait;
 use cloud::conformance::wait::Schedule;
 use cloud::conformance::{self, Sabotage, Subject};
 use cloud::{CloudError, ErrorKind, FleetKey, InstanceId};
-use cloudsim::{Server, Settings};
+use cloudsim::ec2::Region;
+use cloudsim::{Server, datacentre};
 use std::time::Duration;
 
 const TYPE: &str = "m7i.large";
 
 pub(crate) async fn the_contract() {
-    let settings = Settings { console: "hello from a machine\n".to_owned(), ..Settings::default() };
-    let server = serve(settings).await;
+    let console = "hello from a machine\n".to_owned();
+    let talkative = datacentre::Settings { console, ..datacentre::Settings::default() };
+    let server = serve(talkative.into()).await;
     let cloud = connect(&server);
     let subject = Subject {
         cloud: &cloud,
@@ -32,7 +34,7 @@ pub(crate) async fn the_contract() {
 }
 
 #[derive(Debug)]
-struct Accidents<'a>(&'a Server);
+struct Accidents<'a>(&'a Server<Region>);
 
 #[async_trait]
 impl Sabotage for Accidents<'_> {

@@ -2,11 +2,11 @@
 
 use crate::harness::{Place, key, request};
 use cloud::{Cloud, Egress, InstanceId, LaunchRequest, TagFilter};
-use cloudsim::Settings;
 use cloudsim::datacentre::{Effect, Fault};
+use cloudsim::ec2::{Account, Settings};
 
 fn settings() -> Settings {
-    Settings { boot_seconds: 0.0, most_addresses: Some(4), ..Settings::default() }
+    Account { most_addresses: Some(4), ..Account::default() }.into()
 }
 
 fn with_elastic_ips(count: u32, token: &str) -> LaunchRequest {
@@ -27,8 +27,10 @@ pub(crate) async fn a_lost_answer_or_a_late_list_takes_none_twice() {
     for (operation, known_after) in
         [("AllocateAddress", 0.0), ("AssociateAddress", 0.0), ("RunInstances", 0.0), ("", 0.6)]
     {
-        let lags = Settings { known_after_seconds: known_after, ..settings() };
-        let place = Place::new(Settings { changes_known_after_seconds: known_after, ..lags }).await;
+        let mut lags = settings();
+        lags.datacentre.known_after_seconds = known_after;
+        lags.account.changes_known_after_seconds = known_after;
+        let place = Place::new(lags).await;
         let lost = Fault { operation: operation.to_owned(), effect: Effect::CutAfter, times: 1 };
         place.server.datacentre().add_fault(lost);
         let mut ids = launch(&place, 2, "t").await;

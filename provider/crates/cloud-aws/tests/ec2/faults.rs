@@ -2,8 +2,9 @@
 
 use crate::harness::{Place, ZONE, key, offer, request};
 use cloud::{Cloud, ErrorKind, TagFilter, launch_over_offers};
-use cloudsim::datacentre::{Effect, Subnet, WayOut};
-use cloudsim::{Fault, Settings};
+use cloudsim::Fault;
+use cloudsim::datacentre::{self, Effect, WayOut, Zone};
+use cloudsim::ec2::{Account, Settings, Subnet};
 
 fn fault(operation: &str, effect: Effect) -> Fault {
     Fault { operation: operation.to_owned(), effect, times: 1 }
@@ -38,9 +39,11 @@ pub(crate) async fn capacity_in_another_type_is_taken() {
 }
 
 pub(crate) async fn what_is_refused_is_said_in_ec2_s_words() {
-    let mut settings = Settings { most_machines: Some(2), ..Settings::default() };
-    settings.zones.entry(ZONE.to_owned()).or_default().without.push("g6.12xlarge".to_owned());
-    let place = Place::new(settings).await;
+    let few = datacentre::Settings { most_machines: Some(2), ..datacentre::Settings::default() };
+    let place = Place::new(few.into()).await;
+    let without = vec!["g6.12xlarge".to_owned()];
+    let zone = Zone { without, ..Zone::default() };
+    place.server.datacentre().settings_mut().zones.insert(ZONE.to_owned(), zone);
     let mut foreign = request("g6.xlarge", 1, "identity");
     foreign.identity = Some("nobody".to_owned());
     for (request, kind, code) in [
@@ -101,7 +104,8 @@ pub(crate) async fn a_thousand_and_one_machines_are_two_calls() {
 pub(crate) async fn cards_get_their_interfaces() {
     let nat = Subnet { zone: ZONE.to_owned(), vpc: "vpc-own".to_owned(), way_out: WayOut::Nat };
     let subnets = [("subnet-nat".to_owned(), nat)].into();
-    let place = Place::in_subnet(Settings { subnets, ..Settings::default() }, "subnet-nat").await;
+    let account = Account { subnets, ..Account::default() };
+    let place = Place::in_subnet(account.into(), "subnet-nat").await;
     let mut with_efa = request("p5.48xlarge", 1, "t");
     with_efa.offer = offer("p5.48xlarge", Some("efa"));
     place.cloud.launch(&with_efa).await.expect("a machine");
@@ -134,7 +138,7 @@ pub(crate) async fn a_public_router_keeps_its_addresses() {
 }
 
 pub(crate) async fn why_a_machine_has_ended_is_said_in_ec2_s_words() {
-    let place = Place::new(Settings { boot_seconds: 0.0, ..Settings::default() }).await;
+    let place = Place::new(Settings::default()).await;
     let code = "Client.VolumeLimitExceeded";
     place.server.datacentre().end_after_pending("disagg:group", "decode", 1, code);
     let launched = place.cloud.launch(&request("g6.xlarge", 2, "t")).await.expect("machines");

@@ -5,7 +5,8 @@ use cloud::{
     PlacementStrategy, Retrying, Tags, tag,
 };
 use cloud_aws::{AwsCloud, AwsConfig};
-use cloudsim::{Datacentre, Server, Settings};
+use cloudsim::Server;
+use cloudsim::ec2::{Region, Settings};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +16,7 @@ pub(crate) const ZONE: &str = "us-east-2a";
 
 /// A datacentre with a fleet in it.
 pub(crate) struct Place {
-    pub(crate) server: Server,
+    pub(crate) server: Server<Region>,
     pub(crate) cloud: Retrying<AwsCloud>,
 }
 
@@ -73,10 +74,10 @@ impl Place {
 }
 
 /// A datacentre that writes down its calls.
-pub(crate) async fn serve(settings: Settings) -> Server {
-    let mut datacentre = Datacentre::new(settings);
-    datacentre.record(Path::new(JOURNAL)).expect("a journal");
-    Server::start(datacentre, 0).await.expect("a server")
+pub(crate) async fn serve(settings: Settings) -> Server<Region> {
+    let mut region = Region::new(settings);
+    region.record(Path::new(JOURNAL)).expect("a journal");
+    Server::start(region, 0).await.expect("a server")
 }
 
 /// Holds every call of these tests against the vendor's own description of the API.
@@ -92,7 +93,7 @@ pub(crate) fn judge() {
 /// Every call of this process.
 pub(crate) const JOURNAL: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/ec2.jsonl");
 
-pub(crate) fn connect(server: &Server) -> AwsCloud {
+pub(crate) fn connect(server: &Server<Region>) -> AwsCloud {
     let endpoint_url = Some(server.endpoint());
     AwsCloud::new(AwsConfig { endpoint_url, profile: None, assume_role: None })
 }

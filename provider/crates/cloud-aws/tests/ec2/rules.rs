@@ -2,7 +2,7 @@
 
 use crate::harness::{Place, key};
 use cloud::{Cloud, Ingress};
-use cloudsim::Settings;
+use cloudsim::ec2::Settings;
 
 fn rule(service: &str, port: u16, cidrs: &[&str]) -> Ingress {
     let cidrs = cidrs.iter().map(|cidr| (*cidr).to_owned()).collect();

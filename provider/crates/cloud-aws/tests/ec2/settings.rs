@@ -5,11 +5,11 @@ use cloud::{
     AddressRequest, Cloud, CloudError, ErrorKind, FleetKey, FleetRequest, Market,
     PlacementStrategy, RequestPart, TagFilter,
 };
-use cloudsim::Settings;
-use cloudsim::datacentre::{Reservation, Subnet, WayOut};
+use cloudsim::datacentre::WayOut;
+use cloudsim::ec2::{Account, Reservation, Settings, Subnet};
 
 /// A subnet for each way out, by its name.
-fn subnets() -> Settings {
+fn subnets() -> Account {
     let ways = [
         ("subnet-nat", WayOut::Nat),
         ("subnet-endpoints", WayOut::Endpoints),
@@ -18,10 +18,10 @@ fn subnets() -> Settings {
     ];
     let subnet =
         |zone: &str, way_out| Subnet { zone: zone.to_owned(), vpc: "vpc-own".to_owned(), way_out };
-    let mut settings = Settings::default();
-    settings.subnets.extend(ways.map(|(name, way_out)| (name.to_owned(), subnet(ZONE, way_out))));
-    settings.subnets.insert("subnet-elsewhere".to_owned(), subnet("us-east-2b", WayOut::Nat));
-    settings
+    let mut account = Account::default();
+    account.subnets.extend(ways.map(|(name, way_out)| (name.to_owned(), subnet(ZONE, way_out))));
+    account.subnets.insert("subnet-elsewhere".to_owned(), subnet("us-east-2b", WayOut::Nat));
+    account
 }
 
 fn fleet_in(subnet: &str) -> FleetRequest {
@@ -40,7 +40,7 @@ fn at_fault(error: &CloudError) -> (ErrorKind, Option<&str>, Option<RequestPart>
 }
 
 pub(crate) async fn a_fleet_is_in_the_subnet_that_is_asked_for() {
-    let place = Place::empty(subnets()).await;
+    let place = Place::empty(subnets().into()).await;
     for (subnet, code) in [
         ("subnet-none", "InvalidSubnetID.NotFound"),
         ("subnet-elsewhere", "InvalidSubnet.Conflict"),
@@ -67,8 +67,8 @@ pub(crate) async fn a_way_out_is_looked_for_before_a_launch() {
         ("subnet-gateway", true, false),
         ("subnet-closed", false, false),
     ] {
-        let settings = Settings { images: vec!["ami-baked".to_owned()], ..subnets() };
-        let place = Place::empty(settings).await;
+        let account = Account { images: vec!["ami-baked".to_owned()], ..subnets() };
+        let place = Place::empty(account.into()).await;
         place.cloud.create_fleet(&fleet_in(subnet)).await.expect("a fleet");
         let interconnect = with_efa.then_some("efa");
         let kind = if with_efa { "p5.48xlarge" } else { "g6.xlarge" };
@@ -97,9 +97,9 @@ pub(crate) async fn images_markets_and_reservations_are_said_to_be_wrong_by_name
         machines,
         block: true,
     };
-    let mut settings = subnets();
-    settings.reservations.insert("cr-block".to_owned(), block(1));
-    let place = Place::empty(settings).await;
+    let mut account = subnets();
+    account.reservations.insert("cr-block".to_owned(), block(1));
+    let place = Place::empty(account.into()).await;
     let zoned = FleetRequest { placement: PlacementStrategy::Zone, ..fleet_in("subnet-nat") };
     place.cloud.create_fleet(&zoned).await.expect("a fleet");
     let mut image = request("g6.xlarge", 1, "image");
@@ -127,7 +127,7 @@ pub(crate) async fn images_markets_and_reservations_are_said_to_be_wrong_by_name
     place.cloud.launch(&spot).await.expect("a spot machine");
 
     // What is reserved is where it is.
-    let clustered = Place::in_subnet(subnets(), "subnet-nat").await;
+    let clustered = Place::in_subnet(subnets().into(), "subnet-nat").await;
     let error = clustered.cloud.launch(&fits).await.expect_err("a placement group and a block");
     assert_eq!(error.part, Some(RequestPart::Reservation));
     assert!(error.message.contains("placement = \"zone\""), "{error}");
@@ -140,7 +140,7 @@ pub(crate) async fn an_instance_profile_that_comes_late_is_waited_for() {
     wanted.identity = Some("inference".to_owned());
     let comes = async {
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-        place.server.datacentre().settings_mut().profiles.push("inference".to_owned());
+        place.server.datacentre().account_mut().profiles.push("inference".to_owned());
     };
     let (launched, ()) = tokio::join!(place.cloud.launch(&wanted), comes);
     assert_eq!(launched.expect("a machine").len(), 1);

@@ -4,10 +4,11 @@ use super::Members;
 use super::filter::Filters;
 use super::query::Query;
 use super::xml::Element;
-use crate::datacentre::{Datacentre, ElasticAddress};
+use crate::ec2::address::ElasticAddress;
+use crate::ec2::region::Region;
 
-pub(super) fn allocate(datacentre: &mut Datacentre, query: &Query) -> Members {
-    let address = datacentre.allocate(query.tags_for("elastic-ip"))?;
+pub(super) fn allocate(region: &mut Region, query: &Query) -> Members {
+    let address = region.allocate(query.tags_for("elastic-ip"))?;
     Ok(vec![
         Element::text("publicIp", address.ip),
         Element::text("allocationId", address.allocation),
@@ -15,30 +16,30 @@ pub(super) fn allocate(datacentre: &mut Datacentre, query: &Query) -> Members {
     ])
 }
 
-pub(super) fn associate(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn associate(region: &mut Region, query: &Query) -> Members {
     let (allocation, interface) =
         (query.required("AllocationId")?, query.required("NetworkInterfaceId")?);
     let may_move = query.text("AllowReassociation") != Some("false");
-    let association = datacentre.associate(allocation, interface, may_move)?;
+    let association = region.associate(allocation, interface, may_move)?;
     Ok(vec![Element::text("return", true), Element::text("associationId", association)])
 }
 
-pub(super) fn disassociate(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.disassociate(query.required("AssociationId")?)?;
+pub(super) fn disassociate(region: &mut Region, query: &Query) -> Members {
+    region.disassociate(query.required("AssociationId")?)?;
     Ok(vec![Element::text("return", true)])
 }
 
-pub(super) fn release(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.release(query.required("AllocationId")?)?;
+pub(super) fn release(region: &mut Region, query: &Query) -> Members {
+    region.release(query.required("AllocationId")?)?;
     Ok(vec![Element::text("return", true)])
 }
 
-pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.tidy();
+pub(super) fn describe(region: &mut Region, query: &Query) -> Members {
+    region.tidy();
     let filters = Filters::of(query);
     let mut items = Vec::new();
-    for address in datacentre.addresses.values().filter(|one| datacentre.knows(&one.allocation)) {
-        let address = datacentre.seen(address);
+    for address in region.addresses.values().filter(|one| region.knows(&one.allocation)) {
+        let address = region.seen(address);
         let interface = address.association.as_ref().map(|(_, interface)| interface.clone());
         let value = |name: &str| match name {
             "network-interface-id" => Some(interface.clone().into_iter().collect()),

@@ -4,13 +4,16 @@ use super::Members;
 use super::filter::Filters;
 use super::query::Query;
 use super::xml::Element;
-use crate::datacentre::{Datacentre, InstanceType, Refusal, Tags, WayOut};
+use crate::datacentre::{Tags, WayOut};
+use crate::ec2::account::InstanceType;
+use crate::ec2::refusal::Refusal;
+use crate::ec2::region::Region;
 
-pub(super) fn zones(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn zones(region: &mut Region, query: &Query) -> Members {
     let filters = Filters::of(query);
-    let region = datacentre.settings.region.clone();
+    let name = region.settings.region.clone();
     let mut items = Vec::new();
-    for zone in datacentre.settings.zones.keys() {
+    for zone in region.settings.zones.keys() {
         let value = |name: &str| match name {
             "zone-name" => Some(vec![zone.clone()]),
             "zone-type" => Some(vec!["availability-zone".to_owned()]),
@@ -21,7 +24,7 @@ pub(super) fn zones(datacentre: &mut Datacentre, query: &Query) -> Members {
             items.push(vec![
                 Element::text("zoneName", zone),
                 Element::text("zoneState", "available"),
-                Element::text("regionName", &region),
+                Element::text("regionName", &name),
                 Element::text("zoneType", "availability-zone"),
             ]);
         }
@@ -29,11 +32,11 @@ pub(super) fn zones(datacentre: &mut Datacentre, query: &Query) -> Members {
     Ok(vec![Element::list("availabilityZoneInfo", items)])
 }
 
-pub(super) fn offerings(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn offerings(region: &mut Region, query: &Query) -> Members {
     let filters = Filters::of(query);
     let mut items = Vec::new();
-    for (name, zone) in &datacentre.settings.zones {
-        for kind in datacentre.settings.types.keys() {
+    for (name, zone) in &region.settings.zones {
+        for kind in region.account.types.keys() {
             let value = |filter: &str| match filter {
                 "instance-type" => Some(vec![kind.clone()]),
                 "location" => Some(vec![name.clone()]),
@@ -51,10 +54,9 @@ pub(super) fn offerings(datacentre: &mut Datacentre, query: &Query) -> Members {
     Ok(vec![Element::list("instanceTypeOfferingSet", items)])
 }
 
-pub(super) fn types(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn types(region: &mut Region, query: &Query) -> Members {
     let wanted = query.texts("InstanceType");
-    if let Some(unknown) = wanted.iter().find(|name| !datacentre.settings.types.contains_key(*name))
-    {
+    if let Some(unknown) = wanted.iter().find(|name| !region.account.types.contains_key(*name)) {
         return Err(Refusal::new(
             "InvalidInstanceType",
             format!("The following supplied instance types do not exist: [{unknown}]"),
@@ -62,7 +64,7 @@ pub(super) fn types(datacentre: &mut Datacentre, query: &Query) -> Members {
     }
     let filters = Filters::of(query);
     let mut items = Vec::new();
-    for (name, kind) in &datacentre.settings.types {
+    for (name, kind) in &region.account.types {
         let value = |filter: &str| match filter {
             "instance-type" => Some(vec![name.clone()]),
             _ => None,
@@ -120,16 +122,16 @@ fn described(name: &str, kind: &InstanceType) -> Vec<Element> {
 }
 
 /// The images that a provider looks for, of each kind an older and a newer one, and those of the settings.
-pub(super) fn images(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn images(region: &mut Region, query: &Query) -> Members {
     let (filters, owners, ids) = (Filters::of(query), query.texts("Owner"), query.texts("ImageId"));
-    if let Some(unknown) = ids.iter().find(|id| !datacentre.has_image(id)) {
+    if let Some(unknown) = ids.iter().find(|id| !region.has_image(id)) {
         return Err(Refusal::new(
             "InvalidAMIID.NotFound",
             format!("The image id '[{unknown}]' does not exist"),
         ));
     }
     let mut items = Vec::new();
-    for Image { id, owner, name, architecture, date } in all_images(datacentre) {
+    for Image { id, owner, name, architecture, date } in all_images(region) {
         let value = |filter: &str| match filter {
             "name" => Some(vec![name.clone()]),
             "state" => Some(vec!["available".to_owned()]),
@@ -161,8 +163,8 @@ struct Image {
     date: String,
 }
 
-fn all_images(datacentre: &Datacentre) -> Vec<Image> {
-    let builds = &datacentre.settings.builds;
+fn all_images(region: &Region) -> Vec<Image> {
+    let builds = &region.account.builds;
     let of_vendor = |(owner, name, architecture): &(&str, &str, &str)| {
         let of_build = |(build, date): (&String, &String)| Image {
             id: format!("ami-{owner}{build}"),
@@ -173,7 +175,7 @@ fn all_images(datacentre: &Datacentre) -> Vec<Image> {
         };
         builds.iter().map(of_build).collect::<Vec<_>>()
     };
-    let own = datacentre.settings.images.iter().map(|id| Image {
+    let own = region.account.images.iter().map(|id| Image {
         id: id.clone(),
         owner: "123456789012".to_owned(),
         name: format!("baked {id}"),
@@ -183,9 +185,9 @@ fn all_images(datacentre: &Datacentre) -> Vec<Image> {
     IMAGES.iter().flat_map(of_vendor).chain(own).collect()
 }
 
-impl Datacentre {
+impl Region {
     /// Whether there is an image of this id.
-    pub(crate) fn has_image(&self, id: &str) -> bool {
+    pub(in crate::ec2) fn has_image(&self, id: &str) -> bool {
         all_images(self).iter().any(|image| image.id == id)
     }
 }
@@ -196,14 +198,14 @@ const IMAGES: &[(&str, &str, &str)] = &[
     ("099720109477", "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-", "x86_64"),
 ];
 
-pub(super) fn subnets(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn subnets(region: &mut Region, query: &Query) -> Members {
     let (filters, ids) = (Filters::of(query), query.texts("SubnetId"));
     for id in &ids {
-        datacentre.subnet(id)?;
+        region.subnet(id)?;
     }
     let mut items = Vec::new();
-    for (id, subnet) in datacentre.subnets() {
-        let is_default = !datacentre.settings.subnets.contains_key(&id);
+    for (id, subnet) in region.subnets() {
+        let is_default = !region.account.subnets.contains_key(&id);
         let value = |name: &str| match name {
             "availability-zone" => Some(vec![subnet.zone.clone()]),
             "default-for-az" => Some(vec![is_default.to_string()]),
@@ -216,7 +218,7 @@ pub(super) fn subnets(datacentre: &mut Datacentre, query: &Query) -> Members {
                 Element::text("subnetId", &id),
                 Element::text("vpcId", &subnet.vpc),
                 Element::text("availabilityZone", &subnet.zone),
-                Element::text("cidrBlock", datacentre.private_range()),
+                Element::text("cidrBlock", region.private_range()),
                 Element::text("defaultForAz", is_default),
                 Element::text("state", "available"),
             ]);
@@ -226,11 +228,11 @@ pub(super) fn subnets(datacentre: &mut Datacentre, query: &Query) -> Members {
 }
 
 /// Each network's main table, which its default subnets use, and one for each subnet of the settings.
-pub(super) fn route_tables(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn route_tables(region: &mut Region, query: &Query) -> Members {
     let filters = Filters::of(query);
     let mut items = Vec::new();
-    for (id, subnet) in datacentre.subnets() {
-        let is_main = !datacentre.settings.subnets.contains_key(&id);
+    for (id, subnet) in region.subnets() {
+        let is_main = !region.account.subnets.contains_key(&id);
         let value = |name: &str| match name {
             "vpc-id" => Some(vec![subnet.vpc.clone()]),
             "association.main" => Some(vec![is_main.to_string()]),
@@ -244,7 +246,7 @@ pub(super) fn route_tables(datacentre: &mut Datacentre, query: &Query) -> Member
             items.push(vec![
                 Element::text("routeTableId", table),
                 Element::text("vpcId", &subnet.vpc),
-                Element::list("routeSet", routes(&datacentre.private_range(), subnet.way_out)),
+                Element::list("routeSet", routes(&region.private_range(), subnet.way_out)),
                 Element::list("associationSet", [association(&id, is_main)]),
             ]);
         }
@@ -286,9 +288,9 @@ fn routes(own: &str, way_out: WayOut) -> Vec<Vec<Element>> {
 }
 
 /// EC2 refuses a name that nothing has.
-pub(super) fn key_pairs(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn key_pairs(region: &mut Region, query: &Query) -> Members {
     let wanted = query.texts("KeyName");
-    let known = &datacentre.settings.key_pairs;
+    let known = &region.account.key_pairs;
     if let Some(unknown) = wanted.iter().find(|name| !known.contains(name)) {
         let message = format!("The key pair '{unknown}' does not exist");
         return Err(Refusal::new("InvalidKeyPair.NotFound", message));

@@ -1,14 +1,15 @@
 //! Filters of describing calls: each must be met, by any of its values; `*` stands for anything.
 
 use super::query::Query;
-use crate::datacentre::{Refusal, Tags};
+use crate::datacentre::Tags;
+use crate::ec2::refusal::Refusal;
 
 /// The filters of one request.
 #[derive(Debug)]
-pub(crate) struct Filters(Vec<(String, Vec<String>)>);
+pub(super) struct Filters(Vec<(String, Vec<String>)>);
 
 impl Filters {
-    pub(crate) fn of(query: &Query) -> Self {
+    pub(super) fn of(query: &Query) -> Self {
         let filters = query.members("Filter").into_iter();
         Self(
             filters
@@ -21,7 +22,7 @@ impl Filters {
 
     /// Whether an object passes: `value` answers what it has under a filter's name, `None` for a name
     /// that this call does not know, which is the caller's mistake.
-    pub(crate) fn pass(
+    pub(super) fn pass(
         &self,
         tags: &Tags,
         value: impl Fn(&str) -> Option<Vec<String>>,

@@ -4,38 +4,39 @@ use super::Members;
 use super::filter::Filters;
 use super::query::Query;
 use super::xml::Element;
-use crate::datacentre::{
-    Datacentre, PlacementGroup, Refusal, Rule, SecurityGroup, Target, VPC, not_found_as,
-};
+use crate::ec2::group::{PlacementGroup, Rule, SecurityGroup, Target};
+use crate::ec2::refusal::{Refusal, not_found_as};
+use crate::ec2::region::Region;
+use crate::ec2::subnet::VPC;
 
-pub(super) fn create(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn create(region: &mut Region, query: &Query) -> Members {
     let name = query.required("GroupName")?;
     let description = query.required("GroupDescription")?;
     let vpc = query.text("VpcId").unwrap_or(VPC);
     let tags = query.tags_for("security-group");
-    let id = datacentre.create_group(name, vpc, description, tags)?;
+    let id = region.create_group(name, vpc, description, tags)?;
     Ok(vec![Element::text("return", true), Element::text("groupId", id)])
 }
 
-pub(super) fn delete(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.tidy();
-    datacentre.delete_group(query.required("GroupId")?)?;
+pub(super) fn delete(region: &mut Region, query: &Query) -> Members {
+    region.tidy();
+    region.delete_group(query.required("GroupId")?)?;
     Ok(vec![Element::text("return", true)])
 }
 
-pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn describe(region: &mut Region, query: &Query) -> Members {
     let (filters, ids) = (Filters::of(query), query.texts("GroupId"));
-    let knows_none = datacentre.hides_groups();
+    let knows_none = region.hides_groups();
     for id in &ids {
-        datacentre.group(id)?;
+        region.group(id)?;
         if knows_none {
             return Err(not_found_as("sg", id));
         }
     }
     let mut items = Vec::new();
     let is_meant = |id: &String| ids.is_empty() || ids.contains(id);
-    let knows = |group: &&SecurityGroup| !knows_none && datacentre.knows(&group.id);
-    let known = datacentre.groups.values().filter(knows);
+    let knows = |group: &&SecurityGroup| !knows_none && region.knows(&group.id);
+    let known = region.groups.values().filter(knows);
     for group in known.filter(|group| is_meant(&group.id)) {
         let value = |name: &str| match name {
             "group-name" => Some(vec![group.name.clone()]),
@@ -59,24 +60,24 @@ pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
     Ok(vec![Element::list("securityGroupInfo", items)])
 }
 
-pub(super) fn authorize_ingress(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.group(query.required("GroupId")?)?.authorize(true, rules(query))?;
+pub(super) fn authorize_ingress(region: &mut Region, query: &Query) -> Members {
+    region.group(query.required("GroupId")?)?.authorize(true, rules(query))?;
     Ok(vec![Element::text("return", true)])
 }
 
-pub(super) fn authorize_egress(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.group(query.required("GroupId")?)?.authorize(false, rules(query))?;
+pub(super) fn authorize_egress(region: &mut Region, query: &Query) -> Members {
+    region.group(query.required("GroupId")?)?.authorize(false, rules(query))?;
     Ok(vec![Element::text("return", true)])
 }
 
-pub(super) fn revoke(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.group(query.required("GroupId")?)?.revoke(&rules(query))?;
+pub(super) fn revoke(region: &mut Region, query: &Query) -> Members {
+    region.group(query.required("GroupId")?)?.revoke(&rules(query))?;
     Ok(vec![Element::text("return", true)])
 }
 
 /// Changes how rules are described, and nothing else of them.
-pub(super) fn update_descriptions(datacentre: &mut Datacentre, query: &Query) -> Members {
-    let group = datacentre.group(query.required("GroupId")?)?;
+pub(super) fn update_descriptions(region: &mut Region, query: &Query) -> Members {
+    let group = region.group(query.required("GroupId")?)?;
     let rules = rules(query);
     if rules.is_empty() {
         let message = "The request must contain the parameter IpPermissions";
@@ -86,22 +87,22 @@ pub(super) fn update_descriptions(datacentre: &mut Datacentre, query: &Query) ->
     Ok(vec![Element::text("return", true)])
 }
 
-pub(super) fn create_placement(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn create_placement(region: &mut Region, query: &Query) -> Members {
     let (name, strategy) = (query.required("GroupName")?, query.required("Strategy")?);
     let tags = query.tags_for("placement-group");
-    let group = datacentre.create_placement_group(name, strategy, tags)?;
+    let group = region.create_placement_group(name, strategy, tags)?;
     Ok(vec![Element::text("return", true), Element::parent("placementGroup", placement(&group))])
 }
 
-pub(super) fn delete_placement(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.delete_placement_group(query.required("GroupName")?)?;
+pub(super) fn delete_placement(region: &mut Region, query: &Query) -> Members {
+    region.delete_placement_group(query.required("GroupName")?)?;
     Ok(vec![Element::text("return", true)])
 }
 
-pub(super) fn describe_placement(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn describe_placement(region: &mut Region, query: &Query) -> Members {
     let filters = Filters::of(query);
     let mut items = Vec::new();
-    for group in datacentre.placement_groups.values() {
+    for group in region.placement_groups.values() {
         let value = |name: &str| match name {
             "group-name" => Some(vec![group.name.clone()]),
             "strategy" => Some(vec![group.strategy.clone()]),

@@ -4,15 +4,19 @@ use super::Members;
 use super::filter::Filters;
 use super::query::Query;
 use super::xml::Element;
-use crate::datacentre::{
-    Attachment, Datacentre, Interface, Launch, LaunchInterface, Machine, MachineState,
-    MetadataOptions, Refusal, StateReason, Tags, VPC, not_found,
-};
+use crate::datacentre::{Machine, MachineState, Refused, Tags};
+use crate::ec2::ending::StateReason;
+use crate::ec2::instance::{MetadataOptions, code_and_name};
+use crate::ec2::interface::{Attachment, Interface};
+use crate::ec2::launch::{Launch, LaunchInterface};
+use crate::ec2::refusal::{Refusal, not_found, not_found_as};
+use crate::ec2::region::Region;
+use crate::ec2::subnet::VPC;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-pub(super) fn run(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn run(region: &mut Region, query: &Query) -> Members {
     let (least, most) = (query.number("MinCount"), query.number("MaxCount"));
     if least != most {
         return Err(Refusal::new(
@@ -39,19 +43,21 @@ pub(super) fn run(datacentre: &mut Datacentre, query: &Query) -> Members {
         more,
     };
     let token = query.text("ClientToken").unwrap_or_default();
-    let before: BTreeSet<String> = datacentre.machines.keys().cloned().collect();
-    let machines = datacentre.run(&launch, token, query.is_true("DryRun"))?;
+    let before: BTreeSet<String> = region.machines.keys().cloned().collect();
+    let ids = region.run(&launch, token, query.is_true("DryRun"))?;
     // However fast they boot, they are pending first.
     let state = |machine: &Machine| match before.contains(&machine.id) {
-        true => datacentre.state(machine),
+        true => region.state(machine),
         false => MachineState::Pending,
     };
-    let launched = machines.iter().map(|one| described(datacentre, one, state(one)));
-    let reservation = machines.first().map(|machine| machine.reservation.clone());
+    let machines = ids.iter().filter_map(|id| region.machines.get(id));
+    let launched: Result<Vec<_>, _> =
+        machines.map(|machine| described(region, machine, state(machine))).collect();
+    let first = ids.first().and_then(|id| region.instances.get(id));
     Ok(vec![
-        Element::text("reservationId", reservation.unwrap_or_default()),
+        Element::text("reservationId", first.map_or("", |first| &first.reservation)),
         Element::text("ownerId", ACCOUNT),
-        Element::list("instancesSet", launched),
+        Element::list("instancesSet", launched?),
     ])
 }
 
@@ -80,33 +86,34 @@ fn interface(query: &Query) -> LaunchInterface {
 }
 
 /// Pages are of so many instances as was asked for; a reservation may be spread over several.
-pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn describe(region: &mut Region, query: &Query) -> Members {
     let (filters, ids) = (Filters::of(query), query.texts("InstanceId"));
     for id in &ids {
-        datacentre.state_of(id)?;
+        region.instance(id)?;
     }
     let mut found = Vec::new();
-    for machine in datacentre.machines.values().filter(|one| datacentre.knows(&one.id)) {
-        let (_, state) = datacentre.state(machine).code_and_name();
+    for machine in region.machines.values().filter(|one| region.knows(&one.id)) {
+        let (_, instance) = region.instance(&machine.id)?;
+        let (_, state) = code_and_name(region.state(machine));
         let value = |name: &str| match name {
             "instance-state-name" => Some(vec![state.to_owned()]),
             "instance-type" => Some(vec![machine.instance_type.clone()]),
             "instance-id" => Some(vec![machine.id.clone()]),
-            "client-token" => Some(vec![machine.token.clone()]),
+            "client-token" => Some(vec![instance.token.clone()]),
             "availability-zone" => Some(vec![machine.zone.clone()]),
             _ => None,
         };
         let is_meant = ids.is_empty() || ids.contains(&machine.id);
         if is_meant && filters.pass(&machine.tags, value)? {
-            found.push(machine);
+            found.push((machine, instance));
         }
     }
     let start: usize = query.text("NextToken").and_then(|token| token.parse().ok()).unwrap_or(0);
     let most = query.number("MaxResults").unwrap_or(1000) as usize;
     let mut reservations: BTreeMap<&str, Vec<Vec<Element>>> = BTreeMap::new();
-    for machine in found.iter().skip(start).take(most) {
-        let described = described(datacentre, machine, datacentre.state(machine));
-        reservations.entry(&machine.reservation).or_default().push(described);
+    for (machine, instance) in found.iter().skip(start).take(most) {
+        let described = described(region, machine, region.state(machine))?;
+        reservations.entry(&instance.reservation).or_default().push(described);
     }
     let items = reservations.into_iter().map(|(id, machines)| {
         vec![Element::text("reservationId", id), Element::list("instancesSet", machines)]
@@ -118,37 +125,37 @@ pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
     Ok(members)
 }
 
-pub(super) fn start(datacentre: &mut Datacentre, query: &Query) -> Members {
-    changed(datacentre, query, Datacentre::turn_on)
+pub(super) fn start(region: &mut Region, query: &Query) -> Members {
+    changed(region, query, |region, id| region.turn_on(id))
 }
 
-pub(super) fn stop(datacentre: &mut Datacentre, query: &Query) -> Members {
-    changed(datacentre, query, Datacentre::turn_off)
+pub(super) fn stop(region: &mut Region, query: &Query) -> Members {
+    changed(region, query, |region, id| region.turn_off(id))
 }
 
-pub(super) fn terminate(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.terminate(&query.texts("InstanceId"))?;
-    changed(datacentre, query, |_, _| Ok(()))
+pub(super) fn terminate(region: &mut Region, query: &Query) -> Members {
+    region.terminate(&query.texts("InstanceId"))?;
+    changed(region, query, |_, _| Ok(()))
 }
 
 /// A running machine reboots, and is running all the time as far as EC2 tells.
-pub(super) fn reboot(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn reboot(region: &mut Region, query: &Query) -> Members {
     for id in query.texts("InstanceId") {
-        datacentre.reboot(&id)?;
+        region.reboot(&id).map_err(|refused| Refusal::of_machine(&id, refused))?;
     }
     Ok(vec![Element::text("return", true)])
 }
 
 fn changed(
-    datacentre: &mut Datacentre,
+    region: &mut Region,
     query: &Query,
-    change: impl Fn(&mut Datacentre, &str) -> Result<(), Refusal>,
+    change: impl Fn(&mut Region, &str) -> Result<(), Refused>,
 ) -> Members {
     let mut items = Vec::new();
     for id in query.texts("InstanceId") {
-        let before = datacentre.state_of(&id)?;
-        change(datacentre, &id)?;
-        let after = datacentre.state_of(&id)?;
+        let before = region.instance_state(&id)?;
+        change(region, &id).map_err(|refused| Refusal::of_machine(&id, refused))?;
+        let after = region.instance_state(&id)?;
         items.push(vec![
             Element::text("instanceId", id),
             state_as("currentState", after),
@@ -158,27 +165,34 @@ fn changed(
     Ok(vec![Element::list("instancesSet", items)])
 }
 
-pub(super) fn console(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn console(region: &mut Region, query: &Query) -> Members {
     let id = query.required("InstanceId")?;
-    datacentre.machine(id)?;
-    let output = BASE64_STANDARD.encode(datacentre.shown_console(id).unwrap_or_default());
+    region.instance(id)?;
+    let shown = region.shown_console(id, MOST_CONSOLE_BYTES).unwrap_or_default();
+    let output = BASE64_STANDARD.encode(shown);
     Ok(vec![Element::text("instanceId", id), Element::text("output", output)])
 }
 
-pub(super) fn attribute(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn attribute(region: &mut Region, query: &Query) -> Members {
     let (id, name) = (query.required("InstanceId")?, query.required("Attribute")?);
-    let machine = datacentre.machine(id)?;
+    let (machine, _) = region.instance(id)?;
     if name != "userData" {
         let message = format!("The attribute '{name}' is not there to be asked for.");
         return Err(Refusal::new("InvalidParameterValue", message));
     }
-    let value = Element::text("value", &machine.launch.user_data);
+    let value = Element::text("value", &machine.user_data);
     Ok(vec![Element::text("instanceId", id), Element::parent("userData", vec![value])])
 }
 
-pub(super) fn modify_metadata_options(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn modify_metadata_options(region: &mut Region, query: &Query) -> Members {
     let id = query.required("InstanceId")?;
-    let metadata = &mut datacentre.machine(id)?.metadata;
+    if let Ok(machine) = region.machine_mut(id)
+        && let Some(said) = query.text("InstanceMetadataTags")
+    {
+        machine.sees_tags = said == "enabled";
+    }
+    let instance = region.instances.get_mut(id).ok_or_else(|| not_found_as("i", id))?;
+    let metadata = &mut instance.metadata;
     let set = |name: &str, value: &mut String| {
         if let Some(said) = query.text(name) {
             said.clone_into(value);
@@ -186,13 +200,14 @@ pub(super) fn modify_metadata_options(datacentre: &mut Datacentre, query: &Query
     };
     set("HttpTokens", &mut metadata.tokens);
     set("HttpEndpoint", &mut metadata.endpoint);
-    set("InstanceMetadataTags", &mut metadata.tags);
     metadata.hops = query.number("HttpPutResponseHopLimit").unwrap_or(metadata.hops);
-    let described = metadata_options("instanceMetadataOptions", metadata);
+    let (machine, instance) = region.instance(id)?;
+    let described = metadata_options("instanceMetadataOptions", machine, &instance.metadata);
     Ok(vec![Element::text("instanceId", id), described])
 }
 
-fn metadata_options(name: &str, options: &MetadataOptions) -> Element {
+fn metadata_options(name: &str, machine: &Machine, options: &MetadataOptions) -> Element {
+    let tags = if machine.sees_tags { "enabled" } else { "disabled" };
     Element::parent(
         name,
         vec![
@@ -200,58 +215,57 @@ fn metadata_options(name: &str, options: &MetadataOptions) -> Element {
             Element::text("httpTokens", &options.tokens),
             Element::text("httpPutResponseHopLimit", options.hops),
             Element::text("httpEndpoint", &options.endpoint),
-            Element::text("instanceMetadataTags", &options.tags),
+            Element::text("instanceMetadataTags", tags),
         ],
     )
 }
 
 /// All are tagged, or none when one is unknown.
-pub(super) fn create_tags(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn create_tags(region: &mut Region, query: &Query) -> Members {
     let (ids, tags) = (query.texts("ResourceId"), query.tags());
-    if let Some(unknown) = ids.iter().find(|id| datacentre.tags_of(id).is_none()) {
+    if let Some(unknown) = ids.iter().find(|id| region.tags_of(id).is_none()) {
         return Err(not_found(unknown));
     }
     for id in &ids {
-        datacentre.keep_earlier(id);
-        if let Some(own) = datacentre.tags_of(id) {
+        region.keep_earlier(id);
+        if let Some(own) = region.tags_of(id) {
             own.extend(tags.clone());
         }
     }
     Ok(vec![Element::text("return", true)])
 }
 
-fn described(datacentre: &Datacentre, machine: &Machine, state: MachineState) -> Vec<Element> {
-    let launched_at =
-        SystemTime::now() - (datacentre.now() - machine.launched_at) - machine.older_by;
+fn described(region: &Region, machine: &Machine, state: MachineState) -> Members {
+    let (_, instance) = region.instance(&machine.id)?;
+    let launch = &instance.launch;
+    let launched_at = SystemTime::now() - (region.now() - machine.launched_at) - machine.older_by;
     let launched_at = jiff::Timestamp::try_from(launched_at).unwrap_or_default();
     let mut placement = vec![Element::text("availabilityZone", &machine.zone)];
-    placement.extend(
-        machine.launch.placement_group.as_ref().map(|name| Element::text("groupName", name)),
-    );
+    placement.extend(launch.placement_group.as_ref().map(|name| Element::text("groupName", name)));
     let mut members = vec![
         Element::text("instanceId", &machine.id),
-        Element::text("imageId", &machine.launch.image),
+        Element::text("imageId", &launch.image),
         state_as("instanceState", state),
         Element::text("instanceType", &machine.instance_type),
         Element::text("launchTime", launched_at.strftime("%Y-%m-%dT%H:%M:%S.000Z")),
         Element::text("amiLaunchIndex", machine.index),
-        Element::text("clientToken", &machine.token),
+        Element::text("clientToken", &instance.token),
         Element::text("vpcId", VPC),
         Element::parent("placement", placement),
         tag_set(&machine.tags),
     ];
-    members.extend(machine.reason_in(state).map(|StateReason { code, message }| {
+    members.extend(StateReason::of(machine, state).map(|StateReason { code, message }| {
         let reason = vec![Element::text("code", code), Element::text("message", message)];
         Element::parent("stateReason", reason)
     }));
-    members.extend(machine.key_pair().map(|name| Element::text("keyName", name)));
-    members.push(metadata_options("metadataOptions", &machine.metadata));
-    if machine.is_spot() {
+    members.extend(instance.key_pair().map(|name| Element::text("keyName", name)));
+    members.push(metadata_options("metadataOptions", machine, &instance.metadata));
+    if instance.is_spot() {
         members.push(Element::text("instanceLifecycle", "spot"));
     }
-    let reservation = machine.launch.reservation();
+    let reservation = launch.reservation();
     members.extend(reservation.map(|id| Element::text("capacityReservationId", id)));
-    let interfaces = datacentre.interfaces.values();
+    let interfaces = region.interfaces.values();
     let own: Vec<_> = interfaces
         .filter_map(|interface| Some((interface, interface.attachment.as_ref()?)))
         .filter(|(_, on)| on.machine == machine.id)
@@ -259,21 +273,16 @@ fn described(datacentre: &Datacentre, machine: &Machine, state: MachineState) ->
     if let Some((interface, _)) = own.iter().find(|(_, on)| on.device == 0 && on.card == 0) {
         members.push(Element::text("subnetId", &interface.subnet));
         members.extend(interface.ip.map(|ip| Element::text("privateIpAddress", ip)));
-        let public = datacentre.public_ip(&interface.id);
+        let public = region.public_ip(&interface.id);
         members.extend(public.map(|address| Element::text("ipAddress", address.ip)));
         members.push(Element::list("groupSet", super::group::references(&interface.groups)));
     }
-    let described =
-        own.iter().map(|(interface, on)| interface_of_machine(datacentre, interface, on));
+    let described = own.iter().map(|(interface, on)| interface_of_machine(region, interface, on));
     members.push(Element::list("networkInterfaceSet", described));
-    members
+    Ok(members)
 }
 
-fn interface_of_machine(
-    datacentre: &Datacentre,
-    interface: &Interface,
-    on: &Attachment,
-) -> Vec<Element> {
+fn interface_of_machine(region: &Region, interface: &Interface, on: &Attachment) -> Vec<Element> {
     let attachment = vec![
         Element::text("deviceIndex", on.device),
         Element::text("networkCardIndex", on.card),
@@ -291,7 +300,7 @@ fn interface_of_machine(
         Element::text("interfaceType", &interface.kind),
     ];
     members.extend(interface.ip.map(|ip| Element::text("privateIpAddress", ip)));
-    if let Some(elastic) = datacentre.public_ip(&interface.id) {
+    if let Some(elastic) = region.public_ip(&interface.id) {
         let association =
             vec![Element::text("ipOwnerId", ACCOUNT), Element::text("publicIp", elastic.ip)];
         members.push(Element::parent("association", association));
@@ -300,7 +309,7 @@ fn interface_of_machine(
 }
 
 fn state_as(name: &str, state: MachineState) -> Element {
-    let (code, word) = state.code_and_name();
+    let (code, word) = code_and_name(state);
     Element::parent(name, vec![Element::text("code", code), Element::text("name", word)])
 }
 
@@ -316,4 +325,6 @@ pub(super) fn tags_as(name: &str, tags: &Tags) -> Element {
     )
 }
 
+/// What EC2 keeps of a console.
+const MOST_CONSOLE_BYTES: usize = 64 << 10;
 const ACCOUNT: &str = "123456789012";

@@ -4,10 +4,13 @@ use super::Members;
 use super::filter::Filters;
 use super::query::Query;
 use super::xml::Element;
-use crate::datacentre::{Datacentre, Interface, VPC, not_found};
+use crate::ec2::interface::Interface;
+use crate::ec2::refusal::not_found;
+use crate::ec2::region::Region;
+use crate::ec2::subnet::VPC;
 
-pub(super) fn create(datacentre: &mut Datacentre, query: &Query) -> Members {
-    let interface = datacentre.create_interface(Interface {
+pub(super) fn create(region: &mut Region, query: &Query) -> Members {
+    let interface = region.create_interface(Interface {
         id: String::new(),
         subnet: query.required("SubnetId")?.to_owned(),
         ip: None,
@@ -18,31 +21,30 @@ pub(super) fn create(datacentre: &mut Datacentre, query: &Query) -> Members {
         token: query.text("ClientToken").map(str::to_owned),
         tags: query.tags_for("network-interface"),
     })?;
-    Ok(vec![Element::parent("networkInterface", described(datacentre, &interface))])
+    Ok(vec![Element::parent("networkInterface", described(region, &interface))])
 }
 
-pub(super) fn delete(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.tidy();
-    datacentre.delete_interface(query.required("NetworkInterfaceId")?)?;
+pub(super) fn delete(region: &mut Region, query: &Query) -> Members {
+    region.tidy();
+    region.delete_interface(query.required("NetworkInterfaceId")?)?;
     Ok(vec![Element::text("return", true)])
 }
 
-pub(super) fn modify(datacentre: &mut Datacentre, query: &Query) -> Members {
+pub(super) fn modify(region: &mut Region, query: &Query) -> Members {
     let groups = query.texts("SecurityGroupId");
-    datacentre.set_interface_groups(query.required("NetworkInterfaceId")?, groups)?;
+    region.set_interface_groups(query.required("NetworkInterfaceId")?, groups)?;
     Ok(vec![Element::text("return", true)])
 }
 
-pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
-    datacentre.tidy();
+pub(super) fn describe(region: &mut Region, query: &Query) -> Members {
+    region.tidy();
     let (filters, ids) = (Filters::of(query), query.texts("NetworkInterfaceId"));
-    if let Some(unknown) = ids.iter().find(|id| !datacentre.interfaces.contains_key(*id)) {
+    if let Some(unknown) = ids.iter().find(|id| !region.interfaces.contains_key(*id)) {
         return Err(not_found(unknown));
     }
     let is_meant = |interface: &&Interface| ids.is_empty() || ids.contains(&interface.id);
     let mut items = Vec::new();
-    for interface in
-        datacentre.interfaces.values().filter(is_meant).filter(|one| datacentre.knows(&one.id))
+    for interface in region.interfaces.values().filter(is_meant).filter(|one| region.knows(&one.id))
     {
         let value = |name: &str| match name {
             "group-id" => Some(interface.groups.clone()),
@@ -51,13 +53,13 @@ pub(super) fn describe(datacentre: &mut Datacentre, query: &Query) -> Members {
             _ => None,
         };
         if filters.pass(&interface.tags, value)? {
-            items.push(described(datacentre, interface));
+            items.push(described(region, interface));
         }
     }
     Ok(vec![Element::list("networkInterfaceSet", items)])
 }
 
-fn described(datacentre: &Datacentre, interface: &Interface) -> Vec<Element> {
+fn described(region: &Region, interface: &Interface) -> Vec<Element> {
     let status = if interface.attachment.is_some() { "in-use" } else { "available" };
     let groups = interface.groups.iter().map(|group| vec![Element::text("groupId", group)]);
     let mut members = vec![
@@ -85,7 +87,7 @@ fn described(datacentre: &Datacentre, interface: &Interface) -> Vec<Element> {
             ],
         ));
     }
-    if let Some(address) = datacentre.public_ip(&interface.id) {
+    if let Some(address) = region.public_ip(&interface.id) {
         let association = vec![
             Element::text("publicIp", address.ip),
             Element::text("allocationId", &address.allocation),

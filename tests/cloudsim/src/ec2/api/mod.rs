@@ -9,23 +9,29 @@ mod interface;
 mod query;
 mod xml;
 
-use crate::datacentre::{Datacentre, Effect, Refusal};
-use axum::http::HeaderValue;
+use super::refusal::Refusal;
+use super::region::Region;
+use crate::datacentre::Effect;
+use crate::server::{Answer, Api};
+use axum::http::{HeaderMap, HeaderValue, header};
 use query::Query;
 use xml::Element;
 
-/// What goes back over HTTP.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    /// A document, also of an error.
-    Document { status: u16, xml: String },
-    /// The connection breaks.
-    Cut,
+impl Api for Region {
+    fn answer(&mut self, headers: &HeaderMap, body: &str) -> Answer {
+        let region = region_of(headers.get(header::AUTHORIZATION));
+        answer(self, region.as_deref(), body)
+    }
+
+    fn changed(&mut self) {
+        self.tidy();
+        self.tell_guest();
+    }
 }
 
 /// The members of an answer.
 type Members = Result<Vec<Element>, Refusal>;
-type Operation = fn(&mut Datacentre, &Query) -> Members;
+type Operation = fn(&mut Region, &Query) -> Members;
 
 /// Every operation that there is.
 const OPERATIONS: &[(&str, Operation)] = &[
@@ -68,24 +74,24 @@ const OPERATIONS: &[(&str, Operation)] = &[
 ];
 
 /// Answers one call.
-pub(crate) fn answer(datacentre: &mut Datacentre, region: Option<&str>, body: &str) -> Answer {
+pub(super) fn answer(region: &mut Region, signed_for: Option<&str>, body: &str) -> Answer {
     let query = Query::parse(body);
     let operation = query.text("Action").unwrap_or_default().to_owned();
-    datacentre.count_call(&operation);
+    region.count_call(&operation);
     let request_id = uuid::Uuid::new_v4().to_string();
     let instances = query
         .number("MinCount")
         .unwrap_or_else(|| u32::try_from(query.texts("InstanceId").len()).unwrap_or(u32::MAX));
-    if let Err(refusal) = datacentre.admit(&operation, instances) {
-        datacentre.count_call(THROTTLED);
-        return recorded(datacentre, body, document(&request_id, &operation, Err(refusal)));
+    if let Err(refusal) = region.admit(&operation, instances) {
+        region.count_call(THROTTLED);
+        return recorded(region, body, document(&request_id, &operation, Err(refusal)));
     }
-    let effect = datacentre.fault(&operation);
+    let effect = region.fault(&operation);
     match effect {
         Some(Effect::CutBefore) => return Answer::Cut,
         Some(Effect::Refuse { status, code }) => {
             let refusal = Refusal { status, ..Refusal::new(&code, "As it was wished for.") };
-            return recorded(datacentre, body, document(&request_id, &operation, Err(refusal)));
+            return recorded(region, body, document(&request_id, &operation, Err(refusal)));
         }
         Some(Effect::CutAfter) | None => {}
     }
@@ -95,28 +101,26 @@ pub(crate) fn answer(datacentre: &mut Datacentre, region: Option<&str>, body: &s
             "InvalidAction",
             format!("The action {operation} is not valid for this web service."),
         )),
-        Some(_) if region.is_some_and(|region| region != datacentre.settings.region) => {
+        Some(_) if signed_for.is_some_and(|name| name != region.settings.region) => {
             Err(Refusal::server(401, "AuthFailure", "The credentials are for another region."))
         }
-        Some((_, run)) => {
-            datacentre.check_known(query.named()).and_then(|()| run(datacentre, &query))
-        }
+        Some((_, run)) => region.check_known(query.named()).and_then(|()| run(region, &query)),
     };
     match effect {
         Some(Effect::CutAfter) => Answer::Cut,
-        _ => recorded(datacentre, body, document(&request_id, &operation, members)),
+        _ => recorded(region, body, document(&request_id, &operation, members)),
     }
 }
 
-fn recorded(datacentre: &mut Datacentre, request: &str, answer: Answer) -> Answer {
-    if let (Some(journal), Answer::Document { status, xml }) = (&mut datacentre.journal, &answer) {
-        journal.write(request, *status, xml).expect("the journal can be written");
+fn recorded(region: &mut Region, request: &str, answer: Answer) -> Answer {
+    if let (Some(journal), Answer::Document { status, body, .. }) = (&mut region.journal, &answer) {
+        journal.write(request, *status, body).expect("the journal can be written");
     }
     answer
 }
 
 /// The region that a request was signed for.
-pub(crate) fn region_of(authorization: Option<&HeaderValue>) -> Option<String> {
+fn region_of(authorization: Option<&HeaderValue>) -> Option<String> {
     let scope = authorization?.to_str().ok()?.split("Credential=").nth(1)?;
     scope.split(['/', ',']).nth(2).map(str::to_owned)
 }
@@ -127,7 +131,7 @@ fn document(request_id: &str, operation: &str, members: Members) -> Answer {
             let id = Element::text("requestId", request_id);
             let root =
                 Element::parent(&format!("{operation}Response"), [vec![id], members].concat());
-            Answer::Document { status: 200, xml: root.document(Some(NAMESPACE)) }
+            xml_answer(200, root.document(Some(NAMESPACE)))
         }
         Err(Refusal { status, code, message }) => {
             let error = Element::parent(
@@ -137,9 +141,13 @@ fn document(request_id: &str, operation: &str, members: Members) -> Answer {
             let errors = Element::parent("Errors", vec![error]);
             let id = Element::text("RequestID", request_id);
             let root = Element::parent("Response", vec![errors, id]);
-            Answer::Document { status, xml: root.document(None) }
+            xml_answer(status, root.document(None))
         }
     }
+}
+
+fn xml_answer(status: u16, body: String) -> Answer {
+    Answer::Document { status, content_type: "text/xml;charset=UTF-8", body }
 }
 
 /// What refused calls are counted as besides their own names.

@@ -1,25 +1,26 @@
 //! Reading the form of a request: `Filter.1.Value.2=x` is the second value of the first filter.
 
-use crate::datacentre::{Refusal, Tags};
+use crate::datacentre::Tags;
+use crate::ec2::refusal::Refusal;
 use std::collections::BTreeMap;
 
 /// The parameters of one request, or those below one prefix of it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Query(BTreeMap<String, String>);
+pub(super) struct Query(BTreeMap<String, String>);
 
 impl Query {
-    pub(crate) fn parse(body: &str) -> Self {
+    pub(super) fn parse(body: &str) -> Self {
         let pairs = body.split('&').filter_map(|pair| pair.split_once('='));
         Self(pairs.map(|(name, value)| (decoded(name), decoded(value))).collect())
     }
 
     /// A parameter.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
     /// A parameter that a request cannot do without.
-    pub(crate) fn required(&self, name: &str) -> Result<&str, Refusal> {
+    pub(super) fn required(&self, name: &str) -> Result<&str, Refusal> {
         self.text(name).ok_or_else(|| {
             Refusal::new(
                 "MissingParameter",
@@ -28,16 +29,16 @@ impl Query {
         })
     }
 
-    pub(crate) fn number(&self, name: &str) -> Option<u32> {
+    pub(super) fn number(&self, name: &str) -> Option<u32> {
         self.text(name)?.parse().ok()
     }
 
-    pub(crate) fn is_true(&self, name: &str) -> bool {
+    pub(super) fn is_true(&self, name: &str) -> bool {
         self.text(name) == Some("true")
     }
 
     /// What stands below a name: `Placement.GroupName` is `GroupName` below `Placement`.
-    pub(crate) fn below(&self, name: &str) -> Self {
+    pub(super) fn below(&self, name: &str) -> Self {
         let prefix = format!("{name}.");
         let inside = self.0.iter().filter_map(|(found, value)| {
             Some((found.strip_prefix(&prefix)?.to_owned(), value.clone()))
@@ -46,7 +47,7 @@ impl Query {
     }
 
     /// The members of a list, in their order.
-    pub(crate) fn members(&self, name: &str) -> Vec<Self> {
+    pub(super) fn members(&self, name: &str) -> Vec<Self> {
         let list = self.below(name);
         let mut indices: Vec<u32> =
             list.0.keys().filter_map(|key| key.split('.').next()?.parse().ok()).collect();
@@ -56,7 +57,7 @@ impl Query {
     }
 
     /// The members of a list of texts, in their order.
-    pub(crate) fn texts(&self, name: &str) -> Vec<String> {
+    pub(super) fn texts(&self, name: &str) -> Vec<String> {
         let list = self.below(name);
         let mut members: Vec<(u32, &String)> =
             list.0.iter().filter_map(|(key, value)| Some((key.parse().ok()?, value))).collect();
@@ -65,7 +66,7 @@ impl Query {
     }
 
     /// Tags for objects of this kind.
-    pub(crate) fn tags_for(&self, kind: &str) -> Tags {
+    pub(super) fn tags_for(&self, kind: &str) -> Tags {
         let specifications = self.members("TagSpecification").into_iter();
         specifications
             .filter(|specification| specification.text("ResourceType") == Some(kind))
@@ -74,7 +75,7 @@ impl Query {
     }
 
     /// Tags as a list.
-    pub(crate) fn tags(&self) -> Tags {
+    pub(super) fn tags(&self) -> Tags {
         let pair = |tag: Self| {
             Some((tag.text("Key")?.to_owned(), tag.text("Value").unwrap_or_default().to_owned()))
         };
@@ -82,13 +83,13 @@ impl Query {
     }
 
     /// What the request names, and does not only look for.
-    pub(crate) fn named(&self) -> impl Iterator<Item = &String> {
+    pub(super) fn named(&self) -> impl Iterator<Item = &String> {
         let named = self.0.iter().filter(|(key, _)| !key.starts_with("Filter."));
         named.map(|(_, value)| value)
     }
 
     /// Whatever is there.
-    pub(crate) fn all(&self) -> BTreeMap<String, String> {
+    pub(super) fn all(&self) -> BTreeMap<String, String> {
         self.0.clone()
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 /// One element.
 #[derive(Clone, Debug)]
-pub(crate) struct Element {
+pub(super) struct Element {
     name: String,
     content: Content,
 }
@@ -17,29 +17,29 @@ enum Content {
 
 impl Element {
     /// An element with text.
-    pub(crate) fn text(name: &str, text: impl ToString) -> Self {
+    pub(super) fn text(name: &str, text: impl ToString) -> Self {
         Self { name: name.to_owned(), content: Content::Text(text.to_string()) }
     }
 
     /// An element with children.
-    pub(crate) fn parent(name: &str, children: Vec<Self>) -> Self {
+    pub(super) fn parent(name: &str, children: Vec<Self>) -> Self {
         Self { name: name.to_owned(), content: Content::Children(children) }
     }
 
     /// A list: EC2 calls each of its members `item`.
-    pub(crate) fn list(name: &str, items: impl IntoIterator<Item = Vec<Self>>) -> Self {
+    pub(super) fn list(name: &str, items: impl IntoIterator<Item = Vec<Self>>) -> Self {
         let items = items.into_iter().map(|children| Self::parent("item", children));
         Self::parent(name, items.collect())
     }
 
     /// A list of texts.
-    pub(crate) fn texts<T: ToString>(name: &str, items: impl IntoIterator<Item = T>) -> Self {
+    pub(super) fn texts<T: ToString>(name: &str, items: impl IntoIterator<Item = T>) -> Self {
         let items = items.into_iter().map(|item| Self::text("item", item));
         Self::parent(name, items.collect())
     }
 
     /// The whole document.
-    pub(crate) fn document(&self, namespace: Option<&str>) -> String {
+    pub(super) fn document(&self, namespace: Option<&str>) -> String {
         let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned();
         self.write(&mut text, namespace);
         text

@@ -1,10 +1,12 @@
 //! What people do by hand, past everybody who thinks that a machine is his.
 
-use super::ending::{LOST, TAKEN_BACK};
-use super::{Datacentre, Interface, Machine, Tags, Target};
-use std::time::Duration;
+use super::group::Target;
+use super::instance::Instance;
+use super::interface::Interface;
+use super::region::Region;
+use crate::datacentre::{End, Tags};
 
-impl Datacentre {
+impl Region {
     /// Changes a tag of any object; `None` takes it away.
     pub fn retag(&mut self, id: &str, key: &str, value: Option<&str>) {
         let Some(tags) = self.tags_of(id) else { return };
@@ -16,15 +18,8 @@ impl Datacentre {
 
     /// Makes a machine's metadata service want tokens (`required`) or not (`optional`).
     pub fn set_metadata_tokens(&mut self, id: &str, tokens: &str) {
-        if let Some(machine) = self.machines.get_mut(id) {
-            tokens.clone_into(&mut machine.metadata.tokens);
-        }
-    }
-
-    /// Makes a machine one of another type.
-    pub fn set_type(&mut self, id: &str, instance_type: &str) {
-        if let Some(machine) = self.machines.get_mut(id) {
-            instance_type.clone_into(&mut machine.instance_type);
+        if let Some(instance) = self.instances.get_mut(id) {
+            tokens.clone_into(&mut instance.metadata.tokens);
         }
     }
 
@@ -39,7 +34,7 @@ impl Datacentre {
 
     /// Publishes a newer build of every vendor's image.
     pub fn publish_images(&mut self, build: &str, day: &str) {
-        self.settings.builds.insert(build.to_owned(), day.to_owned());
+        self.account.builds.insert(build.to_owned(), day.to_owned());
     }
 
     /// Opens a port of a security group, by the group's name.
@@ -111,25 +106,20 @@ impl Datacentre {
         self.calls_without_groups = calls;
     }
 
-    /// Switches a machine off behind the provider's back; answers whether there is such a one.
-    pub fn power_off(&mut self, id: &str) -> bool {
-        self.turn_off(id).is_ok()
-    }
-
     /// Makes a machine disappear; answers whether there was such a one.
     pub fn lose(&mut self, id: &str) -> bool {
-        self.end(&[id.to_owned()], LOST).is_ok()
+        self.end_all(&[id.to_owned()], &End::Lost).is_ok()
     }
 
     /// Takes a spot machine back; answers whether it is one.
     pub fn take_back(&mut self, id: &str) -> bool {
-        self.machines.get(id).is_some_and(Machine::is_spot)
-            && self.end(&[id.to_owned()], TAKEN_BACK).is_ok()
+        self.instances.get(id).is_some_and(Instance::is_spot)
+            && self.end_all(&[id.to_owned()], &End::TakenBack).is_ok()
     }
 
     /// The key pair that a machine was launched with.
     pub fn key_pair(&self, id: &str) -> Option<String> {
-        self.machines.get(id)?.key_pair().cloned()
+        self.instances.get(id)?.key_pair().cloned()
     }
 
     /// The ports that a security group opens to address blocks, by the group's name.
@@ -142,12 +132,5 @@ impl Datacentre {
                 _ => None,
             })
             .collect()
-    }
-
-    /// Makes a machine older than it is.
-    pub fn age(&mut self, id: &str, by: Duration) {
-        if let Some(machine) = self.machines.get_mut(id) {
-            machine.older_by += by;
-        }
     }
 }
