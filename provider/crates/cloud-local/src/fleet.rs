@@ -2,7 +2,7 @@
 
 use crate::LocalCloud;
 use crate::blocks::{Block, Registry};
-use crate::error::{During, StateError, absent, invalid};
+use crate::error::{During, StateError, absent, invalid, no_subnets};
 use crate::store::{self, Change, is_file_name};
 use cloud::{
     CloudError, ErrorKind, Fleet, FleetKey, FleetRequest, Ingress, Phase, PlacementStrategy, Tags,
@@ -72,6 +72,9 @@ pub(crate) async fn create(cloud: &LocalCloud, request: &FleetRequest) -> cloud:
     if request.zone != ZONE {
         return Err(invalid(OPERATION, format!("the local cloud's one zone is `{ZONE}`"))
             .object(&request.zone));
+    }
+    if let Some(subnet) = &request.subnet {
+        return Err(no_subnets(subnet));
     }
     let _change = cloud.store.change().await.during(OPERATION)?;
     let existing = read(cloud, name).during(OPERATION)?;

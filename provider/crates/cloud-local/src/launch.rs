@@ -14,7 +14,7 @@ use crate::machine_directory::{Desired, MachineDirectory, MachineRecord, digest_
 use crate::runtime;
 use crate::spawn::{not_started, start_all};
 use crate::store::{self, Change};
-use cloud::{CloudError, CloudName, ErrorKind, Instance, LaunchRequest, Limits};
+use cloud::{CloudError, CloudName, Egress, ErrorKind, Instance, LaunchRequest, Limits, Market};
 use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fs, time::SystemTime};
@@ -69,13 +69,24 @@ pub(crate) fn check_launch(cloud: &LocalCloud, request: &LaunchRequest) -> cloud
 }
 
 fn check(operation: &'static str, request: &LaunchRequest) -> cloud::Result<()> {
+    let missing = [
+        (request.identity.is_some(), "identity"),
+        (request.image.is_some(), "image"),
+        (request.reservation.is_some(), "reservation"),
+        (request.market != Market::OnDemand, "market"),
+        (request.egress != Egress::Subnet, "public address"),
+    ];
+    if let Some((_, what)) = missing.into_iter().find(|(is_wanted, _)| *is_wanted) {
+        let message = format!("machines of the local cloud have no {what}");
+        return Err(CloudError::new(ErrorKind::Unsupported, operation, message)
+            .object(&request.token)
+            .code("Unsupported"));
+    }
     let limit = Limits::of(CloudName::Local).user_data_bytes;
     let wrong = if request.count == 0 {
         "a launch is of one machine at least".to_owned()
     } else if request.count > 1 && request.address.is_some() {
         "one address is for one machine".to_owned()
-    } else if request.identity.is_some() {
-        "machines of the local cloud have no identity".to_owned()
     } else if request.user_data.len() > limit {
         format!("user data of {} bytes is over the limit of {limit}", request.user_data.len())
     } else {

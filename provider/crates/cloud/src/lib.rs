@@ -113,8 +113,8 @@ pub trait Cloud: Debug + Send + Sync {
     /// get SIGTERM and drain; what does not stop in the cloud's own time is cut off.
     async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()>;
 
-    /// Why those of these instances have ended that did not end because they were asked to, in the cloud's
-    /// own words; nothing about one that the cloud has forgotten.
+    /// Why those of these instances have ended that are gone, in the cloud's own words; nothing about one that
+    /// runs, or that the cloud has forgotten.
     async fn why_ended(
         &self,
         fleet: &FleetKey,

@@ -2,9 +2,11 @@
 
 use crate::harness::{self, Computer, unit};
 use async_trait::async_trait;
-use cloud::conformance::wait::Schedule;
-use cloud::conformance::{self, Sabotage, Subject};
-use cloud::{FleetKey, InstanceId};
+use cloud::conformance::wait::{self, Schedule};
+use cloud::conformance::{self, Account, Sabotage, Subject};
+use cloud::{AddressId, CloudError, ErrorKind, FleetKey, InstanceId, Traced};
+use expect_test::expect;
+use std::io::Write;
 use std::time::Duration;
 
 #[tokio::test]
@@ -20,8 +22,10 @@ async fn without_namespaces() {
 async fn examine(namespaces: bool) {
     let computer = Computer::new();
     let cloud = computer.cloud_with(|config| config.namespaces = namespaces);
+    let traced = Traced::new(computer.cloud_with(|config| config.namespaces = namespaces));
     let subject = Subject {
-        cloud: &cloud,
+        cloud: &traced,
+        calls: traced.calls(),
         sabotage: Some(&Accidents(&cloud, &computer)),
         region: "local".to_owned(),
         fleet: "conformance".to_owned(),
@@ -34,12 +38,29 @@ async fn examine(namespaces: bool) {
             &["hello"],
         ),
         console_line: "hello from a machine".to_owned(),
+        absent: (InstanceId("m-0123456789ab".to_owned()), AddressId("a-0123456789ab".to_owned())),
+        account: Account::default(),
         schedule: Schedule::LOCAL,
-        patience: Duration::from_secs(60),
+        patience: wait::patient(Duration::from_secs(60)),
     };
-    if let Err(violation) = conformance::run(&subject).await {
-        panic!("{violation}");
-    }
+    let report = conformance::run(&subject).await;
+    // Past the test's own capture: what is not examined shows.
+    std::io::stderr().write_all(report.to_string().as_bytes()).unwrap();
+    assert!(report.is_kept(), "{report}");
+    let reasons = report.not_examined().into_iter().map(|(rule, why)| format!("{rule}: {why}\n"));
+    expect![[r#"
+        a subnet tells its zone, and a fleet can be in it: this cloud has no subnets, and says so
+        what somebody has changed about a fleet is found and put back: a local fleet is changed by its tags alone
+        an address is public as far as that is wished for: this cloud has no public addresses to be had
+        what somebody has changed about an instance is found and put back: a local machine is changed by its state and its tags alone
+        an instance has the identity that it was launched with: this cloud has no identities of machines, and says so
+        instances are taken out of a reservation: this cloud has no reservations, and says so
+        an instance is made from the image that is asked for: this cloud has no images, and says so
+        instances are bought as it is asked for: this cloud has no markets but on demand, and says so
+        an instance gets a public address of its own when it runs: this cloud has no public addresses of instances, and says so
+        people have exactly the access that was set last: this cloud has no keys of people, and says so
+        why an instance has ended is told, and nothing of one that runs: this cloud forgets what has ended
+    "#]].assert_eq(&reasons.collect::<String>());
     computer.assert_nothing_left();
 }
 
@@ -60,6 +81,14 @@ impl Sabotage for Accidents<'_> {
         self.0.lose(id).await
     }
 
+    async fn alter(&self, _: &FleetKey, _: &InstanceId) -> cloud::Result<()> {
+        Err(unalterable("a local machine is changed by its state and its tags alone"))
+    }
+
+    async fn alter_fleet(&self, _: &FleetKey) -> cloud::Result<()> {
+        Err(unalterable("a local fleet is changed by its tags alone"))
+    }
+
     async fn limit(&self, machines: Option<usize>) -> cloud::Result<()> {
         match machines {
             Some(machines) => {
@@ -69,4 +98,8 @@ impl Sabotage for Accidents<'_> {
         }
         Ok(())
     }
+}
+
+fn unalterable(why: &str) -> CloudError {
+    CloudError::new(ErrorKind::Unsupported, "Alter", why)
 }

@@ -1,32 +1,36 @@
 //! The contract as a program: what every implementation of [`Cloud`] must pass.
 //!
-//! It makes one fleet, works on it, and leaves nothing. What a cloud does by itself (machines that
-//! stop or disappear, zones that are full) is asked for through [`Sabotage`], where the test has
-//! the means; without it those rules are left out.
+//! It is a table of rules with names. Each is examined on a fleet of its own, which is removed after it: a
+//! rule that is not kept hides no other. What cannot be examined, because the cloud has no such thing or
+//! the test no means, is listed with its reason. What a cloud does by itself (machines that stop or disappear,
+//! zones that are full) is asked for through [`Sabotage`].
 
+mod examination;
+mod report;
 mod rules;
 pub mod wait;
 
-use self::wait::{Schedule, WaitError};
-use crate::{
-    Cloud, CloudError, ErrorKind, FleetKey, Instance, InstanceId, InstanceState, LaunchRequest,
-    Market, Offer, Phase, TagFilter, Tags, tag,
-};
-use async_trait::async_trait;
-use std::{collections::BTreeSet, fmt::Debug, time::Duration};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+pub use report::{Report, Verdict};
+pub use rules::{RULES, Rule};
 
-/// A cloud to be examined.
+use self::examination::Examination;
+use self::wait::Schedule;
+use crate::{AddressId, Calls, Cloud, FleetKey, InstanceId, Offer};
+use async_trait::async_trait;
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+/// A cloud to be examined, in a region of an account where nobody else works.
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
-    /// The cloud.
+    /// The cloud, which counts its calls.
     pub cloud: &'a dyn Cloud,
+    /// How often it was called: a rule that claims to examine a method has to call it.
+    pub calls: Arc<Calls>,
     /// What it can do to its machines, if anything.
     pub sabotage: Option<&'a dyn Sabotage>,
     /// The region to work in.
     pub region: String,
-    /// A fleet name that nobody else uses.
+    /// What names of fleets begin with that nobody else uses.
     pub fleet: String,
     /// The cheapest machine there is.
     pub offer: Offer,
@@ -34,171 +38,116 @@ pub struct Subject<'a> {
     pub user_data: Vec<u8>,
     /// A line, without its end.
     pub console_line: String,
+    /// Ids as this cloud makes them, which nothing has.
+    pub absent: (InstanceId, AddressId),
+    /// What the account has for machines to use.
+    pub account: Account,
     /// How often to look while waiting.
     pub schedule: Schedule,
     /// How long a machine may take to come up or to go.
     pub patience: Duration,
 }
 
-/// What happens to machines in real life, on demand.
+/// What an account has before any fleet, in a cloud that has such things.
+#[derive(Clone, Debug, Default)]
+pub struct Account {
+    /// A subnet that is not the default one, and its zone.
+    pub subnet: Option<(String, String)>,
+    /// An identity that machines may use.
+    pub identity: Option<String>,
+    /// A reservation of at least one machine of the subject's offer, in the best zone for it.
+    pub reservation: Option<String>,
+    /// A key of people who come in.
+    pub ssh_key: Option<String>,
+}
+
+/// What happens to machines and fleets in real life, on demand; `Unsupported` where it cannot happen, or the
+/// cloud does not tell.
 #[async_trait]
 pub trait Sabotage: Debug + Send + Sync {
     /// Powers a machine off behind the provider's back.
     async fn stop(&self, fleet: &FleetKey, id: &InstanceId) -> crate::Result<()>;
-    /// Makes a machine run without working; `Unsupported` where the cloud's list does not tell.
+    /// Makes a machine run without working.
     async fn impair(&self, fleet: &FleetKey, id: &InstanceId) -> crate::Result<()>;
     /// Makes a machine disappear.
     async fn lose(&self, fleet: &FleetKey, id: &InstanceId) -> crate::Result<()>;
+    /// Changes something about a machine that can be put back while it runs.
+    async fn alter(&self, fleet: &FleetKey, id: &InstanceId) -> crate::Result<()>;
+    /// Changes something about a fleet that can be put back.
+    async fn alter_fleet(&self, fleet: &FleetKey) -> crate::Result<()>;
     /// Lets the zone have no more than `machines` of the subject's offer; `None` lifts that.
     async fn limit(&self, machines: Option<usize>) -> crate::Result<()>;
 }
 
-/// A rule that the cloud does not keep.
-#[derive(Debug, thiserror::Error)]
-#[error("{rule}: {found}")]
-pub struct Violation {
-    /// The rule.
-    pub rule: &'static str,
-    /// What was found instead.
-    pub found: String,
-}
-
-type Outcome<T = ()> = Result<T, Violation>;
-
-/// Examines a cloud.
-///
-/// # Errors
-/// The first rule that is not kept. What was made until then is left for a look.
-pub async fn run(subject: &Subject<'_>) -> Outcome {
-    let examination = Examination { subject, key: subject.key(&subject.fleet) };
-    examination.absence().await?;
-    examination.fleet().await?;
-    let address = examination.address().await?;
-    let router = examination.router(&address).await?;
-    examination.workers(&router).await?;
-    examination.ingress().await?;
-    if let Some(sabotage) = subject.sabotage {
-        examination.accidents(sabotage, &router).await?;
-        examination.full_zone(sabotage).await?;
+/// Examines a cloud by every rule, one after the other.
+pub async fn run(subject: &Subject<'_>) -> Report {
+    let mut report = Report::default();
+    for (index, rule) in RULES.iter().enumerate() {
+        let name = format!("{}-{index}", subject.fleet);
+        let key = FleetKey { region: subject.region.clone(), name };
+        let verdict = Examination::new(subject, key).judge(rule).await;
+        report.add(rule.name, verdict);
     }
-    examination.teardown(&address, &router).await
+    report
 }
 
-impl Subject<'_> {
-    fn key(&self, fleet: &str) -> FleetKey {
-        FleetKey { region: self.region.clone(), name: fleet.to_owned() }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Traced;
+    use crate::scripted::{Scripted, offer};
+    use std::collections::BTreeSet;
 
-struct Examination<'a> {
-    subject: &'a Subject<'a>,
-    key: FleetKey,
-}
-
-impl Examination<'_> {
-    /// Waits until the instance is in this state; `None` is gone.
-    async fn reach(
-        &self,
-        rule: &'static str,
-        id: &InstanceId,
-        state: Option<InstanceState>,
-    ) -> Outcome<Option<Instance>> {
-        self.until(rule, async || {
-            let all = self.cloud().list_instances(&self.key, &TagFilter::all()).await?;
-            let found = all.into_iter().find(|instance| instance.id == *id);
-            let reached = found.as_ref().map(|instance| instance.state) == state;
-            Ok(if reached { Ok(found) } else { Err(found) })
-        })
-        .await
+    /// Every method of the trait, as it stands in its source.
+    fn methods() -> BTreeSet<&'static str> {
+        let (_, contract) = include_str!("../lib.rs").split_once("pub trait Cloud").unwrap();
+        let lines = contract.lines().filter_map(|line| {
+            let line = line.strip_prefix("    ")?;
+            line.strip_prefix("async ")
+                .unwrap_or(line)
+                .strip_prefix("fn ")?
+                .split(['(', '<'])
+                .next()
+        });
+        lines.collect()
     }
 
-    /// Looks until `look` answers `Ok(Ok(_))`; `Ok(Err(_))` is what was seen instead.
-    async fn until<T, S: Debug>(
-        &self,
-        rule: &'static str,
-        mut look: impl AsyncFnMut() -> Result<Result<T, S>, CloudError>,
-    ) -> Outcome<T> {
-        let mut seen = None;
-        let deadline = Instant::now() + self.subject.patience;
-        let never = CancellationToken::new();
-        let waited = wait::until(&never, deadline, self.subject.schedule, async || {
-            Ok::<_, CloudError>(match look().await? {
-                Ok(answer) => Some(answer),
-                Err(instead) => {
-                    seen = Some(instead);
-                    None
-                }
-            })
-        })
-        .await;
-        waited.map_err(|error| match error {
-            WaitError::Failed(error) => violation(rule, error),
-            WaitError::Interrupted(why) => violation(rule, format!("{why}; last seen: {seen:?}")),
-        })
+    #[test]
+    fn each_method_of_the_contract_is_examined_by_some_rule() {
+        let methods = methods();
+        assert!(methods.len() > 10 && methods.contains("name"), "{methods:?}");
+        let examined: BTreeSet<&str> =
+            RULES.iter().flat_map(|rule| rule.methods).copied().collect();
+        assert_eq!(examined, methods);
     }
 
-    fn launch(&self, group: &str, token: &str, count: u32) -> LaunchRequest {
-        LaunchRequest {
-            fleet: self.key.clone(),
-            offer: self.subject.offer.clone(),
-            count,
-            disk_gb: 20,
-            image: None,
-            market: Market::OnDemand,
-            reservation: None,
-            egress: crate::Egress::default(),
-            address: None,
-            user_data: self.subject.user_data.clone(),
-            identity: None,
-            token: token.to_owned(),
-            tags: self.tags(group, token),
-        }
+    #[test]
+    fn each_rule_has_a_name_of_its_own() {
+        let names: BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
+        assert_eq!(names.len(), RULES.len());
     }
 
-    fn tags(&self, group: &str, token: &str) -> Tags {
-        let pairs = [
-            (tag::MANAGED_BY, tag::MANAGED_BY_US),
-            (tag::FLEET, &self.key.name),
-            (tag::GROUP, group),
-            (tag::LAUNCH, token),
-            (tag::PHASE, Phase::Creating.as_str()),
-        ];
-        pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    /// A cloud that can nothing but launch: each rule is told to be broken, and none hides another.
+    #[tokio::test]
+    async fn a_broken_rule_hides_no_other() {
+        let cloud = Traced::new(Scripted::launches(&[]));
+        let subject = Subject {
+            cloud: &cloud,
+            calls: cloud.calls(),
+            sabotage: None,
+            region: "r".to_owned(),
+            fleet: "f".to_owned(),
+            offer: offer("a"),
+            user_data: Vec::new(),
+            console_line: String::new(),
+            absent: (InstanceId("none".to_owned()), AddressId("none".to_owned())),
+            account: Account::default(),
+            schedule: Schedule::LOCAL,
+            patience: Duration::ZERO,
+        };
+        let report = run(&subject).await;
+        assert!(!report.is_kept());
+        let told = report.to_string();
+        assert_eq!(told.lines().filter(|line| line.starts_with("NOT KEPT")).count(), RULES.len());
     }
-
-    fn filter(&self, group: &str) -> TagFilter {
-        TagFilter::all().and(tag::FLEET, &self.key.name).and(tag::GROUP, group)
-    }
-
-    fn cloud(&self) -> &dyn Cloud {
-        self.subject.cloud
-    }
-}
-
-fn ids(instances: &[Instance]) -> BTreeSet<&InstanceId> {
-    instances.iter().map(|instance| &instance.id).collect()
-}
-
-fn ok<T>(rule: &'static str, result: crate::Result<T>) -> Outcome<T> {
-    result.map_err(|error| violation(rule, format!("{:?}: {error}", error.kind)))
-}
-
-fn fails<T: Debug>(rule: &'static str, kind: ErrorKind, result: crate::Result<T>) -> Outcome {
-    match result {
-        Err(error) if error.kind == kind => Ok(()),
-        Err(error) => Err(violation(rule, format!("not {kind:?} but {:?}: {error}", error.kind))),
-        Ok(answer) => Err(violation(rule, format!("not {kind:?} but success: {answer:?}"))),
-    }
-}
-
-fn equal<T: PartialEq + Debug>(rule: &'static str, found: &T, expected: &T) -> Outcome {
-    expect(rule, found == expected, format!("{found:?} instead of {expected:?}"))
-}
-
-fn expect(rule: &'static str, kept: bool, found: impl ToString) -> Outcome {
-    if kept { Ok(()) } else { Err(violation(rule, found)) }
-}
-
-fn violation(rule: &'static str, found: impl ToString) -> Violation {
-    Violation { rule, found: found.to_string() }
 }

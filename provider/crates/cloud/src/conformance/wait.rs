@@ -33,6 +33,17 @@ impl Schedule {
     }
 }
 
+/// A limit for the wait of a test on this computer: as many times longer as `DISAGG_TEST_PATIENCE` says.
+///
+/// # Panics
+/// When that is no number of 1 or more.
+pub fn patient(limit: Duration) -> Duration {
+    let Ok(factor) = std::env::var("DISAGG_TEST_PATIENCE") else { return limit };
+    let factor: f64 = factor.parse().expect("DISAGG_TEST_PATIENCE is a number");
+    assert!((1.0..1000.0).contains(&factor), "DISAGG_TEST_PATIENCE is 1 or more");
+    limit.mul_f64(factor)
+}
+
 /// Why a wait ended before its condition was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Interrupted {

@@ -1,0 +1,146 @@
+//! Fleets: claimed once, put back, removed.
+
+use crate::conformance::examination::{
+    Examination, Outcome, equal, expect, fails, not_examined, violation,
+};
+use crate::{ErrorKind, FleetKey, FleetRequest, ObjectId, Phase, TagFilter};
+use std::collections::BTreeSet;
+
+pub(super) async fn absence(of: &Examination<'_>) -> Outcome {
+    let cloud = of.cloud();
+    let (instance, address) = &of.subject.absent;
+    let ids = std::slice::from_ref(instance);
+    let all = TagFilter::all();
+    for is_made in [false, true] {
+        if is_made {
+            of.fleet().await?;
+        } else {
+            equal("fleet", &cloud.get_fleet(&of.key).await?, &None)?;
+            cloud.delete_fleet(&of.key).await?;
+        }
+        let key: &FleetKey = &of.key;
+        equal("instances", &cloud.list_instances(key, &all).await?, &Vec::new())?;
+        equal("instances", &cloud.find_instances(key, ids).await?, &Vec::new())?;
+        equal("addresses", &cloud.list_addresses(key, &all).await?, &Vec::new())?;
+        equal("user data", &cloud.user_data(key, instance).await?, &None)?;
+        equal("console", &cloud.console(key, instance).await?.text.as_str(), &"")?;
+        expect(cloud.why_ended(key, ids).await?.is_empty(), "why nothing has ended")?;
+        cloud.terminate_instances(key, ids).await?;
+        cloud.release_address(key, address).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn zones(of: &Examination<'_>) -> Outcome {
+    let region = &of.key.region;
+    let offer = [of.subject.offer.instance_type.clone()];
+    let all = of.cloud().list_zones(region, &[]).await?;
+    let with_offer = of.cloud().list_zones(region, &offer).await?;
+    expect(!with_offer.is_empty(), "no zone has the offer")?;
+    let set: BTreeSet<&String> = all.iter().collect();
+    equal("zones", &set.len(), &all.len())?;
+    expect(with_offer.iter().all(|zone| set.contains(zone)), format!("{with_offer:?} of {all:?}"))
+}
+
+pub(super) async fn subnet(of: &Examination<'_>) -> Outcome {
+    let (cloud, region) = (of.cloud(), &of.key.region);
+    let request = of.fleet_request().await?;
+    if !of.limits().has_subnets {
+        let subnet = "conformance-none";
+        fails(ErrorKind::Unsupported, cloud.subnet_zone(region, subnet).await)?;
+        let inside = FleetRequest { subnet: Some(subnet.to_owned()), ..request };
+        fails(ErrorKind::Unsupported, cloud.create_fleet(&inside).await)?;
+        return Err(not_examined("this cloud has no subnets, and says so"));
+    }
+    fails(ErrorKind::InvalidRequest, cloud.subnet_zone(region, "conformance-none").await)?;
+    let Some((subnet, zone)) = of.subject.account.subnet.clone() else {
+        return Err(not_examined("the test's account has no subnet of its own"));
+    };
+    equal("zone", &cloud.subnet_zone(region, &subnet).await?, &zone)?;
+    let inside = FleetRequest { subnet: Some(subnet.clone()), zone, ..request };
+    let fleet = cloud.create_fleet(&inside).await?;
+    equal("subnet", &fleet.subnet, &Some(subnet))
+}
+
+pub(super) async fn same_request(of: &Examination<'_>) -> Outcome {
+    let request = of.fleet_request().await?;
+    let fleet = of.cloud().create_fleet(&request).await?;
+    equal("tags", &fleet.tags, &request.tags)?;
+    equal("zone", &fleet.zone, &request.zone)?;
+    equal("placement", &fleet.placement, &request.placement)?;
+    equal("the same again", &of.cloud().create_fleet(&request).await?, &fleet)?;
+    equal("the fleet", &of.cloud().get_fleet(&of.key).await?, &Some(fleet))
+}
+
+pub(super) async fn claim(of: &Examination<'_>) -> Outcome {
+    let (cloud, request) = (of.cloud(), of.fleet_request().await?);
+    cloud.create_fleet(&request).await?;
+    let other = FleetRequest { token: "fleet-2".to_owned(), ..request.clone() };
+    fails(ErrorKind::Conflict, cloud.create_fleet(&other).await)?;
+    cloud.tag(&of.key, &[ObjectId::Fleet], &Phase::Ready.tag()).await?;
+    fails(ErrorKind::Conflict, cloud.create_fleet(&request).await)?;
+    let fleet = cloud.get_fleet(&of.key).await?;
+    equal("phase", &fleet.map(|fleet| Phase::of(&fleet.tags)), &Some(Phase::Ready))
+}
+
+pub(super) async fn claimed_at_once(of: &Examination<'_>) -> Outcome {
+    let (cloud, request) = (of.cloud(), of.fleet_request().await?);
+    let (one, same) = tokio::join!(cloud.create_fleet(&request), cloud.create_fleet(&request));
+    equal("the same request at once", &one?, &same?)?;
+    cloud.delete_fleet(&of.key).await?;
+
+    let other = FleetRequest { token: "fleet-2".to_owned(), ..request.clone() };
+    let (one, two) = tokio::join!(cloud.create_fleet(&request), cloud.create_fleet(&other));
+    let winner = match (one, two) {
+        (Ok(fleet), Err(error)) | (Err(error), Ok(fleet)) => {
+            fails(ErrorKind::Conflict, Err::<(), _>(error))?;
+            fleet
+        }
+        both => return Err(violation(format!("{both:?}"))),
+    };
+    equal("the winner", &cloud.get_fleet(&of.key).await?, &Some(winner))
+}
+
+pub(super) async fn repair_of_nothing(of: &Examination<'_>) -> Outcome {
+    let fleet = of.fleet().await?;
+    expect(fleet.findings.is_empty(), format!("{:?}", fleet.findings))?;
+    equal("repaired", &of.cloud().repair_fleet(&of.key).await?, &fleet)
+}
+
+pub(super) async fn repair(of: &Examination<'_>) -> Outcome {
+    let (cloud, fleet) = (of.cloud(), of.fleet().await?);
+    match of.sabotage()?.alter_fleet(&of.key).await {
+        Err(error) if error.kind == ErrorKind::Unsupported => {
+            return Err(not_examined(error.message));
+        }
+        altered => altered?,
+    }
+    let found = cloud.get_fleet(&of.key).await?.map(|fleet| fleet.findings.len());
+    expect(found > Some(0), "the change is not found")?;
+    equal("repaired", &cloud.repair_fleet(&of.key).await?, &fleet)
+}
+
+pub(super) async fn deletion(of: &Examination<'_>) -> Outcome {
+    let cloud = of.cloud();
+    of.fleet().await?;
+    let address = of.address("address-1").await?;
+    let mut request = of.launch_request("router", 1);
+    request.address = Some(address.id.clone());
+    let router = of.one_running(&request).await?;
+
+    fails(ErrorKind::InUse, cloud.release_address(&of.key, &address.id).await)?;
+    fails(ErrorKind::InUse, cloud.delete_fleet(&of.key).await)?;
+    let mut second = of.launch_request("second", 1);
+    second.address = Some(address.id.clone());
+    fails(ErrorKind::InUse, cloud.launch(&second).await)?;
+
+    of.terminate(std::slice::from_ref(&router)).await?;
+    fails(ErrorKind::InUse, cloud.delete_fleet(&of.key).await)?;
+    for _ in 0..2 {
+        cloud.release_address(&of.key, &address.id).await?;
+    }
+    for _ in 0..2 {
+        cloud.delete_fleet(&of.key).await?;
+    }
+    equal("fleet", &cloud.get_fleet(&of.key).await?, &None)
+}

@@ -1,0 +1,74 @@
+//! Launches: checked, made once, all that was asked for.
+
+use crate::conformance::examination::{Examination, Outcome, equal, expect, fails, ids};
+use crate::{ErrorKind, TagFilter};
+use std::collections::BTreeSet;
+
+pub(super) async fn check(of: &Examination<'_>) -> Outcome {
+    of.fleet().await?;
+    let request = of.launch_request("router", 1);
+    of.cloud().check_launch(&request).await?;
+    expect(of.listed(&TagFilter::all()).await?.is_empty(), "it was made")?;
+    let mut too_large = request.clone();
+    too_large.user_data = vec![0; of.limits().user_data_bytes + 1];
+    let none = of.launch_request("none", 0);
+    for wrong in [&too_large, &none] {
+        fails(ErrorKind::InvalidRequest, of.cloud().check_launch(wrong).await)?;
+        fails(ErrorKind::InvalidRequest, of.cloud().launch(wrong).await)?;
+    }
+    expect(of.listed(&TagFilter::all()).await?.is_empty(), "something was made")
+}
+
+pub(super) async fn same_token(of: &Examination<'_>) -> Outcome {
+    of.fleet().await?;
+    let request = of.launch_request("workers", 1);
+    let launched = of.cloud().launch(&request).await?;
+    equal("launched", &launched.len(), &1)?;
+    expect(launched[0].state.is_up(), launched[0].state)?;
+    equal("the same again", &ids(&of.cloud().launch(&request).await?), &ids(&launched))?;
+    let mut other = request.clone();
+    other.user_data.push(0);
+    fails(ErrorKind::Conflict, of.cloud().launch(&other).await)?;
+    of.reach_running(&launched[0].id).await?;
+    equal("and later", &ids(&of.cloud().launch(&request).await?), &ids(&launched))?;
+    equal("listed", &of.listed(&TagFilter::all()).await?, &ids(&launched))
+}
+
+pub(super) async fn at_once(of: &Examination<'_>) -> Outcome {
+    of.fleet().await?;
+    let request = of.launch_request("workers", 2);
+    let launch = || of.cloud().launch(&request);
+    let (one, two, three) = tokio::join!(launch(), launch(), launch());
+    let one = ids(&one?);
+    equal("of the second", &ids(&two?), &one)?;
+    equal("of the third", &ids(&three?), &one)?;
+    equal("listed", &of.listed(&TagFilter::all()).await?, &one)
+}
+
+pub(super) async fn several(of: &Examination<'_>) -> Outcome {
+    of.fleet().await?;
+    let running = of.running(&of.launch_request("workers", 3)).await?;
+    let addresses: BTreeSet<_> = running.iter().filter_map(|worker| worker.ip).collect();
+    equal("addresses", &addresses.len(), &3)?;
+    equal("listed", &of.listed(&of.filter("workers")).await?, &ids(&running))
+}
+
+pub(super) async fn comes_up(of: &Examination<'_>) -> Outcome {
+    let cloud = of.cloud();
+    of.fleet().await?;
+    let address = of.address("address-1").await?;
+    let mut request = of.launch_request("router", 1);
+    request.address = Some(address.id);
+    let router = of.one_running(&request).await?;
+    equal("address", &router.ip, &Some(address.ip))?;
+    equal("tags", &router.tags, &request.tags)?;
+    equal("type", &router.instance_type, &of.subject.offer.instance_type)?;
+    let user_data = cloud.user_data(&of.key, &router.id).await?;
+    expect(user_data.as_ref() == Some(&request.user_data), "other user data")?;
+    of.until("what it prints is on its console", async || {
+        let console = cloud.console(&of.key, &router.id).await?;
+        let has_line = console.text.lines().any(|line| line == of.subject.console_line);
+        Ok(if has_line { Ok(()) } else { Err(console.text) })
+    })
+    .await
+}

@@ -1,0 +1,58 @@
+//! Who may come in from outside: clients of services, and people.
+
+use crate::conformance::examination::{Examination, Outcome, equal, fails, not_examined};
+use crate::{ErrorKind, Fleet, Ingress, SshAccess};
+
+pub(super) async fn ingress(of: &Examination<'_>) -> Outcome {
+    of.fleet().await?;
+    let rule = |service: &str, cidrs: &[&str]| Ingress {
+        service: service.to_owned(),
+        port: 8000,
+        cidrs: cidrs.iter().map(|cidr| (*cidr).to_owned()).collect(),
+    };
+    let kept = rule("b@2", &["198.51.100.0/24"]);
+    let wanted = rule("a@1", &["192.0.2.0/24", "203.0.113.0/24"]);
+    for rule in [&rule("a@1", &["192.0.2.0/25"]), &kept, &wanted, &wanted] {
+        of.cloud().set_ingress(&of.key, rule).await?;
+    }
+    equal("rules", &shown(of, |fleet| fleet.ingress).await?, &Some(vec![wanted, kept.clone()]))?;
+    for _ in 0..2 {
+        of.cloud().set_ingress(&of.key, &rule("a@1", &[])).await?;
+    }
+    equal("rules", &shown(of, |fleet| fleet.ingress).await?, &Some(vec![kept]))?;
+    of.cloud().set_ingress(&of.key, &rule("b@2", &[])).await?;
+    equal("rules", &shown(of, |fleet| fleet.ingress).await?, &Some(Vec::new()))
+}
+
+pub(super) async fn ssh(of: &Examination<'_>) -> Outcome {
+    let cloud = of.cloud();
+    of.fleet().await?;
+    let access = |key: &str, cidrs: &[&str]| SshAccess {
+        key_name: key.to_owned(),
+        cidrs: cidrs.iter().map(|cidr| (*cidr).to_owned()).collect(),
+    };
+    let nobody = access("conformance-none", &["192.0.2.0/24"]);
+    for _ in 0..2 {
+        cloud.set_ssh(&of.key, None).await?;
+    }
+    if !of.limits().has_ssh_keys {
+        fails(ErrorKind::Unsupported, cloud.set_ssh(&of.key, Some(&nobody)).await)?;
+        equal("access", &shown(of, |fleet| fleet.ssh).await?, &Some(None))?;
+        return Err(not_examined("this cloud has no keys of people, and says so"));
+    }
+    fails(ErrorKind::InvalidRequest, cloud.set_ssh(&of.key, Some(&nobody)).await)?;
+    let Some(key) = &of.subject.account.ssh_key else {
+        return Err(not_examined("the test's account has no key of people"));
+    };
+    let last = access(key, &["198.51.100.0/24"]);
+    for access in [&access(key, &["192.0.2.0/24", "203.0.113.0/24"]), &last, &last] {
+        cloud.set_ssh(&of.key, Some(access)).await?;
+        equal("access", &shown(of, |fleet| fleet.ssh).await?, &Some(Some(access.clone())))?;
+    }
+    cloud.set_ssh(&of.key, None).await?;
+    equal("access", &shown(of, |fleet| fleet.ssh).await?, &Some(None))
+}
+
+async fn shown<T>(of: &Examination<'_>, what: impl FnOnce(Fleet) -> T) -> Outcome<Option<T>> {
+    Ok(of.cloud().get_fleet(&of.key).await?.map(what))
+}
