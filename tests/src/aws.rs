@@ -6,7 +6,7 @@
 use crate::guests::{Guests, Outages};
 use crate::machines::Machine;
 use cloudsim::ec2::{Region, Settings};
-use cloudsim::{Server, datacentre};
+use cloudsim::{Server, datacentre, patience};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -69,6 +69,7 @@ impl Aws {
         if let Some(journal) = std::env::var_os("DISAGG_TEST_JOURNAL") {
             region.record(Path::new(&journal)).expect("the journal can be written");
         }
+        region.slow_down(patience());
         let (end, ended) = oneshot::channel();
         let (sender, receiver) = mpsc::channel();
         let inside = namespace.clone();

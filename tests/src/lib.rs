@@ -17,6 +17,7 @@ mod plan;
 mod workspace;
 
 pub use aws::Aws;
+pub use cloudsim::patient;
 pub use http::{Answer, Chats, assert_chats, chat, chat_stream};
 pub use machines::{Machine, wait_until};
 pub use place::{Place, path, serves};

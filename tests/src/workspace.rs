@@ -170,13 +170,16 @@ impl Workspace {
     }
 
     /// Starts an apply of what stands there, and kills it, provider and all, when there are so many
-    /// machines, unless it ends before.
+    /// machines, unless it ends before. A simulated cloud is at that moment still when somebody calls it next.
     pub fn apply_and_kill_at(&self, machines: usize) {
         let mut apply = self.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
         wait_until("the next machine is there", || {
             self.machines().len() >= machines || apply.try_wait().expect("wait").is_some()
         });
         kill(&mut apply);
+        if let Place::Aws(aws) = &self.place {
+            aws.datacentre().hold();
+        }
     }
 
     /// An output of the applied configuration.

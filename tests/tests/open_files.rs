@@ -34,16 +34,17 @@ fn two_thousand_clients_at_once_are_all_answered_on_the_local_cloud() {
     limit(room).expect("the soft limit");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let seen = runtime.expect("a runtime").block_on(async {
+        let patience = acceptance::patient(Duration::from_secs(120));
         let mut clients = JoinSet::new();
         for _ in 0..CLIENTS {
             let address = address.clone();
             clients.spawn(async move {
-                let answer = tokio::time::timeout(Duration::from_secs(120), stream(&address)).await;
+                let answer = tokio::time::timeout(patience, stream(&address)).await;
                 match answer {
                     Ok(Ok(answer)) if answer.contains("data: [DONE]") => "answered".to_owned(),
                     Ok(Ok(answer)) => format!("broken: {}", answer.lines().next().unwrap_or("")),
                     Ok(Err(error)) => error.to_string(),
-                    Err(_) => "no answer in 120 s".to_owned(),
+                    Err(_) => format!("no answer in {patience:?}"),
                 }
             });
         }

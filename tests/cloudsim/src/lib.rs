@@ -13,7 +13,9 @@ pub mod datacentre;
 pub mod ec2;
 #[cfg(test)]
 mod layers;
+mod patience;
 pub mod server;
 
 pub use datacentre::{Datacentre, Fault};
+pub use patience::{patience, patient};
 pub use server::Server;

@@ -1,8 +1,10 @@
 //! Waiting for conditions, and telling how long it took.
 
+use cloudsim::patient;
 use std::time::{Duration, SystemTime};
 
-/// Waits until there is an answer, for at most so many seconds, and tells how long it took.
+/// Waits until there is an answer, for at most so many seconds on a computer that is not slow, and tells how
+/// long it took.
 ///
 /// # Panics
 /// When there is none in time: with what `explain` says then.
@@ -12,15 +14,15 @@ pub fn wait_for<T>(
     mut answer: impl FnMut() -> Option<T>,
     explain: impl FnOnce() -> String,
 ) -> T {
-    let start = SystemTime::now();
+    let (start, limit) = (SystemTime::now(), patient(Duration::from_secs(seconds)));
     loop {
         if let Some(answer) = answer() {
             tell(what, start);
             return answer;
         }
         let waited = start.elapsed().unwrap_or_default();
-        if waited >= Duration::from_secs(seconds) {
-            panic!("waited {seconds} s in vain: {what}\n{}", explain());
+        if waited >= limit {
+            panic!("waited {waited:?} without effect: {what}\n{}", explain());
         }
         // Processes on other hosts have no clock but the real one; nobody unparks this thread.
         std::thread::park_timeout(Duration::from_millis(100));

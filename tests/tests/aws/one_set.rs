@@ -17,12 +17,7 @@ fn two_applies_of_one_configuration_make_one_set_of_machines() {
 fn two_applies(known_after_seconds: f64) {
     let one = Workspace::on_aws();
     one.apply(&fleet(ZONED));
-    {
-        let mut datacentre = aws(&one).datacentre();
-        let settings = datacentre.settings_mut();
-        settings.known_after_seconds = known_after_seconds;
-        settings.boot_seconds = 0.2 + known_after_seconds;
-    }
+    aws(&one).datacentre().settings_mut().know_after(known_after_seconds);
     let two = one.neighbour();
     // The same configuration and the same fleet in two states, as a pipeline that runs twice.
     let config = stack("replicas = 1", "replicas = 2");
@@ -115,12 +110,7 @@ fn a_launch_that_is_throttled_or_whose_answer_is_lost_makes_one_set_of_machines(
 #[test]
 fn what_is_too_new_to_be_known_is_neither_gone_nor_made_twice() {
     let workspace = Workspace::on_aws();
-    {
-        let mut datacentre = aws(&workspace).datacentre();
-        let settings = datacentre.settings_mut();
-        // What has booted is known, as it is in any real datacentre.
-        (settings.known_after_seconds, settings.boot_seconds) = (2.0, 2.5);
-    }
+    aws(&workspace).datacentre().settings_mut().know_after(2.0);
     // Several types that fit, so that a launch looks who else has launched.
     let config = |replicas: u32| {
         let any = "resources = { cpu = 4 }";
@@ -178,8 +168,7 @@ fn a_launch_that_was_made_with_an_older_image_is_gone_on_with() {
         let mut datacentre = aws(&workspace).datacentre();
         // What is there is old, and known.
         datacentre.advance(Duration::from_secs(60));
-        let settings = datacentre.settings_mut();
-        (settings.known_after_seconds, settings.boot_seconds) = (6.0, 6.0);
+        datacentre.settings_mut().know_after(6.0);
     }
     workspace.write(&config);
     workspace.apply_and_kill_at(3);

@@ -222,10 +222,10 @@ pub(crate) fn user_data(files: &[(&str, &str)], units: &[&str]) -> Vec<u8> {
     format!("#cloud-config\n{document}").into_bytes()
 }
 
-/// Waits for a minute at most until `look` has an answer.
+/// Waits until `look` has an answer, for a minute at most on a computer that is not slow.
 pub(crate) async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
     let mut look = look;
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + wait::patient(Duration::from_secs(60));
     wait::until(&CancellationToken::new(), deadline, Schedule::LOCAL, async || {
         Ok::<_, ()>(look().await)
     })
