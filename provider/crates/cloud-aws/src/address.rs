@@ -3,9 +3,9 @@
 //! public address to an interface that was made before its machine.
 
 use crate::error::{During, is};
-use crate::fleet::FleetFacts;
-use crate::subnet::WayOut;
-use crate::{Region, elastic_ip, fleet, subnet, tags};
+use crate::security_group::{self, FleetFacts};
+use crate::subnet::{self, WayOut};
+use crate::{Region, elastic_ip, tags};
 use aws_sdk_ec2::types::{NetworkInterface, ResourceType};
 use cloud::{
     Address, AddressId, AddressRequest, CloudError, ErrorKind, FleetKey, InstanceId, TagFilter,
@@ -13,7 +13,7 @@ use cloud::{
 use sha2::{Digest, Sha256};
 
 pub(crate) async fn reserve(region: &Region, request: &AddressRequest) -> cloud::Result<Address> {
-    let facts = fleet::facts(region, &request.fleet).await?;
+    let facts = security_group::facts(region, &request.fleet).await?;
     let of_token = TagFilter::all().and(tags::TOKEN, request.token.as_str());
     let found = match request.is_new {
         true => None,
@@ -63,7 +63,7 @@ pub(crate) async fn release(region: &Region, id: &AddressId) -> cloud::Result<()
     match call.send().await.during(OPERATION).map_err(|error| error.object(&id.0)) {
         Err(error)
             if is(&error, "InvalidNetworkInterfaceID.NotFound")
-                && !region.made.is_new(&id.0).await =>
+                && !region.recent.is_new(&id.0).await =>
         {
             Ok(())
         }
@@ -75,7 +75,7 @@ pub(crate) async fn release(region: &Region, id: &AddressId) -> cloud::Result<()
         }
         released => {
             released?;
-            region.made.remove(&id.0).await;
+            region.recent.remove(&id.0).await;
             Ok(())
         }
     }
@@ -100,7 +100,7 @@ async fn create_interface(
         .during(OPERATION)?;
     let missing = || CloudError::new(ErrorKind::Other, OPERATION, "the answer has no interface");
     let interface = created.network_interface.ok_or_else(missing)?;
-    region.made.add(interface.network_interface_id.clone()).await;
+    region.recent.add(interface.network_interface_id.clone()).await;
     Ok(interface)
 }
 

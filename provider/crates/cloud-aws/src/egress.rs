@@ -8,7 +8,7 @@
 
 use crate::elastic_ip::{self, ElasticIp};
 use crate::error::is;
-use crate::launch::client_token;
+use crate::token::client_token;
 use crate::{Region, tags};
 use aws_sdk_ec2::types::{Instance as Ec2Instance, InstanceNetworkInterface, InstanceStateName};
 use cloud::{Egress, FleetKey, InstanceId, LaunchRequest, TagFilter, Tags, tag};

@@ -6,8 +6,8 @@
 //! one it knows by itself for as long as that.
 
 use crate::error::{During, is};
-use crate::made::KNOWN_AFTER;
-use crate::{Region, instance, tags};
+use crate::recent::KNOWN_AFTER;
+use crate::{Region, tags};
 use aws_sdk_ec2::types::{Address, DomainType, Filter, ResourceType};
 use cloud::{CloudError, ErrorKind, TagFilter, Tags, tag};
 use tokio::time::Instant;
@@ -82,7 +82,7 @@ pub(crate) async fn allocate(region: &Region, own: &Tags) -> cloud::Result<Elast
         association: None,
         tags: own.clone(),
     };
-    region.made.add([elastic.allocation.clone()]).await;
+    region.recent.add([elastic.allocation.clone()]).await;
     know(region, elastic.clone()).await;
     Ok(elastic)
 }
@@ -105,7 +105,7 @@ pub(crate) async fn associate(
 
 /// Sets these tags and leaves every other tag alone.
 pub(crate) async fn tag(region: &Region, elastic: &ElasticIp, own: &Tags) -> cloud::Result<()> {
-    instance::set_tags(region, std::slice::from_ref(&elastic.allocation), own).await?;
+    tags::set(region, std::slice::from_ref(&elastic.allocation), own).await?;
     let mut known = region.elastic_ips.lock().await;
     let known = known.iter_mut().find(|known| known.elastic.allocation == elastic.allocation);
     if let Some(Known { elastic, .. }) = known {
@@ -137,13 +137,13 @@ pub(crate) async fn release(region: &Region, elastics: &[ElasticIp]) -> cloud::R
             }
             Err(error)
                 if !is(&error, "InvalidAllocationID.NotFound")
-                    || region.made.is_new(&elastic.allocation).await =>
+                    || region.recent.is_new(&elastic.allocation).await =>
             {
                 return Err(error.object(&elastic.allocation));
             }
             _ => {}
         }
-        region.made.remove(&elastic.allocation).await;
+        region.recent.remove(&elastic.allocation).await;
         let mut known = region.elastic_ips.lock().await;
         known.retain(|known| known.elastic.allocation != elastic.allocation);
     }

@@ -36,6 +36,11 @@ pub(crate) fn is(error: &CloudError, code: &str) -> bool {
     error.code.as_deref() == Some(code)
 }
 
+/// Whether an instance is gone, or its id never was one.
+pub(crate) fn is_gone(error: &CloudError) -> bool {
+    is(error, "InvalidInstanceID.NotFound") || is(error, "InvalidInstanceID.Malformed")
+}
+
 fn failure<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> CloudError
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,

@@ -5,8 +5,9 @@
 
 use crate::claim::Claim;
 use crate::error::{During, is, refused};
-use crate::subnet::Subnet;
-use crate::{Region, address, elastic_ip, ingress, instance, placement, ssh, subnet, tags};
+use crate::security_group::{claim_of, find, object_name, remember, require};
+use crate::subnet::{self, Subnet};
+use crate::{Region, address, elastic_ip, ingress, instance, placement, ssh, tags};
 use aws_sdk_ec2::types::{
     IpPermission, IpRange, NetworkInterface, ResourceType, SecurityGroup, UserIdGroupPair,
 };
@@ -15,18 +16,6 @@ use cloud::{
     TagFilter, Tags, tag,
 };
 use std::collections::BTreeMap;
-
-/// What never changes about a fleet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FleetFacts {
-    pub(crate) group_id: String,
-    pub(crate) subnet: Subnet,
-    pub(crate) zone: String,
-    /// The name of the placement group, if it has one.
-    pub(crate) placement_group: Option<String>,
-    /// The key pair of machines that are launched; [`ssh::set`] alone changes it.
-    pub(crate) key_name: Option<String>,
-}
 
 pub(crate) async fn create(region: &Region, request: &FleetRequest) -> cloud::Result<Fleet> {
     const OPERATION: &str = "CreateSecurityGroup";
@@ -82,10 +71,10 @@ pub(crate) async fn get(region: &Region, key: &FleetKey) -> cloud::Result<Option
 pub(crate) async fn repair(region: &Region, key: &FleetKey) -> cloud::Result<Fleet> {
     let group = require(region, key).await?;
     open(region, &group).await?;
-    ingress::close_foreign(region, &group).await?;
+    ingress::close_foreign(region, &group, ssh::of(&group).is_some()).await?;
     let own = lasting_tags(key);
     let id = group.group_id().unwrap_or_default().to_owned();
-    instance::set_tags(region, &[id], &own).await?;
+    tags::set(region, &[id], &own).await?;
     let claim = claim_of(&group)?;
     if claim.placement == PlacementStrategy::Cluster {
         placement::restore(region, &object_name(key), &claim.token, &own).await?;
@@ -122,25 +111,6 @@ pub(crate) async fn delete(region: &Region, key: &FleetKey) -> cloud::Result<()>
     Ok(())
 }
 
-/// What never changes about a fleet, asked for once in a run.
-pub(crate) async fn facts(region: &Region, key: &FleetKey) -> cloud::Result<FleetFacts> {
-    facts_if_any(region, key).await?.ok_or_else(|| absent(key))
-}
-
-/// The same of a fleet that may not be there.
-pub(crate) async fn facts_if_any(
-    region: &Region,
-    key: &FleetKey,
-) -> cloud::Result<Option<FleetFacts>> {
-    if let Some(facts) = region.fleets.lock().await.get(&key.name) {
-        return Ok(Some(facts.clone()));
-    }
-    match find(region, key).await? {
-        Some(group) => remember(region, key, &group).await.map(Some),
-        None => Ok(None),
-    }
-}
-
 async fn subnet_for(region: &Region, request: &FleetRequest) -> cloud::Result<Subnet> {
     let Some(id) = &request.subnet else { return subnet::default_of(region, &request.zone).await };
     let (subnet, zone) = subnet::find(region, id).await?;
@@ -149,32 +119,6 @@ async fn subnet_for(region: &Region, request: &FleetRequest) -> cloud::Result<Su
         return Err(refused("DescribeSubnets", "InvalidSubnet.Conflict", message).object(id));
     }
     Ok(subnet)
-}
-
-/// The security group of a fleet, for a request that cannot do without.
-pub(crate) async fn require(region: &Region, key: &FleetKey) -> cloud::Result<SecurityGroup> {
-    find(region, key).await?.ok_or_else(|| absent(key))
-}
-
-fn absent(key: &FleetKey) -> CloudError {
-    refused("DescribeSecurityGroups", "InvalidGroup.NotFound", "there is no such fleet")
-        .object(key.to_string())
-}
-
-/// By its name, which nobody can change, and not by its tags. Where several VPCs have one, the one with
-/// our tag.
-async fn find(region: &Region, key: &FleetKey) -> cloud::Result<Option<SecurityGroup>> {
-    const OPERATION: &str = "DescribeSecurityGroups";
-    let call = region.ec2.describe_security_groups();
-    let call = call.filters(tags::filter("group-name", [object_name(key).as_str()]));
-    let answer = call.send().await.during(OPERATION)?;
-    let is_ours = |group: &SecurityGroup| {
-        tags::from_ec2(group.tags()).get(tag::MANAGED_BY).map(String::as_str)
-            == Some(tag::MANAGED_BY_US)
-    };
-    let mut groups = answer.security_groups.unwrap_or_default();
-    groups.sort_by_key(|group| !is_ours(group));
-    Ok(groups.into_iter().next())
 }
 
 async fn describe(region: &Region, key: &FleetKey, group: &SecurityGroup) -> cloud::Result<Fleet> {
@@ -193,34 +137,6 @@ async fn describe(region: &Region, key: &FleetKey, group: &SecurityGroup) -> clo
         ingress: ingress::of_services(group),
         ssh: ssh::of(group),
         findings,
-    })
-}
-
-async fn remember(
-    region: &Region,
-    key: &FleetKey,
-    group: &SecurityGroup,
-) -> cloud::Result<FleetFacts> {
-    let Claim { zone, subnet, placement, .. } = claim_of(group)?;
-    let facts = FleetFacts {
-        group_id: group.group_id().unwrap_or_default().to_owned(),
-        subnet: Subnet { id: subnet, vpc: group.vpc_id().unwrap_or_default().to_owned() },
-        zone,
-        placement_group: (placement == PlacementStrategy::Cluster).then(|| object_name(key)),
-        key_name: ssh::key_name(&tags::from_ec2(group.tags())),
-    };
-    let mut fleets = region.fleets.lock().await;
-    let known = fleets.entry(key.name.clone()).or_insert_with(|| facts.clone());
-    // Its key is changed by this process alone, whatever a server still says.
-    *known = FleetFacts { key_name: known.key_name.clone(), ..facts };
-    Ok(known.clone())
-}
-
-fn claim_of(group: &SecurityGroup) -> cloud::Result<Claim> {
-    Claim::parse(group.description().unwrap_or_default()).ok_or_else(|| {
-        let why = "a security group of this name exists that the provider has not made";
-        refused("DescribeSecurityGroups", "InvalidGroup.Duplicate", why)
-            .object(group.group_name().unwrap_or_default())
     })
 }
 
@@ -307,7 +223,7 @@ fn findings(key: &FleetKey, group: &SecurityGroup, found: &Tags) -> BTreeMap<Str
         let finding = "machines of the fleet cannot install anything without it".to_owned();
         findings.insert(format!("egress rule of {id} for 0.0.0.0/0"), finding);
     }
-    for (rule, _) in ingress::foreign(group) {
+    for (rule, _) in ingress::foreign(group, ssh::of(group).is_some()) {
         let finding = "opened by somebody else; the next apply closes it".to_owned();
         findings.insert(format!("ingress of {id}: {rule}"), finding);
     }
@@ -355,8 +271,3 @@ fn lasting_tags(key: &FleetKey) -> Tags {
 }
 
 const ANYWHERE: &str = "0.0.0.0/0";
-
-/// The name of the fleet's own objects.
-fn object_name(key: &FleetKey) -> String {
-    format!("disagg-{}", key.name)
-}

@@ -5,7 +5,7 @@
 //! clients in at the same port share a rule, whose description names both.
 
 use crate::error::{During, is};
-use crate::{Region, fleet, ssh};
+use crate::{Region, security_group};
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, SecurityGroup};
 use cloud::{CloudError, ErrorKind, FleetKey, Ingress};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Where a rule lets whom in: port and address block.
 type Opening = (u16, String);
 
-/// Who has asked for a rule: services by their tag, `name@uid`, and [`ssh`].
+/// Who has asked for a rule: services by their tag, `name@uid`, and [`SSH_RULE`].
 type Owners = BTreeSet<String>;
+
+/// What the rule for people is described with, as a service's is with its tag.
+pub(crate) const SSH_RULE: &str = "ssh";
+/// Its port.
+pub(crate) const SSH_PORT: u16 = 22;
 
 /// The rules of a group, by service. Somebody may have opened another port in a service's name: that
 /// shows as a rule of its own.
@@ -31,13 +36,13 @@ pub(crate) fn of(group: &SecurityGroup) -> Vec<Ingress> {
 
 /// The rules of services alone.
 pub(crate) fn of_services(group: &SecurityGroup) -> Vec<Ingress> {
-    of(group).into_iter().filter(|rule| rule.service != ssh::RULE).collect()
+    of(group).into_iter().filter(|rule| rule.service != SSH_RULE).collect()
 }
 
 pub(crate) async fn set(region: &Region, key: &FleetKey, rule: &Ingress) -> cloud::Result<()> {
     // What one reads, changes and writes, another one of this process does not change in between.
     let _rules = region.rules.lock().await;
-    let group = match fleet::require(region, key).await {
+    let group = match security_group::require(region, key).await {
         Err(error) if rule.cidrs.is_empty() && is(&error, "InvalidGroup.NotFound") => return Ok(()),
         group => group?,
     };
@@ -107,10 +112,10 @@ impl Changes {
     }
 }
 
-/// What the group lets in that neither the fleet nor a service of it has opened, in words and as rules.
-pub(crate) fn foreign(group: &SecurityGroup) -> Vec<(String, IpPermission)> {
+/// What the group lets in that neither the fleet nor a service of it has opened, in words and as rules. A rule
+/// for people is the fleet's own where people are to come in.
+pub(crate) fn foreign(group: &SecurityGroup, ssh_wanted: bool) -> Vec<(String, IpPermission)> {
     let own = group.group_id();
-    let asked_for = ssh::of(group).is_some();
     let mut foreign = Vec::new();
     for rule in group.ip_permissions() {
         let port = match (rule.from_port(), rule.to_port()) {
@@ -129,10 +134,10 @@ pub(crate) fn foreign(group: &SecurityGroup) -> Vec<(String, IpPermission)> {
         let mut found = |from: &str, rule: IpPermission| {
             foreign.push((format!("{protocol}{port} from {from}"), rule));
         };
-        let may_be_ssh = asked_for && ssh::is_for_it(rule);
+        let may_be_ssh = ssh_wanted && is_for_ssh(rule);
         let is_ours = |text: Option<&str>| {
             let owners = owners(text.unwrap_or_default());
-            owners.iter().any(|owner| owner != ssh::RULE || may_be_ssh)
+            owners.iter().any(|owner| owner != SSH_RULE || may_be_ssh)
         };
         for range in rule.ip_ranges().iter().filter(|range| !is_ours(range.description())) {
             found(range.cidr_ip().unwrap_or_default(), bare().ip_ranges(range.clone()).build());
@@ -155,12 +160,23 @@ pub(crate) fn foreign(group: &SecurityGroup) -> Vec<(String, IpPermission)> {
 }
 
 /// Closes what nobody of ours has opened.
-pub(crate) async fn close_foreign(region: &Region, group: &SecurityGroup) -> cloud::Result<()> {
-    let rules: Vec<IpPermission> = foreign(group).into_iter().map(|(_, rule)| rule).collect();
+pub(crate) async fn close_foreign(
+    region: &Region,
+    group: &SecurityGroup,
+    ssh_wanted: bool,
+) -> cloud::Result<()> {
+    let rules: Vec<IpPermission> =
+        foreign(group, ssh_wanted).into_iter().map(|(_, rule)| rule).collect();
     if rules.is_empty() {
         return Ok(());
     }
     close(region, group.group_id().unwrap_or_default(), rules).await
+}
+
+/// Whether a rule is for that port alone.
+fn is_for_ssh(rule: &IpPermission) -> bool {
+    let port = Some(i32::from(SSH_PORT));
+    rule.ip_protocol() == Some("tcp") && rule.from_port() == port && rule.to_port() == port
 }
 
 async fn close(region: &Region, id: &str, rules: Vec<IpPermission>) -> cloud::Result<()> {
@@ -200,7 +216,7 @@ fn owners(description: &str) -> Owners {
     let is_word = |text: &str| !text.is_empty() && text.chars().all(is_of_word);
     let is_owner = |text: &str| match text.split_once('@') {
         Some((name, uid)) => is_word(name) && is_word(uid),
-        None => text == ssh::RULE,
+        None => text == SSH_RULE,
     };
     let named: Vec<&str> = description.split(' ').collect();
     match named.iter().all(|text| is_owner(text)) {

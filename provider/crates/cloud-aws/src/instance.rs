@@ -1,17 +1,11 @@
-//! Machines as EC2 lists them, and what is done to one that exists.
+//! Machines as EC2 lists them, and switching one on again.
 
 use crate::error::{During, is};
-use crate::fleet::FleetFacts;
-use crate::{Region, egress, fleet, settings, tags};
+use crate::security_group::{self, FleetFacts};
+use crate::{Region, drift, tags};
 use aws_sdk_ec2::primitives::DateTime;
-use aws_sdk_ec2::types::{
-    Filter, Instance as Ec2Instance, InstanceAttributeName, InstanceStateName,
-};
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use cloud::{
-    CloudError, Console, ErrorKind, FleetKey, Instance, InstanceId, InstanceState, ObjectId,
-    TagFilter, Tags,
-};
+use aws_sdk_ec2::types::{Filter, Instance as Ec2Instance, InstanceStateName};
+use cloud::{CloudError, ErrorKind, FleetKey, Instance, InstanceId, InstanceState, TagFilter};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One call for every thousand machines; what is terminated stays listed for an hour and is left out.
@@ -45,7 +39,7 @@ async fn listed(
     const OPERATION: &str = "DescribeInstances";
     filters.push(tags::filter("instance-state-name", LISTED));
     let mut found = Vec::new();
-    let facts = fleet::facts_if_any(region, key).await?;
+    let facts = security_group::facts_if_any(region, key).await?;
     let call = region.ec2.describe_instances().set_filters(Some(filters)).max_results(1000);
     let mut pages = call.into_paginator().send();
     while let Some(page) = pages.next().await {
@@ -90,7 +84,7 @@ pub(crate) fn describe(
         // One that is on its way out has lost its interfaces already.
         findings: match (state, facts) {
             (InstanceState::Terminating, _) | (_, None) => Vec::new(),
-            (_, Some(facts)) => settings::findings(instance, facts),
+            (_, Some(facts)) => drift::findings(instance, facts),
         },
     })
 }
@@ -110,36 +104,6 @@ pub(crate) async fn start(region: &Region, id: &InstanceId) -> cloud::Result<()>
 pub(crate) async fn reboot(region: &Region, id: &InstanceId) -> cloud::Result<()> {
     let rebooted = region.ec2.reboot_instances().instance_ids(&id.0).send().await;
     rebooted.during("RebootInstances").map(drop).map_err(|error| error.object(&id.0))
-}
-
-/// One id that is not known fails the whole call: the others are then asked for one by one, and all are
-/// asked for before one that cannot go is told of.
-pub(crate) async fn terminate(
-    region: &Region,
-    key: &FleetKey,
-    ids: &[InstanceId],
-) -> cloud::Result<()> {
-    let mut terminated = Ok(());
-    for chunk in ids.chunks(MOST_TERMINATED) {
-        match terminate_all(region, chunk).await {
-            Err(error) if is_gone(&error) => {
-                for id in chunk {
-                    terminated = terminated.and(terminate_one(region, id).await);
-                }
-            }
-            all => terminated = terminated.and(all),
-        }
-    }
-    terminated.and(egress::release(region, key, ids).await)
-}
-
-/// One that was launched a moment ago is not gone, and would be paid for: that it is not known yet is an
-/// error.
-async fn terminate_one(region: &Region, id: &InstanceId) -> cloud::Result<()> {
-    match terminate_all(region, std::slice::from_ref(id)).await {
-        Err(error) if is_gone(&error) && !region.made.is_new(&id.0).await => Ok(()),
-        terminated => terminated,
-    }
 }
 
 /// Those of these machines, anybody's, that are not on their way out.
@@ -185,76 +149,6 @@ async fn of_anybody(
     Ok(found)
 }
 
-async fn terminate_all(region: &Region, ids: &[InstanceId]) -> cloud::Result<()> {
-    const OPERATION: &str = "TerminateInstances";
-    let names: Vec<String> = ids.iter().map(|id| id.0.clone()).collect();
-    let object = names.join(", ");
-    let call = region.ec2.terminate_instances().set_instance_ids(Some(names));
-    call.send().await.during(OPERATION).map_err(|error| error.object(object))?;
-    for id in ids {
-        region.made.remove(&id.0).await;
-    }
-    Ok(())
-}
-
-pub(crate) async fn console(region: &Region, id: &InstanceId) -> cloud::Result<Console> {
-    const OPERATION: &str = "GetConsoleOutput";
-    let answer = region.ec2.get_console_output().instance_id(&id.0).latest(true).send().await;
-    let output = match answer.during(OPERATION).map_err(|error| error.object(&id.0)) {
-        Err(error) if is_gone(&error) => return Ok(Console { text: String::new() }),
-        answer => answer?.output.unwrap_or_default(),
-    };
-    let bytes = BASE64_STANDARD.decode(output.trim()).map_err(|error| {
-        CloudError::new(ErrorKind::Other, OPERATION, "the output is not base64")
-            .object(&id.0)
-            .source(error)
-    })?;
-    Ok(Console { text: String::from_utf8_lossy(&bytes).into_owned() })
-}
-
-pub(crate) async fn user_data(region: &Region, id: &InstanceId) -> cloud::Result<Option<Vec<u8>>> {
-    const OPERATION: &str = "DescribeInstanceAttribute";
-    let call = region.ec2.describe_instance_attribute().instance_id(&id.0);
-    let answer = call.attribute(InstanceAttributeName::UserData).send().await;
-    let value = match answer.during(OPERATION).map_err(|error| error.object(&id.0)) {
-        Err(error) if is_gone(&error) => return Ok(None),
-        answer => answer?.user_data.and_then(|value| value.value),
-    };
-    let Some(value) = value else { return Ok(None) };
-    BASE64_STANDARD.decode(value).map(Some).map_err(|error| {
-        CloudError::new(ErrorKind::Other, OPERATION, "the user data is not base64")
-            .object(&id.0)
-            .source(error)
-    })
-}
-
-pub(crate) async fn tag(
-    region: &Region,
-    key: &FleetKey,
-    objects: &[ObjectId],
-    tags: &Tags,
-) -> cloud::Result<()> {
-    let mut ids = Vec::new();
-    for object in objects {
-        ids.push(match object {
-            ObjectId::Fleet => fleet::facts(region, key).await?.group_id,
-            ObjectId::Address(id) => id.0.clone(),
-            ObjectId::Instance(id) => id.0.clone(),
-        });
-    }
-    set_tags(region, &ids, tags).await
-}
-
-pub(crate) async fn set_tags(region: &Region, ids: &[String], tags: &Tags) -> cloud::Result<()> {
-    const OPERATION: &str = "CreateTags";
-    for chunk in ids.chunks(MOST_TAGGED) {
-        let call = region.ec2.create_tags().set_resources(Some(chunk.to_vec()));
-        let tagged = call.set_tags(Some(tags::to_ec2(tags))).send().await;
-        tagged.during(OPERATION).map_err(|error| error.object(chunk.join(", ")))?;
-    }
-    Ok(())
-}
-
 fn state_of(name: &InstanceStateName) -> Option<InstanceState> {
     Some(match name {
         InstanceStateName::Pending => InstanceState::Pending,
@@ -268,17 +162,8 @@ fn state_of(name: &InstanceStateName) -> Option<InstanceState> {
     })
 }
 
-/// Gone, or an id that never was one.
-fn is_gone(error: &CloudError) -> bool {
-    is(error, "InvalidInstanceID.NotFound") || is(error, "InvalidInstanceID.Malformed")
-}
-
 const LIVING: [&str; 4] = ["pending", "running", "stopping", "stopped"];
 const LISTED: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
 
 /// Values that EC2 takes in one filter.
 const MOST_VALUES: usize = 200;
-/// Ids that EC2 takes in one TerminateInstances.
-const MOST_TERMINATED: usize = 1000;
-/// Objects that EC2 takes in one CreateTags.
-const MOST_TAGGED: usize = 1000;

@@ -4,8 +4,10 @@ use crate::error::{During, is, refused};
 use crate::image::Image;
 use crate::instance_type::InstanceType;
 use crate::interfaces::{Interface, layout};
-use crate::subnet::WayOut;
-use crate::{Region, egress, fleet, image, instance, instance_type, settings, subnet, tags};
+use crate::security_group::{self, FleetFacts};
+use crate::subnet::{self, WayOut};
+use crate::token::client_token;
+use crate::{Region, drift, egress, image, instance, instance_type, tags};
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
     BlockDeviceMapping, CapacityReservationSpecification, CapacityReservationTarget,
@@ -54,7 +56,7 @@ async fn run(
                 let launched: Vec<Instance> = launched
                     .map(|launched| instance::describe(launched, None))
                     .collect::<cloud::Result<_>>()?;
-                region.made.add(launched.iter().map(|launched| launched.id.0.clone())).await;
+                region.recent.add(launched.iter().map(|launched| launched.id.0.clone())).await;
                 return Ok(launched);
             }
             // A new instance profile takes some seconds to be known everywhere.
@@ -82,7 +84,7 @@ async fn prepare(
     request: &LaunchRequest,
 ) -> cloud::Result<RunInstancesFluentBuilder> {
     check_request(request)?;
-    let facts = fleet::facts(region, &request.fleet).await?;
+    let facts = security_group::facts(region, &request.fleet).await?;
     let name = &request.offer.instance_type;
     let kind = instance_type::find(region, name).await?;
     if facts.placement_group.is_some() && !kind.clusters {
@@ -140,20 +142,6 @@ async fn prepare(
     Ok(call)
 }
 
-/// EC2 keeps the token with the instance, where nobody can change it: it says what type was launched.
-pub(crate) fn client_token(request: &LaunchRequest) -> String {
-    let (token, name) = (&request.token, &request.offer.instance_type);
-    match is_for(token, name) {
-        true => token.clone(),
-        false => format!("{token}-{name}"),
-    }
-}
-
-/// Whether an instance with this token was launched as this type.
-pub(crate) fn is_for(token: &str, instance_type: &str) -> bool {
-    token.strip_suffix(instance_type).is_some_and(|before| before.ends_with('-'))
-}
-
 fn check_request(request: &LaunchRequest) -> cloud::Result<()> {
     let limit = Limits::of(CloudName::Aws).user_data_bytes;
     let size = request.user_data.len();
@@ -172,7 +160,7 @@ async fn interfaces(
     region: &Region,
     request: &LaunchRequest,
     kind: &InstanceType,
-    facts: &fleet::FleetFacts,
+    facts: &FleetFacts,
 ) -> cloud::Result<Vec<InstanceNetworkInterfaceSpecification>> {
     let specification = InstanceNetworkInterfaceSpecification::builder;
     if let Some(address) = &request.address {
@@ -206,7 +194,7 @@ async fn interfaces(
 /// own may have everything on it.
 fn check_way_out(
     request: &LaunchRequest,
-    facts: &fleet::FleetFacts,
+    facts: &FleetFacts,
     interfaces: usize,
     way_out: WayOut,
 ) -> cloud::Result<()> {
@@ -282,7 +270,7 @@ fn metadata_options() -> InstanceMetadataOptionsRequest {
     InstanceMetadataOptionsRequest::builder()
         .http_endpoint(InstanceMetadataEndpointState::Enabled)
         .http_tokens(HttpTokensState::Required)
-        .http_put_response_hop_limit(settings::METADATA_HOPS)
+        .http_put_response_hop_limit(drift::METADATA_HOPS)
         .instance_metadata_tags(InstanceMetadataTagsState::Enabled)
         .build()
 }

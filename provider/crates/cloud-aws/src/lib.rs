@@ -7,6 +7,8 @@
 mod address;
 mod claim;
 mod connect;
+mod console;
+mod drift;
 mod egress;
 mod elastic_ip;
 mod error;
@@ -17,16 +19,19 @@ mod instance;
 mod instance_type;
 mod interfaces;
 mod launch;
-mod made;
 mod placement;
-mod settings;
+mod recent;
+mod security_group;
 mod ssh;
 mod subnet;
+mod tagging;
 mod tags;
+mod termination;
+mod token;
 
 pub use connect::{AssumeRole, region_from_environment};
 
-use crate::made::Made;
+use crate::recent::RecentlyCreated;
 use async_trait::async_trait;
 use aws_sdk_ec2::Client;
 use cloud::{
@@ -59,11 +64,11 @@ pub struct AwsCloud {
 #[derive(Debug)]
 pub(crate) struct Region {
     pub(crate) ec2: Client,
-    pub(crate) fleets: Mutex<BTreeMap<String, fleet::FleetFacts>>,
+    pub(crate) fleets: Mutex<BTreeMap<String, security_group::FleetFacts>>,
     pub(crate) types: Mutex<BTreeMap<String, instance_type::InstanceType>>,
     pub(crate) images: Mutex<BTreeMap<String, image::Image>>,
     pub(crate) ways_out: Mutex<BTreeMap<String, subnet::WayOut>>,
-    pub(crate) made: Made,
+    pub(crate) recent: RecentlyCreated,
     /// Held by who changes the rules of a security group.
     pub(crate) rules: Mutex<()>,
     /// What this process has done with Elastic IPs.
@@ -87,7 +92,7 @@ impl AwsCloud {
             types: Mutex::default(),
             images: Mutex::default(),
             ways_out: Mutex::default(),
-            made: Made::default(),
+            recent: RecentlyCreated::default(),
             rules: Mutex::default(),
             elastic_ips: Mutex::default(),
         });
@@ -163,11 +168,11 @@ impl Cloud for AwsCloud {
     }
 
     async fn repair_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
-        settings::repair(&*self.region(&fleet.region).await, fleet, id).await
+        drift::repair(&*self.region(&fleet.region).await, fleet, id).await
     }
 
     async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()> {
-        instance::terminate(&*self.region(&fleet.region).await, fleet, ids).await
+        termination::terminate(&*self.region(&fleet.region).await, fleet, ids).await
     }
 
     async fn why_ended(
@@ -179,11 +184,11 @@ impl Cloud for AwsCloud {
     }
 
     async fn console(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Console> {
-        instance::console(&*self.region(&fleet.region).await, id).await
+        console::read(&*self.region(&fleet.region).await, id).await
     }
 
     async fn user_data(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Option<Vec<u8>>> {
-        instance::user_data(&*self.region(&fleet.region).await, id).await
+        console::user_data(&*self.region(&fleet.region).await, id).await
     }
 
     async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()> {
@@ -195,6 +200,6 @@ impl Cloud for AwsCloud {
     }
 
     async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()> {
-        instance::tag(&*self.region(&fleet.region).await, fleet, objects, tags).await
+        tagging::tag(&*self.region(&fleet.region).await, fleet, objects, tags).await
     }
 }

@@ -1,5 +1,7 @@
 //! Our tags in EC2's words, and the few that only this crate writes.
 
+use crate::Region;
+use crate::error::During;
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
 use cloud::{FleetKey, TagFilter, Tags, tag};
 
@@ -13,6 +15,11 @@ pub(crate) const EGRESS: &str = "disagg:egress";
 pub(crate) const INSTANCE: &str = "disagg:instance";
 /// When an Elastic IP was taken for an instance, in seconds since 1970.
 pub(crate) const HELD_AT: &str = "disagg:held-at";
+
+/// The key pair of machines that are launched now.
+pub(crate) fn key_name(of_group: &Tags) -> Option<String> {
+    of_group.get(tags::SSH_KEY).filter(|name| !name.is_empty()).cloned()
+}
 
 /// What the tags of an object that is being created are called in a request.
 pub(crate) fn specification(kind: ResourceType, tags: &Tags) -> TagSpecification {
@@ -60,4 +67,17 @@ pub(crate) fn filter<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) 
     Filter::builder().name(name).set_values(Some(values)).build()
 }
 
+/// Sets these tags on these objects and leaves every other tag alone.
+pub(crate) async fn set(region: &Region, ids: &[String], tags: &Tags) -> cloud::Result<()> {
+    const OPERATION: &str = "CreateTags";
+    for chunk in ids.chunks(MOST_TAGGED) {
+        let call = region.ec2.create_tags().set_resources(Some(chunk.to_vec()));
+        let tagged = call.set_tags(Some(to_ec2(tags))).send().await;
+        tagged.during(OPERATION).map_err(|error| error.object(chunk.join(", ")))?;
+    }
+    Ok(())
+}
+
 const NAME: &str = "Name";
+/// Objects that EC2 takes in one CreateTags.
+const MOST_TAGGED: usize = 1000;

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 /// Ids of instances, interfaces and Elastic IPs, and when each was made.
 #[derive(Debug, Default)]
-pub(crate) struct Made(Mutex<BTreeMap<String, Instant>>);
+pub(crate) struct RecentlyCreated(Mutex<BTreeMap<String, Instant>>);
 
-impl Made {
+impl RecentlyCreated {
     pub(crate) async fn add(&self, ids: impl IntoIterator<Item = String>) {
         let now = Instant::now();
         self.0.lock().await.extend(ids.into_iter().map(|id| (id, now)));
@@ -22,7 +22,7 @@ impl Made {
     }
 
     pub(crate) async fn is_new(&self, id: &str) -> bool {
-        self.0.lock().await.get(id).is_some_and(|made_at| made_at.elapsed() < KNOWN_AFTER)
+        self.0.lock().await.get(id).is_some_and(|created_at| created_at.elapsed() < KNOWN_AFTER)
     }
 }
 

@@ -6,8 +6,8 @@
 //! once in its life.
 
 use crate::error::During;
-use crate::fleet::FleetFacts;
-use crate::{Region, egress, fleet, launch};
+use crate::security_group::{self, FleetFacts};
+use crate::{Region, egress, token};
 use aws_sdk_ec2::types::{
     HttpTokensState, Instance as Ec2Instance, InstanceMetadataEndpointState,
     InstanceMetadataOptionsResponse, InstanceMetadataTagsState, InstanceNetworkInterface,
@@ -22,8 +22,8 @@ pub(crate) fn findings(instance: &Ec2Instance, facts: &FleetFacts) -> Vec<Findin
     let mut findings = Vec::new();
     let mut found = |repairable: bool, text: String| findings.push(Finding { text, repairable });
     let kind = instance.instance_type().map(|kind| kind.as_str()).unwrap_or_default();
-    let token = instance.client_token().unwrap_or_default();
-    if !launch::is_for(token, kind) {
+    let client_token = instance.client_token().unwrap_or_default();
+    if !token::is_for(client_token, kind) {
         found(false, format!("its type is `{kind}`, and it was launched as another"));
     }
     let group = instance.placement().and_then(|placement| placement.group_name());
@@ -60,7 +60,7 @@ pub(crate) fn findings(instance: &Ec2Instance, facts: &FleetFacts) -> Vec<Findin
 /// Puts metadata service, security groups and Elastic IP back.
 pub(crate) async fn repair(region: &Region, key: &FleetKey, id: &InstanceId) -> cloud::Result<()> {
     const OPERATION: &str = "DescribeInstances";
-    let facts = fleet::facts(region, key).await?;
+    let facts = security_group::facts(region, key).await?;
     let answer = region.ec2.describe_instances().instance_ids(&id.0).send().await;
     let answer = answer.during(OPERATION).map_err(|error| error.object(&id.0))?;
     for instance in answer.reservations().iter().flat_map(|found| found.instances()) {
