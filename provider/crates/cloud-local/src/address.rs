@@ -1,24 +1,11 @@
 //! Reserved addresses: a router's loopback address, which outlives the router's machine.
 
 use crate::LocalCloud;
+use crate::cleanup;
 use crate::error::{During, StateError, invalid};
-use crate::fleet;
-use crate::store::{self, is_file_name};
-use cloud::{Address, AddressId, AddressRequest, CloudError, ErrorKind, FleetKey, TagFilter, Tags};
-use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, net::Ipv4Addr, path::PathBuf};
-
-/// A reserved address on disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct AddressRecord {
-    pub(crate) id: AddressId,
-    pub(crate) fleet: String,
-    pub(crate) ip: Ipv4Addr,
-    token: String,
-    /// The tags it was asked for with: the request a token stands for.
-    requested_tags: Tags,
-    pub(crate) tags: Tags,
-}
+use crate::records::{self, AddressRecord};
+use cloud::{Address, AddressId, AddressRequest, CloudError, ErrorKind, FleetKey, TagFilter};
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 pub(crate) async fn reserve(
     cloud: &LocalCloud,
@@ -26,8 +13,8 @@ pub(crate) async fn reserve(
 ) -> cloud::Result<Address> {
     const OPERATION: &str = "ReserveAddress";
     let change = cloud.store.change().await.during(OPERATION)?;
-    let mut fleet = fleet::require(cloud, OPERATION, &request.fleet)?;
-    let existing = records(cloud, &request.fleet.name).during(OPERATION)?;
+    let mut fleet = records::require_fleet(cloud, OPERATION, &request.fleet)?;
+    let existing = records::addresses(cloud, &request.fleet.name).during(OPERATION)?;
     if let Some(address) = existing.into_iter().find(|address| address.token == request.token) {
         if address.requested_tags != request.tags {
             return Err(CloudError::new(
@@ -42,16 +29,16 @@ pub(crate) async fn reserve(
     }
     let used = used(cloud, &request.fleet.name).during(OPERATION)?;
     let ip = fleet.take_address(&used).ok_or_else(|| exhausted(OPERATION))?;
-    fleet::save(cloud, &change, &fleet).during(OPERATION)?;
+    records::save_fleet(cloud, &change, &fleet).during(OPERATION)?;
     let record = AddressRecord {
-        id: AddressId(crate::new_id("a").during(OPERATION)?),
+        id: AddressId(records::new_id("a").during(OPERATION)?),
         fleet: request.fleet.name.clone(),
         ip,
         token: request.token.clone(),
         requested_tags: request.tags.clone(),
         tags: request.tags.clone(),
     };
-    write(cloud, &record).during(OPERATION)?;
+    records::write_address(cloud, &record).during(OPERATION)?;
     Ok(describe(record))
 }
 
@@ -61,10 +48,10 @@ pub(crate) fn list(
     filter: &TagFilter,
 ) -> cloud::Result<Vec<Address>> {
     const OPERATION: &str = "ListAddresses";
-    if fleet::find(cloud, key).during(OPERATION)?.is_none() {
+    if records::find_fleet(cloud, key).during(OPERATION)?.is_none() {
         return Ok(Vec::new());
     }
-    let records = records(cloud, &key.name).during(OPERATION)?.into_iter();
+    let records = records::addresses(cloud, &key.name).during(OPERATION)?.into_iter();
     Ok(records.filter(|record| filter.matches(&record.tags)).map(describe).collect())
 }
 
@@ -75,28 +62,17 @@ pub(crate) async fn release(
 ) -> cloud::Result<()> {
     const OPERATION: &str = "ReleaseAddress";
     let change = cloud.store.change().await.during(OPERATION)?;
-    let Some(address) = find(cloud, key, id).during(OPERATION)? else { return Ok(()) };
-    crate::cleanup::collect(cloud, &change).await.during(OPERATION)?;
+    let Some(address) = records::find_address(cloud, key, id).during(OPERATION)? else {
+        return Ok(());
+    };
+    cleanup::collect(cloud, &change).await.during(OPERATION)?;
     if let Some(machine) = holder(cloud, &address).during(OPERATION)? {
         let message = format!("machine {machine} has it");
         return Err(CloudError::new(ErrorKind::InUse, OPERATION, message)
             .object(&id.0)
             .code("InUse"));
     }
-    store::remove(&path(cloud, &id.0)).during(OPERATION)
-}
-
-/// The address of this id, in this fleet.
-pub(crate) fn find(
-    cloud: &LocalCloud,
-    key: &FleetKey,
-    id: &AddressId,
-) -> Result<Option<AddressRecord>, StateError> {
-    if !is_file_name(&id.0) || fleet::find(cloud, key)?.is_none() {
-        return Ok(None);
-    }
-    let record = store::read_json::<AddressRecord>(&path(cloud, &id.0))?;
-    Ok(record.filter(|record| record.fleet == key.name))
+    records::remove_address(cloud, id).during(OPERATION)
 }
 
 /// The machine that has a reserved address, also one that is on its way out.
@@ -104,33 +80,17 @@ pub(crate) fn holder(
     cloud: &LocalCloud,
     address: &AddressRecord,
 ) -> Result<Option<String>, StateError> {
-    let machines = crate::instance::records(cloud, &address.fleet)?;
+    let machines = records::machines(cloud, &address.fleet)?;
     let holder =
         machines.into_iter().find(|(_, machine)| machine.address.as_ref() == Some(&address.id));
     Ok(holder.map(|(directory, _)| directory.id().to_owned()))
 }
 
-/// Every reserved address of a fleet.
-pub(crate) fn records(cloud: &LocalCloud, fleet: &str) -> Result<Vec<AddressRecord>, StateError> {
-    let directory = cloud.store.addresses();
-    let mut records = Vec::new();
-    for name in store::list(&directory)? {
-        // One that was released since the directory was read is no error.
-        let record = store::read_json::<AddressRecord>(&directory.join(name))?;
-        records.extend(record.filter(|record| record.fleet == fleet));
-    }
-    Ok(records)
-}
-
 /// Every address of a fleet that is not free.
 pub(crate) fn used(cloud: &LocalCloud, fleet: &str) -> Result<BTreeSet<Ipv4Addr>, StateError> {
-    let reserved = records(cloud, fleet)?.into_iter().map(|address| address.ip);
-    let machines = crate::instance::records(cloud, fleet)?;
+    let reserved = records::addresses(cloud, fleet)?.into_iter().map(|address| address.ip);
+    let machines = records::machines(cloud, fleet)?;
     Ok(reserved.chain(machines.into_iter().map(|(_, machine)| machine.ip)).collect())
-}
-
-pub(crate) fn write(cloud: &LocalCloud, record: &AddressRecord) -> Result<(), StateError> {
-    store::write_json_durably(&path(cloud, &record.id.0), record)
 }
 
 /// Addresses for machines that are records only, apart from every fleet's block, so that a fleet can
@@ -154,7 +114,7 @@ pub(crate) fn require_free(
     key: &FleetKey,
     id: &AddressId,
 ) -> cloud::Result<AddressRecord> {
-    let address = find(cloud, key, id)
+    let address = records::find_address(cloud, key, id)
         .during(operation)?
         .ok_or_else(|| invalid(operation, "there is no such address").object(&id.0))?;
     match holder(cloud, &address).during(operation)? {
@@ -174,8 +134,4 @@ fn describe(record: AddressRecord) -> Address {
         instance: None,
         tags: record.tags,
     }
-}
-
-fn path(cloud: &LocalCloud, id: &str) -> PathBuf {
-    cloud.store.addresses().join(format!("{id}.json"))
 }

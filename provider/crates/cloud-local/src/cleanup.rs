@@ -4,11 +4,12 @@
 use crate::LocalCloud;
 use crate::containers;
 use crate::error::StateError;
+use crate::files;
 use crate::gpu_claims;
-use crate::instance;
 use crate::machine_directory::{Desired, Life, MachineDirectory};
 use crate::processes::{self, Handle};
-use crate::store::{self, Change};
+use crate::records;
+use crate::store::Change;
 use rustix::process::Signal;
 use std::fs;
 
@@ -28,7 +29,7 @@ pub(crate) async fn collect(cloud: &LocalCloud, change: &Change) -> Result<(), S
             // Who was to start it again died before that: it is still stopped, and has its disk.
             (Desired::Up, Life::NotStarted) if record.has_run => {
                 record.desired = Desired::Stopped;
-                instance::save(&machine, change, &record)?;
+                records::save_machine(&machine, change, &record)?;
             }
             // The launch that made its record died before it started it, and nobody was told of it:
             // had it lived, it would hold the lock that we hold. A repeat makes it anew.
@@ -83,8 +84,8 @@ pub(crate) async fn remove(
 fn remove_directory(machine: &MachineDirectory) -> Result<(), StateError> {
     let gone = machine.path().with_file_name(format!(".gone-{}", machine.id()));
     fs::rename(machine.path(), &gone).map_err(StateError::io("remove", machine.path()))?;
-    store::remove_directory(&machine.memory())?;
-    store::remove_directory(&gone)
+    files::remove_directory(&machine.memory())?;
+    files::remove_directory(&gone)
 }
 
 /// Kills whatever still runs in a machine whose supervisor is dead.
@@ -92,22 +93,11 @@ pub(crate) async fn end_processes(machine: &MachineDirectory) -> Result<(), Stat
     containers::remove(machine).await;
     // Of those that wrote over their environment the session may have lost its leader by now.
     let left = || {
-        let mut found = members(machine)?;
+        let mut found = processes::members(machine)?;
         found.extend(processes::leaderless_in(&machine.root())?);
         Ok(found)
     };
     processes::kill_all(left).await.map_err(StateError::io("end the processes of", machine.path()))
-}
-
-/// The processes of a machine's units; not its supervisor, nor what it is just starting: a child that is
-/// stopped before it has become another program holds its parent up for ever. Engines write over their
-/// environment when they name themselves: those are in the session of a process that has not.
-pub(crate) fn members(machine: &MachineDirectory) -> std::io::Result<Vec<Handle>> {
-    let variable = format!("{}={}", crate::machine::MACHINE_VARIABLE, machine.id());
-    let mut found = processes::with_variable(&variable)?;
-    let leaders = found.iter().map(Handle::pid).collect::<Vec<_>>();
-    found.extend(processes::in_sessions_of(&leaders)?);
-    Ok(found)
 }
 
 /// Sends a signal to a machine's supervisor; one that is dead does not mind.
@@ -154,9 +144,9 @@ fn remove_unfinished(cloud: &LocalCloud, _: &Change) -> Result<(), StateError> {
                 continue;
             }
             if path.is_dir() {
-                store::remove_directory(&path)?;
+                files::remove_directory(&path)?;
             } else {
-                store::remove(&path)?;
+                files::remove(&path)?;
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Containers of a machine's engines. They belong to the computer's container daemon, not to the machine's
 //! processes: whoever ends a machine ends them by their names, which `engine` has written down.
 
+use crate::files::is_file_name;
 use crate::machine_directory::MachineDirectory;
-use crate::store::is_file_name;
 use std::{fs, process::Stdio, time::Duration};
 use tokio::process::Command;
 

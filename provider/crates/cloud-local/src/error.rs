@@ -77,12 +77,13 @@ pub(crate) fn invalid(operation: &'static str, message: impl Into<String>) -> Cl
     CloudError::new(ErrorKind::InvalidRequest, operation, message).code("InvalidRequest")
 }
 
-/// The local cloud has no networks to choose from.
+/// Who may use this computer has its machines.
 pub(crate) fn no_ssh(key_name: &str) -> CloudError {
     let message = "machines of the local cloud are processes of this computer";
     CloudError::new(ErrorKind::Unsupported, "SetSsh", message).object(key_name).code("NoSsh")
 }
 
+/// The local cloud has no networks to choose from.
 pub(crate) fn no_subnets(subnet: &str) -> CloudError {
     CloudError::new(ErrorKind::Unsupported, "ListSubnets", "the local cloud has no subnets")
         .object(subnet)

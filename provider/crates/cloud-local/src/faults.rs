@@ -12,8 +12,9 @@
 //! ```
 
 use crate::error::StateError;
+use crate::files;
 use crate::machine_directory::MachineRecord;
-use crate::store::{self, Store};
+use crate::store::Store;
 use crate::time_span;
 use cloud::{LaunchRequest, tag};
 use serde::Deserialize;
@@ -70,7 +71,7 @@ pub(crate) enum CrashPoint {
 
 impl Faults {
     pub(crate) fn read(store: &Store) -> Result<Self, StateError> {
-        Ok(store::read_json(&store.directory().join("faults.json"))?.unwrap_or_default())
+        Ok(files::read_json(&store.directory().join("faults.json"))?.unwrap_or_default())
     }
 
     /// Whether `more` machines of this kind, beside those that live, are more than there are.

@@ -2,56 +2,15 @@
 
 use crate::LocalCloud;
 use crate::blocks::{Block, Registry};
-use crate::error::{During, StateError, absent, invalid, no_subnets};
-use crate::store::{self, Change, is_file_name};
+use crate::cleanup;
+use crate::error::{During, absent, invalid, no_subnets};
+use crate::files::is_file_name;
+use crate::records::{self, FleetRecord, IngressRecord, REGION, ZONE};
 use cloud::{
     CloudError, ErrorKind, Fleet, FleetKey, FleetRequest, Ingress, Phase, PlacementStrategy, Tags,
     tag,
 };
-use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
-    path::PathBuf,
-};
-
-/// The one region.
-pub(crate) const REGION: &str = "local";
-/// Its one zone.
-pub(crate) const ZONE: &str = "local-a";
-
-/// A fleet on disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FleetRecord {
-    name: String,
-    placement: PlacementStrategy,
-    token: String,
-    pub(crate) tags: Tags,
-    block: Block,
-    /// Where to look for a free address next: one that was given back is used again as late as
-    /// possible, because others may still remember who had it.
-    next_host: u8,
-    /// By service.
-    ingress: BTreeMap<String, IngressRecord>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct IngressRecord {
-    port: u16,
-    cidrs: Vec<String>,
-}
-
-impl FleetRecord {
-    /// An address that is not among those in use; `None` when all are.
-    pub(crate) fn take_address(&mut self, used: &BTreeSet<Ipv4Addr>) -> Option<Ipv4Addr> {
-        let hosts = Block::FIRST_HOST..=Block::LAST_HOST;
-        let host = (self.next_host.max(Block::FIRST_HOST)..=Block::LAST_HOST)
-            .chain(hosts)
-            .find(|host| !used.contains(&self.block.host(*host)))?;
-        self.next_host = if host == Block::LAST_HOST { Block::FIRST_HOST } else { host + 1 };
-        Some(self.block.host(host))
-    }
-}
+use std::collections::BTreeMap;
 
 pub(crate) fn list_zones(region: &str) -> cloud::Result<Vec<String>> {
     check_region("ListZones", region)?;
@@ -77,7 +36,7 @@ pub(crate) async fn create(cloud: &LocalCloud, request: &FleetRequest) -> cloud:
         return Err(no_subnets(subnet));
     }
     let _change = cloud.store.change().await.during(OPERATION)?;
-    let existing = read(cloud, name).during(OPERATION)?;
+    let existing = records::read_fleet(cloud, name).during(OPERATION)?;
     if let Some(existing) = &existing {
         let why = if Phase::of(&existing.tags) != Phase::Creating {
             Some("a fleet of this name exists already")
@@ -118,7 +77,7 @@ pub(crate) async fn create(cloud: &LocalCloud, request: &FleetRequest) -> cloud:
                 next_host: Block::FIRST_HOST,
                 ingress: BTreeMap::new(),
             };
-            write(cloud, &record).during(OPERATION)?;
+            records::write_fleet(cloud, &record).during(OPERATION)?;
             record
         }
     };
@@ -126,28 +85,28 @@ pub(crate) async fn create(cloud: &LocalCloud, request: &FleetRequest) -> cloud:
 }
 
 pub(crate) fn get(cloud: &LocalCloud, key: &FleetKey) -> cloud::Result<Option<Fleet>> {
-    Ok(find(cloud, key).during("GetFleet")?.as_ref().map(describe))
+    Ok(records::find_fleet(cloud, key).during("GetFleet")?.as_ref().map(describe))
 }
 
 pub(crate) async fn repair(cloud: &LocalCloud, key: &FleetKey) -> cloud::Result<Fleet> {
     const OPERATION: &str = "RepairFleet";
     let change = cloud.store.change().await.during(OPERATION)?;
-    let mut record = require(cloud, OPERATION, key)?;
+    let mut record = records::require_fleet(cloud, OPERATION, key)?;
     let own = own_tags(&record);
     record.tags.extend(own);
-    save(cloud, &change, &record).during(OPERATION)?;
+    records::save_fleet(cloud, &change, &record).during(OPERATION)?;
     Ok(describe(&record))
 }
 
 pub(crate) async fn delete(cloud: &LocalCloud, key: &FleetKey) -> cloud::Result<()> {
     const OPERATION: &str = "DeleteFleet";
     let change = cloud.store.change().await.during(OPERATION)?;
-    if find(cloud, key).during(OPERATION)?.is_none() {
+    if records::find_fleet(cloud, key).during(OPERATION)?.is_none() {
         return Ok(());
     }
-    crate::cleanup::collect(cloud, &change).await.during(OPERATION)?;
-    let addresses = crate::address::records(cloud, &key.name).during(OPERATION)?;
-    let machines = crate::instance::records(cloud, &key.name).during(OPERATION)?;
+    cleanup::collect(cloud, &change).await.during(OPERATION)?;
+    let addresses = records::addresses(cloud, &key.name).during(OPERATION)?;
+    let machines = records::machines(cloud, &key.name).during(OPERATION)?;
     let left: Vec<String> = (addresses.into_iter().map(|address| address.id.0))
         .chain(machines.into_iter().map(|(directory, _)| directory.id().to_owned()))
         .collect();
@@ -158,7 +117,7 @@ pub(crate) async fn delete(cloud: &LocalCloud, key: &FleetKey) -> cloud::Result<
             .code("InUse"));
     }
     let mut registry = Registry::open(&cloud.config.address_registry).await.during(OPERATION)?;
-    store::remove(&path(cloud, &key.name)).during(OPERATION)?;
+    records::remove_fleet(cloud, &key.name).during(OPERATION)?;
     registry.release(&cloud.store, &key.name).during(OPERATION)
 }
 
@@ -169,7 +128,7 @@ pub(crate) async fn set_ingress(
 ) -> cloud::Result<()> {
     const OPERATION: &str = "SetIngress";
     let change = cloud.store.change().await.during(OPERATION)?;
-    let Some(mut fleet) = find(cloud, key).during(OPERATION)? else {
+    let Some(mut fleet) = records::find_fleet(cloud, key).during(OPERATION)? else {
         return if rule.cidrs.is_empty() {
             Ok(())
         } else {
@@ -182,28 +141,7 @@ pub(crate) async fn set_ingress(
         let record = IngressRecord { port: rule.port, cidrs: rule.cidrs.clone() };
         fleet.ingress.insert(rule.service.clone(), record);
     }
-    save(cloud, &change, &fleet).during(OPERATION)
-}
-
-/// The fleet's record; what is not in this region does not exist.
-pub(crate) fn find(cloud: &LocalCloud, key: &FleetKey) -> Result<Option<FleetRecord>, StateError> {
-    if key.region != REGION || !is_file_name(&key.name) {
-        return Ok(None);
-    }
-    read(cloud, &key.name)
-}
-
-/// The fleet's record, for a request that cannot do without.
-pub(crate) fn require(
-    cloud: &LocalCloud,
-    operation: &'static str,
-    key: &FleetKey,
-) -> cloud::Result<FleetRecord> {
-    find(cloud, key).during(operation)?.ok_or_else(|| absent(operation, "fleet", &key.to_string()))
-}
-
-pub(crate) fn save(cloud: &LocalCloud, _: &Change, fleet: &FleetRecord) -> Result<(), StateError> {
-    write(cloud, fleet)
+    records::save_fleet(cloud, &change, &fleet).during(OPERATION)
 }
 
 fn describe(record: &FleetRecord) -> Fleet {
@@ -246,43 +184,9 @@ fn own_tags(record: &FleetRecord) -> Tags {
     ])
 }
 
-fn read(cloud: &LocalCloud, name: &str) -> Result<Option<FleetRecord>, StateError> {
-    store::read_json(&path(cloud, name))
-}
-
-fn write(cloud: &LocalCloud, record: &FleetRecord) -> Result<(), StateError> {
-    store::write_json_durably(&path(cloud, &record.name), record)
-}
-
-fn path(cloud: &LocalCloud, name: &str) -> PathBuf {
-    cloud.store.fleets().join(format!("{name}.json"))
-}
-
 fn check_region(operation: &'static str, region: &str) -> cloud::Result<()> {
     if region == REGION {
         return Ok(());
     }
     Err(invalid(operation, format!("the local cloud's one region is `{REGION}`")).object(region))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_used_again_as_late_as_possible() {
-        let mut fleet: FleetRecord = serde_json::from_str(
-            r#"{"name": "f", "placement": "zone", "token": "t", "tags": {},
-                "block": "127.64.3.0/24", "next_host": 249, "ingress": {}}"#,
-        )
-        .unwrap();
-        let mut used = BTreeSet::from([Ipv4Addr::new(127, 64, 3, 10)]);
-        let mut take = |used: &BTreeSet<_>| fleet.take_address(used).map(|ip| ip.octets()[3]);
-        assert_eq!(take(&used), Some(249));
-        assert_eq!(take(&used), Some(250));
-        assert_eq!(take(&used), Some(11));
-        assert_eq!(take(&used), Some(12));
-        used.extend((10..=250).map(|host| Ipv4Addr::new(127, 64, 3, host)));
-        assert_eq!(take(&used), None);
-    }
 }

@@ -5,12 +5,11 @@ use crate::LocalCloud;
 use crate::cleanup;
 use crate::error::{During, StateError, absent, invalid};
 use crate::faults::{CrashPoint, Faults};
-use crate::fleet;
-use crate::machine::log_tail;
-use crate::machine_directory::{Desired, Life, MachineDirectory, MachineRecord};
+use crate::files;
+use crate::machine_directory::{Desired, Life, MachineDirectory, MachineRecord, log_tail};
+use crate::records::{self, ZONE};
 use crate::secrets::Secrets;
 use crate::spawn::{not_started, start_all};
-use crate::store::{self, Change};
 use cloud::{CloudError, Console, ErrorKind, Finding, FleetKey, Instance, InstanceId, TagFilter};
 use rustix::process::Signal;
 use std::fs;
@@ -25,10 +24,10 @@ pub(crate) async fn list(
 ) -> cloud::Result<Vec<Instance>> {
     const OPERATION: &str = "ListMachines";
     cleanup::collect_if_idle(cloud).await.during(OPERATION)?;
-    if fleet::find(cloud, key).during(OPERATION)?.is_none() {
+    if records::find_fleet(cloud, key).during(OPERATION)?.is_none() {
         return Ok(Vec::new());
     }
-    let machines = records(cloud, &key.name).during(OPERATION)?;
+    let machines = records::machines(cloud, &key.name).during(OPERATION)?;
     let wanted = machines.into_iter().filter(|(_, record)| filter.matches(&record.tags));
     describe_all(wanted.map(|(directory, _)| directory)).during(OPERATION)
 }
@@ -40,7 +39,7 @@ pub(crate) async fn start(
 ) -> cloud::Result<()> {
     const OPERATION: &str = "StartMachine";
     let change = cloud.store.change().await.during(OPERATION)?;
-    let (machine, mut record) = require(cloud, OPERATION, key, id)?;
+    let (machine, mut record) = records::require_machine(cloud, OPERATION, key, id)?;
     match (record.desired, record.life(&machine).during(OPERATION)?) {
         (Desired::Up, Life::Starting | Life::Alive(_) | Life::RecordOnly) => return Ok(()),
         (Desired::Stopped, Life::Starting | Life::Alive(_)) => {
@@ -57,12 +56,12 @@ pub(crate) async fn start(
         .during(OPERATION)?;
     let secrets = secrets(cloud, OPERATION, &user_data)?;
     cleanup::end_processes(&machine).await.during(OPERATION)?;
-    store::remove(&machine.cut()).during(OPERATION)?;
+    files::remove(&machine.cut()).during(OPERATION)?;
     // First the status, then the record: a machine that should be up and was alive once is lost.
-    store::remove(&machine.status_path()).during(OPERATION)?;
+    files::remove(&machine.status_path()).during(OPERATION)?;
     record.desired = Desired::Up;
     record.has_run = true;
-    save(&machine, &change, &record).during(OPERATION)?;
+    records::save_machine(&machine, &change, &record).during(OPERATION)?;
     Faults::read(&cloud.store).during(OPERATION)?.crash(CrashPoint::BeforeSpawn);
     let started = start_all(cloud, &change, &secrets, [&(machine, record)]).await;
     started.map_err(|error| not_started(OPERATION, error))
@@ -75,7 +74,7 @@ pub(crate) async fn reboot(
 ) -> cloud::Result<()> {
     const OPERATION: &str = "RebootMachine";
     let _change = cloud.store.change().await.during(OPERATION)?;
-    let (machine, record) = require(cloud, OPERATION, key, id)?;
+    let (machine, record) = records::require_machine(cloud, OPERATION, key, id)?;
     let life = record.life(&machine).during(OPERATION)?;
     match record.state(&life, machine.cut().exists()) {
         Some(state) if state.is_up() => {}
@@ -85,7 +84,7 @@ pub(crate) async fn reboot(
         None => return Err(absent(OPERATION, "machine", &id.0)),
     }
     // A reboot is what mends a simulated cut.
-    store::remove(&machine.cut()).during(OPERATION)?;
+    files::remove(&machine.cut()).during(OPERATION)?;
     cleanup::signal(&machine, Signal::HUP).during(OPERATION)
 }
 
@@ -97,9 +96,11 @@ pub(crate) async fn terminate(
     const OPERATION: &str = "TerminateMachines";
     let change = cloud.store.change().await.during(OPERATION)?;
     for id in ids {
-        if let Some((machine, mut record)) = find(cloud, key, id).during(OPERATION)? {
+        if let Some((machine, mut record)) =
+            records::find_machine(cloud, key, id).during(OPERATION)?
+        {
             record.desired = Desired::Terminated;
-            save(&machine, &change, &record).during(OPERATION)?;
+            records::save_machine(&machine, &change, &record).during(OPERATION)?;
         }
     }
     cleanup::collect(cloud, &change).await.during(OPERATION)
@@ -111,7 +112,7 @@ pub(crate) fn console(
     id: &InstanceId,
 ) -> cloud::Result<Console> {
     const OPERATION: &str = "GetConsole";
-    let Some((machine, _)) = find(cloud, key, id).during(OPERATION)? else {
+    let Some((machine, _)) = records::find_machine(cloud, key, id).during(OPERATION)? else {
         return Ok(Console::default());
     };
     let path = machine.console();
@@ -125,57 +126,10 @@ pub(crate) fn user_data(
     id: &InstanceId,
 ) -> cloud::Result<Option<Vec<u8>>> {
     const OPERATION: &str = "GetUserData";
-    match find(cloud, key, id).during(OPERATION)? {
-        Some((machine, _)) => store::read(&machine.user_data()).during(OPERATION),
+    match records::find_machine(cloud, key, id).during(OPERATION)? {
+        Some((machine, _)) => files::read(&machine.user_data()).during(OPERATION),
         None => Ok(None),
     }
-}
-
-/// Every machine of a fleet that has a record, whatever its state.
-pub(crate) fn records(
-    cloud: &LocalCloud,
-    fleet: &str,
-) -> Result<Vec<(MachineDirectory, MachineRecord)>, StateError> {
-    let mut records = Vec::new();
-    for machine in cloud.store.list_machines()? {
-        // One that went since the directory was read is no error.
-        if let Some(record) = machine.record()?.filter(|record| record.fleet == fleet) {
-            records.push((machine, record));
-        }
-    }
-    Ok(records)
-}
-
-/// The machine of this id, in this fleet.
-pub(crate) fn find(
-    cloud: &LocalCloud,
-    key: &FleetKey,
-    id: &InstanceId,
-) -> Result<Option<(MachineDirectory, MachineRecord)>, StateError> {
-    if fleet::find(cloud, key)?.is_none() {
-        return Ok(None);
-    }
-    let Some(machine) = cloud.store.machine(&id.0) else { return Ok(None) };
-    let record = machine.record()?.filter(|record| record.fleet == key.name);
-    Ok(record.map(|record| (machine, record)))
-}
-
-/// The machine of this id, for a request that cannot do without.
-pub(crate) fn require(
-    cloud: &LocalCloud,
-    operation: &'static str,
-    key: &FleetKey,
-    id: &InstanceId,
-) -> cloud::Result<(MachineDirectory, MachineRecord)> {
-    find(cloud, key, id).during(operation)?.ok_or_else(|| absent(operation, "machine", &id.0))
-}
-
-pub(crate) fn save(
-    machine: &MachineDirectory,
-    _: &Change,
-    record: &MachineRecord,
-) -> Result<(), StateError> {
-    store::write_json(&machine.record_path(), record)
 }
 
 /// The machine as it is now; `None` when it is gone.
@@ -189,7 +143,7 @@ pub(crate) fn describe(machine: &MachineDirectory) -> Result<Option<Instance>, S
         state,
         ip: Some(record.ip.into()),
         instance_type: record.instance_type,
-        zone: fleet::ZONE.to_owned(),
+        zone: ZONE.to_owned(),
         image: None,
         launched_at: record.launched_at,
         findings,

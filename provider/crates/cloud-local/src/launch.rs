@@ -7,13 +7,14 @@ use crate::address;
 use crate::cleanup;
 use crate::error::{During, StateError, invalid};
 use crate::faults::{CrashPoint, Faults};
-use crate::fleet;
+use crate::files;
 use crate::gpu_claims;
-use crate::instance::{describe_all, records, save, secrets};
+use crate::instance::{describe_all, secrets};
 use crate::machine_directory::{Desired, MachineDirectory, MachineRecord, digest_of};
+use crate::records::{self, ZONE};
 use crate::runtime;
 use crate::spawn::{not_started, start_all};
-use crate::store::{self, Change};
+use crate::store::Change;
 use cloud::{CloudError, CloudName, Egress, ErrorKind, Instance, LaunchRequest, Limits, Market};
 use rustix::process::Signal;
 use sha2::{Digest, Sha256};
@@ -30,7 +31,7 @@ pub(crate) async fn launch(
     check(OPERATION, request)?;
     let secrets = secrets(cloud, OPERATION, &request.user_data)?;
     let change = cloud.store.change().await.during(OPERATION)?;
-    fleet::require(cloud, OPERATION, &request.fleet)?;
+    records::require_fleet(cloud, OPERATION, &request.fleet)?;
     cleanup::collect(cloud, &change).await.during(OPERATION)?;
 
     let mut launched = of_token(cloud, request).during(OPERATION)?;
@@ -64,7 +65,7 @@ pub(crate) fn check_launch(cloud: &LocalCloud, request: &LaunchRequest) -> cloud
     const OPERATION: &str = "CheckLaunch";
     check(OPERATION, request)?;
     secrets(cloud, OPERATION, &request.user_data)?;
-    fleet::require(cloud, OPERATION, &request.fleet)?;
+    records::require_fleet(cloud, OPERATION, &request.fleet)?;
     Ok(())
 }
 
@@ -97,7 +98,7 @@ fn check(operation: &'static str, request: &LaunchRequest) -> cloud::Result<()> 
 
 /// The machines of this launch that exist, by their place in it.
 fn of_token(cloud: &LocalCloud, request: &LaunchRequest) -> Result<Launched, StateError> {
-    let machines = records(cloud, &request.fleet.name)?.into_iter();
+    let machines = records::machines(cloud, &request.fleet.name)?.into_iter();
     let machines = machines.filter(|(_, record)| record.token == request.token);
     Ok(machines.map(|(directory, record)| (record.index, (directory, record))).collect())
 }
@@ -132,17 +133,13 @@ async fn make_records(
         return Ok(BTreeMap::new());
     }
     let fleet_name = &request.fleet.name;
-    let living = records(cloud, fleet_name).during(operation)?;
+    let living = records::machines(cloud, fleet_name).during(operation)?;
     let living = living.into_iter().map(|(_, record)| record).collect::<Vec<_>>();
     if faults.lacks_capacity(request, missing.len(), &living) {
         return Err(CloudError::new(
             ErrorKind::InsufficientCapacity,
             operation,
-            format!(
-                "zone {} has fewer than {} machines of this type free",
-                fleet::ZONE,
-                missing.len()
-            ),
+            format!("zone {} has fewer than {} machines of this type free", ZONE, missing.len()),
         )
         .object(&request.offer.instance_type)
         .code("InsufficientCapacity"));
@@ -158,14 +155,14 @@ async fn make_records(
         let used = address::used(cloud, fleet_name).during(operation)?;
         addresses.extend(missing.iter().copied().zip(address::without_listeners(&used)));
     } else {
-        let mut fleet = fleet::require(cloud, operation, &request.fleet)?;
+        let mut fleet = records::require_fleet(cloud, operation, &request.fleet)?;
         let mut used = address::used(cloud, fleet_name).during(operation)?;
         for index in &missing {
             let ip = fleet.take_address(&used).ok_or_else(|| address::exhausted(operation))?;
             used.insert(ip);
             addresses.insert(*index, ip);
         }
-        fleet::save(cloud, change, &fleet).during(operation)?;
+        records::save_fleet(cloud, change, &fleet).during(operation)?;
     }
 
     let now =
@@ -173,7 +170,7 @@ async fn make_records(
     let user_data = digest_of(&request.user_data);
     let mut made = BTreeMap::new();
     let written = addresses.into_iter().try_for_each(|(index, ip)| {
-        let id = crate::new_id("m")?;
+        let id = records::new_id("m")?;
         let gpus = match &mut gpus {
             Some(chosen) => chosen.claim(cloud, &id)?,
             None => Vec::new(),
@@ -208,7 +205,7 @@ async fn make_records(
     });
     if written.is_err() {
         for (machine, _) in made.values() {
-            store::remove_directory(machine.path()).during(operation)?;
+            files::remove_directory(machine.path()).during(operation)?;
         }
     }
     written.during(operation).map(|()| made)
@@ -223,9 +220,9 @@ fn make_record(
 ) -> Result<MachineDirectory, StateError> {
     let path = cloud.store.machines().join(&record.id);
     let new = MachineDirectory::new(cloud.store.machines().join(format!(".new-{}", record.id)));
-    store::make_private_directory(new.path()).map_err(StateError::io("make", new.path()))?;
-    store::write(&new.user_data(), user_data)?;
-    save(&new, change, record)?;
+    files::make_private_directory(new.path()).map_err(StateError::io("make", new.path()))?;
+    files::write(&new.user_data(), user_data)?;
+    records::save_machine(&new, change, record)?;
     fs::rename(new.path(), &path).map_err(StateError::io("make", &path))?;
     Ok(MachineDirectory::new(path))
 }
@@ -238,7 +235,7 @@ async fn remove_all(
 ) -> Result<(), StateError> {
     for (machine, record) in machines {
         let record = MachineRecord { desired: Desired::Terminated, ..record.clone() };
-        save(machine, change, &record)?;
+        records::save_machine(machine, change, &record)?;
         cleanup::signal(machine, Signal::KILL)?;
         cleanup::remove(cloud, machine, change).await?;
     }

@@ -19,10 +19,12 @@ mod address;
 mod blocks;
 mod cleanup;
 mod cli;
+mod cloud_config;
 mod config;
 mod containers;
 mod error;
 mod faults;
+mod files;
 mod fleet;
 mod gpu_claims;
 mod gpus;
@@ -33,6 +35,7 @@ mod machine_directory;
 mod nvidia_smi;
 mod processes;
 mod program;
+mod records;
 mod runtime;
 mod secrets;
 mod shared_file;
@@ -48,7 +51,7 @@ pub use gpus::{DetectedGpu, DetectedGpus, GpuSource, UnknownGpuSource, detect_gp
 pub use machine::machine_main;
 pub use nvidia_smi::DetectionError;
 
-use crate::error::{During, StateError};
+use crate::error::During;
 use crate::store::Store;
 use async_trait::async_trait;
 use cloud::{
@@ -56,7 +59,6 @@ use cloud::{
     Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, SshAccess, TagFilter, Tags,
 };
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// The local cloud of one state directory.
 #[derive(Debug)]
@@ -195,12 +197,4 @@ pub fn memory_gb() -> u32 {
     let kib = line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<u64>().ok());
     // To the nearest: the kernel keeps some of what is sold for itself.
     kib.map_or(0, |kib| u32::try_from((kib + (1 << 19)) >> 20).unwrap_or(u32::MAX))
-}
-
-/// An id that nobody else has or will have.
-fn new_id(prefix: &str) -> std::result::Result<String, StateError> {
-    let path = Path::new("/proc/sys/kernel/random/uuid");
-    let uuid = std::fs::read_to_string(path).map_err(StateError::io("read", path))?;
-    let digits = uuid.chars().filter(char::is_ascii_hexdigit).take(12).collect::<String>();
-    Ok(format!("{prefix}-{digits}"))
 }

@@ -13,18 +13,24 @@
 //! ```
 
 use crate::error::StateError;
-use crate::store;
+use crate::files;
 use cloud::{AddressId, InstanceState, Tags};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     fs::{File, OpenOptions},
-    io,
+    io::{self, Read, Seek, SeekFrom},
     net::Ipv4Addr,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
+
+/// Marks every process of a machine's units, with the machine's id.
+pub(crate) const MACHINE_VARIABLE: &str = "DISAGG_MACHINE";
+
+/// What the supervisor says once it has the lock that means life.
+pub(crate) const ALIVE: &str = "alive\n";
 
 /// A machine's directory.
 #[derive(Clone, Debug)]
@@ -160,14 +166,14 @@ impl MachineDirectory {
     }
 
     pub(crate) fn record(&self) -> Result<Option<MachineRecord>, StateError> {
-        store::read_json(&self.record_path())
+        files::read_json(&self.record_path())
     }
 
     /// Whether the supervisor lives.
     pub(crate) fn life(&self) -> Result<Life, StateError> {
         // In this order: the supervisor takes the lock before it writes its status, so a status
         // with a free lock is that of a dead one.
-        let status = store::read_json::<Status>(&self.status_path())?;
+        let status = files::read_json::<Status>(&self.status_path())?;
         let path = self.alive_path();
         let locked = match File::open(&path) {
             Ok(file) => !is_free(&file).map_err(StateError::io("lock", &path))?,
@@ -190,7 +196,7 @@ impl MachineDirectory {
             .write(true)
             .mode(0o600)
             .open(self.alive_path())?;
-        Ok(store::try_lock(&file)?.then_some(file))
+        Ok(files::try_lock(&file)?.then_some(file))
     }
 
     fn alive_path(&self) -> PathBuf {
@@ -232,11 +238,40 @@ pub(crate) fn digest_of(user_data: &[u8]) -> String {
     Sha256::digest(user_data).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The last bytes of a log, from the beginning of a line on.
+pub(crate) fn log_tail(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
+    let mut tail = Vec::new();
+    for path in [set_aside(path), path.to_owned()] {
+        match File::open(path) {
+            Ok(mut file) => {
+                let length = file.metadata()?.len();
+                // One byte more: it tells whether the first line is whole.
+                file.seek(SeekFrom::Start(length.saturating_sub(bytes as u64 + 1)))?;
+                file.read_to_end(&mut tail)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if let Some(excess) = tail.len().checked_sub(bytes).filter(|excess| *excess > 0) {
+        let begin = tail[excess - 1..].iter().position(|byte| *byte == b'\n');
+        tail.drain(..begin.map_or(excess, |newline| excess + newline));
+    }
+    Ok(tail)
+}
+
+/// Where a log that is full is kept, until the next one is.
+pub(crate) fn set_aside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".1");
+    PathBuf::from(name)
+}
+
 /// Whether nobody has the lock for good.
 fn is_free(file: &File) -> io::Result<bool> {
     match file.try_lock_shared() {
         Ok(()) => {
-            store::unlock(file);
+            files::unlock(file);
             Ok(true)
         }
         Err(std::fs::TryLockError::WouldBlock) => Ok(false),
@@ -265,10 +300,10 @@ mod tests {
         assert_eq!(machine.life().unwrap(), Life::NotStarted);
         let lock = machine.try_live().unwrap().unwrap();
         assert_eq!(machine.life().unwrap(), Life::Starting);
-        store::write_json(&machine.status_path(), &status()).unwrap();
+        files::write_json(&machine.status_path(), &status()).unwrap();
         assert_eq!(machine.life().unwrap(), Life::Alive(status()));
         assert!(machine.try_live().unwrap().is_none());
-        store::unlock(&lock);
+        files::unlock(&lock);
         assert_eq!(machine.life().unwrap(), Life::Dead);
     }
 }

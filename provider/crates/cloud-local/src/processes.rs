@@ -1,6 +1,7 @@
 //! The processes of this computer, found by a variable in their environment, and signals that
 //! reach the process that was found and never one that has got its id since.
 
+use crate::machine_directory::{MACHINE_VARIABLE, MachineDirectory};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, wait};
 use std::{fs, io, os::fd::OwnedFd, path::Path, time::Duration};
 use tokio::time::Instant;
@@ -53,6 +54,22 @@ impl Handle {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The processes of a machine's units; not its supervisor, nor what it is just starting: a child that is
+/// stopped before it has become another program holds its parent up for ever. Engines write over their
+/// environment when they name themselves: those are in the session of a process that has not.
+pub(crate) fn members(machine: &MachineDirectory) -> io::Result<Vec<Handle>> {
+    let variable = format!("{}={}", MACHINE_VARIABLE, machine.id());
+    let mut found = with_variable(&variable)?;
+    let leaders = found.iter().map(Handle::pid).collect::<Vec<_>>();
+    found.extend(in_sessions_of(&leaders)?);
+    Ok(found)
+}
+
+/// Lets every process of a machine's units go on.
+pub(crate) fn continue_members(machine: &MachineDirectory) -> io::Result<()> {
+    members(machine)?.iter().try_for_each(|member| member.signal(Signal::CONT))
 }
 
 /// Every process with this variable (`NAME=value`) in the environment it was started with, except

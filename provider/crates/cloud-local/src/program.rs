@@ -2,7 +2,8 @@
 //! removed does not disturb the machines it launched.
 
 use crate::error::StateError;
-use crate::store::{self, Change, Store};
+use crate::files;
+use crate::store::{Change, Store};
 use rustix::fs::{AtFlags, CWD, linkat};
 use std::{
     fs, io,
@@ -30,11 +31,11 @@ pub(crate) fn place(store: &Store, _: &Change, binary: &Path) -> Result<PathBuf,
         return Ok(copy);
     }
     // What runs keeps its file, also when the name is gone.
-    for other in store::list(&directory)? {
-        store::remove(&directory.join(other))?;
+    for other in files::list(&directory)? {
+        files::remove(&directory.join(other))?;
     }
     let new = directory.join(format!(".{name}"));
-    store::remove(&new)?;
+    files::remove(&new)?;
     link_or_copy(binary, &new).map_err(StateError::io("copy this program to", &new))?;
     fs::rename(&new, &copy).map_err(StateError::io("rename", &new))?;
     Ok(copy)
@@ -67,7 +68,7 @@ mod tests {
         fs::write(&binary, "second").unwrap();
         let second = place(&store, &change, &binary).unwrap();
         assert_eq!(fs::read(&second).unwrap(), b"second");
-        assert_eq!(store::list(&store.programs()).unwrap().len(), 1);
+        assert_eq!(files::list(&store.programs()).unwrap().len(), 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Installing Dynamo, etcd and NATS is the boot scripts' business; they lock.
 
 use crate::error::StateError;
-use crate::store;
+use crate::files;
 use std::{
     fs, io,
     os::unix::fs::symlink,
@@ -32,7 +32,7 @@ pub(crate) fn prepare(cache_directory: &Path) -> Result<(), StateError> {
         return Ok(());
     }
     let new = model.with_file_name(format!(".tiny.{}", std::process::id()));
-    store::remove_directory(&new)?;
+    files::remove_directory(&new)?;
     let failed = StateError::io("write the tiny model to", &new);
     let written = (|| {
         fs::create_dir_all(&new)?;
@@ -43,10 +43,10 @@ pub(crate) fn prepare(cache_directory: &Path) -> Result<(), StateError> {
     })();
     written.map_err(failed)?;
     // An older provider's model, or one that was damaged.
-    store::remove_directory(&model)?;
+    files::remove_directory(&model)?;
     match fs::rename(&new, &model) {
         // Another process was faster.
-        Err(_) if is_complete(&model) => store::remove_directory(&new),
+        Err(_) if is_complete(&model) => files::remove_directory(&new),
         renamed => renamed.map_err(StateError::io("write", &model)),
     }
 }

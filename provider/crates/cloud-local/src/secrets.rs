@@ -1,8 +1,8 @@
 //! `env://NAME` secrets: read where the provider runs, handed to the machine's supervisor over a
 //! pipe, kept in memory only.
 
+use crate::cloud_config::CloudConfig;
 use crate::config::SecretLookup;
-use crate::machine::CloudConfig;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -62,7 +62,7 @@ impl fmt::Debug for Secrets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::user_data;
+    use crate::cloud_config::tests::user_data;
     use std::sync::Arc;
 
     fn check(lines: &str) -> Result<Secrets, String> {

@@ -4,7 +4,7 @@
 //! A torn line is as good as none.
 
 use crate::error::StateError;
-use crate::store;
+use crate::files;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fs::{File, OpenOptions, Permissions},
@@ -28,7 +28,7 @@ impl SharedFile {
     ) -> Result<(Self, Vec<T>), StateError> {
         let mut file = open_shared(path).map_err(StateError::io("open", path))?;
         let mut pause = Duration::from_millis(1);
-        while !store::try_lock(&file).map_err(StateError::io("lock", path))? {
+        while !files::try_lock(&file).map_err(StateError::io("lock", path))? {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(20));
         }
@@ -63,7 +63,7 @@ impl SharedFile {
 
 impl Drop for SharedFile {
     fn drop(&mut self) {
-        store::unlock(&self.file);
+        files::unlock(&self.file);
     }
 }
 

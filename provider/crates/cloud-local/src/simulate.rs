@@ -4,9 +4,11 @@
 use crate::LocalCloud;
 use crate::cleanup;
 use crate::error::{During, StateError, absent, invalid};
+use crate::files;
 use crate::instance;
 use crate::machine_directory::{Desired, MachineDirectory, MachineRecord};
 use crate::processes;
+use crate::records;
 use cloud::{Instance, InstanceId};
 use rustix::process::Signal;
 use std::{fs, io, path::PathBuf, time::Duration};
@@ -35,7 +37,7 @@ impl LocalCloud {
         let (machine, mut record) = self.machine(OPERATION, id)?;
         if record.desired == Desired::Up {
             record.desired = Desired::Stopped;
-            instance::save(&machine, &change, &record).during(OPERATION)?;
+            records::save_machine(&machine, &change, &record).during(OPERATION)?;
         }
         cleanup::signal(&machine, Signal::TERM).during(OPERATION)
     }
@@ -49,7 +51,7 @@ impl LocalCloud {
         let change = self.store.change().await.during(OPERATION)?;
         let (machine, mut record) = self.machine(OPERATION, id)?;
         record.desired = Desired::Terminated;
-        instance::save(&machine, &change, &record).during(OPERATION)?;
+        records::save_machine(&machine, &change, &record).during(OPERATION)?;
         cleanup::signal(&machine, Signal::KILL).during(OPERATION)?;
         cleanup::remove(self, &machine, &change).await.during(OPERATION)
     }
@@ -85,8 +87,8 @@ impl LocalCloud {
             let text = "it is not cut; an apply starts a machine that is stopped";
             return Err(invalid(OPERATION, text).object(&id.0));
         }
-        crate::store::remove(&machine.cut()).during(OPERATION)?;
-        continue_members(&machine)
+        files::remove(&machine.cut()).during(OPERATION)?;
+        processes::continue_members(&machine)
             .map_err(StateError::io("continue the processes of", machine.path()))
             .during(OPERATION)
     }
@@ -122,16 +124,11 @@ impl LocalCloud {
     }
 }
 
-/// Lets every process of a machine's units go on.
-pub(crate) fn continue_members(machine: &MachineDirectory) -> io::Result<()> {
-    cleanup::members(machine)?.iter().try_for_each(|member| member.signal(Signal::CONT))
-}
-
 /// Stops every process of a machine's units: again and again until none runs, because one that was
 /// not stopped yet may have started another.
 async fn stop_members(machine: &MachineDirectory) -> io::Result<()> {
     loop {
-        let running = cleanup::members(machine)?
+        let running = processes::members(machine)?
             .into_iter()
             .filter(|member| processes::stat(member.pid()).is_some_and(|stat| stat.state != b'T'))
             .collect::<Vec<_>>();

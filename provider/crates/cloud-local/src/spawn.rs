@@ -2,7 +2,7 @@
 
 use crate::LocalCloud;
 use crate::error::{During, StateError};
-use crate::machine_directory::{Desired, Life, MachineDirectory, MachineRecord};
+use crate::machine_directory::{ALIVE, Desired, Life, MachineDirectory, MachineRecord};
 use crate::program;
 use crate::secrets::Secrets;
 use crate::store::Change;
@@ -21,9 +21,6 @@ use tokio::{
     process::{Child, Command},
     task::JoinSet,
 };
-
-/// What the supervisor says once it has the lock that means life.
-pub(crate) const ALIVE: &str = "alive\n";
 
 /// Even a computer under heavy load starts a process in this time.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -2,7 +2,7 @@
 
 use crate::LocalCloud;
 use crate::error::{During, absent};
-use crate::{address, fleet, instance};
+use crate::records;
 use cloud::{FleetKey, ObjectId, Tags};
 
 pub(crate) async fn set(
@@ -13,24 +13,24 @@ pub(crate) async fn set(
 ) -> cloud::Result<()> {
     const OPERATION: &str = "SetTags";
     let change = cloud.store.change().await.during(OPERATION)?;
-    let mut fleet = fleet::require(cloud, OPERATION, key)?;
+    let mut fleet = records::require_fleet(cloud, OPERATION, key)?;
     for object in objects {
         match object {
             ObjectId::Fleet => {
                 fleet.tags.extend(tags.clone());
-                fleet::save(cloud, &change, &fleet).during(OPERATION)?;
+                records::save_fleet(cloud, &change, &fleet).during(OPERATION)?;
             }
             ObjectId::Address(id) => {
-                let mut address = address::find(cloud, key, id)
+                let mut address = records::find_address(cloud, key, id)
                     .during(OPERATION)?
                     .ok_or_else(|| absent(OPERATION, "address", &id.0))?;
                 address.tags.extend(tags.clone());
-                address::write(cloud, &address).during(OPERATION)?;
+                records::write_address(cloud, &address).during(OPERATION)?;
             }
             ObjectId::Instance(id) => {
-                let (machine, mut record) = instance::require(cloud, OPERATION, key, id)?;
+                let (machine, mut record) = records::require_machine(cloud, OPERATION, key, id)?;
                 record.tags.extend(tags.clone());
-                instance::save(&machine, &change, &record).during(OPERATION)?;
+                records::save_machine(&machine, &change, &record).during(OPERATION)?;
             }
         }
     }

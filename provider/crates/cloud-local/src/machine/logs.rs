@@ -1,10 +1,11 @@
 //! What a machine prints: its journal and its serial console, as files that do not grow without
 //! bound.
 
+use crate::machine_directory::set_aside;
 use jiff::Timestamp;
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -20,7 +21,7 @@ pub(crate) struct Logs {
     console: Mutex<LogFile>,
 }
 
-/// A file that is set aside as `NAME.1` when it is full, in place of the one set aside before.
+/// A file that is set aside when it is full, in place of the one set aside before.
 #[derive(Debug)]
 struct LogFile {
     path: PathBuf,
@@ -52,28 +53,6 @@ impl Logs {
     }
 }
 
-/// The last bytes of a log, from the beginning of a line on.
-pub(crate) fn log_tail(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
-    let mut tail = Vec::new();
-    for path in [set_aside(path), path.to_owned()] {
-        match File::open(path) {
-            Ok(mut file) => {
-                let length = file.metadata()?.len();
-                // One byte more: it tells whether the first line is whole.
-                file.seek(SeekFrom::Start(length.saturating_sub(bytes as u64 + 1)))?;
-                file.read_to_end(&mut tail)?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    if let Some(excess) = tail.len().checked_sub(bytes).filter(|excess| *excess > 0) {
-        let begin = tail[excess - 1..].iter().position(|byte| *byte == b'\n');
-        tail.drain(..begin.map_or(excess, |newline| excess + newline));
-    }
-    Ok(tail)
-}
-
 impl LogFile {
     fn open(path: &Path, limit: u64) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
@@ -100,15 +79,10 @@ fn append(log: &Mutex<LogFile>, text: &[u8]) {
     }
 }
 
-fn set_aside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".1");
-    PathBuf::from(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine_directory::log_tail;
 
     #[test]
     fn the_tail_begins_with_a_line_and_spans_files() {

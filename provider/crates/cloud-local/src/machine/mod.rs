@@ -4,7 +4,6 @@
 //! What it deliberately does not do: come back by itself after it was killed, or know what its
 //! units are for.
 
-mod cloud_config;
 mod environment;
 mod logs;
 mod namespace;
@@ -12,11 +11,7 @@ mod root;
 mod service;
 mod supervisor;
 mod unit;
-
-pub(crate) use cloud_config::CloudConfig;
-#[cfg(test)]
-pub(crate) use cloud_config::tests::user_data;
-pub(crate) use logs::log_tail;
+mod unit_file;
 
 use crate::machine_directory::MachineDirectory;
 use std::{
@@ -30,11 +25,6 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
-
-/// Marks every process of a machine's units, with the machine's id.
-pub(crate) const MACHINE_VARIABLE: &str = "DISAGG_MACHINE";
-const ROOT_VARIABLE: &str = "DISAGG_ROOT";
-const IP_VARIABLE: &str = "DISAGG_IP";
 
 const SUPERVISE: &str = "--supervise";
 

@@ -1,7 +1,8 @@
 //! A machine's root directory: what a VM's image and its first boot put in place.
 
-use super::cloud_config::{CloudConfig, CloudConfigError, FileToWrite};
-use super::unit::{self, Unit, UnitError};
+use super::unit::{self, Unit};
+use super::unit_file::{self, UnitError};
+use crate::cloud_config::{CloudConfig, CloudConfigError, FileToWrite};
 use crate::machine_directory::{MachineDirectory, MachineRecord};
 use crate::runtime;
 use std::{
@@ -94,7 +95,7 @@ pub(crate) fn enabled_units(root: &Path) -> Result<Vec<Unit>, BootError> {
     let units = names.into_iter().map(|name| {
         let path = unit_file(root, &name)?;
         let text = fs::read_to_string(&path).map_err(failed("read", &path))?;
-        Unit::parse(&name, &text).map_err(|source| BootError::Unit { unit: name, source })
+        unit_file::parse(&name, &text).map_err(|source| BootError::Unit { unit: name, source })
     });
     units.collect()
 }

@@ -5,15 +5,13 @@ use super::logs::Logs;
 use super::namespace;
 use super::root::{self, BootError};
 use super::service::{Service, Surroundings};
-use super::{IP_VARIABLE, MACHINE_VARIABLE, ROOT_VARIABLE};
-use crate::cleanup;
 use crate::containers;
-use crate::machine_directory::{Desired, MachineDirectory, MachineRecord, Status, digest_of};
+use crate::files;
+use crate::machine_directory::{
+    ALIVE, Desired, MACHINE_VARIABLE, MachineDirectory, MachineRecord, Status, digest_of,
+};
 use crate::processes;
 use crate::secrets::Secrets;
-use crate::simulate;
-use crate::spawn::ALIVE;
-use crate::store;
 use rustix::process::getpid;
 use std::{
     collections::BTreeMap,
@@ -29,6 +27,10 @@ use tokio::{
     task::JoinSet,
     time::Instant,
 };
+
+/// Tells units where the machine's root directory is, and its address.
+const ROOT_VARIABLE: &str = "DISAGG_ROOT";
+const IP_VARIABLE: &str = "DISAGG_IP";
 
 /// How often a machine looks whether it still exists: somebody may remove the whole state directory
 /// without a word, and nobody could ever find what ran on.
@@ -89,7 +91,7 @@ pub(super) async fn run(machine: MachineDirectory) -> Result<(), Box<dyn Error>>
         booted: false,
         user_data: Some(digest_of(&fs::read(machine.user_data())?)),
     };
-    store::write_json(&machine.status_path(), &status)?;
+    files::write_json(&machine.status_path(), &status)?;
     // A launching process that is gone meanwhile does not wait for the word.
     let _ = io::stdout().write_all(ALIVE.as_bytes());
     leave_standard_streams()?;
@@ -134,11 +136,11 @@ impl Supervisor {
         }
         match self.desired()? {
             Some(Desired::Terminated) | None => {
-                store::remove_directory(&self.machine.memory())?;
-                store::remove_directory(&self.machine.root())?;
+                files::remove_directory(&self.machine.memory())?;
+                files::remove_directory(&self.machine.root())?;
             }
             Some(Desired::Stopped | Desired::Up) => {
-                store::remove_directory(&self.machine.memory())?;
+                files::remove_directory(&self.machine.memory())?;
             }
         }
         Ok(())
@@ -209,12 +211,12 @@ impl Supervisor {
         services: &mut [Service],
         around: &Surroundings<'_>,
     ) -> Result<(), Box<dyn Error>> {
-        store::remove(&self.machine.cut())?;
+        files::remove(&self.machine.cut())?;
         for service in &mut *services {
             service.stop()?;
         }
         // A simulated cut has stopped more than units know.
-        simulate::continue_members(&self.machine)?;
+        processes::continue_members(&self.machine)?;
         while !services.iter().all(Service::is_stopped) {
             let due = services.iter().filter_map(Service::due).min();
             tokio::select! {
@@ -231,7 +233,7 @@ impl Supervisor {
     async fn end_stragglers(&mut self) -> io::Result<()> {
         containers::remove(&self.machine).await;
         processes::kill_all(|| {
-            let mut found = cleanup::members(&self.machine)?;
+            let mut found = processes::members(&self.machine)?;
             found.extend(processes::descendants_or_session(getpid())?);
             Ok(found)
         })
@@ -296,7 +298,7 @@ impl Supervisor {
 
     fn set_booted(&mut self, booted: bool) -> Result<(), crate::error::StateError> {
         self.status.booted = booted;
-        store::write_json(&self.machine.status_path(), &self.status)
+        files::write_json(&self.machine.status_path(), &self.status)
     }
 
     /// What the machine should be doing; nothing when its record is gone.
