@@ -4,7 +4,7 @@
 //! cloud's to say. Deliberately not here: regions, capacity and quota.
 
 use crate::gpu::GpuRequest;
-use crate::local_gpus;
+use crate::host_machine;
 use cloud::{CloudName, Offer};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,7 +102,7 @@ pub fn find(cloud: CloudName, instance_type: &str) -> Option<Offer> {
         (Some(offer), _) => Some(offer.clone()),
         (None, CloudName::Local) => LocalCpuMachine::parse(instance_type)
             .map(LocalCpuMachine::offer)
-            .or_else(|| local_gpus::find(instance_type)),
+            .or_else(|| host_machine::find(instance_type, priced_on(cloud))),
         (None, _) => None,
     }
 }
@@ -195,8 +195,8 @@ fn cheapest_first(mut offers: Vec<Offer>) -> Vec<Offer> {
 }
 
 /// The day the prices of a cloud were looked up.
-pub(crate) fn priced_on(cloud: CloudName) -> String {
-    catalogue(cloud).priced_on.clone()
+pub(crate) fn priced_on(cloud: CloudName) -> &'static str {
+    &catalogue(cloud).priced_on
 }
 
 fn models(cloud: CloudName) -> Vec<String> {
@@ -232,7 +232,7 @@ impl LocalCpuMachine {
             simulated: false,
             interconnect: None,
             hourly_cost: 0.0,
-            priced_on: priced_on(CloudName::Local),
+            priced_on: priced_on(CloudName::Local).to_owned(),
         }
     }
 }

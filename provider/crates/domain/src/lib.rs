@@ -19,7 +19,9 @@
 //! The one dependency inside the workspace is the contract of the clouds, re-exported as [`cloud`].
 
 mod boot;
+mod canonical;
 mod gzip;
+mod host_machine;
 #[cfg(test)]
 mod sample;
 

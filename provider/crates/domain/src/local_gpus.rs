@@ -4,7 +4,8 @@
 //! Deliberately not here: which of them are free. That is known only when machines are launched.
 
 use crate::catalogue::{self, NoOffer, Resources};
-use crate::gpu::{self, GpuRequest};
+use crate::gpu::GpuRequest;
+use crate::host_machine;
 use cloud::{CloudName, Offer};
 use std::collections::BTreeMap;
 
@@ -23,7 +24,7 @@ pub enum LocalGpus {
 /// This computer, as far as machines are made of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ThisComputer {
-    /// GPUs that machines can have: how many there are of each of [`gpu::MODELS`].
+    /// GPUs that machines can have: how many there are of each of [`MODELS`](crate::gpu::MODELS).
     pub usable: BTreeMap<String, u32>,
     /// Every GPU in words, also those that no machine can have.
     pub gpus: Vec<String>,
@@ -34,12 +35,6 @@ pub struct ThisComputer {
     /// Its main memory in GB, which all machines share.
     pub memory_gb: u32,
 }
-
-/// What machines of this computer's GPUs are called, before the model and the count.
-const PREFIX: &str = "host-";
-
-/// KV caches travel inside this computer: no network is in between.
-const INTERCONNECT: &str = "host";
 
 impl LocalGpus {
     /// A computer that has these GPUs and whatever else it takes.
@@ -129,7 +124,7 @@ impl ThisComputer {
             (1..=*most).map(move |count| Offer {
                 cpu: self.cpu,
                 memory_gb: self.memory_gb,
-                ..machine(model, count)
+                ..host_machine::offer(model, count, catalogue::priced_on(CloudName::Local))
             })
         })
     }
@@ -139,27 +134,6 @@ impl ThisComputer {
             [] => "this computer has no NVIDIA GPU".to_owned(),
             gpus => format!("this computer has {}", gpus.join(", ")),
         }
-    }
-}
-
-/// The machine of this computer's GPUs that has this name; what else it has is not in the name.
-pub(crate) fn find(instance_type: &str) -> Option<Offer> {
-    let (model, count) = instance_type.strip_prefix(PREFIX)?.rsplit_once('-')?;
-    let model = gpu::MODELS.iter().find(|known| known.eq_ignore_ascii_case(model))?;
-    Some(machine(model, count.parse().ok().filter(|count| *count > 0)?))
-}
-
-fn machine(model: &str, count: u32) -> Offer {
-    Offer {
-        instance_type: format!("{PREFIX}{}-{count}", model.to_ascii_lowercase()),
-        gpu: Some(model.to_owned()),
-        gpu_count: count,
-        cpu: 0,
-        memory_gb: 0,
-        simulated: false,
-        interconnect: Some(INTERCONNECT.to_owned()),
-        hourly_cost: 0.0,
-        priced_on: catalogue::priced_on(CloudName::Local),
     }
 }
 
@@ -252,13 +226,13 @@ mod tests {
         }
         assert!(catalogue::find(CloudName::Local, "host-a100-80gb-3").is_some());
         for other in ["host-", "host-x-1", "host-l4-0", "host-l4"] {
-            assert_eq!(find(other), None, "{other}");
+            assert_eq!(host_machine::find(other, "2026-07-20"), None, "{other}");
         }
     }
 
     #[test]
     fn what_can_never_be_there_is_said() {
-        let offer = machine("L4", 1);
+        let offer = host_machine::offer("L4", 1, "2026-07-20");
         assert_eq!(two_l4s().never_enough(CloudName::Local, &offer, 2), None);
         assert_eq!(two_l4s().never_enough(CloudName::Aws, &offer, 3), None);
         expect![

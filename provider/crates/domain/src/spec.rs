@@ -5,13 +5,13 @@
 //! for everything that is resolved from them (images, defaults, scripts), and never the bytes of the
 //! user data, so that a new release of the provider changes no digest.
 
+use crate::canonical::write_canonical;
 use crate::catalogue::Resources;
-use crate::engine::{self, EngineError};
 use crate::environment::Environment;
 use crate::id::{FleetId, GroupId, ServiceId, Uid};
 use crate::secret::SecretReference;
 use crate::version::DynamoVersion;
-use cloud::{Egress, Market, Offer, Tags, tag};
+use cloud::{Egress, Market, Tags, tag};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -229,14 +229,6 @@ impl GroupSpec {
     pub fn digest(&self) -> String {
         digest(self)
     }
-
-    /// How many engine processes run on a machine of this offer.
-    ///
-    /// # Errors
-    /// When the tensor parallel size does not fit the machine.
-    pub fn engine_count(&self, offer: &Offer) -> Result<u32, EngineError> {
-        engine::engine_count(self, offer)
-    }
 }
 
 /// Which half of the work a worker does.
@@ -278,7 +270,7 @@ impl WorkerRole {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EngineSpec {
-    /// One of [`engine::ENGINES`].
+    /// One of [`ENGINES`](crate::engine::ENGINES).
     #[serde(rename = "type")]
     pub kind: String,
     /// GPUs per engine process; all of the machine's by default.
@@ -371,39 +363,6 @@ fn digest<T: Serialize>(spec: &T) -> String {
     write_canonical(&value, &mut text);
     let hash = Sha256::digest(text.as_bytes());
     hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// JSON with sorted keys and no blanks. `serde_json` keeps keys sorted or in order of insertion as
-/// some other crate of the build wishes, and a digest must not depend on that.
-pub(crate) fn write_canonical(value: &serde_json::Value, text: &mut String) {
-    use serde_json::Value;
-    let quoted = |key: &str| Value::from(key).to_string();
-    match value {
-        Value::Object(members) => {
-            let sorted: BTreeMap<_, _> = members.iter().collect();
-            text.push('{');
-            for (index, (key, member)) in sorted.into_iter().enumerate() {
-                if index > 0 {
-                    text.push(',');
-                }
-                text.push_str(&quoted(key));
-                text.push(':');
-                write_canonical(member, text);
-            }
-            text.push('}');
-        }
-        Value::Array(elements) => {
-            text.push('[');
-            for (index, element) in elements.iter().enumerate() {
-                if index > 0 {
-                    text.push(',');
-                }
-                write_canonical(element, text);
-            }
-            text.push(']');
-        }
-        scalar => text.push_str(&scalar.to_string()),
-    }
 }
 
 #[cfg(test)]

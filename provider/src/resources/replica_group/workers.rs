@@ -11,6 +11,7 @@ use cloud::{
     Address, Cloud, Egress, FleetKey, Instance, InstanceId, InstanceState, ObjectId, Offer, Phase,
     Tags, tag,
 };
+use domain::engine::engine_count;
 use domain::id::GroupId;
 use domain::planner::Member;
 use domain::spec::{GroupSpec, ServiceFacts};
@@ -272,7 +273,7 @@ impl GroupAccess {
         for machine in machines {
             let offer =
                 self.offers.iter().find(|offer| offer.instance_type == machine.instance_type);
-            let engines = offer.map_or(Ok(1), |offer| self.spec.engine_count(offer));
+            let engines = offer.map_or(Ok(1), |offer| engine_count(&self.spec, offer));
             // One that was up as soon as it was launched is another run's, and may have registered.
             let is_fresh = machine.state != InstanceState::Running
                 && adopted.iter().all(|adopted| adopted.id != machine.id);

@@ -487,9 +487,9 @@ fn only_requested_gpus_work_on_a_bigger_machine() {
     let mut spec = sample::group("vllm", Decode, Some("H200:4"));
     spec.engine.tensor_parallel = Some(2);
     let offer = sample::offer(CloudName::Aws, &spec);
-    assert_eq!((offer.gpu_count, spec.engine_count(&offer)), (8, Ok(2)));
+    assert_eq!((offer.gpu_count, engine_count(&spec, &offer)), (8, Ok(2)));
     spec.engine.tensor_parallel = Some(8);
-    assert!(spec.engine_count(&offer).is_err());
+    assert!(engine_count(&spec, &offer).is_err());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use super::agreement::{Aspect, Told, told};
 use super::{Engine, EngineError, Fabric, MODEL_PATH, Process, Worker, disaggregation_mode, flag};
+use crate::canonical::write_canonical;
 use crate::environment::Environment;
 use crate::spec::WorkerRole;
 use crate::version::ImageKind;
@@ -143,6 +144,6 @@ fn merge(ours: &mut Value, theirs: Value) {
 /// With sorted keys, whatever the build's `serde_json` does by itself.
 fn canonical(settings: &Value) -> String {
     let mut text = String::new();
-    crate::spec::write_canonical(settings, &mut text);
+    write_canonical(settings, &mut text);
     text
 }
