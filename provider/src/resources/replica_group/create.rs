@@ -64,7 +64,7 @@ pub(super) async fn create(
             let fate = Fate::of_removal(progress.drop_machines(&machines).await);
             return Err(give_up(progress, Failure::Boot { what, machines: routers, fate }).await);
         }
-        Err(failure) => return leave_unfinished(progress, failure).await,
+        Err(failure) => return progress.leave_unfinished(failure).await,
     };
     // Who is only late is no failure: an error would taint, and so sell, what may have loaded most of its model.
     let (late, failed): (Vec<_>, Vec<_>) = failed.into_iter().partition(FailedMachine::is_late);
@@ -96,7 +96,7 @@ pub(super) async fn create(
             }
             Ok(())
         }
-        Err(failure) => leave_unfinished(progress, failure).await,
+        Err(failure) => progress.leave_unfinished(failure).await,
     }
 }
 
@@ -145,12 +145,4 @@ async fn give_up(mut progress: Progress<'_>, failure: Failure) -> Failure {
     }
     progress.settle().await;
     failure
-}
-
-/// The machines are there and may well be healthy: the next apply sees to the rest.
-pub(super) async fn leave_unfinished(mut progress: Progress<'_>, failure: Failure) -> Result<()> {
-    progress.settle().await;
-    let what = format!("replica group {}", progress.group.id());
-    progress.state.warn_all(diagnose::unfinished(&what, failure));
-    Ok(())
 }

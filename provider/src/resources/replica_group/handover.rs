@@ -5,7 +5,7 @@
 
 use super::progress::Progress;
 use super::strangers::without_strangers;
-use super::{create, members, model, order, update, workers};
+use super::{members, model, order, update, workers};
 use crate::addresses::{Addresses, Planned};
 use crate::diagnose;
 use crate::error::{Failure, Result};
@@ -96,7 +96,7 @@ pub(super) async fn take_over(
     progress.save();
     let done = match update::bring(ctx, &mut progress, &planned, count).await {
         Ok(()) => Ok(()),
-        Err(failure) => create::leave_unfinished(progress, failure).await,
+        Err(failure) => progress.leave_unfinished(failure).await,
     };
     offer.take();
     done

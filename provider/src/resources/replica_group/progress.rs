@@ -4,7 +4,7 @@
 use super::workers::GroupAccess;
 use super::{members, model};
 use crate::diagnose;
-use crate::error::{FailedMachine, Result, RollCount};
+use crate::error::{FailedMachine, Failure, Result, RollCount};
 use crate::operations::Running;
 use crate::readiness;
 use crate::session::Session;
@@ -224,6 +224,14 @@ impl<'a> Progress<'a> {
         self.group.fill(&mut done, &now, &self.leaving);
         keep_promises(&mut done, planned);
         self.state.save(&done);
+        Ok(())
+    }
+
+    /// The machines are there and may well be healthy: the next apply sees to the rest.
+    pub(super) async fn leave_unfinished(mut self, failure: Failure) -> Result<()> {
+        self.settle().await;
+        let what = format!("replica group {}", self.group.id());
+        self.state.warn_all(diagnose::unfinished(&what, failure));
         Ok(())
     }
 }
