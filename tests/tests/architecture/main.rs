@@ -1,5 +1,8 @@
 //! The arrows of docs/ARCHITECTURE.md, held against what cargo knows.
 
+mod modules;
+mod source;
+
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
