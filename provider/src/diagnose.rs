@@ -273,7 +273,8 @@ fn remedy(kind: ErrorKind) -> &'static str {
             "Change the configuration so that the cloud can do it."
         }
         ErrorKind::NotFound => {
-            "It may have been removed at this moment: plan again to see what there is, and apply."
+            "It may have been removed at this moment, or be too new to be known everywhere: plan again to see \
+             what there is, and apply."
         }
         ErrorKind::Conflict | ErrorKind::TokenSpent => {
             "Something else has it. Choose another name, or import what exists."

@@ -5,11 +5,13 @@
 //! runs is given one of its launch, which carries the machine's id from then on and goes with it. What a
 //! process that died has left is told by these two tags, and given back by the next call that looks: one that
 //! was given and is on nothing, or one that was taken long ago and never given.
+//!
+//! A fleet that never had any is not asked for them: before the first is taken, the security group is tagged.
 
 use crate::elastic_ip::{self, ElasticIp};
 use crate::error::is;
 use crate::token::client_token;
-use crate::{Region, tags};
+use crate::{Region, security_group, tags};
 use aws_sdk_ec2::types::{Instance as Ec2Instance, InstanceNetworkInterface, InstanceStateName};
 use cloud::{Egress, FleetKey, InstanceId, LaunchRequest, TagFilter, Tags, tag};
 use std::time::{Duration, SystemTime};
@@ -17,6 +19,7 @@ use std::time::{Duration, SystemTime};
 /// Takes as many as the launch has machines, all or none; those that an earlier attempt has taken count.
 pub(crate) async fn hold(region: &Region, request: &LaunchRequest) -> cloud::Result<()> {
     let token = client_token(request);
+    mark(region, &request.fleet).await?;
     let of_fleet = of_fleet(region, &request.fleet).await?;
     let (left, kept): (Vec<_>, Vec<_>) = of_fleet.into_iter().partition(is_left_over);
     release_in_passing(region, &left).await;
@@ -33,6 +36,31 @@ pub(crate) async fn hold(region: &Region, request: &LaunchRequest) -> cloud::Res
     Ok(())
 }
 
+/// Notes that the fleet has Elastic IPs: where another process sees it, and here.
+async fn mark(region: &Region, key: &FleetKey) -> cloud::Result<()> {
+    let facts = security_group::facts(region, key).await?;
+    if !facts.has_elastic_ips {
+        let mark = Tags::from([(tags::EGRESS.to_owned(), Egress::ElasticIp.as_str().to_owned())]);
+        tags::set(region, &[facts.group_id], &mark).await?;
+        note(region, key).await;
+    }
+    Ok(())
+}
+
+/// Whoever looks at a machine that wants one, launched by whomever, notes it as well.
+pub(crate) async fn note(region: &Region, key: &FleetKey) {
+    if let Some(facts) = region.fleets.lock().await.get_mut(&key.name) {
+        facts.has_elastic_ips = true;
+    }
+}
+
+/// Whether a machine was launched to have one.
+pub(crate) fn is_wanted(instance: &Ec2Instance) -> bool {
+    instance.tags().iter().any(|tag| {
+        tag.key() == Some(tags::EGRESS) && tag.value() == Some(Egress::ElasticIp.as_str())
+    })
+}
+
 /// Gives back what was taken for a launch that came to nothing.
 pub(crate) async fn release_held(region: &Region, request: &LaunchRequest) {
     match of_launch(region, &request.fleet, &client_token(request)).await {
@@ -46,16 +74,14 @@ pub(crate) async fn release_held(region: &Region, request: &LaunchRequest) {
 
 /// What is missing about a machine's way out.
 pub(crate) fn finding(instance: &Ec2Instance) -> Option<&'static str> {
-    let wants = instance.tags().iter().any(|tag| {
-        tag.key() == Some(tags::EGRESS) && tag.value() == Some(Egress::ElasticIp.as_str())
-    });
     let state = instance.state().and_then(|state| state.name());
     let runs = state == Some(&InstanceStateName::Running);
     let has_one = primary(instance)
         .and_then(|interface| interface.association())
         .and_then(|association| association.ip_owner_id())
         .is_some_and(|owner| owner != "amazon");
-    (wants && runs && !has_one).then_some("it has no Elastic IP, and no way to the internet")
+    (is_wanted(instance) && runs && !has_one)
+        .then_some("it has no Elastic IP, and no way to the internet")
 }
 
 /// Gives a machine that runs the one that it lacks: of its launch, else a new one.
@@ -100,12 +126,16 @@ pub(crate) async fn repair(
     elastic_ip::associate(region, &elastic, interface).await
 }
 
-/// Gives back those of machines that go.
+/// Gives back those of machines that go. A fleet of which nothing is known any more may have some.
 pub(crate) async fn release(
     region: &Region,
     key: &FleetKey,
     ids: &[InstanceId],
 ) -> cloud::Result<()> {
+    let facts = security_group::facts_if_any(region, key).await?;
+    if facts.is_some_and(|facts| !facts.has_elastic_ips) {
+        return Ok(());
+    }
     let is_theirs = |elastic: &ElasticIp| {
         let is_free = elastic.association.is_none();
         ids.iter().any(|id| is_on(elastic, &id.0) || (is_free && was_given_to(elastic, &id.0)))

@@ -2,7 +2,7 @@
 
 use crate::error::{During, is};
 use crate::security_group::{self, FleetFacts};
-use crate::{Region, drift, tags};
+use crate::{Region, drift, egress, tags};
 use aws_sdk_ec2::primitives::DateTime;
 use aws_sdk_ec2::types::{Filter, Instance as Ec2Instance, InstanceStateName};
 use cloud::{CloudError, ErrorKind, FleetKey, Instance, InstanceId, InstanceState, TagFilter};
@@ -45,6 +45,9 @@ async fn listed(
     while let Some(page) = pages.next().await {
         for reservation in page.during(OPERATION)?.reservations() {
             for instance in reservation.instances() {
+                if egress::is_wanted(instance) {
+                    egress::note(region, key).await;
+                }
                 found.push(describe(instance, facts.as_ref())?);
             }
         }

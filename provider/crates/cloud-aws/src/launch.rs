@@ -20,7 +20,6 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use cloud::{
     CloudError, CloudName, Egress, ErrorKind, Instance, LaunchRequest, Limits, Market, RequestPart,
 };
-use std::time::Duration;
 
 const OPERATION: &str = "RunInstances";
 /// The provider's own verdict, and no call's.
@@ -32,6 +31,10 @@ pub(crate) async fn launch(
 ) -> cloud::Result<Vec<Instance>> {
     let call = prepare(region, request).await?;
     if request.egress == Egress::ElasticIp {
+        // A profile that is not known yet is asked for again and again: nothing is taken for it.
+        if request.identity.is_some() {
+            dry_run(call.clone().set_client_token(None), request).await?;
+        }
         egress::hold(region, request).await?;
     }
     let launched = run(region, request, call).await;
@@ -47,31 +50,22 @@ async fn run(
     request: &LaunchRequest,
     call: RunInstancesFluentBuilder,
 ) -> cloud::Result<Vec<Instance>> {
-    let mut patience = PROFILE_ATTEMPTS;
-    loop {
-        let launched = call.clone().send().await.during(OPERATION);
-        match launched.map_err(|error| about(error, request)) {
-            Ok(launched) => {
-                let launched = launched.instances().iter();
-                let launched: Vec<Instance> = launched
-                    .map(|launched| instance::describe(launched, None))
-                    .collect::<cloud::Result<_>>()?;
-                region.recent.add(launched.iter().map(|launched| launched.id.0.clone())).await;
-                return Ok(launched);
-            }
-            // A new instance profile takes some seconds to be known everywhere.
-            Err(error) if patience > 0 && is_unknown_profile(&error) => {
-                patience -= 1;
-                tokio::time::sleep(PROFILE_PAUSE).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
+    let launched = call.send().await.during(OPERATION).map_err(|error| about(error, request))?;
+    let launched: Vec<Instance> = launched
+        .instances()
+        .iter()
+        .map(|launched| instance::describe(launched, None))
+        .collect::<cloud::Result<_>>()?;
+    region.recent.add(launched.iter().map(|launched| launched.id.0.clone())).await;
+    Ok(launched)
 }
 
 /// EC2 checks parameters and permissions of a dry run, and says so as an error.
 pub(crate) async fn check(region: &Region, request: &LaunchRequest) -> cloud::Result<()> {
-    let call = prepare(region, request).await?;
+    dry_run(prepare(region, request).await?, request).await
+}
+
+async fn dry_run(call: RunInstancesFluentBuilder, request: &LaunchRequest) -> cloud::Result<()> {
     match call.dry_run(true).send().await.during(OPERATION) {
         Ok(_) => Ok(()),
         Err(error) if is(&error, "DryRunOperation") => Ok(()),
@@ -275,15 +269,17 @@ fn metadata_options() -> InstanceMetadataOptionsRequest {
         .build()
 }
 
+/// A new instance profile takes some seconds to be known everywhere, and one that there is not reads the
+/// same: it is not found, so that whoever called calls again for a while.
 fn about(error: CloudError, request: &LaunchRequest) -> CloudError {
-    error.object(&request.offer.instance_type)
+    let kind = match is_unknown_profile(&error) {
+        true => ErrorKind::NotFound,
+        false => error.kind,
+    };
+    CloudError { kind, ..error }.object(&request.offer.instance_type)
 }
 
 fn is_unknown_profile(error: &CloudError) -> bool {
     error.kind == ErrorKind::InvalidRequest
         && error.message.to_lowercase().contains("invalid iam instance profile")
 }
-
-/// How often, and how long in between, a launch waits for an instance profile to be known.
-const PROFILE_ATTEMPTS: u32 = 10;
-const PROFILE_PAUSE: Duration = Duration::from_secs(3);

@@ -17,6 +17,8 @@ pub(crate) struct FleetFacts {
     pub(crate) placement_group: Option<String>,
     /// The key pair of machines that are launched; [`ssh::set`](crate::ssh::set) alone changes it.
     pub(crate) key_name: Option<String>,
+    /// Whether a machine of it has ever had an Elastic IP; [`egress`](crate::egress) alone says so.
+    pub(crate) has_elastic_ips: bool,
 }
 
 /// What never changes about a fleet, asked for once in a run.
@@ -77,11 +79,14 @@ pub(crate) async fn remember(
         zone,
         placement_group: (placement == PlacementStrategy::Cluster).then(|| object_name(key)),
         key_name: tags::key_name(&tags::from_ec2(group.tags())),
+        has_elastic_ips: group.tags().iter().any(|tag| tag.key() == Some(tags::EGRESS)),
     };
     let mut fleets = region.fleets.lock().await;
     let known = fleets.entry(key.name.clone()).or_insert_with(|| facts.clone());
-    // Its key is changed by this process alone, whatever a server still says.
-    *known = FleetFacts { key_name: known.key_name.clone(), ..facts };
+    // Its key is changed by this process alone, whatever a server still says; and who has ever had Elastic
+    // IPs may have some.
+    let has_elastic_ips = known.has_elastic_ips || facts.has_elastic_ips;
+    *known = FleetFacts { key_name: known.key_name.clone(), has_elastic_ips, ..facts };
     Ok(known.clone())
 }
 

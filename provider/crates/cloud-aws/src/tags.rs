@@ -9,7 +9,8 @@ use cloud::{FleetKey, TagFilter, Tags, tag};
 pub(crate) const TOKEN: &str = "disagg:token";
 /// The key pair of people, on the fleet's security group.
 pub(crate) const SSH_KEY: &str = "disagg:ssh-key";
-/// How an instance reaches the internet, where that is not by its subnet; see [`egress`](crate::egress).
+/// How an instance reaches the internet, where that is not by its subnet; see [`egress`](crate::egress). On
+/// a fleet's security group: that there have been such instances.
 pub(crate) const EGRESS: &str = "disagg:egress";
 /// The instance that an Elastic IP goes with.
 pub(crate) const INSTANCE: &str = "disagg:instance";

@@ -1,6 +1,6 @@
 //! Elastic IPs of routers and workers: one each, given back, and nobody else's.
 
-use crate::harness::{Place, key, request};
+use crate::harness::{Place, connect, key, request};
 use cloud::{Cloud, Egress, InstanceId, LaunchRequest, TagFilter};
 use cloudsim::datacentre::{Effect, Fault};
 use cloudsim::ec2::{Account, Settings};
@@ -73,6 +73,31 @@ pub(crate) async fn two_groups_at_once_take_their_own() {
     let mut of_two: Vec<Option<String>> = two.iter().map(|id| Some(id.0.clone())).collect();
     of_two.sort();
     assert_eq!(left, of_two);
+}
+
+/// Whoever launched them: a process that ends machines may know of them by their tags alone.
+pub(crate) async fn a_fleet_without_any_is_not_asked_for_them() {
+    let place = Place::new(settings()).await;
+    let other = connect(&place.server);
+    // So it knows the fleet as it is now.
+    let all = TagFilter::all();
+    assert_eq!(other.list_instances(&key(), &all).await.expect("none"), []);
+    let asked = || place.server.datacentre().calls().get("DescribeAddresses").copied().unwrap_or(0);
+
+    let plain = request("g6.xlarge", 1, "plain");
+    let plain = place.cloud.launch(&plain).await.expect("a machine").remove(0).id;
+    place.cloud.terminate_instances(&key(), &[plain]).await.expect("it goes");
+    assert_eq!(asked(), 0);
+
+    launch(&place, 1, "t").await;
+    let listed = other.list_instances(&key(), &all).await.expect("machines");
+    let ids: Vec<InstanceId> = listed.into_iter().map(|machine| machine.id).collect();
+    other.terminate_instances(&key(), &ids).await.expect("they go");
+    assert_eq!(place.server.datacentre().elastic_ips(), []);
+    // One that has never seen such a machine reads it from the fleet.
+    let before = asked();
+    connect(&place.server).terminate_instances(&key(), &ids).await.expect("they are gone");
+    assert_eq!(asked(), before + 1);
 }
 
 pub(crate) async fn an_address_of_the_user_s_own_stays_the_account_s() {

@@ -33,10 +33,12 @@ fn everything() {
         faults::why_a_machine_has_ended_is_said_in_ec2_s_words().await;
         elastic_ips::a_lost_answer_or_a_late_list_takes_none_twice().await;
         elastic_ips::two_groups_at_once_take_their_own().await;
+        elastic_ips::a_fleet_without_any_is_not_asked_for_them().await;
         elastic_ips::an_address_of_the_user_s_own_stays_the_account_s().await;
         rules::services_that_let_the_same_clients_in_share_a_rule().await;
         rules::what_somebody_opens_is_found_and_closed().await;
         settings::an_instance_profile_that_comes_late_is_waited_for().await;
+        settings::an_instance_profile_that_is_not_known_is_told_at_once_and_costs_nothing().await;
         settings::a_fleet_is_in_the_subnet_that_is_asked_for().await;
         settings::a_way_out_is_looked_for_before_a_launch().await;
         settings::images_markets_and_reservations_are_said_to_be_wrong_by_name().await;

@@ -1,8 +1,8 @@
 //! What a fleet and its machines may be made with, and what somebody changes about them later.
 
-use crate::harness::{Place, ZONE, key, offer, request, tags};
+use crate::harness::{Place, ZONE, connect, key, offer, request, tags};
 use cloud::{
-    AddressRequest, Cloud, CloudError, ErrorKind, FleetKey, FleetRequest, Market,
+    AddressRequest, Cloud, CloudError, Egress, ErrorKind, FleetKey, FleetRequest, Market,
     PlacementStrategy, RequestPart, TagFilter,
 };
 use cloudsim::datacentre::WayOut;
@@ -144,7 +144,26 @@ pub(crate) async fn an_instance_profile_that_comes_late_is_waited_for() {
     };
     let (launched, ()) = tokio::join!(place.cloud.launch(&wanted), comes);
     assert_eq!(launched.expect("a machine").len(), 1);
+    assert!(place.server.datacentre().calls()["RunInstances"] > 1);
+}
+
+/// To wait is for whoever calls.
+pub(crate) async fn an_instance_profile_that_is_not_known_is_told_at_once_and_costs_nothing() {
+    let place = Place::new(Settings::default()).await;
+    let cloud = connect(&place.server);
+    let mut wanted = request("g6.xlarge", 1, "t");
+    (wanted.identity, wanted.egress) = (Some("nobody".to_owned()), Egress::ElasticIp);
+    for error in [
+        cloud.launch(&wanted).await.expect_err("there is no such profile"),
+        cloud.check_launch(&wanted).await.expect_err("there is no such profile"),
+    ] {
+        let expected =
+            (ErrorKind::NotFound, Some("InvalidParameterValue"), Some(RequestPart::Identity));
+        assert_eq!(at_fault(&error), expected, "{error}");
+        assert!(error.message.contains("nobody"), "{error}");
+    }
     assert_eq!(place.server.datacentre().calls()["RunInstances"], 2);
+    assert_eq!(place.server.datacentre().elastic_ips(), []);
 }
 
 pub(crate) async fn what_somebody_changes_about_a_machine_is_found_and_put_back() {
