@@ -189,7 +189,7 @@ fn parse(operation: &'static str, text: Option<&str>) -> cloud::Result<std::net:
 /// EC2 takes 64 characters.
 fn client_token(fleet: &FleetKey, token: &str) -> String {
     let digest = Sha256::digest(format!("{}\n{token}", fleet.name).as_bytes());
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&digest[..16])
 }
 
 /// The interface that an Elastic IP was made for.

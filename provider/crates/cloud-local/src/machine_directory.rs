@@ -235,7 +235,7 @@ impl MachineRecord {
 
 /// What user data is compared by.
 pub(crate) fn digest_of(user_data: &[u8]) -> String {
-    Sha256::digest(user_data).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(user_data))
 }
 
 /// The last bytes of a log, from the beginning of a line on.

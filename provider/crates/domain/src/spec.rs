@@ -362,7 +362,7 @@ fn digest<T: Serialize>(spec: &T) -> String {
     let mut text = String::new();
     write_canonical(&value, &mut text);
     let hash = Sha256::digest(text.as_bytes());
-    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hash[..8])
 }
 
 #[cfg(test)]

@@ -165,8 +165,7 @@ impl Agreement {
             }
         }
         let hash = hash.finalize();
-        let hexadecimal = || hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        (!is_empty).then(hexadecimal)
+        (!is_empty).then(|| hex::encode(&hash[..4]))
     }
 }
 
