@@ -12,8 +12,8 @@ use aws_sdk_ec2::types::{
     IpPermission, IpRange, NetworkInterface, ResourceType, SecurityGroup, UserIdGroupPair,
 };
 use cloud::{
-    CloudError, ErrorKind, Fleet, FleetKey, FleetRequest, InstanceId, Phase, PlacementStrategy,
-    TagFilter, Tags, tag,
+    CloudError, ErrorKind, Fleet, FleetClaim, FleetKey, FleetRequest, InstanceId,
+    PlacementStrategy, TagFilter, Tags, tag,
 };
 use std::collections::BTreeMap;
 
@@ -72,7 +72,7 @@ pub(crate) async fn repair(region: &Region, key: &FleetKey) -> cloud::Result<Fle
     let group = require(region, key).await?;
     open(region, &group).await?;
     ingress::close_foreign(region, &group, ssh::of(&group).is_some()).await?;
-    let own = lasting_tags(key);
+    let own = key.lasting_tags();
     let id = group.group_id().unwrap_or_default().to_owned();
     tags::set(region, &[id], &own).await?;
     let claim = claim_of(&group)?;
@@ -186,31 +186,16 @@ fn leads_to_itself(rules: &[IpPermission], id: &str) -> bool {
 }
 
 fn claimed_by_another(group: &SecurityGroup, request: &FleetRequest) -> Option<&'static str> {
-    let Ok(claim) = claim_of(group) else {
+    let Ok(Claim { subnet, placement, token, .. }) = claim_of(group) else {
         return Some("a security group of this name exists that the provider has not made");
     };
-    if Phase::of(&tags::from_ec2(group.tags())) != Phase::Creating {
-        Some("a fleet of this name exists already")
-    } else if claim.token != request.token {
-        Some("a fleet of this name is being created by another run")
-    } else if claim.placement != request.placement {
-        Some("the fleet is being created with another placement")
-    } else if request.subnet.as_ref().is_some_and(|id| claim.subnet != *id) {
-        Some("the fleet is being created in another subnet")
-    } else {
-        None
-    }
+    let tags = tags::from_ec2(group.tags());
+    FleetClaim { tags: &tags, token: &token, placement, subnet: Some(&subnet) }.is_another(request)
 }
 
 fn findings(key: &FleetKey, group: &SecurityGroup, found: &Tags) -> BTreeMap<String, String> {
     let id = group.group_id().unwrap_or_default();
-    let mut findings = BTreeMap::new();
-    for (name, value) in lasting_tags(key) {
-        let now = found.get(&name).map_or("is gone".to_owned(), |now| format!("is `{now}` now"));
-        if found.get(&name) != Some(&value) {
-            findings.insert(format!("tag {name}"), format!("was `{value}` and {now}"));
-        }
-    }
+    let mut findings = key.tag_findings(found);
     for (direction, rules) in
         [("ingress", group.ip_permissions()), ("egress", group.ip_permissions_egress())]
     {
@@ -260,14 +245,6 @@ async fn name_strangers(region: &Region, group: &str, error: CloudError) -> Clou
         return CloudError { kind: ErrorKind::Unavailable, message, ..error };
     }
     CloudError { message: format!("{}; in it: {}", error.message, strangers.join(", ")), ..error }
-}
-
-/// The tags that a fleet has as long as it lives.
-fn lasting_tags(key: &FleetKey) -> Tags {
-    Tags::from([
-        (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
-        (tag::FLEET.to_owned(), key.name.clone()),
-    ])
 }
 
 const ANYWHERE: &str = "0.0.0.0/0";

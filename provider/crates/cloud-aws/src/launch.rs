@@ -77,7 +77,7 @@ async fn prepare(
     region: &Region,
     request: &LaunchRequest,
 ) -> cloud::Result<RunInstancesFluentBuilder> {
-    check_request(request)?;
+    request.check(OPERATION, Limits::of(CloudName::Aws).user_data_bytes)?;
     let facts = security_group::facts(region, &request.fleet).await?;
     let name = &request.offer.instance_type;
     let kind = instance_type::find(region, name).await?;
@@ -134,20 +134,6 @@ async fn prepare(
         .tag_specifications(specification(ResourceType::Instance))
         .tag_specifications(specification(ResourceType::Volume));
     Ok(call)
-}
-
-fn check_request(request: &LaunchRequest) -> cloud::Result<()> {
-    let limit = Limits::of(CloudName::Aws).user_data_bytes;
-    let size = request.user_data.len();
-    if size > limit {
-        let message = format!("user data of {size} bytes is over the limit of {limit}");
-        return Err(refused(OPERATION, "InvalidUserData.Malformed", message));
-    }
-    if request.count > 1 && request.address.is_some() {
-        let message = "one address is for one machine";
-        return Err(refused(OPERATION, "InvalidParameterCombination", message));
-    }
-    Ok(())
 }
 
 async fn interfaces(

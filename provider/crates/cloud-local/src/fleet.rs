@@ -6,10 +6,7 @@ use crate::cleanup;
 use crate::error::{During, absent, invalid, no_subnets};
 use crate::files::is_file_name;
 use crate::records::{self, FleetRecord, IngressRecord, REGION, ZONE};
-use cloud::{
-    CloudError, ErrorKind, Fleet, FleetKey, FleetRequest, Ingress, Phase, PlacementStrategy, Tags,
-    tag,
-};
+use cloud::{CloudError, ErrorKind, Fleet, FleetClaim, FleetKey, FleetRequest, Ingress};
 use std::collections::BTreeMap;
 
 pub(crate) fn list_zones(region: &str) -> cloud::Result<Vec<String>> {
@@ -38,16 +35,13 @@ pub(crate) async fn create(cloud: &LocalCloud, request: &FleetRequest) -> cloud:
     let _change = cloud.store.change().await.during(OPERATION)?;
     let existing = records::read_fleet(cloud, name).during(OPERATION)?;
     if let Some(existing) = &existing {
-        let why = if Phase::of(&existing.tags) != Phase::Creating {
-            Some("a fleet of this name exists already")
-        } else if existing.token != request.token {
-            Some("a fleet of this name is being created by another run")
-        } else if existing.placement != request.placement {
-            Some("the fleet is being created with another placement")
-        } else {
-            None
+        let claim = FleetClaim {
+            tags: &existing.tags,
+            token: &existing.token,
+            placement: existing.placement,
+            subnet: None,
         };
-        if let Some(why) = why {
+        if let Some(why) = claim.is_another(request) {
             return Err(CloudError::new(ErrorKind::Conflict, OPERATION, why)
                 .object(name)
                 .code("AlreadyExists"));
@@ -92,8 +86,7 @@ pub(crate) async fn repair(cloud: &LocalCloud, key: &FleetKey) -> cloud::Result<
     const OPERATION: &str = "RepairFleet";
     let change = cloud.store.change().await.during(OPERATION)?;
     let mut record = records::require_fleet(cloud, OPERATION, key)?;
-    let own = own_tags(&record);
-    record.tags.extend(own);
+    record.tags.extend(key.lasting_tags());
     records::save_fleet(cloud, &change, &record).during(OPERATION)?;
     Ok(describe(&record))
 }
@@ -150,8 +143,8 @@ fn describe(record: &FleetRecord) -> Fleet {
         port: rule.port,
         cidrs: rule.cidrs.clone(),
     });
+    let key = FleetKey { region: REGION.to_owned(), name: record.name.clone() };
     Fleet {
-        key: FleetKey { region: REGION.to_owned(), name: record.name.clone() },
         zone: ZONE.to_owned(),
         subnet: None,
         placement: record.placement,
@@ -159,29 +152,10 @@ fn describe(record: &FleetRecord) -> Fleet {
         tags: record.tags.clone(),
         ingress: ingress.collect(),
         ssh: None,
-        findings: findings(record),
+        // It is made of a name and of tags.
+        findings: key.tag_findings(&record.tags),
+        key,
     }
-}
-
-/// What about it is not as it was made. It is made of a name and of tags.
-fn findings(record: &FleetRecord) -> BTreeMap<String, String> {
-    let own = own_tags(record).into_iter();
-    let changed = own.filter(|(key, value)| record.tags.get(key) != Some(value));
-    let found = |key: &str| match record.tags.get(key) {
-        Some(value) => format!("is `{value}` now"),
-        None => "is gone".to_owned(),
-    };
-    changed
-        .map(|(key, value)| (format!("tag {key}"), format!("was `{value}` and {}", found(&key))))
-        .collect()
-}
-
-/// The tags that a fleet has as long as it lives.
-fn own_tags(record: &FleetRecord) -> Tags {
-    Tags::from([
-        (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
-        (tag::FLEET.to_owned(), record.name.clone()),
-    ])
 }
 
 fn check_region(operation: &'static str, region: &str) -> cloud::Result<()> {

@@ -70,6 +70,8 @@ pub(crate) fn check_launch(cloud: &LocalCloud, request: &LaunchRequest) -> cloud
 }
 
 fn check(operation: &'static str, request: &LaunchRequest) -> cloud::Result<()> {
+    let checked = request.check(operation, Limits::of(CloudName::Local).user_data_bytes);
+    checked.map_err(|error| error.code("InvalidRequest").object(&request.token))?;
     let missing = [
         (request.identity.is_some(), "identity"),
         (request.image.is_some(), "image"),
@@ -83,17 +85,7 @@ fn check(operation: &'static str, request: &LaunchRequest) -> cloud::Result<()> 
             .object(&request.token)
             .code("Unsupported"));
     }
-    let limit = Limits::of(CloudName::Local).user_data_bytes;
-    let wrong = if request.count == 0 {
-        "a launch is of one machine at least".to_owned()
-    } else if request.count > 1 && request.address.is_some() {
-        "one address is for one machine".to_owned()
-    } else if request.user_data.len() > limit {
-        format!("user data of {} bytes is over the limit of {limit}", request.user_data.len())
-    } else {
-        return Ok(());
-    };
-    Err(invalid(operation, wrong).object(&request.token))
+    Ok(())
 }
 
 /// The machines of this launch that exist, by their place in it.
@@ -113,8 +105,7 @@ fn digest(request: &LaunchRequest) -> String {
         request.tags,
         Sha256::digest(&request.user_data).as_slice(),
     ]);
-    let digest = Sha256::digest(inputs.to_string().as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(inputs.to_string().as_bytes()))
 }
 
 /// Writes the records of the launch's machines that have none, all or none.

@@ -1,5 +1,6 @@
 //! What is asked for when instances are launched.
 
+use crate::error::{CloudError, ErrorKind, RequestPart, Result};
 use crate::tags::Tags;
 use crate::types::{AddressId, FleetKey, Offer};
 use serde::{Deserialize, Serialize};
@@ -118,6 +119,28 @@ pub struct LaunchRequest {
     pub token: String,
     /// Tags of every instance.
     pub tags: Tags,
+}
+
+impl LaunchRequest {
+    /// What every cloud refuses: a launch of nothing, one address for many, user data over the limit.
+    ///
+    /// # Errors
+    /// `InvalidRequest`.
+    pub fn check(&self, operation: &'static str, user_data_bytes: usize) -> Result<()> {
+        let invalid =
+            |message: String| CloudError::new(ErrorKind::InvalidRequest, operation, message);
+        let size = self.user_data.len();
+        if self.count == 0 {
+            Err(invalid("a launch is of one machine at least".to_owned()))
+        } else if self.count > 1 && self.address.is_some() {
+            Err(invalid("one address is for one machine".to_owned()))
+        } else if size > user_data_bytes {
+            let text = format!("user data of {size} bytes is over the limit of {user_data_bytes}");
+            Err(invalid(text).part(RequestPart::UserData))
+        } else {
+            Ok(())
+        }
+    }
 }
 
 impl fmt::Debug for LaunchRequest {

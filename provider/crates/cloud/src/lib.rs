@@ -4,6 +4,7 @@
 //! program. This crate knows no Terraform, no engine and no vendor SDK, and it depends on no other
 //! crate of this workspace.
 
+mod claim;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
@@ -16,6 +17,7 @@ mod tags;
 mod trace;
 mod types;
 
+pub use claim::FleetClaim;
 pub use error::{CloudError, ErrorKind, RequestPart, Result};
 pub use launch::{LaunchError, check_over_offers, launch_over_offers};
 pub use launch_request::{Egress, LaunchRequest, Market, UnknownEgress, UnknownMarket};
@@ -48,8 +50,8 @@ pub trait Cloud: Debug + Send + Sync {
     /// Which cloud this is.
     fn name(&self) -> CloudName;
 
-    /// The zones of the region that offer *all* of `instance_types`, best first. An empty list of
-    /// types asks for every zone.
+    /// The zones of the region that offer *all* of `instance_types`, in no order that says anything. An
+    /// empty list of types asks for every zone.
     async fn list_zones(&self, region: &str, instance_types: &[String]) -> Result<Vec<String>>;
 
     /// The zone of a subnet. `InvalidRequest` when the region has no such subnet, `Unsupported` when the
