@@ -31,7 +31,8 @@ pub struct Fleet {
     #[schemars(extend("x-disagg" = optional(Replace).computed().import(Id), "format" = "location"))]
     pub region: Attr<String>,
 
-    /// The zone. When it is left out, the first zone that offers all of `gpus` is taken and kept.
+    /// The zone. When it is left out, one that offers all of `gpus` is taken and kept: one with the most
+    /// machines to choose from, and of several such zones not the same one for every fleet.
     #[schemars(extend("x-disagg" = optional(Replace).computed().import(Cloud), "format" = "location"))]
     pub zone: Attr<String>,
 

@@ -1,5 +1,6 @@
 //! A fleet in its cloud: claim, read, repair, remove, import.
 
+use super::zone;
 use crate::error::{Doing, Failure, Result};
 use crate::readiness::Pace;
 use crate::resources::{service, users};
@@ -8,10 +9,10 @@ use cloud::{
     Address, Cloud, ErrorKind, FleetRequest, ObjectId, Phase, PlacementStrategy, SshAccess, Tags,
     tag,
 };
-use domain::{catalogue, gpu::GpuRequest, id::FleetId, local_gpus::LocalGpus};
+use domain::id::FleetId;
 use plugin::{Attr, AttributePath, Ctx, State};
 use schemas::{Cidr, Fleet, Ssh};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -38,7 +39,7 @@ pub(super) async fn create(
         Some(fleet) if is_as_planned(fleet, &planned) => fleet.zone.clone(),
         _ => {
             let gpus = session.local_gpus(id.cloud);
-            choose_zone(&*cloud, &gpus, &id, &planned).await?
+            zone::choose(&*cloud, &gpus, &id, &planned).await?
         }
     };
     if existing.is_some_and(|fleet| !is_as_planned(&fleet, &planned)) {
@@ -288,83 +289,6 @@ fn placement_word(placement: PlacementStrategy) -> &'static str {
         PlacementStrategy::Cluster => "cluster",
         PlacementStrategy::Zone => "zone",
     }
-}
-
-/// The zone that is given, by itself or by a subnet, else the first of all; of each requested GPU it
-/// offers at least one machine.
-async fn choose_zone(
-    cloud: &dyn Cloud,
-    gpus: &LocalGpus,
-    id: &FleetId,
-    fleet: &Fleet,
-) -> Result<String> {
-    let doing = || format!("choose a zone for fleet {id}");
-    let zones = |types: Vec<String>| async move {
-        cloud.list_zones(&id.region, &types).await.doing(id.cloud, doing)
-    };
-    let of_subnet = match fleet.subnet.known() {
-        Some(subnet) => {
-            let zone = cloud.subnet_zone(&id.region, subnet).await;
-            Some(zone.doing(id.cloud, || format!("find the zone of subnet {subnet}"))?)
-        }
-        None => None,
-    };
-    let given = match (fleet.zone.known(), of_subnet) {
-        (Some(zone), Some(other)) if *zone != other => {
-            return Err(Failure::Invalid {
-                summary: "Subnet of another zone".to_owned(),
-                detail: format!(
-                    "The subnet is in zone `{other}`, and the fleet is to be in `{zone}`. Give a \
-                     subnet of that zone, or leave one of them out."
-                ),
-                attribute: Some(AttributePath::root("subnet")),
-            });
-        }
-        (Some(zone), _) => Some(zone.clone()),
-        (None, of_subnet) => of_subnet,
-    };
-    let mut candidates = match &given {
-        Some(zone) => vec![zone.clone()],
-        None => zones(Vec::new()).await?,
-    };
-    for (index, gpu) in fleet.gpus.known().into_iter().flatten().enumerate() {
-        let Some(gpu) = gpu.known() else { continue };
-        let attribute = AttributePath::root("gpus").index(index);
-        let invalid = |detail: String| Failure::Invalid {
-            summary: format!("No machine with {}", gpu.0),
-            detail,
-            attribute: Some(attribute.clone()),
-        };
-        let request: GpuRequest = gpu.0.parse().map_err(|error| invalid(format!("{error}.")))?;
-        let wanted = catalogue::Resources { gpu: Some(request), ..Default::default() };
-        let offers =
-            gpus.offers(id.cloud, &wanted).map_err(|error| invalid(format!("{error}.")))?;
-        let mut offered = BTreeSet::new();
-        for offer in offers {
-            offered.extend(zones(vec![offer.instance_type]).await?);
-        }
-        candidates.retain(|zone| offered.contains(zone));
-        if candidates.is_empty() {
-            let others: Vec<_> = offered.iter().map(|zone| format!("`{zone}`")).collect();
-            return Err(invalid(match (&given, others.is_empty()) {
-                (_, true) => format!("No zone of region `{}` offers {}.", id.region, gpu.0),
-                (Some(zone), false) => {
-                    format!("Zone `{zone}` does not offer {}; {} do.", gpu.0, others.join(", "))
-                }
-                (None, false) => format!(
-                    "No zone of region `{}` offers {} together with the ones before it; it alone is \
-                     in {}.",
-                    id.region,
-                    gpu.0,
-                    others.join(", ")
-                ),
-            }));
-        }
-    }
-    candidates
-        .into_iter()
-        .next()
-        .ok_or_else(|| Failure::Bug(format!("region {} has no zone", id.region)))
 }
 
 async fn mark_ready(cloud: &dyn Cloud, id: &FleetId) -> Result<()> {

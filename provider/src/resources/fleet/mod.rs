@@ -2,6 +2,7 @@
 
 mod lifecycle;
 mod plan;
+mod zone;
 
 use crate::diagnose;
 use crate::error::{AttributesOf, Failure};
