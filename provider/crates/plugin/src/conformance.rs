@@ -1,15 +1,19 @@
 //! The checks that Terraform makes of our answers, made by us first: a plan or a result that
 //! Terraform would reject is our own bug, and is said as such, with the attribute's name.
 
-use crate::plan::PlanRequest;
 use crate::schema::{Attribute, AttributeKind, Nesting, Schema, Type};
 use crate::value::{Unknown, Value};
 use std::collections::BTreeMap;
 
 /// What is wrong with a planned state.
-pub(crate) fn planned(schema: &Schema, request: &PlanRequest, planned: &Value) -> Vec<String> {
+pub(crate) fn planned(
+    schema: &Schema,
+    prior: &Value,
+    config: &Value,
+    planned: &Value,
+) -> Vec<String> {
     let mut problems = Vec::new();
-    if planned.is_null() != request.config.is_null() {
+    if planned.is_null() != config.is_null() {
         problems
             .push("the plan is a removal and the configuration is none, or the reverse".to_owned());
         return problems;
@@ -18,7 +22,7 @@ pub(crate) fn planned(schema: &Schema, request: &PlanRequest, planned: &Value) -
         return problems;
     }
     check_types(&schema.attributes, planned, "", &mut problems);
-    check_planned(&schema.attributes, &request.config, &request.prior, planned, "", &mut problems);
+    check_planned(&schema.attributes, config, prior, planned, "", &mut problems);
     problems
 }
 

@@ -4,7 +4,6 @@
 //! and another identity is another object.
 
 use crate::diagnostics::Diagnostic;
-use crate::dynamic::DynResource;
 use crate::proto::tfplugin6 as pb;
 use crate::schema::{Schema, Type};
 use crate::value::Value;
@@ -21,8 +20,7 @@ pub struct IdentityPart {
 }
 
 /// The schema of a resource's identity; none of one that has no identity.
-pub(crate) fn schema(resource: &dyn DynResource) -> Option<pb::ResourceIdentitySchema> {
-    let parts = resource.identity_parts();
+pub(crate) fn schema(parts: &[IdentityPart]) -> Option<pb::ResourceIdentitySchema> {
     let attributes = parts.iter().map(|part| pb::resource_identity_schema::IdentityAttribute {
         name: part.name.to_owned(),
         r#type: Type::String.to_json().to_string().into_bytes(),
@@ -36,34 +34,30 @@ pub(crate) fn schema(resource: &dyn DynResource) -> Option<pb::ResourceIdentityS
     })
 }
 
-/// The identity of a state, as far as that is known.
-pub(crate) fn of(resource: &dyn DynResource, state: &Value) -> Option<pb::ResourceIdentityData> {
-    if state.is_null() {
-        return None;
-    }
-    let parts = resource.identity_parts().iter();
-    let values = resource.identity_of(state)?;
-    let members = parts.zip(values).map(|(part, value)| (part.name.to_owned(), value));
+/// The identity whose parts have these values, as far as they are known.
+pub(crate) fn of(parts: &[IdentityPart], values: Vec<String>) -> Option<pb::ResourceIdentityData> {
+    let members = parts.iter().zip(values);
     let members: BTreeMap<_, _> =
-        members.map(|(name, value)| (name, Value::String(value))).collect();
-    let complete = !members.is_empty() && members.len() == resource.identity_parts().len();
+        members.map(|(part, value)| (part.name.to_owned(), Value::String(value))).collect();
+    let complete = !members.is_empty() && members.len() == parts.len();
     complete.then(|| encode(Value::Map(members)))
 }
 
-/// The import id that an identity means.
+/// The import id that the identity of a resource means.
 ///
 /// # Errors
 /// When a part is missing.
 pub(crate) fn import_id(
-    resource: &dyn DynResource,
+    type_name: &str,
+    parts: &[IdentityPart],
     identity: pb::ResourceIdentityData,
 ) -> Result<String, Diagnostic> {
     let value = decode_value(identity.identity_data, &Schema::default())?;
-    let parts = resource.identity_parts().iter().map(|part| match value.member(part.name) {
+    let parts = parts.iter().map(|part| match value.member(part.name) {
         Value::String(text) if !text.is_empty() => Ok(text.clone()),
         _ => Err(Diagnostic::error(
             "Incomplete identity",
-            format!("`{}` needs `{}` to be imported.", resource.type_name(), part.name),
+            format!("`{}` needs `{}` to be imported.", type_name, part.name),
         )),
     });
     Ok(parts.collect::<Result<Vec<_>, _>>()?.join("/"))

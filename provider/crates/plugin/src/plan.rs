@@ -10,7 +10,9 @@ use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::path::AttributePath;
 use crate::private::Private;
 use crate::resource::{Change, Resource};
-use crate::schema::{Attribute, AttributeKind, Mode, Nesting, PlanModifier, Schema};
+use crate::schema::{
+    Attribute, AttributeKind, Mode, Nesting, PlanModifier, Schema, each_nested, fill_defaults,
+};
 use crate::value::{Unknown, Value};
 use std::collections::BTreeMap;
 
@@ -59,7 +61,8 @@ pub(crate) fn plan<R: Resource>(
     match shape(resource, &request, planned, requires_replace) {
         Ok(mut response) => {
             if !response.diagnostics.has_error() {
-                let problems = conformance::planned(schema, &request, &response.planned);
+                let (prior, config) = (&request.prior, &request.config);
+                let problems = conformance::planned(schema, prior, config, &response.planned);
                 response.diagnostics.extend(problems.into_iter().map(Diagnostic::bug));
             }
             response
@@ -113,23 +116,6 @@ fn shape<R: Resource>(
         planned_private: change.planned_private,
         diagnostics,
     })
-}
-
-pub(crate) fn fill_defaults(
-    attributes: &BTreeMap<String, Attribute>,
-    config: &Value,
-    planned: &mut Value,
-) {
-    let Value::Map(members) = planned else { return };
-    for (name, attribute) in attributes {
-        let (given, value) = (config.member(name), members.entry(name.clone()).or_default());
-        if given.is_null()
-            && let Some(default) = &attribute.default
-        {
-            *value = default.clone();
-        }
-        each_nested(&attribute.kind, given, value, fill_defaults);
-    }
 }
 
 fn clear_write_only(attributes: &BTreeMap<String, Attribute>, planned: &mut Value) {
@@ -257,35 +243,5 @@ fn replacements<'a>(
             }
             _ => {}
         }
-    }
-}
-
-fn each_nested(
-    kind: &AttributeKind,
-    given: &Value,
-    value: &mut Value,
-    apply: impl Fn(&BTreeMap<String, Attribute>, &Value, &mut Value),
-) {
-    let AttributeKind::Nested { nesting, attributes } = kind else { return };
-    match (nesting, value) {
-        (Nesting::Single, value @ Value::Map(_)) => apply(attributes, given, value),
-        (Nesting::Map, Value::Map(elements)) => {
-            for (key, element) in elements {
-                apply(attributes, given.member(key), element);
-            }
-        }
-        (Nesting::List | Nesting::Set, Value::List(elements)) => {
-            let nothing = Value::Null;
-            let given = match given {
-                Value::List(given) => given.as_slice(),
-                _ => &[],
-            };
-            for (index, element) in elements.iter_mut().enumerate() {
-                // Elements of a set are matched by their order on the wire, which config and
-                // proposed state share.
-                apply(attributes, given.get(index).unwrap_or(&nothing), element);
-            }
-        }
-        _ => {}
     }
 }

@@ -2,7 +2,7 @@
 //! UNIMPLEMENTED, as the protocol wants it.
 
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::dynamic::{ApplyRequest, Outcome};
+use crate::dynamic::{ApplyRequest, DynResource, Outcome};
 use crate::ephemeral::Opened;
 use crate::function::FunctionError;
 use crate::identity;
@@ -11,6 +11,7 @@ use crate::private::Private;
 use crate::proto::tfplugin6::{self as pb, provider_server::Provider as Service};
 use crate::provider::Provider;
 use crate::service::{ProviderService, capabilities};
+use crate::value::Value;
 use crate::wire::{decode_arguments, decode_value, encode_diagnostics, encode_path, encode_value};
 use std::sync::atomic::Ordering;
 use tonic::{Request, Response, Status};
@@ -63,7 +64,7 @@ impl<P: Provider> Service for ProviderService<P> {
         Ok(Response::new(pb::get_resource_identity_schemas::Response {
             identity_schemas: resources
                 .filter_map(|(name, resource)| {
-                    Some(((*name).to_owned(), identity::schema(&**resource)?))
+                    Some(((*name).to_owned(), identity::schema(resource.identity_parts())?))
                 })
                 .collect(),
             diagnostics: Vec::new(),
@@ -348,7 +349,7 @@ impl<P: Provider> Service for ProviderService<P> {
         };
         let outcome = resource.read(state, Private::decode(&request.private), self.cancel()).await;
         Ok(Response::new(pb::read_resource::Response {
-            new_identity: identity::of(resource, &outcome.state),
+            new_identity: identity_of(resource, &outcome.state),
             new_state: encode_value(&outcome.state),
             private: outcome.private.encode(),
             diagnostics: encode_diagnostics(outcome.diagnostics),
@@ -427,7 +428,7 @@ impl<P: Provider> Service for ProviderService<P> {
         };
         let outcome = resource.apply(apply, self.cancel()).await;
         Ok(Response::new(pb::apply_resource_change::Response {
-            new_identity: identity::of(resource, &outcome.state),
+            new_identity: identity_of(resource, &outcome.state),
             new_state: encode_value(&outcome.state),
             private: outcome.private.encode(),
             diagnostics: encode_diagnostics(outcome.diagnostics),
@@ -442,7 +443,9 @@ impl<P: Provider> Service for ProviderService<P> {
         let request = request.into_inner();
         let found = self.resource(&request.type_name).and_then(|resource| {
             let id = match request.identity {
-                Some(identity) if request.id.is_empty() => identity::import_id(resource, identity)?,
+                Some(identity) if request.id.is_empty() => {
+                    identity::import_id(resource.type_name(), resource.identity_parts(), identity)?
+                }
                 _ => request.id.clone(),
             };
             Ok((resource, id))
@@ -450,7 +453,7 @@ impl<P: Provider> Service for ProviderService<P> {
         let (outcome, identity) = match found {
             Ok((resource, id)) => {
                 let outcome = resource.import(&id, self.cancel()).await;
-                let identity = identity::of(resource, &outcome.state);
+                let identity = identity_of(resource, &outcome.state);
                 (outcome, identity)
             }
             Err(diagnostic) => {
@@ -491,4 +494,10 @@ impl<P: Provider> Service for ProviderService<P> {
             ..Default::default()
         }))
     }
+}
+
+/// The identity of a state, as far as it is known; nothing has none.
+fn identity_of(resource: &dyn DynResource, state: &Value) -> Option<pb::ResourceIdentityData> {
+    let values = (!state.is_null()).then(|| resource.identity_of(state))??;
+    identity::of(resource.identity_parts(), values)
 }

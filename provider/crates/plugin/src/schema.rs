@@ -3,12 +3,14 @@
 use crate::convert::from_value;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::path::AttributePath;
-use crate::plan::fill_defaults;
 use crate::value::{Number, Value};
 use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 mod check;
+mod nested;
+
+pub(crate) use nested::{each_nested, fill_defaults};
 
 /// The schema of a resource or of the provider block.
 #[derive(Clone, Debug, Default)]
