@@ -3,7 +3,7 @@
 
 /// The text without comments, without what stands in quotes, and without test modules.
 pub(crate) fn bare(source: &str) -> String {
-    without_tests(&without_comments_and_texts(source))
+    with_modules_inside_as_one(&without_tests(&without_comments_and_texts(source)))
 }
 
 /// Every path of the text that has more than one segment, and every path of a `use`, with its braces
@@ -206,6 +206,24 @@ fn without_tests(bare: &str) -> String {
     kept
 }
 
+/// A module inside a file is no file: what is `super` to it is the file itself.
+fn with_modules_inside_as_one(bare: &str) -> String {
+    let mut one = String::with_capacity(bare.len());
+    let mut rest = bare;
+    while let Some(at) = rest.find("mod ") {
+        let (before, from) = rest.split_at(at);
+        one.push_str(before);
+        let (inside, after) = from.split_at(item(from));
+        match inside.contains('{') && !ends_in_word(before) {
+            true => one.push_str(&inside.replace("super::", "self::")),
+            false => one.push_str(inside),
+        }
+        rest = after;
+    }
+    one.push_str(rest);
+    one
+}
+
 /// The length of the item that begins here: to its `;`, or to the end of its block.
 fn item(rest: &str) -> usize {
     let mut depth = 0;
@@ -229,6 +247,7 @@ fn a_file_is_read_as_the_compiler_reads_it() {
         pub use super::types::*;
         const TEXT: &str = "crate::text::One \" '";
         fn all<'a>(mark: char) { if mark == '"' { crate::cleanup::collect(r#"crate::raw" "#) } }
+        mod as_text { use super::all; }
         #[cfg(test)]
         mod tests { use crate::testing::One; }
         fn last() -> ssh::Access {}
@@ -242,10 +261,11 @@ fn a_file_is_read_as_the_compiler_reads_it() {
         "crate::fleet",
         "super::types",
         "crate::cleanup::collect",
+        "self::all",
         "ssh::Access",
     ];
     assert_eq!(paths, expected);
-    assert_eq!(items(&bare), ["TEXT", "all", "last"]);
+    assert_eq!(items(&bare), ["TEXT", "all", "as_text", "last"]);
     let names: Vec<String> = imports(&bare).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["Region", "tags", "f", "fleet", "*"]);
+    assert_eq!(names, ["Region", "tags", "f", "fleet", "*", "all"]);
 }

@@ -2,6 +2,7 @@
 //! `env://` secrets come from.
 
 use crate::gpus::{GpuSource, UnknownGpuSource};
+use crate::secrets::SecretLookup;
 use std::{collections::BTreeMap, env, fmt, path::PathBuf, sync::Arc};
 
 /// The configuration of one local cloud.
@@ -31,9 +32,6 @@ pub struct LocalConfig {
     /// The value of an environment variable that an `env://` secret names.
     pub secrets: SecretLookup,
 }
-
-/// Looks an environment variable up.
-pub type SecretLookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 impl LocalConfig {
     /// The usual configuration: the given directories, else those of `DISAGG_STATE_DIRECTORY` and

@@ -46,10 +46,11 @@ mod tags;
 mod time_span;
 
 pub use cli::local_main;
-pub use config::{LocalConfig, SecretLookup};
+pub use config::LocalConfig;
 pub use gpus::{DetectedGpu, DetectedGpus, GpuSource, UnknownGpuSource, detect_gpus, known_models};
 pub use machine::machine_main;
 pub use nvidia_smi::DetectionError;
+pub use secrets::SecretLookup;
 
 use crate::error::During;
 use crate::store::Store;

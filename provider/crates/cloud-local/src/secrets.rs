@@ -2,12 +2,14 @@
 //! pipe, kept in memory only.
 
 use crate::cloud_config::CloudConfig;
-use crate::config::SecretLookup;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 const FILE: &str = "/etc/disagg/secrets";
 const SCHEME: &str = "env://";
+
+/// Looks an environment variable up.
+pub type SecretLookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Environment variables that a machine's secrets refer to, with their values.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +65,6 @@ impl fmt::Debug for Secrets {
 mod tests {
     use super::*;
     use crate::cloud_config::tests::user_data;
-    use std::sync::Arc;
 
     fn check(lines: &str) -> Result<Secrets, String> {
         let lookup: SecretLookup = Arc::new(|name| (name == "HF").then(|| "hf_secret".to_owned()));
