@@ -1,5 +1,6 @@
 //! From what can go wrong on this machine to what the contract calls it.
 
+use crate::lock_wait::LONGEST_WAIT;
 use cloud::{CloudError, ErrorKind};
 use std::{
     io,
@@ -19,6 +20,13 @@ pub(crate) enum StateError {
         path.display()
     )]
     Newer { path: PathBuf, found: u32, known: u32 },
+    #[error(
+        "{} has had the lock {} for {} seconds and more; if it hangs, end it",
+        holder.as_deref().unwrap_or("another process"),
+        path.display(),
+        LONGEST_WAIT.as_secs()
+    )]
+    Locked { path: PathBuf, holder: Option<String> },
 }
 
 impl StateError {
@@ -39,6 +47,7 @@ impl StateError {
                 _ => ErrorKind::Other,
             },
             Self::Malformed { .. } | Self::Newer { .. } => ErrorKind::InvalidRequest,
+            Self::Locked { .. } => ErrorKind::Unavailable,
         }
     }
 }
@@ -53,14 +62,13 @@ impl<T> During<T> for Result<T, StateError> {
         self.map_err(|error| {
             let kind = error.kind();
             let message = error.to_string();
-            let mut cloud_error = CloudError::new(kind, operation, message);
+            let cloud_error = CloudError::new(kind, operation, message);
             // The sentence is the message already; only what is below it is news.
-            cloud_error.source = match error {
-                StateError::Io { source, .. } => Some(Box::new(source)),
-                StateError::Malformed { source, .. } => Some(Box::new(source)),
-                StateError::Newer { .. } => None,
-            };
-            cloud_error
+            match error {
+                StateError::Io { source, .. } => cloud_error.source(source),
+                StateError::Malformed { source, .. } => cloud_error.source(source),
+                StateError::Newer { .. } | StateError::Locked { .. } => cloud_error,
+            }
         })
     }
 }

@@ -30,6 +30,7 @@ mod gpu_claims;
 mod gpus;
 mod instance;
 mod launch;
+mod lock_wait;
 mod machine;
 mod machine_directory;
 mod nvidia_smi;

@@ -5,13 +5,13 @@
 
 use crate::error::StateError;
 use crate::files;
+use crate::lock_wait::wait_for_lock;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fs::{File, OpenOptions, Permissions},
     io::{self, Read, Seek, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 /// The file, locked until it is dropped.
@@ -27,11 +27,8 @@ impl SharedFile {
         path: &Path,
     ) -> Result<(Self, Vec<T>), StateError> {
         let mut file = open_shared(path).map_err(StateError::io("open", path))?;
-        let mut pause = Duration::from_millis(1);
-        while !files::try_lock(&file).map_err(StateError::io("lock", path))? {
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(20));
-        }
+use crate::files;
+use crate::lock_wait::wait_for_lock;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(StateError::io("read", path))?;
         let lines =

@@ -16,13 +16,13 @@ use crate::error::StateError;
 use crate::files::{
     is_file_name, list, make_private_directory, read_json, try_lock, unlock, write_json_durably,
 };
+use crate::lock_wait::wait_for_lock;
 use crate::machine_directory::MachineDirectory;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{File, OpenOptions},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 const FORMAT: u32 = 1;
@@ -79,18 +79,18 @@ impl Store {
     /// Waits for the right to change the directory. Changes are short, also those of other
     /// processes.
     pub(crate) async fn change(&self) -> Result<Change, StateError> {
-        let mut pause = Duration::from_millis(1);
-        loop {
-            if let Some(change) = self.try_change()? {
-                return Ok(change);
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(20));
-        }
+        let (path, file) = self.lock_file()?;
+        wait_for_lock(&file, &path).await?;
+        Ok(Change { lock: file })
     }
 
     /// The right to change the directory, if nobody has it.
     pub(crate) fn try_change(&self) -> Result<Option<Change>, StateError> {
+        let (path, file) = self.lock_file()?;
+        Ok(try_lock(&file).map_err(StateError::io("lock", &path))?.then_some(Change { lock: file }))
+    }
+
+    fn lock_file(&self) -> Result<(PathBuf, File), StateError> {
         let path = self.directory.join("lock");
         let file = OpenOptions::new()
             .create(true)
@@ -99,7 +99,7 @@ impl Store {
             .mode(0o600)
             .open(&path)
             .map_err(StateError::io("open", &path))?;
-        Ok(try_lock(&file).map_err(StateError::io("lock", &path))?.then_some(Change { lock: file }))
+        Ok((path, file))
     }
 
     pub(crate) fn directory(&self) -> &Path {
