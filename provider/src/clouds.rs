@@ -1,13 +1,10 @@
 //! The one list of clouds, and the only file that knows which of them are built in.
 
-use cloud::{Cloud, CloudError, CloudName, ErrorKind, Retrying, Traced};
+use cloud::{CloudError, CloudName, ErrorKind, Managed};
 use domain::local_gpus::LocalGpus;
 use plugin::Attr;
 use schemas::ProviderConfig;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::BTreeMap, sync::OnceLock};
 use tokio::sync::Mutex;
 #[cfg(all(feature = "local", target_os = "linux"))]
 use {domain::local_gpus::ThisComputer, std::path::PathBuf};
@@ -18,7 +15,7 @@ use {domain::local_gpus::ThisComputer, std::path::PathBuf};
 pub(crate) struct Clouds {
     config: ProviderConfig,
     local_gpus: OnceLock<LocalGpus>,
-    open: Mutex<BTreeMap<CloudName, Arc<dyn Cloud>>>,
+    open: Mutex<BTreeMap<CloudName, Managed>>,
 }
 
 impl Clouds {
@@ -26,17 +23,24 @@ impl Clouds {
         Self { config, ..Self::default() }
     }
 
+    /// With this one under the name that it gives itself.
+    #[cfg(test)]
+    pub(crate) fn of(cloud: &Managed) -> Self {
+        let name = cloud::Cloud::name(cloud);
+        Self { open: Mutex::new(BTreeMap::from([(name, cloud.clone())])), ..Self::default() }
+    }
+
     /// The cloud of this name.
     ///
     /// # Errors
     /// `Unsupported` when this build has no such cloud, and whatever opening it finds.
-    pub(crate) async fn get(&self, name: CloudName) -> cloud::Result<Arc<dyn Cloud>> {
+    pub(crate) async fn get(&self, name: CloudName) -> cloud::Result<Managed> {
         let mut open = self.open.lock().await;
         if let Some(cloud) = open.get(&name) {
-            return Ok(Arc::clone(cloud));
+            return Ok(cloud.clone());
         }
         let cloud = connect(name, &self.config)?;
-        open.insert(name, Arc::clone(&cloud));
+        open.insert(name, cloud.clone());
         Ok(cloud)
     }
 
@@ -115,18 +119,12 @@ fn find_local_gpus(config: &ProviderConfig) -> LocalGpus {
     LocalGpus::Detected(computer)
 }
 
-fn connect(name: CloudName, config: &ProviderConfig) -> cloud::Result<Arc<dyn Cloud>> {
+fn connect(name: CloudName, config: &ProviderConfig) -> cloud::Result<Managed> {
     match name {
         #[cfg(all(feature = "local", target_os = "linux"))]
-        CloudName::Local => {
-            let config = local_config(config)?;
-            Ok(Arc::new(Traced::new(Retrying::new(cloud_local::LocalCloud::open(config)?))))
-        }
+        CloudName::Local => Ok(Managed::new(cloud_local::LocalCloud::open(local_config(config)?)?)),
         #[cfg(feature = "aws")]
-        CloudName::Aws => {
-            let cloud = cloud_aws::AwsCloud::new(aws_config(config)?);
-            Ok(Arc::new(Traced::new(Retrying::new(cloud))))
-        }
+        CloudName::Aws => Ok(Managed::new(cloud_aws::AwsCloud::new(aws_config(config)?))),
         other => {
             let _ = config;
             Err(CloudError::new(

@@ -235,7 +235,7 @@ fn summary_of(kind: ErrorKind, doing: &str) -> String {
         ErrorKind::Unsupported => "Not supported by the cloud",
         ErrorKind::Unavailable => "Cloud unavailable",
         ErrorKind::Timeout => "Cloud did not answer in time",
-        ErrorKind::Cancelled => "Cancelled",
+        ErrorKind::Cancelled => "Stopped",
         ErrorKind::Other => "Call to the cloud failed",
     };
     format!("{kind}: could not {doing}")
@@ -264,8 +264,12 @@ fn remedy(kind: ErrorKind) -> &'static str {
         ErrorKind::QuotaExceeded => {
             "The account may not have so many. Ask the cloud for a higher quota, or do with fewer."
         }
-        ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Timeout => {
+        ErrorKind::Throttled | ErrorKind::Unavailable => {
             "This passes by itself as a rule. Apply again: what exists already is found and kept."
+        }
+        ErrorKind::Timeout => {
+            "Run it again when the cloud answers, and raise the timeout where it is only slow: what exists \
+             already is found and kept."
         }
         ErrorKind::Unauthenticated => "Give the provider credentials that are valid now.",
         ErrorKind::PermissionDenied => "Allow this call to the credentials in use.",
@@ -280,7 +284,7 @@ fn remedy(kind: ErrorKind) -> &'static str {
             "Something else has it. Choose another name, or import what exists."
         }
         ErrorKind::InUse => "Remove what uses it first.",
-        ErrorKind::Cancelled => "Apply again to go on: what exists already is found and kept.",
+        ErrorKind::Cancelled => "Run it again to go on: what exists already is found and kept.",
         ErrorKind::Other => "If the text does not tell what to do, please report it.",
     }
 }
@@ -288,7 +292,7 @@ fn remedy(kind: ErrorKind) -> &'static str {
 fn launch(cloud: CloudName, doing: &str, error: &LaunchError) -> Diagnostic {
     let kind = error.kind();
     // Whether a call has had its effect is not known when its answer is lost.
-    let left = match kind.retryable() {
+    let left = match kind.may_be_done() {
         true => {
             "Whether any of it was launched is not known. What was carries the provider's tags: the next \
              apply finds it and goes on with it, and removing the service or the fleet removes it."

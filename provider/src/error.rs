@@ -71,6 +71,17 @@ impl Failure {
         self
     }
 
+    /// Whether the end of the operation has cut off a call, or the user has stopped the run. What the cloud
+    /// would have said is not known.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        match self {
+            Self::Cloud { error, .. } => error.kind.is_cut_off(),
+            Self::Launch { error, .. } => error.kind().is_cut_off(),
+            Self::Interrupted { why, .. } => *why == Interrupted::Cancelled,
+            _ => false,
+        }
+    }
+
     /// An import id that is none.
     pub(crate) fn import_id(detail: String) -> Self {
         Self::Invalid {

@@ -1,6 +1,7 @@
 //! Replica groups that change their address in Terraform: the removal at the old address offers what it
 //! had, and the creation at the new one takes it. Both are operations of one run, in any order.
 
+use plugin::Ctx;
 use schemas::ReplicaGroup;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,10 +29,10 @@ impl Offer {
 
 impl Handovers {
     /// Offers a group, and answers whether the new address has it.
-    pub(crate) async fn offer(&self, id: &str, group: ReplicaGroup) -> bool {
+    pub(crate) async fn offer(&self, ctx: &Ctx, id: &str, group: ReplicaGroup) -> bool {
         let (taken, mut is_taken) = oneshot::channel();
         self.0.send_modify(|offers| drop(offers.insert(id.to_owned(), Offer { group, taken })));
-        if let Ok(answer) = timeout(LONGEST_OFFER, &mut is_taken).await {
+        if let Ok(Ok(answer)) = ctx.checked(timeout(LONGEST_OFFER, &mut is_taken)).await {
             return answer.is_ok();
         }
         let mut is_withdrawn = false;
@@ -63,19 +64,25 @@ const ALL_HAVE_BEGUN: Duration = Duration::from_secs(2);
 mod tests {
     use super::*;
     use plugin::Attr;
+    use tokio::time::Instant;
+    use tokio_util::sync::CancellationToken;
 
     fn group() -> ReplicaGroup {
         ReplicaGroup { name: Attr::Known("decode".to_owned()), ..ReplicaGroup::default() }
     }
 
+    fn ctx() -> Ctx {
+        Ctx::new(Duration::from_secs(20 * 60), CancellationToken::new())
+    }
+
     #[tokio::test(start_paused = true)]
     async fn whoever_comes_first_waits_for_the_other() {
-        let handovers = Handovers::default();
+        let (handovers, ctx) = (Handovers::default(), ctx());
         let pauses = [Duration::ZERO, Duration::from_secs(1)];
         for (before_offer, before_find) in [(pauses[0], pauses[1]), (pauses[1], pauses[0])] {
             let offer = async {
                 tokio::time::sleep(before_offer).await;
-                handovers.offer("a", group()).await
+                handovers.offer(&ctx, "a", group()).await
             };
             let find = async {
                 tokio::time::sleep(before_find).await;
@@ -89,11 +96,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_nobody_takes_stays_where_it_is() {
-        let handovers = Handovers::default();
-        assert!(!handovers.offer("a", group()).await);
+        let (handovers, ctx) = (Handovers::default(), ctx());
+        assert!(!handovers.offer(&ctx, "a", group()).await);
         assert!(handovers.find("a").await.is_none());
         // Who finds it and fails has not taken it.
         let find = async { drop(handovers.find("a").await) };
-        assert_eq!(tokio::join!(handovers.offer("a", group()), find), (false, ()));
+        assert_eq!(tokio::join!(handovers.offer(&ctx, "a", group()), find), (false, ()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_withdraws_what_nobody_has_found() {
+        let (handovers, ctx, begun) = (Handovers::default(), ctx(), Instant::now());
+        let stop = async {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            ctx.cancel.cancel();
+        };
+        let (is_taken, ()) = tokio::join!(handovers.offer(&ctx, "a", group()), stop);
+        assert_eq!((is_taken, begun.elapsed()), (false, Duration::from_secs(7)));
+        assert!(handovers.find("a").await.is_none());
     }
 }

@@ -6,11 +6,13 @@
 mod addresses;
 mod clouds;
 mod data_sources;
+mod deadline;
 mod diagnose;
 mod error;
 mod functions;
 mod handovers;
 mod operations;
+mod outages;
 mod provider;
 mod readiness;
 mod resources;

@@ -2,12 +2,16 @@
 
 use crate::addresses::Addresses;
 use crate::clouds::Clouds;
+use crate::deadline::deadline;
 use crate::error::{Doing, Failure, Result};
 use crate::handovers::Handovers;
 use crate::operations::Operations;
+use crate::outages::{Missed, Outages, SHARED, ended_first};
 use crate::readiness::{self, Listings, Pace, RouterAccess};
 use crate::siblings::Siblings;
-use cloud::{Address, Cloud, CloudName, Fleet, FleetKey, Ingress, Instance, InstanceId, TagFilter};
+use cloud::{
+    Address, Cloud, CloudName, Fleet, FleetKey, Ingress, Instance, InstanceId, Managed, TagFilter,
+};
 use domain::console::Refusal;
 use domain::id::{FleetId, ServiceId};
 use domain::local_gpus::LocalGpus;
@@ -24,6 +28,7 @@ use tokio::time::Instant;
 pub(crate) struct Session {
     clouds: Mutex<Arc<Clouds>>,
     views: Mutex<BTreeMap<FleetId, Look>>,
+    outages: Outages,
     /// Of fleets of which only a part has changed since the last look: what was seen of the rest.
     settled: Mutex<BTreeMap<FleetId, Settled>>,
     http: OnceLock<reqwest::Client>,
@@ -47,7 +52,18 @@ pub(crate) struct Session {
 #[derive(Clone, Debug)]
 struct Look {
     begun: Instant,
-    view: Arc<OnceCell<Arc<FleetView>>>,
+    view: Arc<OnceCell<Result<Arc<FleetView>, Missed>>>,
+}
+
+impl Look {
+    fn new() -> Self {
+        Self { begun: Instant::now(), view: Arc::default() }
+    }
+
+    /// What was seen, if anything.
+    fn seen(&self) -> Option<Arc<FleetView>> {
+        self.view.get()?.as_ref().ok().cloned()
+    }
 }
 
 /// What nothing has happened to since it was seen.
@@ -89,6 +105,7 @@ impl Session {
         lock(&self.views).clear();
         lock(&self.settled).clear();
         lock(&self.refusals).clear();
+        self.outages.forget();
         self.siblings.forget();
         self.addresses.forget();
     }
@@ -108,14 +125,15 @@ impl Session {
         &self.operations
     }
 
-    /// The cloud of this name.
-    pub(crate) async fn cloud(&self, name: CloudName) -> Result<Arc<dyn Cloud>> {
+    /// The cloud of this name, for the calls of one operation: none of them outlives it.
+    pub(crate) async fn cloud(&self, ctx: &Ctx, name: CloudName) -> Result<Arc<Managed>> {
         if let Some(detail) = crate::clouds::not_built_in(name.as_str()) {
             let summary = format!("Cloud `{name}` is not available");
             return Err(Failure::Invalid { summary, detail, attribute: None });
         }
         let clouds = Arc::clone(&lock(&self.clouds));
-        clouds.get(name).await.doing(name, || format!("open the cloud `{name}`"))
+        let cloud = clouds.get(name).await.doing(name, || format!("open the cloud `{name}`"))?;
+        Ok(Arc::new(cloud.within(deadline(ctx))))
     }
 
     /// The region of fleets that name none themselves.
@@ -137,41 +155,65 @@ impl Session {
         lock(&self.clouds).missing_runtime(engine)
     }
 
-    /// One look at the fleet, shared by all reads of this process: a refresh of a hundred groups
-    /// is one look. Whoever changes something in the fleet calls [`Session::forget`].
-    pub(crate) async fn view(&self, id: &FleetId) -> Result<Arc<FleetView>> {
-        let look = || Look { begun: Instant::now(), view: Arc::default() };
-        let Look { view, .. } = lock(&self.views).entry(id.clone()).or_insert_with(look).clone();
-        let view = view.get_or_try_init(|| async {
-            let cloud = self.cloud(id.cloud).await?;
-            let settled = lock(&self.settled).get(id).cloned().unwrap_or_default();
-            self::look(&*cloud, &key(id), settled).await.map(Arc::new).map_err(|error| {
-                Failure::Cloud {
-                    cloud: id.cloud,
-                    doing: format!("read fleet {id}"),
-                    error,
-                    attribute: None,
-                }
-            })
-        });
-        view.await.cloned()
+    /// One look at the fleet, shared by all reads of this process, whatever has come of it: a refresh of
+    /// a hundred groups is one look, also at a cloud that does not answer. Whoever changes something in the
+    /// fleet calls [`Session::forget`].
+    pub(crate) async fn view(&self, ctx: &Ctx, id: &FleetId) -> Result<Arc<FleetView>> {
+        let patience = ctx.remaining();
+        let cloud = self.cloud(ctx, id.cloud).await?;
+        let failed = |error| Failure::Cloud {
+            cloud: id.cloud,
+            doing: format!("read fleet {id}"),
+            error,
+            attribute: None,
+        };
+        loop {
+            if let Some(missed) = self.outages.of(id, patience) {
+                return Err(failed(missed.error));
+            }
+            let Look { view, .. } =
+                lock(&self.views).entry(id.clone()).or_insert_with(Look::new).clone();
+            let seen = view.get_or_init(|| async {
+                let begun = Instant::now();
+                let settled = lock(&self.settled).get(id).cloned().unwrap_or_default();
+                let seen = self::look(&*cloud, &key(id), settled).await;
+                seen.map(Arc::new).map_err(|error| Missed::new(error, begun))
+            });
+            // Whoever comes later waits for the look of another operation, and not longer than for its own.
+            let seen = ctx.checked(seen).await;
+            let seen = seen.map_err(|why| failed(ended_first(ctx, why, "get_fleet")))?.clone();
+            let missed = match seen {
+                Ok(view) => return Ok(view),
+                Err(missed) => missed,
+            };
+            self.outages.remember(id, &missed);
+            if ctx.ended().is_some() || missed.counts_for(SHARED, patience) {
+                return Err(failed(missed.error));
+            }
+            // It was the failure of another operation, or of a while ago.
+            let mut views = lock(&self.views);
+            if views.get(id).is_some_and(|look| Arc::ptr_eq(&look.view, &view)) {
+                views.remove(id);
+            }
+        }
     }
 
     /// The same, with the machines of these ids: one that has lost its tags is not gone, and would be
     /// paid for in nobody's sight.
     pub(crate) async fn view_with<'a>(
         &self,
+        ctx: &Ctx,
         id: &FleetId,
         known: impl Iterator<Item = &'a String>,
     ) -> Result<Arc<FleetView>> {
-        let view = self.view(id).await?;
+        let view = self.view(ctx, id).await?;
         let is_listed = |id: &&String| view.instances.iter().any(|found| found.id.0 == **id);
         let missing: Vec<InstanceId> =
             known.filter(|id| !is_listed(id)).map(|id| InstanceId(id.clone())).collect();
         if missing.is_empty() || view.fleet.is_none() {
             return Ok(view);
         }
-        let cloud = self.cloud(id.cloud).await?;
+        let cloud = self.cloud(ctx, id.cloud).await?;
         let found = cloud.find_instances(&key(id), &missing).await;
         let found = found.doing(id.cloud, || format!("look for machines of fleet {id}"))?;
         let instances = view.instances.iter().cloned().chain(found).collect();
@@ -279,7 +321,7 @@ impl Session {
     /// address.
     pub(crate) fn forget_machines(&self, id: &FleetId) {
         lock(&self.refusals).clear();
-        let seen = lock(&self.views).remove(id).and_then(|look| look.view.get().cloned());
+        let seen = lock(&self.views).remove(id).and_then(|look| look.seen());
         if let Some(seen) = seen {
             let (fleet, addresses) = (seen.fleet.clone(), Some(seen.addresses.clone()));
             lock(&self.settled).insert(id.clone(), Settled { fleet, addresses });

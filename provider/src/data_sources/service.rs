@@ -35,15 +35,15 @@ impl DataSource for ServiceDataSource {
 
     async fn read(
         &self,
-        _: &Ctx,
+        ctx: &Ctx,
         config: ServiceLookup,
     ) -> Result<(ServiceLookup, Diagnostics), Diagnostics> {
-        let found = look_up(&self.session, config).await.map_err(diagnose::failure)?;
+        let found = look_up(&self.session, ctx, config).await.map_err(diagnose::failure)?;
         Ok((found, Diagnostics::default()))
     }
 }
 
-async fn look_up(session: &Session, config: ServiceLookup) -> Result<ServiceLookup> {
+async fn look_up(session: &Session, ctx: &Ctx, config: ServiceLookup) -> Result<ServiceLookup> {
     let fleet_id = config.fleet_id.known().cloned().unwrap_or_default();
     let name = config.name.known().cloned().unwrap_or_default();
     let missing = |hint: String| Failure::Missing {
@@ -52,7 +52,7 @@ async fn look_up(session: &Session, config: ServiceLookup) -> Result<ServiceLook
         hint,
     };
     let fleet: FleetId = fleet_id.parse().map_err(|error| missing(format!("{error}.")))?;
-    let view = session.view(&fleet).await?;
+    let view = session.view(ctx, &fleet).await?;
     if view.fleet.is_none() {
         return Err(missing(format!("There is no fleet {fleet}.")));
     }

@@ -211,7 +211,7 @@ impl Drain<'_> {
             if engines.iter().any(Engine::is_silent) && pace.lists_due() {
                 let ids: BTreeSet<InstanceId> =
                     engines.iter().map(|engine| engine.machine.clone()).collect();
-                let gone = self.gone(&ids, &mut sightings, &pace).await?;
+                let gone = self.gone(ctx, &ids, &mut sightings, &pace).await?;
                 engines.retain(|engine| !gone.contains(&engine.machine));
             }
         }
@@ -220,11 +220,13 @@ impl Drain<'_> {
     /// Those of the silent machines on which nothing can run any more, by the cloud's newest list.
     pub(super) async fn gone(
         &self,
+        ctx: &Ctx,
         machines: &BTreeSet<InstanceId>,
         sightings: &mut BTreeMap<InstanceId, Sightings>,
         pace: &Pace,
     ) -> Result<BTreeSet<InstanceId>> {
-        let Ok(listed) = super::passing(self.listings.recent(self.cloud, self.fleet).await)? else {
+        let Ok(listed) = super::passing(self.listings.recent(ctx, self.cloud, self.fleet).await)?
+        else {
             return Ok(BTreeSet::new());
         };
         let is_over = |id: &&InstanceId| {

@@ -3,9 +3,10 @@
 //! They are asked for from the machine that runs Terraform. Where it is let in nowhere, as a runner outside
 //! of the service's `ingress_cidrs`, the router's own chat counts, of which its console tells.
 
+use super::grace::last_look;
 use super::machines::console;
 use super::pace::Pace;
-use super::{RouterAccess, grace, reason, status};
+use super::{RouterAccess, reason, status};
 use crate::error::{Failure, Result};
 use domain::console::latest_state;
 use plugin::Ctx;
@@ -67,7 +68,7 @@ pub(crate) async fn endpoint(
                     "a chat completion of model `{model}` at {}/v1",
                     router.endpoint
                 ),
-                seen: seen + &proxy_in_the_way(router).await,
+                seen: seen + &proxy_in_the_way(ctx, router).await,
                 why,
                 kept: false,
             });
@@ -76,9 +77,10 @@ pub(crate) async fn endpoint(
 }
 
 /// What the router's console says of a proxy between it and its workers, if it says anything.
-async fn proxy_in_the_way(router: &RouterAccess) -> String {
-    let console = grace().checked(console(&*router.cloud, &router.fleet, &router.instance)).await;
-    let state = console.ok().and_then(|console| latest_state(&console.ok()?));
+async fn proxy_in_the_way(ctx: &Ctx, router: &RouterAccess) -> String {
+    let router = router.within(&last_look(ctx));
+    let console = console(&*router.cloud, &router.fleet, &router.instance).await;
+    let state = console.ok().as_deref().and_then(latest_state);
     let variable = state.as_ref().and_then(|state| state.proxy());
     let text = variable.map(|variable| {
         format!(

@@ -1,8 +1,9 @@
 //! What machines there are, asked once for all who wait for some of them at the same moment.
 
-use super::machines::list;
-use crate::error::Result;
-use cloud::{Cloud, CloudName, FleetKey, Instance};
+use crate::error::{Failure, Result};
+use crate::outages::{Missed, ended_first};
+use cloud::{Cloud, CloudName, FleetKey, Instance, TagFilter};
+use plugin::Ctx;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,32 +19,48 @@ type Latest = tokio::sync::Mutex<Option<Listing>>;
 #[derive(Debug)]
 struct Listing {
     asked_at: Instant,
-    instances: Arc<Vec<Instance>>,
+    instances: Result<Arc<Vec<Instance>>, Missed>,
 }
 
 /// Groups that were launched side by side look side by side.
 const RECENT: Duration = Duration::from_secs(1);
 
 impl Listings {
-    /// Everything that the cloud lists in the fleet, or listed a moment ago. On the local cloud a list
-    /// costs nothing and is always new.
+    /// Everything that the cloud lists in the fleet, or listed a moment ago; why it could not, if that was a
+    /// moment ago. On the local cloud a list costs nothing and is always new.
     pub(super) async fn recent(
         &self,
+        ctx: &Ctx,
         cloud: &dyn Cloud,
         fleet: &FleetKey,
     ) -> Result<Arc<Vec<Instance>>> {
         let latest = self.of_fleet(format!("{}/{fleet}", cloud.name()));
-        let mut latest = latest.lock().await;
-        if let Some(Listing { asked_at, instances }) = &*latest
-            && asked_at.elapsed() < RECENT
-            && cloud.name() != CloudName::Local
-        {
-            return Ok(Arc::clone(instances));
+        let failed = |error| Failure::Cloud {
+            cloud: cloud.name(),
+            doing: "watch the workers".to_owned(),
+            error,
+            attribute: None,
+        };
+        let patience = ctx.remaining();
+        // Somebody else's call may go on for longer than this operation.
+        let latest = ctx.checked(latest.lock()).await;
+        let mut latest = latest.map_err(|why| failed(ended_first(ctx, why, "list_instances")))?;
+        match &*latest {
+            Some(Listing { asked_at, instances: Ok(instances) })
+                if asked_at.elapsed() < RECENT && cloud.name() != CloudName::Local =>
+            {
+                return Ok(Arc::clone(instances));
+            }
+            Some(Listing { instances: Err(missed), .. }) if missed.counts_for(RECENT, patience) => {
+                return Err(failed(missed.error.clone()));
+            }
+            _ => {}
         }
         let asked_at = Instant::now();
-        let instances = Arc::new(list(cloud, fleet, || "watch the workers".to_owned()).await?);
-        *latest = Some(Listing { asked_at, instances: Arc::clone(&instances) });
-        Ok(instances)
+        let instances = cloud.list_instances(fleet, &TagFilter::all()).await;
+        let instances = instances.map(Arc::new).map_err(|error| Missed::new(error, asked_at));
+        *latest = Some(Listing { asked_at, instances: instances.clone() });
+        instances.map_err(|missed| failed(missed.error))
     }
 
     fn of_fleet(&self, fleet: String) -> Arc<Latest> {

@@ -62,7 +62,7 @@ pub(crate) async fn running(
     let mut gone = Vec::new();
     let mut latest = None;
     loop {
-        let seen = match passing(access.listings.recent(cloud, fleet).await)? {
+        let seen = match passing(access.listings.recent(ctx, cloud, fleet).await)? {
             Ok(listed) => {
                 if is_news(&mut latest, &listed) {
                     waiting.retain_mut(|(id, sightings)| {

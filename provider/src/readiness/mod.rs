@@ -8,6 +8,7 @@
 mod drain;
 mod endpoint;
 mod engines;
+mod grace;
 mod listings;
 mod machines;
 mod pace;
@@ -18,6 +19,7 @@ mod workers;
 
 pub(crate) use drain::{Drain, Drained};
 pub(crate) use endpoint::{EndpointProbe, Proof, endpoint};
+pub(crate) use grace::{clean_up, last_words};
 pub(crate) use listings::Listings;
 pub(crate) use machines::{gone, is_running, running};
 pub(crate) use pace::Pace;
@@ -29,15 +31,7 @@ pub(crate) use router::{
 pub(crate) use workers::{Worker, failed, workers};
 
 use crate::error::{Failure, Result};
-use plugin::Ctx;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
-
-/// The frame of a clean-up after a failure: the operation's own time may be over, and what it
-/// launched must go all the same.
-pub(crate) fn grace() -> Ctx {
-    Ctx::new(Duration::from_secs(10 * 60), CancellationToken::new())
-}
 
 /// The client of all looks.
 pub(crate) fn http_client() -> Result<reqwest::Client> {
@@ -50,11 +44,12 @@ pub(crate) fn http_client() -> Result<reqwest::Client> {
         .map_err(|error| Failure::Bug(format!("no HTTP client: {error}")))
 }
 
-/// What a look found, or why this one found nothing; any other failure ends the wait.
+/// What a look found, or why this one found nothing; any other failure ends the wait. One that the end of
+/// the operation has cut off is no failure of its own: the wait knows that end by itself.
 fn passing<T>(look: Result<T>) -> Result<Result<T, String>> {
     match look {
         Ok(found) => Ok(Ok(found)),
-        Err(Failure::Cloud { doing, error, .. }) if error.kind.retryable() => {
+        Err(Failure::Cloud { doing, error, .. }) if error.kind.may_be_done() => {
             Ok(Err(format!("could not {doing}: {error}")))
         }
         Err(failure) => Err(failure),

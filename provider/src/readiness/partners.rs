@@ -20,7 +20,7 @@ pub(crate) async fn others(
     let pace = Pace::new(&*router.cloud);
     loop {
         let look = async {
-            let listed = router.listings.recent(&*router.cloud, &router.fleet).await?;
+            let listed = router.listings.recent(ctx, &*router.cloud, &router.fleet).await?;
             // Nobody is served by a router that tells of nobody.
             let served = registered_addresses(router).await?.unwrap_or_default();
             Ok((listed, served))

@@ -4,8 +4,9 @@ use super::listings::Listings;
 use super::machines::{console, explain, list};
 use super::pace::{Pace, Sightings};
 use super::{passing, status};
+use crate::deadline::deadline;
 use crate::error::{FailedMachine, Failure, Fate, MachineFailure, Result};
-use cloud::{Cloud, FleetKey, Instance, InstanceId};
+use cloud::{Cloud, FleetKey, Instance, InstanceId, Managed};
 use domain::console::Refusal;
 use domain::{console, registration};
 use plugin::Ctx;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 /// A service's router, as its watchers need it.
 #[derive(Clone, Debug)]
 pub(crate) struct RouterAccess {
-    pub(crate) cloud: Arc<dyn Cloud>,
+    /// Within the operation that watches: its end is that of every request to the router too.
+    pub(crate) cloud: Arc<Managed>,
     pub(crate) http: reqwest::Client,
     pub(crate) listings: Arc<Listings>,
     pub(crate) fleet: FleetKey,
@@ -35,6 +37,13 @@ pub(crate) struct RouterAccess {
 pub(crate) struct Woken {
     /// The boot that its console told of last, if it had told of any.
     pub(crate) past_boot: Option<String>,
+}
+
+impl RouterAccess {
+    /// The same for another frame.
+    pub(crate) fn within(&self, ctx: &Ctx) -> Self {
+        Self { cloud: Arc::new(self.cloud.within(deadline(ctx))), ..self.clone() }
+    }
 }
 
 /// Waits until the router serves.
@@ -222,8 +231,8 @@ async fn look_and_list(router: &RouterAccess, is_listed: bool) -> Result<Look> {
 }
 
 async fn answers(router: &RouterAccess) -> bool {
-    let health = format!("{}/health", router.endpoint);
-    matches!(status(router.http.get(health)).await, Ok(200))
+    let health = router.http.get(format!("{}/health", router.endpoint));
+    matches!(router.cloud.bounded(status(health)).await, Some(Ok(200)))
 }
 
 async fn look(router: &RouterAccess, listed: Option<&[Instance]>) -> Result<Look> {
@@ -258,16 +267,21 @@ async fn look(router: &RouterAccess, listed: Option<&[Instance]>) -> Result<Look
 }
 
 async fn health(router: &RouterAccess) -> Option<registration::Health> {
-    let answer = router.http.get(format!("{}/health", router.endpoint)).send().await.ok()?;
-    registration::parse(&answer.text().await.ok()?).ok()
+    let health = router.http.get(format!("{}/health", router.endpoint));
+    registration::parse(&text(router, health).await?).ok()
 }
 
 /// How many engines the router routes to; none when it does not know the model, as before the first of them.
 async fn accepted(router: &RouterAccess) -> Option<registration::Accepted> {
     let mut url = reqwest::Url::parse(&router.endpoint).ok()?;
     url.path_segments_mut().ok()?.extend(["v1", "models", &router.model, "ready"]);
-    let answer = router.http.get(url).send().await.ok()?;
-    registration::parse_accepted(&answer.text().await.ok()?).ok()
+    registration::parse_accepted(&text(router, router.http.get(url)).await?).ok()
+}
+
+/// What the router answers, if it does while the operation lasts.
+async fn text(router: &RouterAccess, request: reqwest::RequestBuilder) -> Option<String> {
+    let answer = async { request.send().await?.text().await };
+    router.cloud.bounded(answer).await?.ok()
 }
 
 async fn failed(router: &RouterAccess, what: &str, reason: MachineFailure) -> Failure {

@@ -38,7 +38,7 @@ impl Drain<'_> {
             if !waiting.is_empty() && pace.lists_due() {
                 // The console of one that has died says for ever what it said last.
                 let ids: BTreeSet<InstanceId> = waiting.iter().map(|(id, _)| id.clone()).collect();
-                let gone = self.gone(&ids, &mut sightings, &pace).await?;
+                let gone = self.gone(ctx, &ids, &mut sightings, &pace).await?;
                 waiting.retain(|(id, _)| !gone.contains(id));
             }
             if waiting.is_empty() {

@@ -1,9 +1,10 @@
 //! Workers: each has registered with the router, which sends it requests, or has failed.
 
+use super::grace::last_look;
 use super::machines::{console, explain, is_gone, is_news};
 use super::pace::{Pace, Sightings};
+use super::passing;
 use super::router::{RouterAccess, look_at_registrations, stop_if_failed};
-use super::{grace, passing};
 use crate::error::{FailedMachine, Failure, MachineFailure, Result};
 use cloud::{Instance, InstanceId};
 use domain::console::{self, Refusal};
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// A worker that is to register.
@@ -37,7 +39,8 @@ pub(crate) async fn workers(
     before: &BTreeSet<String>,
 ) -> Result<(Vec<FailedMachine>, bool)> {
     let mut watch = Watch {
-        router,
+        ctx: ctx.clone(),
+        router: router.clone(),
         before,
         pace: Pace::new(&*router.cloud).closely(),
         waiting: workers.iter().cloned().map(|worker| (worker, Sightings::default())).collect(),
@@ -49,14 +52,16 @@ pub(crate) async fn workers(
         failed: Vec::new(),
     };
     loop {
-        let (seen, next) = match ctx.checked(watch.look()).await {
-            Ok(seen) => (passing(seen)?, Ok(())),
+        let looked = ctx.checked(watch.look()).await;
+        let (seen, next) = match (looked, ctx.ended()) {
+            (Ok(seen), None) => (passing(seen)?, Ok(())),
+            (Ok(Ok(())), Some(why)) => (Ok(()), Err(why)),
             // The time was over in the middle of a look, and a verdict takes a whole one.
-            Err(why @ Interrupted::Deadline) => {
-                let seen = grace().checked(watch.look()).await;
-                (seen.map_or(Ok(Err(LOOK_CUT.to_owned())), passing)?, Err(why))
+            (_, Some(Interrupted::Deadline)) => {
+                watch.go_on_within(last_look(ctx));
+                (passing(watch.look().await)?, Err(Interrupted::Deadline))
             }
-            Err(why) => (Err(LOOK_CUT.to_owned()), Err(why)),
+            (_, why) => (Err(LOOK_CUT.to_owned()), Err(why.unwrap_or(Interrupted::Deadline))),
         };
         if watch.waiting.is_empty() {
             break;
@@ -68,6 +73,7 @@ pub(crate) async fn workers(
         match (next, seen) {
             (Ok(()), _) => {}
             (Err(Interrupted::Deadline), Ok(())) => {
+                watch.go_on_within(last_look(ctx));
                 watch.give_up().await;
                 break;
             }
@@ -85,7 +91,7 @@ pub(crate) async fn workers(
         }
     }
     let any_registered = watch.failed.len() < workers.len();
-    explain(&*router.cloud, &router.fleet, &mut watch.failed).await;
+    explain(&*watch.router.cloud, &router.fleet, &mut watch.failed).await;
     Ok((watch.failed, any_registered))
 }
 
@@ -94,18 +100,31 @@ pub(crate) async fn failed(
     router: &RouterAccess,
     machines: Vec<Instance>,
 ) -> Result<Vec<Instance>> {
+    let ids: Vec<InstanceId> = machines.iter().map(|machine| machine.id.clone()).collect();
     let mut failed = Vec::new();
-    for machine in machines {
-        let console = console(&*router.cloud, &router.fleet, &machine.id).await?;
-        if console::failure(&console).is_some() {
+    for (machine, console) in machines.into_iter().zip(consoles(router, &ids).await) {
+        if console::failure(&console?).is_some() {
             failed.push(machine);
         }
     }
     Ok(failed)
 }
 
+/// What these machines have printed: several consoles at once, and not so many that an account's calls are
+/// used up.
+async fn consoles(router: &RouterAccess, machines: &[InstanceId]) -> Vec<Result<String>> {
+    let turns = &Semaphore::new(CONSOLES_AT_ONCE);
+    let each = machines.iter().map(|id| async move {
+        // It is never closed.
+        let _turn = turns.acquire().await;
+        console(&*router.cloud, &router.fleet, id).await
+    });
+    futures::future::join_all(each).await
+}
+
 struct Watch<'a> {
-    router: &'a RouterAccess,
+    ctx: Ctx,
+    router: RouterAccess,
     before: &'a BTreeSet<String>,
     pace: Pace,
     waiting: Vec<(Worker, Sightings)>,
@@ -122,9 +141,15 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
+    /// Whatever is looked at from now on belongs to this frame.
+    fn go_on_within(&mut self, ctx: Ctx) {
+        self.router = self.router.within(&ctx);
+        self.ctx = ctx;
+    }
+
     /// One round: registered ones and failed ones wait no longer.
     async fn look(&mut self) -> Result<()> {
-        let router = self.router;
+        let router = &self.router.clone();
         let seen = look_at_registrations(router).await?;
         self.router_answers = seen.is_from_router();
         let (all, fresh) = (seen.per_address(&BTreeSet::new()), seen.per_address(self.before));
@@ -140,7 +165,7 @@ impl Watch<'_> {
         }
         let knows_not_where = self.waiting.iter().any(|(worker, _)| worker.ip.is_none());
         let listed = match self.pace.lists_due() || knows_not_where {
-            true => Some(router.listings.recent(&*router.cloud, &router.fleet).await?),
+            true => Some(router.listings.recent(&self.ctx, &*router.cloud, &router.fleet).await?),
             false => None,
         };
         if let Some(listed) = &listed
@@ -199,9 +224,8 @@ impl Watch<'_> {
         }
         let count = self.unread.len().min(CONSOLES_AT_ONCE);
         let now: Vec<InstanceId> = self.unread.drain(..count).collect();
-        let router = self.router;
-        let consoles = now.iter().map(|id| console(&*router.cloud, &router.fleet, id));
-        for (id, console) in now.iter().zip(futures::future::join_all(consoles).await) {
+        let consoles = consoles(&self.router, &now).await;
+        for (id, console) in now.iter().zip(consoles) {
             let console = match passing(console)? {
                 Ok(console) => console,
                 // Too many calls, or an outage: the next look reads it.
@@ -235,19 +259,28 @@ impl Watch<'_> {
     /// The time is over: whoever has not registered has failed, and the end of its console is what
     /// is known of it.
     async fn give_up(&mut self) {
+        let mut silent = Vec::new();
         for (worker, _) in std::mem::take(&mut self.waiting) {
-            if let Some((_, refusal)) = self.refused.remove(&worker.id) {
-                let reason = MachineFailure::Refused(refusal);
-                self.failed.push(FailedMachine::new(&worker.id, worker.ip, reason));
-                continue;
+            match self.refused.remove(&worker.id) {
+                Some((_, refusal)) => {
+                    let reason = MachineFailure::Refused(refusal);
+                    self.failed.push(FailedMachine::new(&worker.id, worker.ip, reason));
+                }
+                None => silent.push(worker),
             }
-            let console = self.router.cloud.console(&self.router.fleet, &worker.id).await;
+        }
+        let ids: Vec<InstanceId> = silent.iter().map(|worker| worker.id.clone()).collect();
+        let consoles = consoles(&self.router, &ids).await;
+        for (worker, console) in silent.iter().zip(consoles) {
             let (state, lines) = match console {
                 Ok(console) => {
-                    let lines: Vec<String> = console.text.lines().map(console::plain).collect();
-                    (console::latest_state(&console.text), lines)
+                    let lines: Vec<String> = console.lines().map(console::plain).collect();
+                    (console::latest_state(&console), lines)
                 }
-                Err(error) => (None, vec![format!("(it cannot be read: {error})")]),
+                Err(Failure::Cloud { error, .. }) => {
+                    (None, vec![format!("(it cannot be read: {error})")])
+                }
+                Err(_) => (None, vec!["(it cannot be read)".to_owned()]),
             };
             let lines = lines[lines.len().saturating_sub(LAST_LINES)..].to_vec();
             let reason = MachineFailure::Silent { state, lines };

@@ -13,3 +13,5 @@ mod users;
 
 #[cfg(test)]
 mod fuzz_tests;
+#[cfg(test)]
+mod outage_tests;

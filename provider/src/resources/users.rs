@@ -20,10 +20,10 @@ pub(super) async fn left(
     users: impl Fn(&FleetView) -> BTreeMap<String, String>,
 ) -> Result<Vec<String>> {
     let start = Instant::now();
-    let pace = Pace::new(&*session.cloud(fleet.cloud).await?);
+    let pace = Pace::new(&*session.cloud(ctx, fleet.cloud).await?);
     loop {
         session.forget(fleet);
-        let users = users(&*session.view(fleet).await?);
+        let users = users(&*session.view(ctx, fleet).await?);
         let all_go = users.keys().all(|path| session.is_removing(path));
         if users.is_empty() || (!all_go && start.elapsed() > ALL_REMOVALS_HAVE_BEGUN) {
             return Ok(users.into_values().collect());

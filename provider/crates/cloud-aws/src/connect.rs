@@ -1,7 +1,7 @@
 //! Clients: one for each region, made when it is first needed, with the SDK's own chain of credentials.
 //!
 //! The SDK retries nothing here: it would hide that a zone has no capacity, and the caller retries
-//! what passes by itself (`cloud::Retrying`).
+//! what passes by itself (`cloud::Managed`).
 
 use crate::AwsConfig;
 use aws_config::retry::RetryConfig;

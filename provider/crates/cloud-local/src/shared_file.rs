@@ -27,8 +27,7 @@ impl SharedFile {
         path: &Path,
     ) -> Result<(Self, Vec<T>), StateError> {
         let mut file = open_shared(path).map_err(StateError::io("open", path))?;
-use crate::files;
-use crate::lock_wait::wait_for_lock;
+        wait_for_lock(&file, path).await?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(StateError::io("read", path))?;
         let lines =

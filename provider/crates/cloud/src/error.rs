@@ -1,13 +1,14 @@
 //! What can go wrong in a cloud. Decided once, where the cloud's code is known; shown once, in the
 //! provider's `diagnose.rs`.
 
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, sync::Arc};
 
 /// The result of a call to a cloud.
 pub type Result<T, E = CloudError> = std::result::Result<T, E>;
 
 /// One failed call. `Display` is one sentence without the source, lower case, without a full stop.
-#[derive(Debug)]
+/// It can be cloned, because who waits for the same look gets the same failure.
+#[derive(Clone, Debug)]
 pub struct CloudError {
     /// What kind of failure it is: what to do next depends on this alone.
     pub kind: ErrorKind,
@@ -24,7 +25,7 @@ pub struct CloudError {
     /// What the cloud said.
     pub message: String,
     /// The cause below.
-    pub source: Option<Box<dyn StdError + Send + Sync>>,
+    pub source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl CloudError {
@@ -66,7 +67,7 @@ impl CloudError {
     /// The cause below.
     #[must_use]
     pub fn source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
         self
     }
 }
@@ -143,15 +144,25 @@ pub enum ErrorKind {
     Unsupported,
     /// The cloud did not answer, or answered with a failure of its own.
     Unavailable,
-    /// The caller's time was over.
+    /// The operation's time was over before there was an answer.
     Timeout,
-    /// The user stopped the run.
+    /// The user stopped the run before there was an answer.
     Cancelled,
     /// None of these.
     Other,
 }
 
 impl ErrorKind {
+    /// Whether the operation that made the call has ended, and not the call.
+    pub fn is_cut_off(self) -> bool {
+        matches!(self, Self::Timeout | Self::Cancelled)
+    }
+
+    /// Whether the call may have had its effect all the same.
+    pub fn may_be_done(self) -> bool {
+        self.is_cut_off() || self.retryable()
+    }
+
     /// Whether the same call, made again after a while, may succeed by itself.
     pub fn retryable(self) -> bool {
         match self {

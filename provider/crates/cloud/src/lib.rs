@@ -4,26 +4,28 @@
 //! program. This crate knows no Terraform, no engine and no vendor SDK, and it depends on no other
 //! crate of this workspace.
 
+mod backoff;
 mod claim;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod deadline;
 mod error;
 mod launch;
 mod launch_request;
-mod retry;
-#[cfg(test)]
-mod scripted;
+mod managed;
+#[cfg(any(test, feature = "conformance"))]
+pub mod scripted;
 mod tags;
-mod trace;
 mod types;
 
+pub use backoff::Backoff;
 pub use claim::FleetClaim;
+pub use deadline::Deadline;
 pub use error::{CloudError, ErrorKind, RequestPart, Result};
 pub use launch::{LaunchError, check_over_offers, launch_over_offers};
 pub use launch_request::{Egress, LaunchRequest, Market, UnknownEgress, UnknownMarket};
-pub use retry::{Backoff, Retrying};
+pub use managed::{Calls, Managed};
 pub use tags::{Phase, TagFilter, Tags, tag};
-pub use trace::{Calls, Traced};
 pub use types::{
     Address, AddressId, AddressRequest, CloudName, Console, Finding, Fleet, FleetKey, FleetRequest,
     Ingress, Instance, InstanceId, InstanceState, Limits, ObjectId, Offer, PlacementStrategy,
@@ -44,6 +46,8 @@ use std::{collections::BTreeMap, fmt::Debug};
 /// - **Absent is not an error.** Reads answer `None` or an empty list; deletes answer `Ok`.
 /// - **Errors tell the truth.** [`ErrorKind`] is decided by the cloud's code, never guessed; what
 ///   the cloud said (code, message, request id) is carried along.
+/// - **May be cut off.** [`Managed`] drops a call when its operation ends; that has the effect of a lost
+///   answer, and nothing else.
 /// - **No secrets** in errors, in `Debug` or in tracing.
 #[async_trait]
 pub trait Cloud: Debug + Send + Sync {

@@ -1,5 +1,5 @@
-//! A cloud for unit tests whose launches fail as scripted. Everything else works in memory or is
-//! not needed.
+//! A cloud for unit tests whose launches fail as scripted, or that never answers. Everything else works
+//! in memory or is not needed.
 
 use crate::{
     Address, AddressId, AddressRequest, Cloud, CloudError, CloudName, Console, ErrorKind, Fleet,
@@ -9,11 +9,14 @@ use crate::{
 use async_trait::async_trait;
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
 };
 
+/// The cloud.
 #[derive(Debug)]
-pub(crate) struct Scripted {
+pub struct Scripted {
+    /// Whether it never answers.
+    is_silent: bool,
     failures: Mutex<VecDeque<ErrorKind>>,
     requests: Mutex<Vec<LaunchRequest>>,
     instances: Mutex<Vec<Instance>>,
@@ -21,20 +24,40 @@ pub(crate) struct Scripted {
 
 impl Scripted {
     /// Each launch takes the next failure; when they are used up, launches succeed.
-    pub(crate) fn launches(failures: &[ErrorKind]) -> Self {
+    pub fn launches(failures: &[ErrorKind]) -> Self {
         Self {
+            is_silent: false,
             failures: Mutex::new(failures.iter().copied().collect()),
             requests: Mutex::default(),
             instances: Mutex::default(),
         }
     }
 
-    pub(crate) fn requests(&self) -> Vec<LaunchRequest> {
-        self.requests.lock().unwrap().clone()
+    /// No call is ever answered.
+    pub fn silent() -> Self {
+        Self { is_silent: true, ..Self::launches(&[]) }
+    }
+
+    /// The launches that were asked for.
+    pub fn requests(&self) -> Vec<LaunchRequest> {
+        lock(&self.requests).clone()
+    }
+
+    async fn not_scripted<T>(&self) -> Result<T> {
+        self.answer().await;
+        Err(CloudError::new(ErrorKind::Unsupported, "Scripted", "no unit test needs this call"))
+    }
+
+    /// Whether there is one at all.
+    async fn answer(&self) {
+        if self.is_silent {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
-pub(crate) fn offer(instance_type: &str) -> Offer {
+/// An offer of this type.
+pub fn offer(instance_type: &str) -> Offer {
     Offer {
         instance_type: instance_type.to_owned(),
         gpu: None,
@@ -48,7 +71,8 @@ pub(crate) fn offer(instance_type: &str) -> Offer {
     }
 }
 
-pub(crate) fn launch_request() -> LaunchRequest {
+/// A launch of one machine.
+pub fn launch_request() -> LaunchRequest {
     LaunchRequest {
         fleet: FleetKey { region: "r".to_owned(), name: "f".to_owned() },
         offer: offer("a"),
@@ -73,8 +97,9 @@ impl Cloud for Scripted {
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>> {
-        self.requests.lock().unwrap().push(request.clone());
-        if let Some(kind) = self.failures.lock().unwrap().pop_front() {
+        lock(&self.requests).push(request.clone());
+        self.answer().await;
+        if let Some(kind) = lock(&self.failures).pop_front() {
             return Err(CloudError::new(kind, "Launch", "scripted"));
         }
         let instance = Instance {
@@ -88,73 +113,74 @@ impl Cloud for Scripted {
             tags: request.tags.clone(),
             findings: Vec::new(),
         };
-        self.instances.lock().unwrap().push(instance.clone());
+        lock(&self.instances).push(instance.clone());
         Ok(vec![instance])
     }
 
     async fn list_instances(&self, _: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>> {
-        let instances = self.instances.lock().unwrap();
+        self.answer().await;
+        let instances = lock(&self.instances);
         Ok(instances.iter().filter(|instance| filter.matches(&instance.tags)).cloned().collect())
     }
 
     async fn list_zones(&self, _: &str, _: &[String]) -> Result<Vec<String>> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn subnet_zone(&self, _: &str, _: &str) -> Result<String> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn create_fleet(&self, _: &FleetRequest) -> Result<Fleet> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn get_fleet(&self, _: &FleetKey) -> Result<Option<Fleet>> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn repair_fleet(&self, _: &FleetKey) -> Result<Fleet> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn delete_fleet(&self, _: &FleetKey) -> Result<()> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn reserve_address(&self, _: &AddressRequest) -> Result<Address> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn list_addresses(&self, _: &FleetKey, _: &TagFilter) -> Result<Vec<Address>> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn release_address(&self, _: &FleetKey, _: &AddressId) -> Result<()> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn check_launch(&self, _: &LaunchRequest) -> Result<()> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn find_instances(&self, _: &FleetKey, _: &[InstanceId]) -> Result<Vec<Instance>> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn start_instance(&self, _: &FleetKey, _: &InstanceId) -> Result<()> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn reboot_instance(&self, _: &FleetKey, _: &InstanceId) -> Result<()> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn repair_instance(&self, _: &FleetKey, _: &InstanceId) -> Result<()> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn terminate_instances(&self, _: &FleetKey, _: &[InstanceId]) -> Result<()> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn why_ended(
@@ -162,30 +188,30 @@ impl Cloud for Scripted {
         _: &FleetKey,
         _: &[InstanceId],
     ) -> Result<BTreeMap<InstanceId, String>> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn console(&self, _: &FleetKey, _: &InstanceId) -> Result<Console> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn user_data(&self, _: &FleetKey, _: &InstanceId) -> Result<Option<Vec<u8>>> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn set_ingress(&self, _: &FleetKey, _: &Ingress) -> Result<()> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn set_ssh(&self, _: &FleetKey, _: Option<&SshAccess>) -> Result<()> {
-        not_scripted()
+        self.not_scripted().await
     }
 
     async fn tag(&self, _: &FleetKey, _: &[ObjectId], _: &Tags) -> Result<()> {
-        not_scripted()
+        self.not_scripted().await
     }
 }
 
-fn not_scripted<T>() -> Result<T> {
-    Err(CloudError::new(ErrorKind::Unsupported, "Scripted", "no unit test needs this call"))
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

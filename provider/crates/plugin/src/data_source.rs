@@ -109,9 +109,13 @@ impl<D: DataSource> DynDataSource for Erased<D> {
             Err(error) => return (Value::Null, Diagnostic::from(error).into()),
         };
         let ctx = Ctx::new(self.source.timeout(), cancel).with_config(config);
-        let (model, mut diagnostics) = match self.source.read(&ctx, model).await {
-            Ok(read) => read,
-            Err(diagnostics) => return (Value::Null, diagnostics),
+        let (model, mut diagnostics) = match ctx.bounded(self.source.read(&ctx, model)).await {
+            Ok(Ok(read)) => read,
+            Ok(Err(diagnostics)) => return (Value::Null, diagnostics),
+            Err(why) => {
+                let doing = format!("read {}", self.source.type_name());
+                return (Value::Null, ctx.dropped(why, &doing).into());
+            }
         };
         let result = match to_value_as_exact(&model, &given) {
             Ok(mut value) => {

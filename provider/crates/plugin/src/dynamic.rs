@@ -2,7 +2,7 @@
 
 use crate::conformance;
 use crate::convert::{from_value, to_value};
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, Interrupted};
 use crate::diagnostics::{Diagnostic, Diagnostics, Severity};
 use crate::identity::IdentityPart;
 use crate::path::AttributePath;
@@ -163,15 +163,17 @@ impl<R: Resource> DynResource for Erased<R> {
         let result = match (prior, planned) {
             (None, None) => Ok(()),
             (None, Some(planned)) => {
-                let ctx = Ctx::new(timeouts.create, cancel).with_config(request.config);
+                let ctx = Ctx::new(timeouts.create, cancel).limited_by("timeouts.create");
+                let ctx = ctx.with_config(request.config);
                 self.resource.create(&ctx, planned, &mut state).await
             }
             (Some(prior), Some(planned)) => {
-                let ctx = Ctx::new(timeouts.update, cancel).with_config(request.config);
+                let ctx = Ctx::new(timeouts.update, cancel).limited_by("timeouts.update");
+                let ctx = ctx.with_config(request.config);
                 self.resource.update(&ctx, prior, planned, &mut state).await
             }
             (Some(_), None) => {
-                let ctx = Ctx::new(timeouts.delete, cancel);
+                let ctx = Ctx::new(timeouts.delete, cancel).limited_by("timeouts.delete");
                 let deleted = self.resource.delete(&ctx, &mut state).await;
                 if deleted.is_ok() {
                     state.remove();
@@ -195,7 +197,9 @@ impl<R: Resource> DynResource for Erased<R> {
         let timeouts = timeouts::of(&state, self.resource.timeouts());
         private.count_read();
         let (exact, mut kept) = (state, State::new(model, private));
-        let result = self.resource.read(&Ctx::new(timeouts.read, cancel), &mut kept).await;
+        let ctx = Ctx::new(timeouts.read, cancel).limited_by("timeouts.read");
+        let result = ctx.bounded(self.resource.read(&ctx, &mut kept)).await;
+        let result = result.unwrap_or_else(|why| Err(self.dropped(&ctx, why, "read")));
         let mut outcome =
             self.outcome(kept, &[&exact], result, |state| conformance::read(&self.schema, state));
         if outcome.state.is_null() {
@@ -209,8 +213,10 @@ impl<R: Resource> DynResource for Erased<R> {
         let mut private = Private::default();
         private.mark_imported();
         let mut state = State::new(None, private);
+        // There is no configuration to say it yet.
         let ctx = Ctx::new(self.resource.timeouts().read, cancel);
-        let result = self.resource.import(&ctx, id, &mut state).await;
+        let result = ctx.bounded(self.resource.import(&ctx, id, &mut state)).await;
+        let result = result.unwrap_or_else(|why| Err(self.dropped(&ctx, why, "import")));
         self.outcome(state, &[], result, |state| match state {
             Value::Null => vec!["an import succeeded and saved no state".to_owned()],
             state => conformance::read(&self.schema, state),
@@ -240,6 +246,10 @@ impl<R: Resource> DynResource for Erased<R> {
 }
 
 impl<R: Resource> Erased<R> {
+    fn dropped(&self, ctx: &Ctx, why: Interrupted, doing: &str) -> Diagnostics {
+        ctx.dropped(why, &format!("{doing} {}", self.resource.type_name())).into()
+    }
+
     fn outcome(
         &self,
         state: State<R::Model>,

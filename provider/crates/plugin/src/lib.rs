@@ -33,7 +33,8 @@
 //! - What is saved last goes back with an error too. In a creation, nothing saved means that
 //!   nothing was made, and something saved with an error is *tainted*: the next plan replaces it.
 //! - Every known value that was planned must come back as it was.
-//! - A handler is never dropped: where it waits, it asks [`Ctx::checked`].
+//! - A handler that changes something is never dropped: where it waits, it asks [`Ctx::checked`]. A read
+//!   or an import that goes on after its end is.
 
 mod attr;
 mod conformance;

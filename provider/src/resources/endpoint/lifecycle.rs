@@ -23,7 +23,7 @@ pub(super) async fn establish(
 ) -> Result<()> {
     let id = service_id(&planned)?;
     session.forget(&id.fleet);
-    let view = session.view(&id.fleet).await?;
+    let view = session.view(ctx, &id.fleet).await?;
     let service = find_by_id(&view, &id);
     let (facts, address) = service.facts(&id)?;
     check_groups(&planned, &id, &service)?;
@@ -31,7 +31,7 @@ pub(super) async fn establish(
     for warning in warnings.into_iter().flatten() {
         state.warn(warning);
     }
-    let cloud = session.cloud(id.fleet.cloud).await?;
+    let cloud = session.cloud(ctx, id.fleet.cloud).await?;
     let Some(instance) = &service.router else {
         return Err(Failure::Missing {
             what: format!("router of service {id}"),
@@ -54,10 +54,10 @@ pub(super) async fn establish(
 }
 
 /// Read uses the cloud's view alone: a plan must not depend on where it runs.
-pub(super) async fn read(session: &Session, state: &mut State<Endpoint>) -> Result<()> {
+pub(super) async fn read(session: &Session, ctx: &Ctx, state: &mut State<Endpoint>) -> Result<()> {
     let Some(mut endpoint) = state.get().cloned() else { return Ok(()) };
     let id = service_id(&endpoint)?;
-    let view = session.view(&id.fleet).await?;
+    let view = session.view(ctx, &id.fleet).await?;
     let service = find_by_id(&view, &id);
     if service.address.is_none() {
         state.remove();
@@ -80,12 +80,13 @@ pub(super) async fn read(session: &Session, state: &mut State<Endpoint>) -> Resu
 
 pub(super) async fn import(
     session: &Session,
+    ctx: &Ctx,
     path: &str,
     state: &mut State<Endpoint>,
 ) -> Result<()> {
     let id = match path.parse() {
         Ok(ImportPath::Service { fleet, service }) => {
-            let view = session.view(&fleet).await?;
+            let view = session.view(ctx, &fleet).await?;
             let ids = view.addresses.iter().filter_map(|address| address.tags.get(tag::SERVICE));
             let tag = ids.clone().find(|tag| tag.split('@').next() == Some(service.as_str()));
             tag.and_then(|tag| format!("{fleet}/{tag}").parse::<ServiceId>().ok())
@@ -102,7 +103,7 @@ pub(super) async fn import(
     })?;
     let text = Attr::Known(id.to_string());
     state.save(&Endpoint { id: text.clone(), service_id: text, ..Endpoint::default() });
-    read(session, state).await
+    read(session, ctx, state).await
 }
 
 fn fill(endpoint: &mut Endpoint, facts: &ServiceFacts, address: &Address) {

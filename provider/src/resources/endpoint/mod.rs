@@ -52,8 +52,8 @@ impl Resource for EndpointResource {
         lifecycle::establish(&self.session, ctx, planned, state).await.map_err(diagnose::failure)
     }
 
-    async fn read(&self, _ctx: &Ctx, state: &mut State<Endpoint>) -> Result<(), Diagnostics> {
-        lifecycle::read(&self.session, state).await.map_err(diagnose::failure)
+    async fn read(&self, ctx: &Ctx, state: &mut State<Endpoint>) -> Result<(), Diagnostics> {
+        lifecycle::read(&self.session, ctx, state).await.map_err(diagnose::failure)
     }
 
     async fn update(
@@ -86,10 +86,10 @@ impl Resource for EndpointResource {
 
     async fn import(
         &self,
-        _ctx: &Ctx,
+        ctx: &Ctx,
         id: &str,
         state: &mut State<Endpoint>,
     ) -> Result<(), Diagnostics> {
-        lifecycle::import(&self.session, id, state).await.map_err(diagnose::failure)
+        lifecycle::import(&self.session, ctx, id, state).await.map_err(diagnose::failure)
     }
 }

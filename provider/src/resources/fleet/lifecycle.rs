@@ -18,12 +18,13 @@ use tokio::time::Instant;
 
 pub(super) async fn create(
     session: &Session,
+    ctx: &Ctx,
     mut planned: Fleet,
     state: &mut State<Fleet>,
 ) -> Result<()> {
     let id = id_of(&planned)?;
     let _claim = session.creating("fleet", id.to_string())?;
-    let cloud = session.cloud(id.cloud).await?;
+    let cloud = session.cloud(ctx, id.cloud).await?;
     session.forget(&id);
     let existing =
         cloud.get_fleet(&key(&id)).await.doing(id.cloud, || format!("look for fleet {id}"))?;
@@ -91,10 +92,10 @@ async fn set_ssh(cloud: &dyn Cloud, id: &FleetId, access: Option<&SshAccess>) ->
         .doing(id.cloud, || format!("set who may come in to the machines of fleet {id}"))
 }
 
-pub(super) async fn read(session: &Session, state: &mut State<Fleet>) -> Result<()> {
+pub(super) async fn read(session: &Session, ctx: &Ctx, state: &mut State<Fleet>) -> Result<()> {
     let Some(mut fleet) = state.get().cloned() else { return Ok(()) };
     let id = id_of(&fleet)?;
-    let view = session.view(&id).await?;
+    let view = session.view(ctx, &id).await?;
     let Some(found) = &view.fleet else {
         state.remove();
         return Ok(());
@@ -123,7 +124,7 @@ pub(super) async fn update(
     let id = id_of(prior)?;
     session.forget(&id);
     if prior.drift.known().is_some_and(|findings| !findings.is_empty()) {
-        let cloud = session.cloud(id.cloud).await?;
+        let cloud = session.cloud(ctx, id.cloud).await?;
         let repaired =
             cloud.repair_fleet(&key(&id)).await.doing(id.cloud, || format!("repair fleet {id}"))?;
         if !repaired.findings.is_empty() {
@@ -141,7 +142,7 @@ pub(super) async fn update(
         service::remove_old_nobodys(session, ctx, &id).await?;
     }
     if ssh(prior) != ssh(&planned) {
-        let cloud = session.cloud(id.cloud).await?;
+        let cloud = session.cloud(ctx, id.cloud).await?;
         set_ssh(&*cloud, &id, ssh(&planned).as_ref()).await?;
     }
     planned.drift = Attr::Known(BTreeMap::new());
@@ -156,7 +157,7 @@ pub(super) async fn delete(session: &Session, ctx: &Ctx, state: &mut State<Fleet
         let what = format!("fleet {id}");
         return Err(Failure::TwoAddresses { what, kind: "disagg_fleet" });
     }
-    let cloud = session.cloud(id.cloud).await?;
+    let cloud = session.cloud(ctx, id.cloud).await?;
     session.forget(&id);
     service::remove_nobodys(session, ctx, &id).await?;
     let services =
@@ -212,9 +213,14 @@ async fn delete_when_drained(
 /// How long a fleet that is in use is looked through again for what was too new to be listed.
 const KNOWN_AFTER: Duration = Duration::from_secs(30);
 
-pub(super) async fn import(session: &Session, path: &str, state: &mut State<Fleet>) -> Result<()> {
+pub(super) async fn import(
+    session: &Session,
+    ctx: &Ctx,
+    path: &str,
+    state: &mut State<Fleet>,
+) -> Result<()> {
     let id: FleetId = path.parse().map_err(|error| Failure::import_id(format!("{error}.")))?;
-    let view = session.view(&id).await?;
+    let view = session.view(ctx, &id).await?;
     if view.fleet.is_none() {
         return Err(Failure::Missing {
             what: format!("fleet {id}"),
@@ -232,7 +238,7 @@ pub(super) async fn import(session: &Session, path: &str, state: &mut State<Flee
         region: Attr::Known(id.region),
         ..Fleet::default()
     });
-    read(session, state).await
+    read(session, ctx, state).await
 }
 
 /// The id that a fleet's configuration makes.

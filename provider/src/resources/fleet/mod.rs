@@ -66,15 +66,15 @@ impl Resource for FleetResource {
 
     async fn create(
         &self,
-        _ctx: &Ctx,
+        ctx: &Ctx,
         planned: Fleet,
         state: &mut State<Fleet>,
     ) -> Result<(), Diagnostics> {
-        lifecycle::create(&self.session, planned, state).await.map_err(diagnosed)
+        lifecycle::create(&self.session, ctx, planned, state).await.map_err(diagnosed)
     }
 
-    async fn read(&self, _ctx: &Ctx, state: &mut State<Fleet>) -> Result<(), Diagnostics> {
-        lifecycle::read(&self.session, state).await.map_err(diagnosed)
+    async fn read(&self, ctx: &Ctx, state: &mut State<Fleet>) -> Result<(), Diagnostics> {
+        lifecycle::read(&self.session, ctx, state).await.map_err(diagnosed)
     }
 
     async fn update(
@@ -101,11 +101,11 @@ impl Resource for FleetResource {
 
     async fn import(
         &self,
-        _ctx: &Ctx,
+        ctx: &Ctx,
         id: &str,
         state: &mut State<Fleet>,
     ) -> Result<(), Diagnostics> {
-        lifecycle::import(&self.session, id, state).await.map_err(diagnosed)
+        lifecycle::import(&self.session, ctx, id, state).await.map_err(diagnosed)
     }
 }
 

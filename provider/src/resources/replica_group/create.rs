@@ -26,7 +26,7 @@ pub(super) async fn create(
     let going = order::begin(session, &id, &planned);
     session.after_removal(ctx, "replica group", &id.to_string()).await?;
     session.forget_old(&id.service.fleet);
-    let view = session.view(&id.service.fleet).await?;
+    let view = session.view(ctx, &id.service.fleet).await?;
     let found = members::of_group(&view, &id, &BTreeMap::new());
     // Those of a creation that has died, which may have begun to clear some of them away.
     let is_unowned =
@@ -41,7 +41,7 @@ pub(super) async fn create(
             import: format!("{}/{}/{}", id.service.fleet, id.service.name, id.name),
         });
     }
-    let group = workers::access(session, &planned, &id, &view).await?;
+    let group = workers::access(session, ctx, &planned, &id, &view).await?;
     readiness::refuse_if_failed(&group.router, &view.instances).await?;
     group.refuse_before_its_router(&view.instances).await?;
     let before = readiness::registrations(&group.router).await;
@@ -61,10 +61,12 @@ pub(super) async fn create(
         Ok(failed) => failed,
         // Without a router no worker can ever register: what was launched for it goes.
         Err(Failure::Boot { what, machines: routers, .. }) => {
-            let fate = Fate::of_removal(progress.drop_machines(&machines).await);
-            return Err(give_up(progress, Failure::Boot { what, machines: routers, fate }).await);
+            let fate = Fate::of_removal(progress.drop_machines(ctx, &machines).await);
+            return Err(
+                give_up(ctx, progress, Failure::Boot { what, machines: routers, fate }).await
+            );
         }
-        Err(failure) => return progress.leave_unfinished(failure).await,
+        Err(failure) => return progress.leave_unfinished(ctx, failure).await,
     };
     // Who is only late is no failure: an error would taint, and so sell, what may have loaded most of its model.
     let (late, failed): (Vec<_>, Vec<_>) = failed.into_iter().partition(FailedMachine::is_late);
@@ -77,12 +79,14 @@ pub(super) async fn create(
             true => Fate::Kept,
             false => {
                 let dead = progress.chosen(&failed);
-                Fate::of_removal(progress.drop_machines(&dead).await)
+                Fate::of_removal(progress.drop_machines(ctx, &dead).await)
             }
         };
         if failed.len() == machines.len() {
             let what = format!("every worker of replica group {id}");
-            return Err(give_up(progress, Failure::Boot { what, machines: failed, fate }).await);
+            return Err(
+                give_up(ctx, progress, Failure::Boot { what, machines: failed, fate }).await
+            );
         }
         progress.state.warn(diagnose::workers_failed(&id.to_string(), &failed, fate));
         if fate != Fate::Removed {
@@ -96,7 +100,7 @@ pub(super) async fn create(
             }
             Ok(())
         }
-        Err(failure) => progress.leave_unfinished(failure).await,
+        Err(failure) => progress.leave_unfinished(ctx, failure).await,
     }
 }
 
@@ -124,7 +128,7 @@ async fn gather(
     }
     group.remove(ctx, &stale).await?;
     let missing = u32::try_from(wanted - kept.len()).unwrap_or(u32::MAX);
-    match group.launch(missing, model::count_tags(planned), &kept).await {
+    match group.launch(ctx, missing, model::count_tags(planned), &kept).await {
         Ok(launched) => Ok((kept, launched)),
         Err(failure) if kept.is_empty() => Err(failure),
         Err(failure) => Ok((kept, Launched { machines: Vec::new(), shortfall: Some(failure) })),
@@ -139,10 +143,10 @@ fn wanted(planned: &ReplicaGroup) -> usize {
 }
 
 /// Nothing serves. What could not be removed, or is kept for a look, stays in the state, tainted.
-async fn give_up(mut progress: Progress<'_>, failure: Failure) -> Failure {
+async fn give_up(ctx: &Ctx, mut progress: Progress<'_>, failure: Failure) -> Failure {
     if progress.slots.is_empty() {
         progress.state.remove();
     }
-    progress.settle().await;
+    progress.settle(ctx).await;
     failure
 }

@@ -15,7 +15,7 @@ pub(super) async fn delete(
 ) -> Result<()> {
     let Some(group) = state.get().cloned() else { return Ok(()) };
     let id = model::id(&group)?;
-    if handover::hand_over(session, &id, state).await? {
+    if handover::hand_over(session, ctx, &id, state).await? {
         state.remove();
         return Ok(());
     }
@@ -23,9 +23,9 @@ pub(super) async fn delete(
     let drains = order::begin_removal(session, &id, &group);
     let fleet = key(&id.service.fleet);
     session.forget_machines(&id.service.fleet);
-    let cloud = session.cloud(id.service.fleet.cloud).await?;
+    let cloud = session.cloud(ctx, id.service.fleet.cloud).await?;
     let known = model::known_slots(&group);
-    let view = session.view_with(&id.service.fleet, known.values()).await?;
+    let view = session.view_with(ctx, &id.service.fleet, known.values()).await?;
     // Its own, and what an update that died has left. Under `create_before_destroy` the machines of
     // the new object are there by now, under the same name.
     let is_own = |machine: &Instance| {

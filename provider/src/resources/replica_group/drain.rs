@@ -6,7 +6,7 @@ use crate::error::{Doing, Result};
 use crate::readiness::{Drain, Drained, Listings};
 use crate::resources::service::find_by_id;
 use crate::session::{FleetView, Session, key};
-use cloud::{Cloud, FleetKey, Instance, Limits, ObjectId, Phase};
+use cloud::{Cloud, FleetKey, Instance, Limits, Managed, ObjectId, Phase};
 use domain::id::GroupId;
 use plugin::{Ctx, Diagnostic};
 use schemas::ReplicaGroup;
@@ -17,7 +17,7 @@ use std::time::Duration;
 /// How the machines of a group are drained.
 #[derive(Debug)]
 pub(super) struct Draining {
-    cloud: Arc<dyn Cloud>,
+    cloud: Arc<Managed>,
     http: reqwest::Client,
     listings: Arc<Listings>,
     fleet: FleetKey,
@@ -31,7 +31,7 @@ impl Draining {
     /// For a group of this service, which may be gone.
     pub(super) fn new(
         session: &Session,
-        cloud: &Arc<dyn Cloud>,
+        cloud: &Arc<Managed>,
         group: &ReplicaGroup,
         id: &GroupId,
         view: &FleetView,

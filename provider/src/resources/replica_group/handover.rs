@@ -51,6 +51,7 @@ const CHANGES_ADDRESS: &str = "changes_address";
 /// Whether a group that is to go is somebody else's from now on.
 pub(super) async fn hand_over(
     session: &Session,
+    ctx: &Ctx,
     id: &GroupId,
     state: &State<ReplicaGroup>,
 ) -> Result<bool> {
@@ -60,7 +61,7 @@ pub(super) async fn hand_over(
         return Ok(false);
     }
     let Some(group) = state.get().cloned() else { return Ok(false) };
-    match session.handovers().offer(&id, group).await {
+    match session.handovers().offer(ctx, &id, group).await {
         true => Ok(true),
         false => Err(Failure::TwoAddresses {
             what: format!("replica group {id}"),
@@ -81,13 +82,13 @@ pub(super) async fn take_over(
 ) -> Result<()> {
     let going = order::begin(session, id, &planned);
     let known = model::known_slots(&offer.group);
-    let view = session.view_with(&id.service.fleet, known.values()).await?;
+    let view = session.view_with(ctx, &id.service.fleet, known.values()).await?;
     if planned.image_id.is_unknown() {
         planned.image_id = offer.group.image_id.clone();
     }
-    let group = workers::access(session, &planned, id, &view).await?;
+    let group = workers::access(session, ctx, &planned, id, &view).await?;
     let machines = members::of_group(&view, id, &known);
-    let machines = without_strangers(session, id, &known, machines).await?;
+    let machines = without_strangers(session, ctx, id, &known, machines).await?;
     let (machines, leaving) = members::counted_and_leaving(machines);
     let slots = members::in_slots(&machines, &known);
     let count = members::count(&planned, &slots, &leaving);
@@ -96,7 +97,7 @@ pub(super) async fn take_over(
     progress.save();
     let done = match update::bring(ctx, &mut progress, &planned, count).await {
         Ok(()) => Ok(()),
-        Err(failure) => progress.leave_unfinished(failure).await,
+        Err(failure) => progress.leave_unfinished(ctx, failure).await,
     };
     offer.take();
     done

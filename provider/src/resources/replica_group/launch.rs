@@ -3,14 +3,14 @@
 use super::workers::GroupAccess;
 use super::{members, model};
 use crate::error::{Doing, Failure, Result};
-use crate::readiness::Pace;
+use crate::readiness::{self, Pace};
 use cloud::{
-    ErrorKind, Instance, InstanceId, LaunchRequest, Limits, Offer, Phase, TagFilter, Tags,
+    Cloud, ErrorKind, Instance, InstanceId, LaunchRequest, Limits, Offer, Phase, TagFilter, Tags,
     check_over_offers, launch_over_offers, tag,
 };
 use domain::spec::{GroupSpec, ServiceFacts};
 use domain::user_data::{self, UserData, UserDataError};
-use plugin::AttributePath;
+use plugin::{AttributePath, Ctx};
 use schemas::ReplicaGroup;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ impl GroupAccess {
     /// only a part was found and the rest cannot be had.
     pub(super) async fn launch(
         &self,
+        ctx: &Ctx,
         count: u32,
         count_tags: Tags,
         counted: &[Instance],
@@ -53,7 +54,7 @@ impl GroupAccess {
             }
             tags.insert(tag::LAUNCH.to_owned(), token.clone());
             let request = self.request(missing, token, tags.clone())?;
-            let launched = match self.launch_or_find(request).await {
+            let launched = match self.launch_or_find(ctx, request).await {
                 Ok(launched) => launched,
                 Err(failure) if machines.is_empty() => return Err(failure),
                 Err(failure) => return Ok(Launched { machines, shortfall: Some(failure) }),
@@ -72,17 +73,20 @@ impl GroupAccess {
     }
 
     /// The machines of this launch, whoever made it; none when its token is used up.
-    async fn launch_or_find(&self, request: LaunchRequest) -> Result<Vec<Instance>> {
+    async fn launch_or_find(&self, ctx: &Ctx, request: LaunchRequest) -> Result<Vec<Instance>> {
         let (cloud, token) = (&*self.router.cloud, request.token.as_str());
         match launch_over_offers(cloud, &self.offers, &request).await {
             Ok(launched) => Ok(self.settle(token, launched).await),
             Err(error) if error.kind() == ErrorKind::TokenSpent => Ok(Vec::new()),
             // The same group was launched with a newer image, another key or another count in its tags.
-            Err(error) if error.kind() == ErrorKind::Conflict => self.find_launched(token).await,
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                self.find_launched(ctx, token).await
+            }
             Err(error) => {
                 // Without an answer it may have been launched all the same.
-                if error.kind().retryable()
-                    && let Ok(found) = self.of_launch(token).await
+                let router = self.router.within(&readiness::last_words(ctx));
+                if error.kind().may_be_done()
+                    && let Ok(found) = self.of_launch(&*router.cloud, token).await
                     && !found.is_empty()
                 {
                     return Ok(found);
@@ -108,7 +112,7 @@ impl GroupAccess {
         if launched.iter().all(|one| place(one) == Some(0)) {
             return launched;
         }
-        match self.of_launch(token).await {
+        match self.of_launch(&*self.router.cloud, token).await {
             Ok(found) => {
                 let is_new = |one: &Instance| launched.iter().all(|known| known.id != one.id);
                 let of_others: Vec<Instance> =
@@ -130,20 +134,26 @@ impl GroupAccess {
     }
 
     /// Machines that were launched with this token a moment ago may not be listed yet.
-    async fn find_launched(&self, token: &str) -> Result<Vec<Instance>> {
+    async fn find_launched(&self, ctx: &Ctx, token: &str) -> Result<Vec<Instance>> {
         let looks = if Pace::new(&*self.router.cloud).lags() { MOST_LOOKS } else { 1 };
         for look in 1..=looks {
-            let found = self.of_launch(token).await?;
+            let found = self.of_launch(&*self.router.cloud, token).await?;
             if look == looks || !found.is_empty() {
                 return Ok(found);
             }
-            tokio::time::sleep(LOOK_PAUSE).await;
+            let pause = tokio::time::sleep(LOOK_PAUSE);
+            ctx.checked(pause).await.map_err(|why| Failure::Interrupted {
+                waiting_for: format!("machines of {} to be listed", self.id),
+                seen: "another run has launched them".to_owned(),
+                why,
+                kept: false,
+            })?;
         }
         Ok(Vec::new())
     }
 
-    async fn of_launch(&self, token: &str) -> Result<Vec<Instance>> {
-        let (cloud, fleet) = (&*self.router.cloud, &self.router.fleet);
+    async fn of_launch(&self, cloud: &dyn Cloud, token: &str) -> Result<Vec<Instance>> {
+        let fleet = &self.router.fleet;
         let of_launch = TagFilter::all().and(tag::LAUNCH, token);
         let found = cloud.list_instances(fleet, &of_launch).await;
         found.doing(cloud.name(), || format!("see who else launched {}", self.id))

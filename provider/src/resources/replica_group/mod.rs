@@ -110,8 +110,8 @@ impl Resource for ReplicaGroupResource {
         create::create(&self.session, ctx, planned, state).await.map_err(diagnosed)
     }
 
-    async fn read(&self, _ctx: &Ctx, state: &mut State<ReplicaGroup>) -> Result<(), Diagnostics> {
-        read::read(&self.session, state).await.map_err(diagnosed)
+    async fn read(&self, ctx: &Ctx, state: &mut State<ReplicaGroup>) -> Result<(), Diagnostics> {
+        read::read(&self.session, ctx, state).await.map_err(diagnosed)
     }
 
     async fn update(
@@ -139,11 +139,11 @@ impl Resource for ReplicaGroupResource {
 
     async fn import(
         &self,
-        _ctx: &Ctx,
+        ctx: &Ctx,
         id: &str,
         state: &mut State<ReplicaGroup>,
     ) -> Result<(), Diagnostics> {
-        read::import(&self.session, id, state).await.map_err(diagnosed)
+        read::import(&self.session, ctx, id, state).await.map_err(diagnosed)
     }
 }
 

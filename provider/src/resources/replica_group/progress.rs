@@ -1,14 +1,14 @@
 //! What an operation on a group has come to: the machines in their slots, told to the state as they
 //! change, and what is to become of them when the operation does not end well.
 
-use super::workers::GroupAccess;
+use super::workers::{self, GroupAccess};
 use super::{members, model};
 use crate::diagnose;
 use crate::error::{FailedMachine, Failure, Result, RollCount};
 use crate::operations::Running;
 use crate::readiness;
 use crate::session::Session;
-use cloud::{Instance, InstanceId, InstanceState, Phase, Tags, tag};
+use cloud::{Cloud, Instance, InstanceId, InstanceState, Phase, Tags, tag};
 use plugin::{Attr, Ctx, State};
 use schemas::ReplicaGroup;
 use std::collections::BTreeMap;
@@ -77,12 +77,16 @@ impl<'a> Progress<'a> {
     /// Tags machines, and knows it.
     pub(super) async fn tag(&mut self, machines: &[Instance], tags: &Tags) -> Result<()> {
         self.group.tag(machines, tags).await?;
+        self.knows(machines, tags);
+        Ok(())
+    }
+
+    fn knows(&mut self, machines: &[Instance], tags: &Tags) {
         for own in self.slots.values_mut() {
             if machines.iter().any(|machine| machine.id == own.id) {
                 own.tags.extend(tags.clone());
             }
         }
-        Ok(())
     }
 
     /// Lets machines go: they count no longer from now on, and are removed when nothing runs on them any
@@ -175,8 +179,11 @@ impl<'a> Progress<'a> {
     /// Removes machines after a failure, also when the operation's own time is over, and says
     /// whether they are gone. What cannot be removed stays in the state, and the cause of it all is
     /// still told.
-    pub(super) async fn drop_machines(&mut self, dead: &[Instance]) -> bool {
-        let removed = self.group.remove(&readiness::grace(), dead).await;
+    pub(super) async fn drop_machines(&mut self, ctx: &Ctx, dead: &[Instance]) -> bool {
+        let ctx = readiness::clean_up(ctx);
+        let cloud = self.group.router.within(&ctx).cloud;
+        let (fleet, id) = (&self.group.router.fleet, self.group.id());
+        let removed = workers::remove(&ctx, &*cloud, fleet, id, dead).await;
         if removed.is_ok() {
             self.slots.retain(|_, instance| dead.iter().all(|dead| dead.id != instance.id));
         }
@@ -185,12 +192,15 @@ impl<'a> Progress<'a> {
     }
 
     /// Marks what is in the state as somebody's, so that no other creation takes it for its own.
-    pub(super) async fn settle(&mut self) {
+    pub(super) async fn settle(&mut self, ctx: &Ctx) {
         let creating =
             self.slots.values().filter(|machine| Phase::of(&machine.tags) == Phase::Creating);
         let creating: Vec<Instance> = creating.cloned().collect();
-        if let Err(failure) = self.tag(&creating, &Phase::Unfinished.tag()).await {
-            self.state.warn_all(diagnose::failure(failure));
+        let router = self.group.router.within(&readiness::last_words(ctx));
+        let tags = Phase::Unfinished.tag();
+        match workers::tag(&*router.cloud, &router.fleet, self.group.id(), &creating, &tags).await {
+            Ok(()) => self.knows(&creating, &tags),
+            Err(failure) => self.state.warn_all(diagnose::failure(failure)),
         }
     }
 
@@ -228,8 +238,8 @@ impl<'a> Progress<'a> {
     }
 
     /// The machines are there and may well be healthy: the next apply sees to the rest.
-    pub(super) async fn leave_unfinished(mut self, failure: Failure) -> Result<()> {
-        self.settle().await;
+    pub(super) async fn leave_unfinished(mut self, ctx: &Ctx, failure: Failure) -> Result<()> {
+        self.settle(ctx).await;
         let what = format!("replica group {}", self.group.id());
         self.state.warn_all(diagnose::unfinished(&what, failure));
         Ok(())

@@ -5,25 +5,29 @@ use super::{members, model};
 use crate::error::{Doing, Failure, Result};
 use crate::resources::service::{find_by_id, router_access};
 use crate::session::{FleetView, Refusals, Session, key};
-use cloud::{Phase, tag};
+use cloud::{Cloud, Phase, tag};
 use domain::id::{GroupId, ImportPath};
-use plugin::{Attr, AttributePath, State};
+use plugin::{Attr, AttributePath, Ctx, State};
 use schemas::ReplicaGroup;
 
-pub(super) async fn read(session: &Session, state: &mut State<ReplicaGroup>) -> Result<()> {
+pub(super) async fn read(
+    session: &Session,
+    ctx: &Ctx,
+    state: &mut State<ReplicaGroup>,
+) -> Result<()> {
     let Some(mut group) = state.get().cloned() else { return Ok(()) };
     let id = model::id(&group)?;
     let known = model::known_slots(&group);
-    let view = session.view_with(&id.service.fleet, known.values()).await?;
+    let view = session.view_with(ctx, &id.service.fleet, known.values()).await?;
     let machines = members::of_group(&view, &id, &known);
-    let machines = without_strangers(session, &id, &known, machines).await?;
+    let machines = without_strangers(session, ctx, &id, &known, machines).await?;
     if machines.is_empty() && find_by_id(&view, &id.service).is_gone() {
         state.remove();
         return Ok(());
     }
     let (machines, leaving) = members::counted_and_leaving(machines);
     let slots = members::in_slots(&machines, &known);
-    let refusals = refusals(session, &view, &id).await;
+    let refusals = refusals(session, ctx, &view, &id).await;
     group.drift = Attr::Known(members::drift(&group, &id, &slots, &leaving, &refusals)?);
     if group.scaling.is_null() {
         group.replicas = Attr::Known(i64::try_from(slots.len()).unwrap_or(i64::MAX));
@@ -41,12 +45,12 @@ pub(super) async fn read(session: &Session, state: &mut State<ReplicaGroup>) -> 
 }
 
 /// The workers of the service that its router refuses, where it answers: one look for all groups.
-async fn refusals(session: &Session, view: &FleetView, id: &GroupId) -> Refusals {
+async fn refusals(session: &Session, ctx: &Ctx, view: &FleetView, id: &GroupId) -> Refusals {
     let service = find_by_id(view, &id.service);
     let access = async {
         let (facts, address) = service.facts(&id.service).ok()?;
         let router = service.router.as_ref().filter(|_| service.was_ready())?;
-        let cloud = session.cloud(id.service.fleet.cloud).await.ok()?;
+        let cloud = session.cloud(ctx, id.service.fleet.cloud).await.ok()?;
         router_access(session, cloud, &facts, &address, router).ok()
     };
     match access.await {
@@ -57,6 +61,7 @@ async fn refusals(session: &Session, view: &FleetView, id: &GroupId) -> Refusals
 
 pub(super) async fn import(
     session: &Session,
+    ctx: &Ctx,
     path: &str,
     state: &mut State<ReplicaGroup>,
 ) -> Result<()> {
@@ -72,7 +77,7 @@ pub(super) async fn import(
         attribute: Some(AttributePath::root("id")),
         hint: hint.to_owned(),
     };
-    let view = session.view(&fleet).await?;
+    let view = session.view(ctx, &fleet).await?;
     let machine = view
         .instances
         .iter()
@@ -84,7 +89,7 @@ pub(super) async fn import(
         // One on its way out may be made from what was wanted before.
         .min_by_key(|instance| Phase::of(&instance.tags) == Phase::Draining)
         .ok_or_else(|| missing("The fleet has no machine of such a group."))?;
-    let cloud = session.cloud(fleet.cloud).await?;
+    let cloud = session.cloud(ctx, fleet.cloud).await?;
     let user_data = cloud
         .user_data(&key(&fleet), &machine.id)
         .await
@@ -98,5 +103,5 @@ pub(super) async fn import(
         model::count_from_tag(&mut group, count);
     }
     state.save(&group);
-    read(session, state).await
+    read(session, ctx, state).await
 }

@@ -3,15 +3,17 @@
 
 use crate::error::{Doing, Result};
 use crate::session::{Session, key};
-use cloud::{Instance, Phase};
+use cloud::{Cloud, Instance, Phase};
 use domain::id::GroupId;
 use domain::user_data;
+use plugin::Ctx;
 use std::collections::BTreeMap;
 
 /// The machines without strangers. Only one that no state of this group knows, and that is somebody's,
 /// is asked what it was made for: its user data still say so.
 pub(super) async fn without_strangers(
     session: &Session,
+    ctx: &Ctx,
     id: &GroupId,
     known: &BTreeMap<u32, String>,
     machines: Vec<Instance>,
@@ -20,7 +22,7 @@ pub(super) async fn without_strangers(
     if known.is_empty() {
         return Ok(machines);
     }
-    let cloud = session.cloud(id.service.fleet.cloud).await?;
+    let cloud = session.cloud(ctx, id.service.fleet.cloud).await?;
     let mut own = Vec::new();
     for machine in machines {
         let is_known = known.values().any(|known| *known == machine.id.0);

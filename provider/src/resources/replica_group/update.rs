@@ -36,10 +36,10 @@ pub(super) async fn update(
     let going = order::begin(session, &id, &planned);
     session.forget_old(&id.service.fleet);
     let known = model::known_slots(prior);
-    let view = session.view_with(&id.service.fleet, known.values()).await?;
-    let group = workers::access(session, &planned, &id, &view).await?;
+    let view = session.view_with(ctx, &id.service.fleet, known.values()).await?;
+    let group = workers::access(session, ctx, &planned, &id, &view).await?;
     let machines = members::of_group(&view, &id, &known);
-    let machines = without_strangers(session, &id, &known, machines).await?;
+    let machines = without_strangers(session, ctx, &id, &known, machines).await?;
     let (machines, leaving) = members::counted_and_leaving(machines);
     let mut slots = members::in_slots(&machines, &known);
     group.retag(&mut slots).await?;
@@ -52,7 +52,7 @@ pub(super) async fn update(
     }
     if result.is_err() {
         // What was launched is in the state: whatever ended this, it is somebody's.
-        progress.settle().await;
+        progress.settle(ctx).await;
     }
     result
 }
@@ -104,7 +104,7 @@ async fn adjust(
         unfinished.truncate(wanted as usize);
         let waited = group.wait(ctx, planned, &unfinished, &unfinished, &before).await?;
         if !waited.is_empty() {
-            return Err(boot_failure(progress, planned, waited).await);
+            return Err(boot_failure(ctx, progress, planned, waited).await);
         }
         progress.tag(&unfinished, &Phase::Ready.tag()).await?;
         unfinished.clear();
@@ -135,7 +135,7 @@ async fn adjust(
                 unfinished.retain(|found| removals.iter().all(|gone| gone.id != found.id));
                 gone(ctx, progress, &removals).await?;
             }
-            Step::Launch { slots } => launched = launch(progress, planned, slots).await?,
+            Step::Launch { slots } => launched = launch(ctx, progress, planned, slots).await?,
         }
         progress.save();
     }
@@ -144,8 +144,8 @@ async fn adjust(
         progress.slots.values().filter(|found| woken.contains(&found.id)).cloned().collect();
     match group.wait(ctx, planned, &woken, &unfinished, &before).await {
         Ok(failed) if failed.is_empty() => Ok(()),
-        Ok(failed) => Err(boot_failure(progress, planned, failed).await),
-        Err(failure) => Err(stop(progress, failure, &launched).await),
+        Ok(failed) => Err(boot_failure(ctx, progress, planned, failed).await),
+        Err(failure) => Err(stop(ctx, progress, failure, &launched).await),
     }
 }
 
@@ -220,14 +220,14 @@ async fn roll_batch(
     switch::until_they_may_leave(ctx, progress, &leaving).await?;
     take(ctx, progress, &leaving, removed).await?;
     let before = readiness::registrations(&group.router).await;
-    let launched = launch(progress, planned, slots).await?;
+    let launched = launch(ctx, progress, planned, slots).await?;
     progress.save();
     let failed = match group.wait(ctx, planned, &launched, &[], &before).await {
         Ok(failed) => failed,
-        Err(failure) => return Err(stop(progress, failure, &launched).await),
+        Err(failure) => return Err(stop(ctx, progress, failure, &launched).await),
     };
     if !failed.is_empty() {
-        return Err(boot_failure(progress, planned, failed).await);
+        return Err(boot_failure(ctx, progress, planned, failed).await);
     }
     progress.tag(&launched, &Phase::Ready.tag()).await?;
     switch::until_they_may_leave(ctx, progress, &replaced).await?;
@@ -262,6 +262,7 @@ async fn gone(ctx: &Ctx, progress: &Progress<'_>, removals: &[Removal]) -> Resul
 }
 
 async fn launch(
+    ctx: &Ctx,
     progress: &mut Progress<'_>,
     planned: &ReplicaGroup,
     slots: Vec<u32>,
@@ -269,7 +270,7 @@ async fn launch(
     let count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
     let counted: Vec<Instance> = progress.slots.values().cloned().collect();
     let Launched { machines, shortfall } =
-        progress.group.launch(count, progress.count_tags(planned), &counted).await?;
+        progress.group.launch(ctx, count, progress.count_tags(planned), &counted).await?;
     progress.slots.extend(slots.into_iter().zip(machines.iter().cloned()));
     match shortfall {
         Some(failure) => Err(failure),
@@ -279,10 +280,15 @@ async fn launch(
 
 /// A wait that ended without a verdict. Without a router no new worker can ever register: what was
 /// launched for it goes; anything else is left for the next apply.
-async fn stop(progress: &mut Progress<'_>, failure: Failure, launched: &[Instance]) -> Failure {
+async fn stop(
+    ctx: &Ctx,
+    progress: &mut Progress<'_>,
+    failure: Failure,
+    launched: &[Instance],
+) -> Failure {
     match failure {
         Failure::Boot { what, machines, .. } => {
-            let fate = Fate::of_removal(progress.drop_machines(launched).await);
+            let fate = Fate::of_removal(progress.drop_machines(ctx, launched).await);
             Failure::Boot { what, machines, fate }
         }
         failure => failure,
@@ -291,6 +297,7 @@ async fn stop(progress: &mut Progress<'_>, failure: Failure, launched: &[Instanc
 
 /// What becomes of machines whose boot failed, and the failure that says so.
 async fn boot_failure(
+    ctx: &Ctx,
     progress: &mut Progress<'_>,
     planned: &ReplicaGroup,
     machines: Vec<FailedMachine>,
@@ -304,7 +311,7 @@ async fn boot_failure(
         Fate::Kept
     } else {
         let dead = progress.chosen(&failed);
-        Fate::of_removal(progress.drop_machines(&dead).await)
+        Fate::of_removal(progress.drop_machines(ctx, &dead).await)
     };
     let what =
         format!("{} of the workers of replica group {}", machines.len(), progress.group.id());

@@ -44,6 +44,7 @@ pub(super) struct GroupAccess {
 /// Everything that is needed to work on a group whose service exists.
 pub(super) async fn access(
     session: &Session,
+    ctx: &Ctx,
     group: &ReplicaGroup,
     id: &GroupId,
     view: &FleetView,
@@ -58,7 +59,7 @@ pub(super) async fn access(
                `terraform apply -target=disagg_service.NAME`."
             .to_owned(),
     })?;
-    let cloud = session.cloud(id.service.fleet.cloud).await?;
+    let cloud = session.cloud(ctx, id.service.fleet.cloud).await?;
     let spec = model::spec(group, id)?;
     let gpus = session.local_gpus(cloud.name());
     let offers =
@@ -300,17 +301,7 @@ impl GroupAccess {
         machines: impl IntoIterator<Item = &Instance>,
         tags: &Tags,
     ) -> Result<()> {
-        let machines = machines.into_iter();
-        let objects: Vec<_> =
-            machines.map(|instance| ObjectId::Instance(instance.id.clone())).collect();
-        if objects.is_empty() {
-            return Ok(());
-        }
-        let cloud = &self.router.cloud;
-        cloud
-            .tag(&self.router.fleet, &objects, tags)
-            .await
-            .doing(cloud.name(), || format!("tag the machines of replica group {}", self.id))
+        tag(&*self.router.cloud, &self.router.fleet, &self.id, machines, tags).await
     }
 
     /// Gives back the group's own tags to machines that have lost them. What one without a digest was
@@ -381,6 +372,24 @@ pub(super) async fn remove(
     let ids: Vec<InstanceId> = machines.iter().map(|machine| machine.id.clone()).collect();
     terminate(cloud, fleet, id, &ids).await?;
     gone(ctx, cloud, fleet, id, &ids).await
+}
+
+/// Sets these tags on these machines.
+pub(super) async fn tag(
+    cloud: &dyn Cloud,
+    fleet: &FleetKey,
+    id: &GroupId,
+    machines: impl IntoIterator<Item = &Instance>,
+    tags: &Tags,
+) -> Result<()> {
+    let machines = machines.into_iter();
+    let objects: Vec<_> =
+        machines.map(|instance| ObjectId::Instance(instance.id.clone())).collect();
+    if objects.is_empty() {
+        return Ok(());
+    }
+    let doing = || format!("tag the machines of replica group {id}");
+    cloud.tag(fleet, &objects, tags).await.doing(cloud.name(), doing)
 }
 
 async fn terminate(

@@ -5,6 +5,7 @@ use super::find::{find_by_id, find_by_name};
 use super::lifecycle::reserve;
 use super::{model, removal};
 use crate::error::{Doing, Failure, Result};
+use crate::readiness::last_words;
 use crate::session::{Session, key};
 use cloud::{Address, Cloud, TagFilter, tag};
 use domain::id::{FleetId, ServiceId, Uid};
@@ -32,10 +33,10 @@ pub(super) async fn stake(
     fleet: &FleetId,
     planned: &Service,
 ) -> Result<Stake> {
-    let cloud = session.cloud(fleet.cloud).await?;
+    let cloud = session.cloud(ctx, fleet.cloud).await?;
     for _ in 0..MOST_STAKES {
         let id = id_for(session, ctx, fleet, planned).await?;
-        let is_new = find_by_id(&*session.view(fleet).await?, &id).address.is_none();
+        let is_new = find_by_id(&*session.view(ctx, fleet).await?, &id).address.is_none();
         let spec = model::spec(planned, &id)?;
         let address = reserve(&*cloud, planned, &spec, is_new).await?;
         let stays = match is_new {
@@ -45,7 +46,8 @@ pub(super) async fn stake(
         if matches!(stays, Ok(true)) {
             return Ok(Stake { id, address, is_new });
         }
-        let released = cloud.release_address(&key(fleet), &address.id).await;
+        let late = session.cloud(&last_words(ctx), fleet.cloud).await?;
+        let released = late.release_address(&key(fleet), &address.id).await;
         released.doing(cloud.name(), || format!("give up the address {} for {id}", address.ip))?;
         stays?;
         session.forget(fleet);
@@ -108,7 +110,7 @@ async fn id_for(
     planned: &Service,
 ) -> Result<ServiceId> {
     let name = planned.name.known().cloned().unwrap_or_default();
-    let view = session.view(fleet).await?;
+    let view = session.view(ctx, fleet).await?;
     if view.fleet.is_none() {
         return Err(Failure::Missing {
             what: format!("fleet {fleet}"),

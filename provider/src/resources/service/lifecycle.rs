@@ -40,7 +40,7 @@ pub(super) async fn create(
     session.forget(&fleet);
     let Stake { id, address, is_new } = claim::stake(session, ctx, &fleet, &planned).await?;
     let spec = model::spec(&planned, &id)?;
-    let cloud = session.cloud(fleet.cloud).await?;
+    let cloud = session.cloud(ctx, fleet.cloud).await?;
     planned.id = Attr::Known(id.to_string());
     planned.drift = Attr::Known(BTreeMap::new());
     fill_address(&mut planned, &address);
@@ -51,12 +51,22 @@ pub(super) async fn create(
     let launched = launch(session, ctx, &planned, &id, &spec, &address).await;
     let instance = match launched {
         Ok(instance) => instance,
-        // The run that began it, and that this one would have taken part in, goes on.
-        Err(failure) if !is_new && has_router(session, &id).await => {
+        // The run that began it, and that this one would have taken part in, goes on; or it died, and whoever
+        // comes next goes on with it.
+        Err(failure)
+            if !is_new && (failure.is_cut_off() || has_router(session, ctx, &id).await) =>
+        {
             state.remove();
             return Err(failure);
         }
-        Err(failure) => return Err(give_up(session, &id, &address, None, state, failure).await),
+        // Who does not answer is not asked to remove it either.
+        Err(failure) if failure.is_cut_off() => {
+            set_phase(session, ctx, &id, &address, None, Phase::Unfinished, state).await;
+            return Err(failure);
+        }
+        Err(failure) => {
+            return Err(give_up(session, ctx, &id, &address, None, state, failure).await);
+        }
     };
     fill_offer(&mut planned, Some(&instance));
     state.save(&planned);
@@ -68,15 +78,15 @@ pub(super) async fn create(
         Ok(()) => {}
         Err(failure @ Failure::Boot { .. }) if !keeps_failed(&planned) => {
             let instance = Some(&instance);
-            return Err(give_up(session, &id, &address, instance, state, failure).await);
+            return Err(give_up(session, ctx, &id, &address, instance, state, failure).await);
         }
         // A verdict. Time that ran out is none: a router that is late is not sold, which an error would do.
         Err(failure @ Failure::Boot { .. }) => {
-            set_phase(session, &id, &address, Some(&instance), Phase::Unfinished, state).await;
+            set_phase(session, ctx, &id, &address, Some(&instance), Phase::Unfinished, state).await;
             return Err(with_fate(failure, Fate::Kept));
         }
         Err(failure) => {
-            return leave_unfinished(session, &id, &address, &instance, state, failure).await;
+            return leave_unfinished(session, ctx, &id, &address, &instance, state, failure).await;
         }
     }
     let is_ready = waits_for == WaitsFor::Ready;
@@ -86,7 +96,9 @@ pub(super) async fn create(
             session.forget_contents(&fleet);
             Ok(())
         }
-        Err(failure) => leave_unfinished(session, &id, &address, &instance, state, failure).await,
+        Err(failure) => {
+            leave_unfinished(session, ctx, &id, &address, &instance, state, failure).await
+        }
     }
 }
 
@@ -118,8 +130,8 @@ async fn launch(
     spec: &RouterSpec,
     address: &Address,
 ) -> Result<cloud::Instance> {
-    let cloud = session.cloud(id.fleet.cloud).await?;
-    let view = session.view(&id.fleet).await?;
+    let cloud = session.cloud(ctx, id.fleet.cloud).await?;
+    let view = session.view(ctx, &id.fleet).await?;
     let is_closed = view.ingress(&id.tag_value()).is_none();
     if !(is_closed && model::ingress(planned).is_empty()) {
         set_ingress(&*cloud, id, planned).await?;
@@ -129,7 +141,7 @@ async fn launch(
     loop {
         looks += 1;
         // Its address is newer than that look.
-        let view = session.view(&id.fleet).await?;
+        let view = session.view(ctx, &id.fleet).await?;
         let found = FoundService { address: Some(address.clone()), ..find_by_id(&view, id) };
         let image = pinned_image(planned);
         let ensured = router::ensure(ctx, &*cloud, spec, image, address, &found).await;
@@ -153,9 +165,9 @@ async fn launch(
 }
 
 /// Whether its router is there; a look that fails finds none.
-async fn has_router(session: &Session, id: &ServiceId) -> bool {
+async fn has_router(session: &Session, ctx: &Ctx, id: &ServiceId) -> bool {
     session.forget(&id.fleet);
-    let view = session.view(&id.fleet).await;
+    let view = session.view(&readiness::last_words(ctx), &id.fleet).await;
     view.is_ok_and(|view| find_by_id(&view, id).router.is_some())
 }
 
@@ -174,7 +186,7 @@ pub(super) async fn update(
     let has_drift = prior.drift.known().is_some_and(|drift| !drift.is_empty());
     if has_drift || model::ingress(prior) != model::ingress(&planned) {
         session.forget(&id.fleet);
-        let cloud = session.cloud(id.fleet.cloud).await?;
+        let cloud = session.cloud(ctx, id.fleet.cloud).await?;
         set_ingress(&*cloud, &id, &planned).await?;
         let mut done = prior.clone();
         done.ingress_cidrs = planned.ingress_cidrs.clone();
@@ -182,7 +194,7 @@ pub(super) async fn update(
     }
     let moves = prior.public_ip != planned.public_ip || planned.endpoint.is_unknown();
     if moves {
-        move_endpoint(session, &id, &mut planned).await?;
+        move_endpoint(session, ctx, &id, &mut planned).await?;
     }
     if has_drift {
         let instance = recover(session, ctx, &id, &planned).await?;
@@ -197,11 +209,16 @@ pub(super) async fn update(
 }
 
 /// Gives the router's address another way from outside, or none.
-async fn move_endpoint(session: &Session, id: &ServiceId, planned: &mut Service) -> Result<()> {
+async fn move_endpoint(
+    session: &Session,
+    ctx: &Ctx,
+    id: &ServiceId,
+    planned: &mut Service,
+) -> Result<()> {
     session.forget(&id.fleet);
     // Where the address itself is gone, another one would be no help: workers know the old one.
-    if find_by_id(&*session.view(&id.fleet).await?, id).address.is_some() {
-        let cloud = session.cloud(id.fleet.cloud).await?;
+    if find_by_id(&*session.view(ctx, &id.fleet).await?, id).address.is_some() {
+        let cloud = session.cloud(ctx, id.fleet.cloud).await?;
         let address = reserve(&*cloud, planned, &model::spec(planned, id)?, false).await?;
         session.forget(&id.fleet);
         fill_address(planned, &address);
@@ -252,13 +269,14 @@ fn groups_at_work(found: &FoundService, id: &ServiceId) -> BTreeMap<String, Stri
 /// tainted, for the next apply, and both causes are told.
 async fn give_up(
     session: &Session,
+    ctx: &Ctx,
     id: &ServiceId,
     address: &Address,
     instance: Option<&cloud::Instance>,
     state: &mut State<Service>,
     failure: Failure,
 ) -> Failure {
-    let removed = removal::remove(session, &readiness::grace(), id).await;
+    let removed = removal::remove(session, &readiness::clean_up(ctx), id).await;
     let fate = match removed {
         Ok(()) => {
             state.remove();
@@ -266,7 +284,7 @@ async fn give_up(
         }
         Err(error) => {
             state.warn_all(diagnose::failure(error));
-            set_phase(session, id, address, instance, Phase::Unfinished, state).await;
+            set_phase(session, ctx, id, address, instance, Phase::Unfinished, state).await;
             Fate::NotRemoved
         }
     };
@@ -283,13 +301,14 @@ fn with_fate(failure: Failure, fate: Fate) -> Failure {
 /// The router is there and may well be healthy: the next apply sees to the rest.
 async fn leave_unfinished(
     session: &Session,
+    ctx: &Ctx,
     id: &ServiceId,
     address: &Address,
     instance: &cloud::Instance,
     state: &mut State<Service>,
     failure: Failure,
 ) -> Result<()> {
-    set_phase(session, id, address, Some(instance), Phase::Unfinished, state).await;
+    set_phase(session, ctx, id, address, Some(instance), Phase::Unfinished, state).await;
     state.warn_all(diagnose::unfinished(&format!("service {id}"), failure));
     Ok(())
 }
@@ -297,6 +316,7 @@ async fn leave_unfinished(
 /// Says whose it is, also when the operation's own time is over.
 async fn set_phase(
     session: &Session,
+    ctx: &Ctx,
     id: &ServiceId,
     address: &Address,
     instance: Option<&cloud::Instance>,
@@ -307,7 +327,7 @@ async fn set_phase(
     let mut objects = vec![ObjectId::Address(address.id.clone())];
     objects.extend(instance.map(|instance| ObjectId::Instance(instance.id.clone())));
     let tagged = async {
-        let cloud = session.cloud(id.fleet.cloud).await?;
+        let cloud = session.cloud(&readiness::last_words(ctx), id.fleet.cloud).await?;
         let tagged = cloud.tag(&key(&id.fleet), &objects, &phase.tag()).await;
         tagged.doing(id.fleet.cloud, || format!("mark service {id} as {}", phase.as_str()))
     };

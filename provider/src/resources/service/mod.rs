@@ -105,8 +105,8 @@ impl Resource for ServiceResource {
         lifecycle::create(&self.session, ctx, planned, state).await.map_err(diagnosed)
     }
 
-    async fn read(&self, _ctx: &Ctx, state: &mut State<Service>) -> Result<(), Diagnostics> {
-        read::read(&self.session, state).await.map_err(diagnosed)
+    async fn read(&self, ctx: &Ctx, state: &mut State<Service>) -> Result<(), Diagnostics> {
+        read::read(&self.session, ctx, state).await.map_err(diagnosed)
     }
 
     async fn update(
@@ -134,11 +134,11 @@ impl Resource for ServiceResource {
 
     async fn import(
         &self,
-        _ctx: &Ctx,
+        ctx: &Ctx,
         id: &str,
         state: &mut State<Service>,
     ) -> Result<(), Diagnostics> {
-        read::import(&self.session, id, state).await.map_err(diagnosed)
+        read::import(&self.session, ctx, id, state).await.map_err(diagnosed)
     }
 }
 

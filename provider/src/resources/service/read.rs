@@ -8,17 +8,17 @@ use super::{model, tags};
 use crate::error::{Doing, Failure, Result};
 use crate::resources::drift::{changed_settings, changed_tag};
 use crate::session::{Session, key};
-use cloud::{Ingress, tag};
+use cloud::{Cloud, Ingress, tag};
 use domain::id::{ImportPath, ServiceId};
 use domain::spec::RouterSpec;
-use plugin::{Attr, AttributePath, State};
+use plugin::{Attr, AttributePath, Ctx, State};
 use schemas::Service;
 use std::collections::BTreeMap;
 
-pub(super) async fn read(session: &Session, state: &mut State<Service>) -> Result<()> {
+pub(super) async fn read(session: &Session, ctx: &Ctx, state: &mut State<Service>) -> Result<()> {
     let Some(mut service) = state.get().cloned() else { return Ok(()) };
     let id = model::id(&service)?;
-    let view = session.view(&id.fleet).await?;
+    let view = session.view(ctx, &id.fleet).await?;
     let found = find_by_id(&view, &id);
     if found.is_gone() {
         state.remove();
@@ -63,7 +63,7 @@ pub(super) async fn read(session: &Session, state: &mut State<Service>) -> Resul
         let live = was == Some(true)
             || found.was_ready()
             || found.has_somebodys_workers()
-            || has_said_ready(session, &id, &found).await?;
+            || has_said_ready(session, ctx, &id, &found).await?;
         remember(state, Some(live), address, workers);
     }
     Ok(())
@@ -101,6 +101,7 @@ fn drift(found: &FoundService, spec: &RouterSpec) -> BTreeMap<String, String> {
 
 pub(super) async fn import(
     session: &Session,
+    ctx: &Ctx,
     path: &str,
     state: &mut State<Service>,
 ) -> Result<()> {
@@ -109,7 +110,7 @@ pub(super) async fn import(
     else {
         return Err(Failure::import_id(format!("`{path}` is not `cloud/region/fleet/service`.")));
     };
-    let view = session.view(&fleet).await?;
+    let view = session.view(ctx, &fleet).await?;
     let missing = |hint: String| Failure::Missing {
         what: format!("service {path}"),
         attribute: Some(AttributePath::root("id")),
@@ -135,7 +136,7 @@ pub(super) async fn import(
     let router = found.router.as_ref().ok_or_else(|| {
         missing("Its router is gone, and with it what it was made from.".to_owned())
     })?;
-    let cloud = session.cloud(fleet.cloud).await?;
+    let cloud = session.cloud(ctx, fleet.cloud).await?;
     let user_data = cloud
         .user_data(&key(&fleet), &router.id)
         .await
@@ -148,13 +149,18 @@ pub(super) async fn import(
     service.id = Attr::Known(id.to_string());
     fill_offer(&mut service, Some(router));
     state.save(&service);
-    read(session, state).await
+    read(session, ctx, state).await
 }
 
 /// A router whose creation did not wait for it says on its console whether it was ever healthy.
-async fn has_said_ready(session: &Session, id: &ServiceId, found: &FoundService) -> Result<bool> {
+async fn has_said_ready(
+    session: &Session,
+    ctx: &Ctx,
+    id: &ServiceId,
+    found: &FoundService,
+) -> Result<bool> {
     let Some(router) = &found.router else { return Ok(false) };
-    let cloud = session.cloud(id.fleet.cloud).await?;
+    let cloud = session.cloud(ctx, id.fleet.cloud).await?;
     let console = cloud
         .console(&key(&id.fleet), &router.id)
         .await

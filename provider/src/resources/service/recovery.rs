@@ -24,8 +24,8 @@ pub(super) async fn recover(
     planned: &Service,
 ) -> Result<cloud::Instance> {
     session.forget(&id.fleet);
-    let cloud = session.cloud(id.fleet.cloud).await?;
-    let found = find_by_id(&*session.view(&id.fleet).await?, id);
+    let cloud = session.cloud(ctx, id.fleet.cloud).await?;
+    let found = find_by_id(&*session.view(ctx, &id.fleet).await?, id);
     let spec = model::spec(planned, id)?;
     let Some(address) = found.address.clone() else {
         return Err(Failure::Unrepairable {

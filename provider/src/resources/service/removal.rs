@@ -15,7 +15,7 @@ use tokio::time::Instant;
 /// else would.
 pub(crate) async fn remove_nobodys(session: &Session, ctx: &Ctx, fleet: &FleetId) -> Result<()> {
     session.forget(fleet);
-    let view = session.view(fleet).await?;
+    let view = session.view(ctx, fleet).await?;
     for id in all(&view, fleet) {
         if find_by_id(&view, &id).is_nobodys() {
             remove(session, ctx, &id).await?;
@@ -52,7 +52,7 @@ pub(crate) async fn remove_old_nobodys(
     ctx: &Ctx,
     fleet: &FleetId,
 ) -> Result<()> {
-    let view = session.view(fleet).await?;
+    let view = session.view(ctx, fleet).await?;
     for id in all(&view, fleet) {
         let found = find_by_id(&view, &id);
         if found.is_nobodys() && found.router.as_ref().is_some_and(is_old) {
@@ -92,11 +92,11 @@ pub(super) async fn remove_nobodys_workers(
 /// already is no error.
 pub(super) async fn remove(session: &Session, ctx: &Ctx, id: &ServiceId) -> Result<()> {
     let fleet = key(&id.fleet);
-    let cloud = session.cloud(id.fleet.cloud).await?;
+    let cloud = session.cloud(ctx, id.fleet.cloud).await?;
     session.forget(&id.fleet);
     let tag = id.tag_value();
     let ours = |tags: &Tags| tags.get(tag::SERVICE) == Some(&tag);
-    let view = session.view(&id.fleet).await?;
+    let view = session.view(ctx, &id.fleet).await?;
     let router = find_by_id(&view, id).router.map(|router| router.id);
     let is_ours = |instance: &Instance| {
         ours(&instance.tags) || router.as_ref().is_some_and(|router| *router == instance.id)

@@ -6,8 +6,8 @@ use crate::error::{Doing, Failure, Result};
 use crate::readiness::{self, RouterAccess};
 use crate::session::{Session, key};
 use cloud::{
-    Address, Cloud, ErrorKind, FleetKey, Instance, LaunchRequest, Limits, Market, ObjectId, Phase,
-    Tags, launch_over_offers, tag,
+    Address, Cloud, ErrorKind, FleetKey, Instance, LaunchRequest, Limits, Managed, Market,
+    ObjectId, Phase, Tags, launch_over_offers, tag,
 };
 use domain::catalogue;
 use domain::id::ServiceId;
@@ -176,7 +176,7 @@ pub(crate) async fn mark_live(
 /// How its watchers reach it.
 pub(crate) fn access(
     session: &Session,
-    cloud: Arc<dyn Cloud>,
+    cloud: Arc<Managed>,
     facts: &ServiceFacts,
     address: &Address,
     instance: &Instance,

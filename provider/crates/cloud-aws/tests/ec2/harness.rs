@@ -1,8 +1,8 @@
 //! A datacentre, a cloud that works in it, and a fleet.
 
 use cloud::{
-    Address, AddressRequest, Cloud, FleetKey, FleetRequest, LaunchRequest, Market, Offer, Phase,
-    PlacementStrategy, Retrying, Tags, tag,
+    Address, AddressRequest, Cloud, FleetKey, FleetRequest, LaunchRequest, Managed, Market, Offer,
+    Phase, PlacementStrategy, Tags, tag,
 };
 use cloud_aws::{AwsCloud, AwsConfig};
 use cloudsim::Server;
@@ -17,7 +17,7 @@ pub(crate) const ZONE: &str = "us-east-2a";
 /// A datacentre with a fleet in it.
 pub(crate) struct Place {
     pub(crate) server: Server<Region>,
-    pub(crate) cloud: Retrying<AwsCloud>,
+    pub(crate) cloud: Managed,
 }
 
 impl Place {
@@ -33,7 +33,7 @@ impl Place {
     /// A datacentre without one.
     pub(crate) async fn empty(settings: Settings) -> Self {
         let server = serve(settings).await;
-        let cloud = Retrying::new(connect(&server));
+        let cloud = Managed::new(connect(&server));
         Self { server, cloud }
     }
 
