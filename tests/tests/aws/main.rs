@@ -7,6 +7,7 @@ mod errors;
 mod machines;
 mod network;
 mod one_set;
+mod silence;
 
 use acceptance::config::{group, service};
 use acceptance::{Aws, Place, Workspace};
