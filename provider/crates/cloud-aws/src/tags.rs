@@ -19,7 +19,7 @@ pub(crate) const HELD_AT: &str = "disagg:held-at";
 
 /// The key pair of machines that are launched now.
 pub(crate) fn key_name(of_group: &Tags) -> Option<String> {
-    of_group.get(tags::SSH_KEY).filter(|name| !name.is_empty()).cloned()
+    of_group.get(SSH_KEY).filter(|name| !name.is_empty()).cloned()
 }
 
 /// What the tags of an object that is being created are called in a request.

@@ -5,7 +5,7 @@
 use crate::LocalCloud;
 use crate::address;
 use crate::cleanup;
-use crate::error::{During, StateError, invalid};
+use crate::error::{During, StateError};
 use crate::faults::{CrashPoint, Faults};
 use crate::files;
 use crate::gpu_claims;

@@ -22,10 +22,13 @@ impl Default for Backoff {
 }
 
 impl Backoff {
+    /// Each call is made once.
+    pub const NONE: Self = Self { attempts: 1, first: Duration::ZERO, longest: Duration::ZERO };
+
     /// What is too new to be known takes longer than a server that answers again.
     pub(crate) fn attempts_for(&self, kind: ErrorKind) -> u32 {
         match kind {
-            ErrorKind::NotFound => self.attempts + 3,
+            ErrorKind::NotFound if self.attempts > 1 => self.attempts + 3,
             kind if kind.retryable() => self.attempts,
             _ => 1,
         }

@@ -4,7 +4,7 @@ use crate::harness::{REGION, ZONE, connect, offer, serve};
 use async_trait::async_trait;
 use cloud::conformance::wait::{self, Schedule};
 use cloud::conformance::{self, Sabotage, Subject};
-use cloud::{AddressId, CloudError, ErrorKind, FleetKey, InstanceId, Traced};
+use cloud::{AddressId, Backoff, CloudError, ErrorKind, FleetKey, InstanceId, Managed};
 use cloudsim::Server;
 use cloudsim::datacentre::{self, WayOut};
 use cloudsim::ec2::{Account, Region, Reservation, Settings, Subnet};
@@ -18,7 +18,7 @@ const SUBNET: (&str, &str) = ("subnet-0123456789abcdef0", "us-east-2b");
 
 pub(crate) async fn the_contract() {
     let server = serve(settings()).await;
-    let cloud = Traced::new(connect(&server));
+    let cloud = Managed::with(connect(&server), Backoff::NONE, 0);
     let absent = ("i-0123456789abcdef0".to_owned(), "eni-0123456789abcdef0".to_owned());
     let subject = Subject {
         cloud: &cloud,

@@ -4,7 +4,7 @@ use crate::harness::{self, Computer, unit};
 use async_trait::async_trait;
 use cloud::conformance::wait::{self, Schedule};
 use cloud::conformance::{self, Account, Sabotage, Subject};
-use cloud::{AddressId, CloudError, ErrorKind, FleetKey, InstanceId, Traced};
+use cloud::{AddressId, Backoff, CloudError, ErrorKind, FleetKey, InstanceId, Managed};
 use expect_test::expect;
 use std::io::Write;
 use std::time::Duration;
@@ -22,10 +22,14 @@ async fn without_namespaces() {
 async fn examine(namespaces: bool) {
     let computer = Computer::new();
     let cloud = computer.cloud_with(|config| config.namespaces = namespaces);
-    let traced = Traced::new(computer.cloud_with(|config| config.namespaces = namespaces));
+    let counted = Managed::with(
+        computer.cloud_with(|config| config.namespaces = namespaces),
+        Backoff::NONE,
+        0,
+    );
     let subject = Subject {
-        cloud: &traced,
-        calls: traced.calls(),
+        cloud: &counted,
+        calls: counted.calls(),
         sabotage: Some(&Accidents(&cloud, &computer)),
         region: "local".to_owned(),
         fleet: "conformance".to_owned(),

@@ -94,8 +94,8 @@ pub async fn run(subject: &Subject<'_>) -> Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Traced;
     use crate::scripted::{Scripted, offer};
+    use crate::{Backoff, Managed};
     use std::collections::BTreeSet;
 
     /// Every method of the trait, as it stands in its source.
@@ -130,7 +130,7 @@ mod tests {
     /// A cloud that can nothing but launch: each rule is told to be broken, and none hides another.
     #[tokio::test]
     async fn a_broken_rule_hides_no_other() {
-        let cloud = Traced::new(Scripted::launches(&[]));
+        let cloud = Managed::with(Scripted::launches(&[]), Backoff::NONE, 0);
         let subject = Subject {
             cloud: &cloud,
             calls: cloud.calls(),
