@@ -1,10 +1,10 @@
 //! From what can go wrong on this machine to what the contract calls it.
 
-use crate::lock_wait::LONGEST_WAIT;
 use cloud::{CloudError, ErrorKind};
 use std::{
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// The state directory could not be read or changed.
@@ -24,9 +24,9 @@ pub(crate) enum StateError {
         "{} has had the lock {} for {} seconds and more; if it hangs, end it",
         holder.as_deref().unwrap_or("another process"),
         path.display(),
-        LONGEST_WAIT.as_secs()
+        waited.as_secs()
     )]
-    Locked { path: PathBuf, holder: Option<String> },
+    Locked { path: PathBuf, holder: Option<String>, waited: Duration },
 }
 
 impl StateError {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Changes are short, also those of other processes: who has it for longer hangs, or was stopped.
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Waits until the lock of this file is ours.
 pub(crate) async fn wait_for_lock(file: &File, path: &Path) -> Result<(), StateError> {
@@ -17,7 +17,8 @@ pub(crate) async fn wait_for_lock(file: &File, path: &Path) -> Result<(), StateE
     let mut pause = Duration::from_millis(1);
     while !try_lock(file).map_err(StateError::io("lock", path))? {
         if begun.elapsed() >= LONGEST_WAIT {
-            return Err(StateError::Locked { path: path.to_owned(), holder: holder(file) });
+            let (path, waited) = (path.to_owned(), LONGEST_WAIT);
+            return Err(StateError::Locked { path, holder: holder(file), waited });
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(20));

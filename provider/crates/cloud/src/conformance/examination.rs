@@ -1,8 +1,7 @@
 //! One rule on one fleet: what a rule works with, its verdict, and the removal of what it has made.
 
-use super::rules::Rule;
 use super::wait::{self, WaitError};
-use super::{Sabotage, Subject, Verdict};
+use super::{Sabotage, Subject};
 use crate::{
     Address, AddressRequest, Cloud, CloudError, Egress, ErrorKind, Fleet, FleetKey, FleetRequest,
     Instance, InstanceId, InstanceState, LaunchRequest, Limits, Market, Phase, PlacementStrategy,
@@ -36,27 +35,6 @@ pub(super) struct Examination<'a> {
 impl<'a> Examination<'a> {
     pub(super) fn new(subject: &'a Subject<'a>, key: FleetKey) -> Self {
         Self { subject, key }
-    }
-
-    /// Examines a rule, and leaves nothing of its fleet, whatever is found.
-    pub(super) async fn judge(&self, rule: &Rule) -> Verdict {
-        let before = self.subject.calls.counts();
-        let outcome = (rule.check)(self).await;
-        let after = self.subject.calls.counts();
-        let is_new = |method: &&&str| after.get(**method) > before.get(**method);
-        // What a cloud is called costs no call, and is not counted.
-        let counted = rule.methods.iter().filter(|method| **method != "name");
-        let unused: Vec<_> = counted.filter(|method| !is_new(method)).collect();
-        let removed = self.remove_all().await;
-        match (outcome, removed) {
-            (Err(Ended::Violation(found)), _) => Verdict::Broken(found),
-            (_, Err(Ended::Violation(found) | Ended::NotExamined(found))) => {
-                Verdict::Broken(format!("its fleet cannot be removed: {found}"))
-            }
-            (Err(Ended::NotExamined(why)), Ok(())) => Verdict::NotExamined(why),
-            (Ok(()), Ok(())) if unused.is_empty() => Verdict::Kept,
-            (Ok(()), Ok(())) => Verdict::Broken(format!("the rule has never called {unused:?}")),
-        }
     }
 
     pub(super) async fn remove_all(&self) -> Outcome {

@@ -13,7 +13,7 @@ pub mod wait;
 pub use report::{Report, Verdict};
 pub use rules::{RULES, Rule};
 
-use self::examination::Examination;
+use self::examination::{Ended, Examination};
 use self::wait::Schedule;
 use crate::{AddressId, Calls, Cloud, FleetKey, InstanceId, Offer};
 use async_trait::async_trait;
@@ -85,10 +85,31 @@ pub async fn run(subject: &Subject<'_>) -> Report {
     for (index, rule) in RULES.iter().enumerate() {
         let name = format!("{}-{index}", subject.fleet);
         let key = FleetKey { region: subject.region.clone(), name };
-        let verdict = Examination::new(subject, key).judge(rule).await;
+        let verdict = judge(subject, rule, &Examination::new(subject, key)).await;
         report.add(rule.name, verdict);
     }
     report
+}
+
+/// Examines a rule, and leaves nothing of its fleet, whatever is found.
+async fn judge(subject: &Subject<'_>, rule: &Rule, examination: &Examination<'_>) -> Verdict {
+    let before = subject.calls.counts();
+    let outcome = (rule.check)(examination).await;
+    let after = subject.calls.counts();
+    let is_new = |method: &&&str| after.get(**method) > before.get(**method);
+    // What a cloud is called costs no call, and is not counted.
+    let counted = rule.methods.iter().filter(|method| **method != "name");
+    let unused: Vec<_> = counted.filter(|method| !is_new(method)).collect();
+    let removed = examination.remove_all().await;
+    match (outcome, removed) {
+        (Err(Ended::Violation(found)), _) => Verdict::Broken(found),
+        (_, Err(Ended::Violation(found) | Ended::NotExamined(found))) => {
+            Verdict::Broken(format!("its fleet cannot be removed: {found}"))
+        }
+        (Err(Ended::NotExamined(why)), Ok(())) => Verdict::NotExamined(why),
+        (Ok(()), Ok(())) if unused.is_empty() => Verdict::Kept,
+        (Ok(()), Ok(())) => Verdict::Broken(format!("the rule has never called {unused:?}")),
+    }
 }
 
 #[cfg(test)]
