@@ -1,6 +1,8 @@
 //! The one list of clouds, and the only file that knows which of them are built in.
 
-use cloud::{CloudError, CloudName, ErrorKind, Managed};
+use async_trait::async_trait;
+use cloud::{CloudError, CloudName, ErrorKind, Managed, Offer};
+use domain::catalogue::{NoOffer, Resources};
 use domain::local_gpus::LocalGpus;
 use plugin::Attr;
 use schemas::ProviderConfig;
@@ -55,6 +57,30 @@ impl Clouds {
                 Attr::Known(_) | Attr::Null => Attr::from(cloud_aws::region_from_environment()),
             },
             _ => Attr::Null,
+        }
+    }
+}
+
+#[async_trait]
+impl orchestration::Clouds for Clouds {
+    async fn open(&self, name: CloudName) -> cloud::Result<Option<Managed>> {
+        match not_built_in(name.as_str()) {
+            Some(_) => Ok(None),
+            None => self.get(name).await.map(Some),
+        }
+    }
+
+    fn offers(&self, name: CloudName, wanted: &Resources) -> Result<Vec<Offer>, NoOffer> {
+        self.gpus_of(name).offers(name, wanted)
+    }
+}
+
+impl Clouds {
+    /// Where the GPUs of machines of this cloud come from, if it is the local one.
+    pub(crate) fn gpus_of(&self, cloud: CloudName) -> LocalGpus {
+        match cloud {
+            CloudName::Local => self.local_gpus(),
+            _ => LocalGpus::default(),
         }
     }
 }

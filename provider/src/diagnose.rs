@@ -1,56 +1,31 @@
 //! The one place where errors become diagnostics: a short summary, a detail that says what
 //! happened to which object in which cloud with which code, and what to do next.
 
-use crate::error::{FailedMachine, Failure, Fate, MachineFailure, RollCount, RollOrder};
-use cloud::{CloudError, CloudName, ErrorKind, LaunchError};
+use crate::clouds;
+use crate::error::Failure;
+use cloud::{CloudError, CloudName, ErrorKind, Interrupted, LaunchError, RequestPart};
 use domain::console::MachineState;
 use domain::guard::Violation;
-use plugin::{AttributePath, Diagnostic, Diagnostics, Interrupted};
+use domain::id::{FleetId, ServiceId};
+use domain::spec::WorkerRole;
+use domain::user_data::UserDataError;
+use orchestration::failure::{
+    FailedMachine, Failure as Ended, Fate, MachineFailure, Missing, NoZone, RollCount, RollOrder,
+    Unrepairable,
+};
+use orchestration::journal::Warning;
+use orchestration::object::Object;
+use plugin::{AttributePath, Diagnostic, Diagnostics};
 use std::{error::Error, fmt::Write, time::Duration};
 
-/// What ended an operation.
-pub(crate) fn failure(failure: Failure) -> Diagnostics {
-    let diagnostic = match failure {
-        Failure::Cloud { cloud, doing, error, attribute } => at(
-            Diagnostic::error(
-                summary_of(error.kind, &doing),
-                format!("{}\n\n{}", cloud_detail(cloud, &doing, &error), remedy(error.kind)),
-            ),
-            attribute,
-        ),
-        Failure::Launch { cloud, doing, error, attribute } => {
-            at(launch(cloud, &doing, &error), attribute)
-        }
-        Failure::Boot { what, machines, fate } => boot(&what, &machines, fate),
-        Failure::RollStopped { group, machines, order, cause } => {
-            roll_stopped(&group, machines, order, *cause)
-        }
-        Failure::Interrupted { waiting_for, seen, why, kept } => {
-            interrupted(&waiting_for, &seen, why, kept)
-        }
-        Failure::AlreadyExists { what, address, import } => Diagnostic::error(
-            "Already exists",
-            format!(
-                "{} exists already, and is not in this state under this address. Nothing was changed.\n\n\
-                 If another address in this state has it, write down where it goes:\n\n{}\n\nIf it is to \
-                 be managed here and no state has it, import it:\n\n  terraform import {address} {import}\n\n\
-                 If it belongs to another state, or to the old object of a `create_before_destroy`, the two need \
-                 different names: give the new one another.",
-                capitalised(&what),
-                moved(address)
-            ),
-        ),
-        Failure::Missing { what, attribute, hint } => {
-            at(Diagnostic::error(format!("{} not found", capitalised(&what)), hint), attribute)
-        }
-        Failure::Unrepairable { what, findings, way_out } => Diagnostic::error(
-            format!("{} cannot be repaired in place", capitalised(&what)),
-            format!("Found:\n{}\n\n{way_out}", list(&findings)),
-        ),
-        Failure::StillUsed { what, by, hint } => Diagnostic::error(
-            format!("{} is still in use", capitalised(&what)),
-            format!("In use by:\n{}\n\n{hint}", list(&by)),
-        ),
+/// The attributes of a resource that stand behind the parts of a request to its cloud.
+pub(crate) type AttributesOf = [(RequestPart, &'static str)];
+
+/// What ended an operation of a resource with these attributes.
+pub(crate) fn failure(failure: Failure, attributes: &AttributesOf) -> Diagnostics {
+    Diagnostics::from(match failure {
+        Failure::Ended(ended) => self::ended(ended, attributes),
+        Failure::Missing { what, attribute, hint } => missing_object(&what, hint, attribute),
         Failure::Invalid { summary, detail, attribute } => {
             at(Diagnostic::error(summary, detail), attribute)
         }
@@ -63,12 +38,282 @@ pub(crate) fn failure(failure: Failure) -> Diagnostics {
             ),
         ),
         Failure::TwoAddresses { what, kind } => two_addresses(&what, kind),
-        Failure::Bug(text) => Diagnostic::error(
-            "Provider bug",
-            format!("{text}\n\nThis is a bug in the provider, please report it with this text."),
+        Failure::Bug(text) => bug(&text),
+    })
+}
+
+/// What is said, and ends nothing.
+pub(crate) fn warning(warning: Warning) -> Diagnostics {
+    let group_name = |group: &dyn std::fmt::Display| group.to_string();
+    match warning {
+        Warning::Also(failure) => ended(failure, &[]).into(),
+        Warning::Unfinished(what, cause) => unfinished(&what, cause),
+        Warning::WorkersMissing { group, missing, cause } => {
+            workers_missing(&group_name(&group), missing, cause)
+        }
+        Warning::WorkersFailed { group, machines, fate } => {
+            workers_failed(&group_name(&group), &machines, fate).into()
+        }
+        Warning::WorkersRefused { group, machines } => {
+            workers_refused(&group_name(&group), &machines).into()
+        }
+        Warning::DrainEnded { group, limit, busy } => {
+            drain_ended(&format!("replica group {group}"), limit, &busy).into()
+        }
+        Warning::WentBeforePrefill { group, missing } => {
+            went_before_prefill(&group_name(&group), &missing).into()
+        }
+        Warning::Alone { group, role, namespace } => {
+            alone(&group_name(&group), role, &namespace).into()
+        }
+    }
+}
+
+fn ended(ended: Ended, attributes: &AttributesOf) -> Diagnostic {
+    match ended {
+        Ended::Cloud { cloud, doing, error } => at(
+            Diagnostic::error(
+                summary_of(error.kind, &doing),
+                format!("{}\n\n{}", cloud_detail(cloud, &doing, &error), remedy(error.kind)),
+            ),
+            attribute_of(error.part, attributes),
         ),
+        Ended::NoCloud(cloud) => Diagnostic::error(
+            format!("Cloud `{cloud}` is not available"),
+            clouds::not_built_in(cloud.as_str())
+                .unwrap_or_else(|| "The provider is not configured yet.".to_owned()),
+        ),
+        Ended::Launch { cloud, doing, error } => {
+            // The last attempt is the one that ended the walk.
+            let part = error.attempts.last().and_then(|(_, error)| error.part);
+            at(launch(cloud, &doing, &error), attribute_of(part, attributes))
+        }
+        Ended::Boot { what, machines, fate } => boot(&what, &machines, fate),
+        Ended::RollStopped { group, machines, order, cause } => {
+            roll_stopped(&group.to_string(), machines, order, *cause, attributes)
+        }
+        Ended::Interrupted { waiting_for, seen, why, kept } => {
+            interrupted(&waiting_for, &seen, why, kept)
+        }
+        Ended::AlreadyExists(what) => already_exists(&what),
+        Ended::MadeTwice(what) => Diagnostic::error(
+            format!("Duplicate name: {what}"),
+            format!(
+                "Another resource of this configuration is creating {what} at this moment. \
+                 Give this one another name."
+            ),
+        )
+        .at(AttributePath::root("name")),
+        Ended::Missing(what) => missing(&what),
+        Ended::Unrepairable { what, findings, why } => Diagnostic::error(
+            format!("{} cannot be repaired in place", capitalised(&what.to_string())),
+            format!("Found:\n{}\n\n{}", list(&findings), way_out(why)),
+        ),
+        Ended::StillUsed { what, by } => Diagnostic::error(
+            format!("{} is still in use", capitalised(&what.to_string())),
+            format!("In use by:\n{}\n\n{}", list(&by), how_to_free(&what)),
+        ),
+        Ended::RouterNotReady { group, router, ip, seen } => Diagnostic::error(
+            format!("Router of service {} is not ready", group.service),
+            format!(
+                "Nothing was launched for replica group {group}: the apply that launched the router {router} at \
+                 {ip} has not seen it ready. Last seen: {seen}.\n\nApply again: the router is waited for and \
+                 kept, and this group comes after it.",
+            ),
+        )
+        .at(AttributePath::root("service_id")),
+        Ended::NoOffer { service, error } => Diagnostic::error(
+            "No machine fits the router",
+            format!("On cloud `{}`: {error}.", service.fleet.cloud),
+        )
+        .at(AttributePath::root("router")),
+        Ended::UserData { what, error } => no_user_data(&what, &error),
+        Ended::NoCounterpart { group, role, namespace, missing } => {
+            no_counterpart(&group.to_string(), role, &namespace, &missing)
+        }
+        Ended::NoZone(why) => no_zone(why),
+        Ended::Bug(text) => bug(&text),
+    }
+}
+
+fn attribute_of(part: Option<RequestPart>, attributes: &AttributesOf) -> Option<AttributePath> {
+    let (_, name) = attributes.iter().find(|(known, _)| Some(*known) == part)?;
+    Some(AttributePath::root(name))
+}
+
+fn bug(text: &str) -> Diagnostic {
+    Diagnostic::error(
+        "Provider bug",
+        format!("{text}\n\nThis is a bug in the provider, please report it with this text."),
+    )
+}
+
+/// The name of a resource of this kind, in commands and blocks.
+fn resource_of(what: &Object) -> &'static str {
+    match what {
+        Object::Fleet(_) => "disagg_fleet.NAME",
+        Object::Service(_) => "disagg_service.NAME",
+        Object::ReplicaGroup(_) => "disagg_replica_group.NAME",
+    }
+}
+
+fn already_exists(what: &Object) -> Diagnostic {
+    let (address, import) = (resource_of(what), what.import_path());
+    Diagnostic::error(
+        "Already exists",
+        format!(
+            "{} exists already, and is not in this state under this address. Nothing was changed.\n\n\
+             If another address in this state has it, write down where it goes:\n\n{}\n\nIf it is to \
+             be managed here and no state has it, import it:\n\n  terraform import {address} {import}\n\n\
+             If it belongs to another state, or to the old object of a `create_before_destroy`, the two need \
+             different names: give the new one another.",
+            capitalised(&what.to_string()),
+            moved(address)
+        ),
+    )
+}
+
+fn missing_object(what: &str, hint: String, attribute: Option<AttributePath>) -> Diagnostic {
+    at(Diagnostic::error(format!("{} not found", capitalised(&what.to_string())), hint), attribute)
+}
+
+fn missing(what: &Missing) -> Diagnostic {
+    let of_service = |what: String, hint: String| {
+        missing_object(&what, hint, Some(AttributePath::root("service_id")))
     };
-    Diagnostics::from(diagnostic)
+    match what {
+        Missing::Fleet(fleet @ FleetId { cloud, region, name }) => missing_object(
+            &format!("fleet {fleet}"),
+            format!(
+                "The cloud `{cloud}` has no fleet `{name}` in region `{region}`. Refer to the fleet's \
+                 resource, as in `fleet_id = disagg_fleet.NAME.id`, so that it is created first. If it \
+                 exists in another account or state directory, this resource needs the same provider \
+                 configuration as the fleet."
+            ),
+            Some(AttributePath::root("fleet_id")),
+        ),
+        Missing::Service(id @ ServiceId { fleet, .. }) => of_service(
+            format!("service {id}"),
+            format!(
+                "Fleet {fleet} has no such service. If it was removed by hand, `terraform plan` shows \
+                 what is left of it."
+            ),
+        ),
+        Missing::Facts { service, error } => of_service(
+            format!("service {service}"),
+            format!("The tags of its address cannot be read: {error}."),
+        ),
+        Missing::Router(id) => of_service(
+            format!("router of service {id}"),
+            "Its machine is gone, and workers without a router are paid for and do nothing. \
+             Apply the service first, it is recovered at its address: \
+             `terraform apply -target=disagg_service.NAME`."
+                .to_owned(),
+        ),
+    }
+}
+
+fn way_out(why: Unrepairable) -> &'static str {
+    match why {
+        Unrepairable::Fleet => {
+            "Put it back by hand, or replace the fleet and each service in it, which ends \
+             them for a while: `terraform apply -replace=disagg_fleet.NAME \
+             -replace=disagg_service.NAME`."
+        }
+        Unrepairable::AddressGone => {
+            "Its workers were told that address at their boot and would never find a \
+             router at another one. Replace the service, which replaces its replica \
+             groups too: `terraform apply -replace=disagg_service.NAME`."
+        }
+        Unrepairable::MadeFromAnother => {
+            "Nobody knows what it runs, and workers hold connections to it. Replace \
+             the service, which replaces its replica groups too: \
+             `terraform apply -replace=disagg_service.NAME`."
+        }
+        Unrepairable::SettingsNeedAnother => {
+            "That takes another router, and workers hold connections to this one. Put it back \
+             by hand, or replace the service, which replaces its replica groups too: \
+             `terraform apply -replace=disagg_service.NAME`."
+        }
+    }
+}
+
+fn how_to_free(what: &Object) -> &'static str {
+    match what {
+        Object::Fleet(_) => {
+            "A fleet is removed only when no service is left in it. If this run removes them \
+             too, run it again: refer to the resource, as in `fleet_id = disagg_fleet.NAME.id`, \
+             and Terraform knows the order. If this run replaces the fleet, replace its services \
+             with it: `terraform apply -replace=disagg_service.NAME`. Else remove these first; \
+             import them if no state has them."
+        }
+        Object::Service(_) | Object::ReplicaGroup(_) => {
+            "Workers without their router are paid for and do nothing. If this run removes \
+             them too, run it again: refer to the resource, as in `service_id = \
+             disagg_service.NAME.id`, and Terraform knows the order. Else remove these groups \
+             first; if another state has them, remove them there, or import them here with \
+             `terraform import disagg_replica_group.NAME cloud/region/fleet/service/group`."
+        }
+    }
+}
+
+fn no_user_data(what: &Object, error: &UserDataError) -> Diagnostic {
+    let (whose, attribute) = match what {
+        Object::ReplicaGroup(_) => ("the workers", "engine"),
+        Object::Service(_) | Object::Fleet(_) => ("the router", "router"),
+    };
+    let summary = match error {
+        UserDataError::TooLarge(_) => "User data too large".to_owned(),
+        _ => format!("No user data for {whose}"),
+    };
+    Diagnostic::error(summary, format!("{error}.")).at(AttributePath::root(attribute))
+}
+
+fn no_counterpart(group: &str, role: WorkerRole, namespace: &str, missing: &str) -> Diagnostic {
+    Diagnostic::error(
+        format!("No {role} workers beside the new ones of replica group {group}"),
+        format!(
+            "The new machines differ from the old ones in what prefill and decode have to agree on, and no roll of a \
+             {role} group into the same namespace ({namespace}) is going on: {missing}. Old and new machines \
+             run. Change all groups of the service in one apply, without `-target`, without a `depends_on` between \
+             them and with a `-parallelism` of at least their number; where the roll of a {role} group has \
+             stopped, fix its cause and apply again."
+        ),
+    )
+    .at(AttributePath::root("engine"))
+}
+
+fn no_zone(why: NoZone) -> Diagnostic {
+    let of_gpu = |index: usize, gpu: &dyn std::fmt::Display, detail: String| {
+        Diagnostic::error(format!("No machine with {gpu}"), detail)
+            .at(AttributePath::root("gpus").index(index))
+    };
+    match why {
+        NoZone::SubnetOfAnother { found, wanted } => Diagnostic::error(
+            "Subnet of another zone",
+            format!(
+                "The subnet is in zone `{found}`, and the fleet is to be in `{wanted}`. Give a \
+                 subnet of that zone, or leave one of them out."
+            ),
+        )
+        .at(AttributePath::root("subnet")),
+        NoZone::NoOffer { index, gpu, error } => of_gpu(index, &gpu, format!("{error}.")),
+        NoZone::NotOffered { index, gpu, region, wanted, others } => {
+            let names: Vec<_> = others.iter().map(|zone| format!("`{zone}`")).collect();
+            let detail = match (wanted, others.is_empty()) {
+                (_, true) => format!("No zone of region `{region}` offers {gpu}."),
+                (Some(zone), false) => {
+                    format!("Zone `{zone}` does not offer {gpu}; {} do.", names.join(", "))
+                }
+                (None, false) => format!(
+                    "No zone of region `{region}` offers {gpu} together with the ones before it; it alone is \
+                     in {}.",
+                    names.join(", ")
+                ),
+            };
+            of_gpu(index, &gpu, detail)
+        }
+    }
 }
 
 /// A change of the router that the plan refuses, or cannot judge yet.
@@ -121,10 +366,10 @@ fn moved(address: &str) -> String {
 }
 
 /// Workers that were removed because their boot failed, while others are at work.
-pub(crate) fn workers_failed(group: &str, machines: &[FailedMachine], fate: Fate) -> Diagnostic {
+fn workers_failed(group: &str, machines: &[FailedMachine], fate: Fate) -> Diagnostic {
     let what = if fate == Fate::Late { "are not ready yet" } else { "did not boot" };
     let fate = match fate {
-        Fate::Kept => "They were kept for a look (`on_boot_failure = \"keep\"`).",
+        Fate::Kept => "They were kept for inspection (`on_boot_failure = \"keep\"`).",
         Fate::Late => "The next plan shows them as drift.",
         Fate::NotRemoved | Fate::Untouched => {
             "They could not be removed, and are in the state; the next apply removes them."
@@ -140,10 +385,7 @@ pub(crate) fn workers_failed(group: &str, machines: &[FailedMachine], fate: Fate
 }
 
 /// Workers to which the router sends no request, although nothing is wrong with their machines.
-pub(crate) fn workers_refused(group: &str, machines: &[FailedMachine]) -> Diagnostics {
-    if machines.is_empty() {
-        return Diagnostics::default();
-    }
+fn workers_refused(group: &str, machines: &[FailedMachine]) -> Diagnostic {
     Diagnostic::warning(
         format!("{} of the workers of {group} get no request", machines.len()),
         format!(
@@ -151,11 +393,10 @@ pub(crate) fn workers_refused(group: &str, machines: &[FailedMachine]) -> Diagno
             machines_text(machines)
         ),
     )
-    .into()
 }
 
 /// Answers that were running when `drain_timeout` was over.
-pub(crate) fn drain_ended(what: &str, limit: Duration, busy: &[String]) -> Diagnostic {
+fn drain_ended(what: &str, limit: Duration, busy: &[String]) -> Diagnostic {
     let limit = format!("{} seconds", limit.as_secs());
     Diagnostic::warning(
         format!("Machines of {what} went before all answers were given"),
@@ -169,7 +410,7 @@ pub(crate) fn drain_ended(what: &str, limit: Duration, busy: &[String]) -> Diagn
 }
 
 /// Workers that could not be launched, while others are there.
-pub(crate) fn workers_missing(group: &str, missing: usize, cause: Failure) -> Diagnostics {
+fn workers_missing(group: &str, missing: usize, cause: Ended) -> Diagnostics {
     Diagnostic::warning(
         format!("{missing} of the workers of {group} could not be launched"),
         format!(
@@ -183,22 +424,22 @@ pub(crate) fn workers_missing(group: &str, missing: usize, cause: Failure) -> Di
 
 /// What was made and not seen to the end, because of `failure`: no error, which would taint it, and
 /// so sell machines that may well be healthy.
-pub(crate) fn unfinished(what: &str, cause: Failure) -> Diagnostics {
+fn unfinished(what: &Object, cause: Ended) -> Diagnostics {
     let advice = match &cause {
-        Failure::Interrupted { why: Interrupted::Deadline, .. } => {
+        Ended::Interrupted { why: Interrupted::Deadline, .. } => {
             " Raise `timeouts` if it only needs longer."
         }
         _ => "",
     };
     let cause = match cause {
         // What there is, and what comes next, is said below.
-        Failure::Interrupted { waiting_for, seen, why, .. } => {
+        Ended::Interrupted { waiting_for, seen, why, .. } => {
             format!("{}. Last seen: {seen}.", interruption(&waiting_for, why))
         }
         cause => text_of(cause),
     };
     Diagnostic::warning(
-        format!("{} is not finished", capitalised(what)),
+        format!("{} is not finished", capitalised(&what.to_string())),
         format!(
             "{cause}\n\nWhat was made is kept, and is in the state. The next plan shows it as drift, and \
              the next apply waits for it.{advice}"
@@ -208,10 +449,33 @@ pub(crate) fn unfinished(what: &str, cause: Failure) -> Diagnostics {
 }
 
 /// A failure within another text.
-fn text_of(cause: Failure) -> String {
-    let causes = failure(cause);
-    let texts = causes.iter().map(|cause| format!("{}.\n\n{}", cause.summary, cause.detail));
-    texts.collect::<Vec<_>>().join("\n\n")
+fn text_of(cause: Ended) -> String {
+    let cause = ended(cause, &[]);
+    format!("{}.\n\n{}", cause.summary, cause.detail)
+}
+
+/// Old workers of one half of the work that went too early.
+fn went_before_prefill(group: &str, missing: &str) -> Diagnostic {
+    Diagnostic::warning(
+        format!("The last old workers of replica group {group} went before their prefill"),
+        format!(
+            "{missing}, and nothing in this run takes them: requests that were being prefilled at that moment may \
+             have failed. Change the groups of a service in one apply, and let Terraform run them side by side \
+             (`-parallelism` of at least their number)."
+        ),
+    )
+}
+
+/// Workers that get no request until there are others of the same kind.
+fn alone(group: &str, role: WorkerRole, namespace: &str) -> Diagnostic {
+    Diagnostic::warning(
+        format!("Workers of replica group {group} get no request yet"),
+        format!(
+            "They differ from the {role} workers of the service in what both have to agree on (model, context \
+             length, KV block size, chat template), and serve when there are {role} workers of the same \
+             kind: theirs is the namespace {namespace}."
+        ),
+    )
 }
 
 /// A dotted path as Terraform's.
@@ -327,35 +591,39 @@ fn boot(what: &str, machines: &[FailedMachine], fate: Fate) -> Diagnostic {
 
 fn fate_text(fate: Fate) -> &'static str {
     match fate {
-        Fate::Untouched => "Nothing was changed. Mend the cause and apply again.",
+        Fate::Untouched => "Nothing was changed. Fix the cause and apply again.",
         Fate::Removed => {
-            "What was launched for it was removed. Mend the cause and apply again; with \
-             `on_boot_failure = \"keep\"` it stays for a look."
+            "What was launched for it was removed. Fix the cause and apply again; with \
+             `on_boot_failure = \"keep\"` it stays for inspection."
         }
-        Fate::Kept => "It is left as it is, for a look. Mend the cause and apply again.",
+        Fate::Kept => "It is left as it is, for inspection. Fix the cause and apply again.",
         Fate::Late => "It is in the state as it is, and nothing that serves was touched for it.",
         Fate::NotRemoved => {
-            "What was launched for it could not be removed, and is in the state: mend the cause and \
+            "What was launched for it could not be removed, and is in the state: fix the cause and \
              apply again, which removes it first."
         }
     }
 }
 
-fn roll_stopped(group: &str, machines: RollCount, order: RollOrder, cause: Failure) -> Diagnostic {
+fn roll_stopped(
+    group: &str,
+    machines: RollCount,
+    order: RollOrder,
+    cause: Ended,
+    attributes: &AttributesOf,
+) -> Diagnostic {
     let next = match &cause {
-        Failure::Interrupted { .. } => "Apply again, which goes on from here",
-        _ => "Mend the cause and apply again, which goes on from here",
+        Ended::Interrupted { .. } => "Apply again, which goes on from here",
+        _ => "Fix the cause and apply again, which goes on from here",
     };
     let is_full = matches!(
         &cause,
-        Failure::Launch { error, .. }
+        Ended::Launch { error, .. }
             if matches!(error.kind(), ErrorKind::InsufficientCapacity | ErrorKind::QuotaExceeded)
     );
-    let mut causes = failure(cause).into_iter();
-    let Diagnostic { summary, detail, attribute, .. } =
-        causes.next().expect("a failure is one diagnostic");
+    let Diagnostic { summary, detail, attribute, .. } = ended(cause, attributes);
     let mut text = format!(
-        "{summary}.\n\n{detail}\n\n{} The state has the attributes of before and the machines that there are. \
+        "{summary}.\n\n{detail}\n\n{} The state has the attributes of before and the machines that exist. \
          {next}, or take the change back and apply, which rolls it back.",
         roll_count_text(machines)
     );
@@ -377,9 +645,9 @@ fn roll_stopped(group: &str, machines: RollCount, order: RollOrder, cause: Failu
 fn roll_count_text(machines: RollCount) -> String {
     let RollCount { removed, draining, old, new, unfinished } = machines;
     let removed = match removed {
-        0 => "No machine of before was removed".to_owned(),
-        1 => "1 machine of before was removed".to_owned(),
-        count => format!("{count} machines of before were removed"),
+        0 => "No old machine was removed".to_owned(),
+        1 => "1 old machine was removed".to_owned(),
+        count => format!("{count} old machines were removed"),
     };
     let draining = match draining {
         0 => String::new(),
@@ -416,7 +684,7 @@ fn machines_text(machines: &[FailedMachine]) -> String {
                     "Machine {id} at {address} is gone: the cloud lists it no longer, or as stopped."
                 )
             }
-            MachineFailure::Stranded(port) => {
+            MachineFailure::RouterUnreachable(port) => {
                 format!(
                     "Machine {id} at {address} does not reach {port}, while the router there is \
                      healthy. Something between them is closed: a rule of the fleet's network, or a \

@@ -1,11 +1,13 @@
 //! `disagg_service`: a service that exists already.
 
+use crate::deadline::deadline;
 use crate::diagnose;
 use crate::error::{Failure, Result};
-use crate::resources::service::{find_by_id, find_by_name, router_endpoint};
 use crate::session::Session;
 use async_trait::async_trait;
 use domain::id::FleetId;
+use orchestration::service::{endpoint, find_by_id, find_by_name};
+use orchestration::snapshot::Freshness;
 use plugin::{Attr, AttributePath, Ctx, DataSource, Diagnostics, Schema};
 use schemas::ServiceLookup;
 use std::sync::Arc;
@@ -38,7 +40,9 @@ impl DataSource for ServiceDataSource {
         ctx: &Ctx,
         config: ServiceLookup,
     ) -> Result<(ServiceLookup, Diagnostics), Diagnostics> {
-        let found = look_up(&self.session, ctx, config).await.map_err(diagnose::failure)?;
+        let found = look_up(&self.session, ctx, config)
+            .await
+            .map_err(|failure| diagnose::failure(failure, &[]))?;
         Ok((found, Diagnostics::default()))
     }
 }
@@ -52,25 +56,26 @@ async fn look_up(session: &Session, ctx: &Ctx, config: ServiceLookup) -> Result<
         hint,
     };
     let fleet: FleetId = fleet_id.parse().map_err(|error| missing(format!("{error}.")))?;
-    let view = session.view(ctx, &fleet).await?;
-    if view.fleet.is_none() {
+    let orchestrator = session.orchestrator();
+    let snapshot = orchestrator.snapshot(&deadline(ctx), &fleet, Freshness::Any).await?;
+    if snapshot.fleet.is_none() {
         return Err(missing(format!("There is no fleet {fleet}.")));
     }
-    let ids = find_by_name(&view, &fleet, &name);
+    let ids = find_by_name(&snapshot, &fleet, &name);
     let [id] = &ids[..] else {
         return Err(missing(match ids.len() {
             0 => format!("Fleet {fleet} has no service of this name."),
             count => format!("Fleet {fleet} has {count} services of this name."),
         }));
     };
-    let (facts, address) = find_by_id(&view, id).facts(id)?;
+    let (facts, address) = find_by_id(&snapshot, id).facts(id)?;
     Ok(ServiceLookup {
         id: Attr::Known(id.to_string()),
         model: Attr::Known(facts.model),
         version: Attr::Known(facts.version.to_string()),
         port: Attr::Known(facts.port.into()),
         internal_ip: Attr::Known(address.ip.to_string()),
-        endpoint: Attr::Known(router_endpoint(address.reachable(), facts.port.into())),
+        endpoint: Attr::Known(endpoint(address.reachable(), facts.port.into())),
         ..config
     })
 }

@@ -122,7 +122,10 @@ fn render(machine: &Json) -> Result<Rendered, String> {
         .map_err(|error| format!("No machine fits the router: {error}."))?;
     let limit = Limits::of(fleet.cloud).user_data_bytes;
     let (data, digest) = match given("group") {
-        None => (service::router_user_data(&router, address).map_err(told)?, router.digest()),
+        None => (
+            orchestration::service::user_data(&router, address).map_err(not_made)?,
+            router.digest(),
+        ),
         Some(group) => {
             let group = group_of(group, &id)?;
             let name = group.name.known().cloned().unwrap_or_default();
@@ -138,7 +141,8 @@ fn render(machine: &Json) -> Result<Rendered, String> {
             let offers = replica_group::offers(&gpus, fleet.cloud, &spec.resources)
                 .map_err(|error| format!("No machine fits: {error}."))?;
             let facts = ServiceFacts::of(&router, address);
-            let data = replica_group::worker_user_data(&spec, &facts, &offers[0]).map_err(told)?;
+            let data = orchestration::group::user_data(&spec, &facts, &offers[0]);
+            let data = data.map_err(not_made)?;
             (data, spec.digest())
         }
     };
@@ -171,7 +175,11 @@ fn refuse(part: &str, found: Diagnostics) -> Result<(), String> {
 }
 
 fn told(failure: crate::error::Failure) -> String {
-    said("machine", crate::diagnose::failure(failure))
+    said("machine", crate::diagnose::failure(failure, &[]))
+}
+
+fn not_made(failure: orchestration::failure::Failure) -> String {
+    told(failure.into())
 }
 
 /// Diagnostics as one text: a function has no attributes to point at.

@@ -3,13 +3,11 @@
 
 mod attributes;
 mod concealment;
-mod drift;
 pub(crate) mod endpoint;
 pub(crate) mod fleet;
 mod identity;
 pub(crate) mod replica_group;
 pub(crate) mod service;
-mod users;
 
 #[cfg(test)]
 mod fuzz_tests;

@@ -5,6 +5,7 @@
 //! crate of this workspace.
 
 mod backoff;
+mod changes;
 mod claim;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -19,8 +20,9 @@ mod tags;
 mod types;
 
 pub use backoff::Backoff;
+pub use changes::{Changes, FleetPart};
 pub use claim::FleetClaim;
-pub use deadline::Deadline;
+pub use deadline::{Deadline, Interrupted};
 pub use error::{CloudError, ErrorKind, RequestPart, Result};
 pub use launch::{LaunchError, check_over_offers, launch_over_offers};
 pub use launch_request::{Egress, LaunchRequest, Market, UnknownEgress, UnknownMarket};

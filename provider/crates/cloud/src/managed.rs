@@ -6,9 +6,9 @@
 //! is one line per attempt, never a request's body: user data and secrets are no log's business.
 
 use crate::{
-    Address, AddressId, AddressRequest, Backoff, Cloud, CloudError, CloudName, Console, Deadline,
-    ErrorKind, Fleet, FleetKey, FleetRequest, Ingress, Instance, InstanceId, LaunchRequest,
-    ObjectId, Result, SshAccess, TagFilter, Tags,
+    Address, AddressId, AddressRequest, Backoff, Changes, Cloud, CloudError, CloudName, Console,
+    Deadline, ErrorKind, Fleet, FleetKey, FleetPart, FleetRequest, Ingress, Instance, InstanceId,
+    LaunchRequest, ObjectId, Result, SshAccess, TagFilter, Tags,
 };
 use async_trait::async_trait;
 use std::{
@@ -50,6 +50,7 @@ pub struct Managed {
     deadline: Deadline,
     random: Arc<AtomicU64>,
     calls: Arc<Calls>,
+    changes: Option<Arc<dyn Changes>>,
 }
 
 /// What a call does to the cloud.
@@ -77,6 +78,7 @@ impl Managed {
             deadline: Deadline::never(),
             random: Arc::new(AtomicU64::new(seed)),
             calls: Arc::default(),
+            changes: None,
         }
     }
 
@@ -84,6 +86,12 @@ impl Managed {
     #[must_use]
     pub fn within(&self, deadline: Deadline) -> Self {
         Self { deadline, ..self.clone() }
+    }
+
+    /// The same cloud, whose calls tell what they may have changed.
+    #[must_use]
+    pub fn telling(&self, changes: Arc<dyn Changes>) -> Self {
+        Self { changes: Some(changes), ..self.clone() }
     }
 
     /// What else the operation waits for; none when it ends first.
@@ -114,8 +122,11 @@ impl Managed {
         &self,
         operation: &'static str,
         object: &(dyn Display + Sync),
+        (fleet, part): (&FleetKey, FleetPart),
         call: impl Fn() -> F,
     ) -> Result<T> {
+        // Told also when this call is dropped in the middle.
+        let _told = Told { managed: self, fleet, part };
         self.call(operation, object, Effect::Changes, call).await
     }
 
@@ -243,6 +254,35 @@ impl Managed {
     }
 }
 
+/// A launch at an address changes who is at it.
+fn launched_part(request: &LaunchRequest) -> FleetPart {
+    if request.address.is_some() { FleetPart::Addresses } else { FleetPart::Instances }
+}
+
+fn tagged_part(objects: &[ObjectId]) -> FleetPart {
+    let part = |object: &ObjectId| match object {
+        ObjectId::Fleet => FleetPart::Fleet,
+        ObjectId::Address(_) => FleetPart::Addresses,
+        ObjectId::Instance(_) => FleetPart::Instances,
+    };
+    objects.iter().map(part).max().unwrap_or(FleetPart::Instances)
+}
+
+/// Tells what a call may have changed, when it is over.
+struct Told<'a> {
+    managed: &'a Managed,
+    fleet: &'a FleetKey,
+    part: FleetPart,
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if let Some(changes) = &self.managed.changes {
+            changes.changed(self.managed.cloud.name(), self.fleet, self.part);
+        }
+    }
+}
+
 /// How a series of attempts fails.
 enum End {
     /// By the cloud's last answer.
@@ -266,7 +306,10 @@ impl Cloud for Managed {
     }
 
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet> {
-        self.change("create_fleet", &request.key, || self.cloud.create_fleet(request)).await
+        self.change("create_fleet", &request.key, (&request.key, FleetPart::Fleet), || {
+            self.cloud.create_fleet(request)
+        })
+        .await
     }
 
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>> {
@@ -274,11 +317,13 @@ impl Cloud for Managed {
     }
 
     async fn repair_fleet(&self, key: &FleetKey) -> Result<Fleet> {
-        self.change("repair_fleet", key, || self.cloud.repair_fleet(key)).await
+        self.change("repair_fleet", key, (key, FleetPart::Fleet), || self.cloud.repair_fleet(key))
+            .await
     }
 
     async fn delete_fleet(&self, key: &FleetKey) -> Result<()> {
-        self.change("delete_fleet", key, || self.cloud.delete_fleet(key)).await
+        self.change("delete_fleet", key, (key, FleetPart::Fleet), || self.cloud.delete_fleet(key))
+            .await
     }
 
     async fn reserve_address(&self, request: &AddressRequest) -> Result<Address> {
@@ -289,7 +334,8 @@ impl Cloud for Managed {
             true => self.cloud.reserve_address(request),
             false => self.cloud.reserve_address(&again),
         };
-        self.change("reserve_address", &request.token, call).await
+        self.change("reserve_address", &request.token, (&request.fleet, FleetPart::Addresses), call)
+            .await
     }
 
     async fn list_addresses(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Address>> {
@@ -297,11 +343,17 @@ impl Cloud for Managed {
     }
 
     async fn release_address(&self, fleet: &FleetKey, id: &AddressId) -> Result<()> {
-        self.change("release_address", id, || self.cloud.release_address(fleet, id)).await
+        self.change("release_address", id, (fleet, FleetPart::Addresses), || {
+            self.cloud.release_address(fleet, id)
+        })
+        .await
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>> {
-        self.change("launch", &request.token, || self.cloud.launch(request)).await
+        self.change("launch", &request.token, (&request.fleet, launched_part(request)), || {
+            self.cloud.launch(request)
+        })
+        .await
     }
 
     async fn check_launch(&self, request: &LaunchRequest) -> Result<()> {
@@ -317,21 +369,30 @@ impl Cloud for Managed {
     }
 
     async fn start_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
-        self.change("start_instance", id, || self.cloud.start_instance(fleet, id)).await
+        self.change("start_instance", id, (fleet, FleetPart::Instances), || {
+            self.cloud.start_instance(fleet, id)
+        })
+        .await
     }
 
     async fn reboot_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
-        self.change("reboot_instance", id, || self.cloud.reboot_instance(fleet, id)).await
+        self.change("reboot_instance", id, (fleet, FleetPart::Instances), || {
+            self.cloud.reboot_instance(fleet, id)
+        })
+        .await
     }
 
     async fn repair_instance(&self, fleet: &FleetKey, id: &InstanceId) -> Result<()> {
-        self.change("repair_instance", id, || self.cloud.repair_instance(fleet, id)).await
+        self.change("repair_instance", id, (fleet, FleetPart::Instances), || {
+            self.cloud.repair_instance(fleet, id)
+        })
+        .await
     }
 
     async fn terminate_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<()> {
         let names = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         let call = || self.cloud.terminate_instances(fleet, ids);
-        self.change("terminate_instances", &names, call).await
+        self.change("terminate_instances", &names, (fleet, FleetPart::Instances), call).await
     }
 
     async fn why_ended(
@@ -351,15 +412,24 @@ impl Cloud for Managed {
     }
 
     async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()> {
-        self.change("set_ingress", &rule.service, || self.cloud.set_ingress(fleet, rule)).await
+        self.change("set_ingress", &rule.service, (fleet, FleetPart::Fleet), || {
+            self.cloud.set_ingress(fleet, rule)
+        })
+        .await
     }
 
     async fn set_ssh(&self, fleet: &FleetKey, access: Option<&SshAccess>) -> Result<()> {
-        self.change("set_ssh", fleet, || self.cloud.set_ssh(fleet, access)).await
+        self.change("set_ssh", fleet, (fleet, FleetPart::Fleet), || {
+            self.cloud.set_ssh(fleet, access)
+        })
+        .await
     }
 
     async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()> {
-        self.change("tag", fleet, || self.cloud.tag(fleet, objects, tags)).await
+        self.change("tag", fleet, (fleet, tagged_part(objects)), || {
+            self.cloud.tag(fleet, objects, tags)
+        })
+        .await
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`engine`], [`router`] | what a machine runs | one file per engine, one list |
 //! | [`user_data`] | the document a machine boots from | a pure function of its inputs, byte-identical on every render |
 //! | [`guard`] | changes of a live router | every change of a refused attribute is a violation |
+//! | [`scaling`] | the size of a group, or its bounds | its text reads back |
 //! | [`planner`] | counts, slots, the router's recovery | nothing is removed beyond the difference |
 //! | [`drain`] | what a worker's router is told before it goes, and when it is empty | what cannot be read is not empty |
 //! | [`console`], [`registration`] | what machines and the router report | text in, facts out |
@@ -42,6 +43,7 @@ pub mod planner;
 pub mod ports;
 pub mod registration;
 pub mod router;
+pub mod scaling;
 pub mod secret;
 pub mod spec;
 pub mod text;

@@ -1,13 +1,15 @@
 //! The wait for a real chat completion, and what Read can say without one.
 
+use crate::deadline::deadline;
 use crate::error::{Failure, Result};
-use crate::readiness::{self, EndpointProbe, Proof};
-use crate::resources::service::{FoundService, find_by_id, router_access, router_endpoint};
 use crate::session::Session;
 use cloud::{Address, Instance, Phase, Tags, tag};
 use domain::catalogue;
 use domain::id::{GroupId, ImportPath, ServiceId};
 use domain::spec::{ServiceFacts, WorkerRole};
+use orchestration::readiness::{self, EndpointProbe, Proof};
+use orchestration::service::{self, FoundService, find_by_id};
+use orchestration::snapshot::Freshness;
 use plugin::{Attr, AttributePath, Ctx, Diagnostic, State};
 use schemas::Endpoint;
 use std::collections::BTreeMap;
@@ -22,16 +24,16 @@ pub(super) async fn establish(
     state: &mut State<Endpoint>,
 ) -> Result<()> {
     let id = service_id(&planned)?;
-    session.forget(&id.fleet);
-    let view = session.view(ctx, &id.fleet).await?;
-    let service = find_by_id(&view, &id);
+    let (orchestrator, deadline) = (session.orchestrator(), &deadline(ctx));
+    let snapshot = orchestrator.snapshot(deadline, &id.fleet, Freshness::New).await?;
+    let service = find_by_id(&snapshot, &id);
     let (facts, address) = service.facts(&id)?;
     check_groups(&planned, &id, &service)?;
-    let warnings = [missing_counterpart(&id, &service), apart(&id, &service)];
+    let warnings = [missing_counterpart(&id, &service), without_common_fabric(&id, &service)];
     for warning in warnings.into_iter().flatten() {
         state.warn(warning);
     }
-    let cloud = session.cloud(ctx, id.fleet.cloud).await?;
+    let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
     let Some(instance) = &service.router else {
         return Err(Failure::Missing {
             what: format!("router of service {id}"),
@@ -41,10 +43,10 @@ pub(super) async fn establish(
                 .to_owned(),
         });
     };
-    let router = router_access(session, cloud, &facts, &address, instance)?;
-    let proof = readiness::endpoint(ctx, &router, &facts.model, &probe(&planned)?).await?;
+    let router = service::access(orchestrator, cloud, &facts, &address, instance)?;
+    let proof = readiness::endpoint(deadline, &router, &facts.model, &probe(&planned)?).await?;
     if let Proof::OnTheRouter { in_the_way } = proof {
-        state.warn(unreached(&router.endpoint, &in_the_way));
+        state.warn(not_reachable_from_here(&router.endpoint, &in_the_way));
     }
     planned.id = Attr::Known(id.to_string());
     fill(&mut planned, &facts, &address);
@@ -57,8 +59,9 @@ pub(super) async fn establish(
 pub(super) async fn read(session: &Session, ctx: &Ctx, state: &mut State<Endpoint>) -> Result<()> {
     let Some(mut endpoint) = state.get().cloned() else { return Ok(()) };
     let id = service_id(&endpoint)?;
-    let view = session.view(ctx, &id.fleet).await?;
-    let service = find_by_id(&view, &id);
+    let orchestrator = session.orchestrator();
+    let snapshot = orchestrator.snapshot(&deadline(ctx), &id.fleet, Freshness::Any).await?;
+    let service = find_by_id(&snapshot, &id);
     if service.address.is_none() {
         state.remove();
         return Ok(());
@@ -86,8 +89,10 @@ pub(super) async fn import(
 ) -> Result<()> {
     let id = match path.parse() {
         Ok(ImportPath::Service { fleet, service }) => {
-            let view = session.view(ctx, &fleet).await?;
-            let ids = view.addresses.iter().filter_map(|address| address.tags.get(tag::SERVICE));
+            let orchestrator = session.orchestrator();
+            let snapshot = orchestrator.snapshot(&deadline(ctx), &fleet, Freshness::Any).await?;
+            let ids =
+                snapshot.addresses.iter().filter_map(|address| address.tags.get(tag::SERVICE));
             let tag = ids.clone().find(|tag| tag.split('@').next() == Some(service.as_str()));
             tag.and_then(|tag| format!("{fleet}/{tag}").parse::<ServiceId>().ok())
         }
@@ -112,11 +117,11 @@ fn fill(endpoint: &mut Endpoint, facts: &ServiceFacts, address: &Address) {
 }
 
 fn reachable(facts: &ServiceFacts, address: &Address) -> String {
-    router_endpoint(address.reachable(), i64::from(facts.port))
+    service::endpoint(address.reachable(), i64::from(facts.port))
 }
 
 /// It answers, and not from here.
-fn unreached(endpoint: &str, in_the_way: &str) -> Diagnostic {
+fn not_reachable_from_here(endpoint: &str, in_the_way: &str) -> Diagnostic {
     Diagnostic::warning(
         "Endpoint cannot be reached from here",
         format!(
@@ -182,7 +187,7 @@ fn missing_counterpart(id: &ServiceId, service: &FoundService) -> Option<Diagnos
 }
 
 /// Prefill and decode on machines whose fast fabrics do not reach each other.
-fn apart(id: &ServiceId, service: &FoundService) -> Option<Diagnostic> {
+fn without_common_fabric(id: &ServiceId, service: &FoundService) -> Option<Diagnostic> {
     let types_of = |role: WorkerRole| {
         let has_role =
             move |tags: &Tags| tags.get(tag::ROLE).map(String::as_str) == Some(role.as_str());

@@ -4,6 +4,7 @@ mod lifecycle;
 mod plan;
 
 use crate::diagnose;
+use crate::error::Failure;
 use crate::resources::identity;
 use crate::session::Session;
 use async_trait::async_trait;
@@ -40,7 +41,7 @@ impl Resource for EndpointResource {
     }
 
     fn plan(&self, change: &mut Change<Endpoint>) -> Diagnostics {
-        plan::plan(change, |service| self.session.moves(service))
+        plan::plan(change, |service| self.session.endpoint_changes(service))
     }
 
     async fn create(
@@ -49,11 +50,11 @@ impl Resource for EndpointResource {
         planned: Endpoint,
         state: &mut State<Endpoint>,
     ) -> Result<(), Diagnostics> {
-        lifecycle::establish(&self.session, ctx, planned, state).await.map_err(diagnose::failure)
+        lifecycle::establish(&self.session, ctx, planned, state).await.map_err(diagnosed)
     }
 
     async fn read(&self, ctx: &Ctx, state: &mut State<Endpoint>) -> Result<(), Diagnostics> {
-        lifecycle::read(&self.session, ctx, state).await.map_err(diagnose::failure)
+        lifecycle::read(&self.session, ctx, state).await.map_err(diagnosed)
     }
 
     async fn update(
@@ -67,7 +68,7 @@ impl Resource for EndpointResource {
             state.save(&planned);
             return Ok(());
         }
-        lifecycle::establish(&self.session, ctx, planned, state).await.map_err(diagnose::failure)
+        lifecycle::establish(&self.session, ctx, planned, state).await.map_err(diagnosed)
     }
 
     async fn delete(&self, _ctx: &Ctx, state: &mut State<Endpoint>) -> Result<(), Diagnostics> {
@@ -90,6 +91,10 @@ impl Resource for EndpointResource {
         id: &str,
         state: &mut State<Endpoint>,
     ) -> Result<(), Diagnostics> {
-        lifecycle::import(&self.session, ctx, id, state).await.map_err(diagnose::failure)
+        lifecycle::import(&self.session, ctx, id, state).await.map_err(diagnosed)
     }
+}
+
+fn diagnosed(failure: Failure) -> Diagnostics {
+    diagnose::failure(failure, &[])
 }

@@ -4,8 +4,8 @@ use plugin::{Attr, Change, Diagnostics};
 use schemas::Endpoint;
 use std::collections::BTreeMap;
 
-/// `moves` says whether this very plan gives a service, by its id, another way from outside.
-pub(super) fn plan(change: &mut Change<Endpoint>, moves: impl Fn(&str) -> bool) -> Diagnostics {
+/// `changes` says whether this very plan gives a service, by its id, another way from outside.
+pub(super) fn plan(change: &mut Change<Endpoint>, changes: impl Fn(&str) -> bool) -> Diagnostics {
     let prior = change.prior.clone();
     let Some(planned) = change.planned.as_mut() else { return Diagnostics::default() };
     planned.drift = Attr::Known(BTreeMap::new());
@@ -20,7 +20,7 @@ pub(super) fn plan(change: &mut Change<Endpoint>, moves: impl Fn(&str) -> bool) 
         }
         Some(prior) => {
             planned.id = prior.id;
-            let moves = planned.service_id.as_str().is_some_and(moves);
+            let moves = planned.service_id.as_str().is_some_and(changes);
             if prior.drift.known().is_none_or(BTreeMap::is_empty) && !moves {
                 planned.url = prior.url;
                 planned.model = prior.model;

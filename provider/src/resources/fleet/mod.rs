@@ -1,11 +1,12 @@
 //! `disagg_fleet`.
 
 mod lifecycle;
+mod model;
 mod plan;
-mod zone;
 
 use crate::diagnose;
-use crate::error::{AttributesOf, Failure};
+use crate::diagnose::AttributesOf;
+use crate::error::Failure;
 use crate::resources::identity;
 use crate::session::Session;
 use async_trait::async_trait;
@@ -120,7 +121,7 @@ fn is_local(cloud: &str) -> bool {
 }
 
 fn diagnosed(failure: Failure) -> Diagnostics {
-    diagnose::failure(failure.at_fault(PARTS))
+    diagnose::failure(failure, PARTS)
 }
 
 /// What of a request to the cloud each attribute stands for.

@@ -1,21 +1,15 @@
 //! A group whose resource has another address in Terraform: what is said to be removed is not to go.
-//!
-//! Nothing is launched or removed here that a change of the group would not: the new address takes the machines
-//! as they are, and goes on with them as an update does.
 
-use super::progress::Progress;
-use super::strangers::without_strangers;
-use super::{members, model, order, update, workers};
+use super::model;
 use crate::addresses::{Addresses, Planned};
 use crate::diagnose;
 use crate::error::{Failure, Result};
-use crate::handovers::Offer;
 use crate::session::Session;
+use cloud::Deadline;
 use domain::id::GroupId;
-use plugin::{Attr, AttributePath, Change, Ctx, Diagnostics, State};
+use plugin::{AttributePath, Change, Diagnostics, State};
 use schemas::ReplicaGroup;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// What a plan means beside the others of this run. What the removal has to know it finds in its private
 /// data: the plans of an apply come when it may have begun.
@@ -51,7 +45,7 @@ const CHANGES_ADDRESS: &str = "changes_address";
 /// Whether a group that is to go is somebody else's from now on.
 pub(super) async fn hand_over(
     session: &Session,
-    ctx: &Ctx,
+    deadline: &Deadline,
     id: &GroupId,
     state: &State<ReplicaGroup>,
 ) -> Result<bool> {
@@ -61,44 +55,11 @@ pub(super) async fn hand_over(
         return Ok(false);
     }
     let Some(group) = state.get().cloned() else { return Ok(false) };
-    match session.handovers().offer(ctx, &id, group).await {
+    match session.orchestrator().handovers().offer(deadline, &id, model::known(&group)).await {
         true => Ok(true),
         false => Err(Failure::TwoAddresses {
             what: format!("replica group {id}"),
             kind: "disagg_replica_group",
         }),
     }
-}
-
-/// Goes on with the machines of the old address. No failure of it is an error, which would taint, and so sell,
-/// machines that serve: what is not as it is wanted is drift, which the next apply mends.
-pub(super) async fn take_over(
-    session: &Session,
-    ctx: &Ctx,
-    id: &GroupId,
-    offer: Offer,
-    mut planned: ReplicaGroup,
-    state: &mut State<ReplicaGroup>,
-) -> Result<()> {
-    let going = order::begin(session, id, &planned);
-    let known = model::known_slots(&offer.group);
-    let view = session.view_with(ctx, &id.service.fleet, known.values()).await?;
-    if planned.image_id.is_unknown() {
-        planned.image_id = offer.group.image_id.clone();
-    }
-    let group = workers::access(session, ctx, &planned, id, &view).await?;
-    let machines = members::of_group(&view, id, &known);
-    let machines = without_strangers(session, ctx, id, &known, machines).await?;
-    let (machines, leaving) = members::counted_and_leaving(machines);
-    let slots = members::in_slots(&machines, &known);
-    let count = members::count(&planned, &slots, &leaving);
-    let so_far = ReplicaGroup { drift: Attr::Known(BTreeMap::new()), ..planned.clone() };
-    let mut progress = Progress::new(session, &group, going, so_far, slots, leaving, state);
-    progress.save();
-    let done = match update::bring(ctx, &mut progress, &planned, count).await {
-        Ok(()) => Ok(()),
-        Err(failure) => progress.leave_unfinished(ctx, failure).await,
-    };
-    offer.take();
-    done
 }

@@ -2,33 +2,24 @@
 
 mod agreement;
 mod counterpart;
-mod create;
-mod delete;
-mod drain;
 mod handover;
-mod launch;
-mod members;
+mod journal;
+mod lifecycle;
 mod model;
-mod order;
 mod plan;
-mod progress;
 mod read;
-mod strangers;
-mod switch;
 mod this_computer;
-mod update;
 mod validate;
 mod warnings;
-mod workers;
 
-pub(crate) use launch::user_data as worker_user_data;
 pub(crate) use model::{offers, spec as group_spec};
 pub(crate) use validate::validate as check;
 
 use this_computer::ThisComputer;
 
 use crate::diagnose;
-use crate::error::{AttributesOf, Failure};
+use crate::diagnose::AttributesOf;
+use crate::error::Failure;
 use crate::resources::concealment::concealed;
 use crate::resources::identity;
 use crate::session::Session;
@@ -107,7 +98,7 @@ impl Resource for ReplicaGroupResource {
         planned: ReplicaGroup,
         state: &mut State<ReplicaGroup>,
     ) -> Result<(), Diagnostics> {
-        create::create(&self.session, ctx, planned, state).await.map_err(diagnosed)
+        lifecycle::create(&self.session, ctx, planned, state).await.map_err(diagnosed)
     }
 
     async fn read(&self, ctx: &Ctx, state: &mut State<ReplicaGroup>) -> Result<(), Diagnostics> {
@@ -121,12 +112,12 @@ impl Resource for ReplicaGroupResource {
         planned: ReplicaGroup,
         state: &mut State<ReplicaGroup>,
     ) -> Result<(), Diagnostics> {
-        let result = update::update(&self.session, ctx, &prior, planned, state).await;
+        let result = lifecycle::update(&self.session, ctx, &prior, planned, state).await;
         result.map_err(diagnosed)
     }
 
     async fn delete(&self, ctx: &Ctx, state: &mut State<ReplicaGroup>) -> Result<(), Diagnostics> {
-        delete::delete(&self.session, ctx, state).await.map_err(diagnosed)
+        lifecycle::delete(&self.session, ctx, state).await.map_err(diagnosed)
     }
 
     fn identity_parts(&self) -> &'static [IdentityPart] {
@@ -148,7 +139,7 @@ impl Resource for ReplicaGroupResource {
 }
 
 fn diagnosed(failure: Failure) -> Diagnostics {
-    diagnose::failure(failure.at_fault(PARTS))
+    diagnose::failure(failure, PARTS)
 }
 
 /// What of a request to the cloud each attribute stands for.

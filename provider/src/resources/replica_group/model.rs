@@ -9,7 +9,9 @@ use domain::drain;
 use domain::id::GroupId;
 use domain::local_gpus::LocalGpus;
 use domain::planner::{self, Count, UpdateStrategy};
+use domain::scaling::{self, Scale};
 use domain::spec::{EngineSpec, GroupSpec, WorkerRole};
+use orchestration::group::{GroupPolicy, KnownGroup, WaitFor};
 use plugin::Attr;
 use schemas::{Engine, Member, ReplicaGroup, Resources, Scaling};
 use std::collections::BTreeMap;
@@ -178,16 +180,54 @@ pub(super) fn role(group: &ReplicaGroup) -> WorkerRole {
     role.unwrap_or(WorkerRole::Worker)
 }
 
-/// How many machines are wanted.
+/// How many machines are wanted, as far as a configuration can say it wrongly: a plan has it checked.
 pub(super) fn count(group: &ReplicaGroup) -> Count {
-    let to_u32 = |value: &i64| u32::try_from(*value).unwrap_or_default();
-    match group.scaling.known() {
-        Some(Scaling { min, max, .. }) => Count::Within {
-            min: min.known().map(to_u32).unwrap_or_default(),
-            max: max.known().map(to_u32).unwrap_or_default(),
-        },
-        None => Count::Fixed(group.replicas.known().map(to_u32).unwrap_or_default()),
+    scale(group).map_or(Count::Fixed(0), |scale| scale.count())
+}
+
+/// How many machines are wanted, or within which bounds and by what; none where it is not known, or no such
+/// number.
+pub(super) fn scale(group: &ReplicaGroup) -> Option<Scale> {
+    let number = |attribute: &Attr<i64>| u32::try_from(*attribute.known()?).ok();
+    Some(match group.scaling.known() {
+        Some(scaling) => Scale::Within(scaling::Scaling {
+            min: number(&scaling.min)?,
+            max: number(&scaling.max)?,
+            metric: scaling.metric.known().cloned().unwrap_or_default(),
+            target: scaling.target.known().copied().unwrap_or_default(),
+        }),
+        None => Scale::Fixed(number(&group.replicas)?),
+    })
+}
+
+/// How a group is handled.
+pub(super) fn policy(group: &ReplicaGroup) -> Result<GroupPolicy> {
+    let missing = || Failure::Unreadable {
+        what: "a replica group".to_owned(),
+        detail: "`replicas` or `scaling` is missing or none that a configuration could give"
+            .to_owned(),
+    };
+    Ok(GroupPolicy {
+        scale: scale(group).ok_or_else(missing)?,
+        update: update_strategy(group),
+        wait_for: wait_for(group),
+        keeps_failed: group.on_boot_failure.known().is_some_and(|word| word == "keep"),
+        drain_limit: drain_timeout(group),
+        image: group.image_id.known().cloned(),
+    })
+}
+
+/// Whether a machine is there when it has registered, or when it runs.
+pub(super) fn wait_for(group: &ReplicaGroup) -> WaitFor {
+    match group.wait_for.as_str() {
+        Some("running") => WaitFor::Running,
+        _ => WaitFor::Registered,
     }
+}
+
+/// What its state knows of a group.
+pub(super) fn known(group: &ReplicaGroup) -> KnownGroup {
+    KnownGroup { slots: known_slots(group), image: group.image_id.known().cloned() }
 }
 
 /// Whether the count, or its bounds, are known.
@@ -219,45 +259,19 @@ pub(super) fn drain_timeout(group: &ReplicaGroup) -> Duration {
 /// The default of `drain_timeout`, which a state of an earlier release does not have.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
-/// Whether a machine is there when it has registered, and not when it runs.
-pub(super) fn waits_for_registration(group: &ReplicaGroup) -> bool {
-    group.wait_for.known().is_none_or(|word| word != "running")
-}
-
-/// Whether machines whose boot failed stay for a look.
-pub(super) fn keeps_failed(group: &ReplicaGroup) -> bool {
-    group.on_boot_failure.known().is_some_and(|word| word == "keep")
-}
-
-/// Tags of the machines that hold the count: an autoscaler and Terraform act on one truth.
-pub(super) fn count_tags(group: &ReplicaGroup) -> cloud::Tags {
-    let value = match group.scaling.known() {
-        Some(scaling) => {
-            let metric = scaling.metric.known().cloned().unwrap_or_default();
-            let target = scaling.target.known().copied().unwrap_or_default();
-            let bound = |bound: &Attr<i64>| bound.known().copied().unwrap_or_default();
-            format!("{}..{} {metric} {target}", bound(&scaling.min), bound(&scaling.max))
+/// Puts the size that the machines' tag holds into an imported group, as far as it is one.
+pub(super) fn scale_from_tag(group: &mut ReplicaGroup, value: &str) {
+    match value.parse() {
+        Ok(Scale::Within(scaling::Scaling { min, max, metric, target })) => {
+            group.scaling = Attr::Known(Scaling {
+                min: Attr::Known(min.into()),
+                max: Attr::Known(max.into()),
+                metric: Attr::Known(metric),
+                target: Attr::Known(target),
+            });
         }
-        None => group.replicas.known().copied().unwrap_or_default().to_string(),
-    };
-    cloud::Tags::from([(tag::COUNT.to_owned(), value)])
-}
-
-/// Puts the count that the machines' tag holds into an imported group.
-pub(super) fn count_from_tag(group: &mut ReplicaGroup, value: &str) {
-    let scaling = || {
-        let mut words = value.split(' ');
-        let (min, max) = words.next()?.split_once("..")?;
-        Some(Scaling {
-            min: Attr::Known(min.parse().ok()?),
-            max: Attr::Known(max.parse().ok()?),
-            metric: Attr::Known(words.next()?.to_owned()),
-            target: Attr::Known(words.next()?.parse().ok()?),
-        })
-    };
-    match scaling() {
-        Some(scaling) => group.scaling = Attr::Known(scaling),
-        None => group.replicas = Attr::from(value.parse().ok()),
+        Ok(Scale::Fixed(count)) => group.replicas = Attr::Known(count.into()),
+        Err(error) => tracing::warn!(%error, "the tag of the machines tells no size"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a change of a replica group means. Pure.
 
 use super::this_computer::{self, ThisComputer};
-use super::{launch, model, warnings};
+use super::{model, warnings};
 use crate::diagnose;
 use crate::resources::attributes::{has_text, service_of};
 use cloud::{CloudName, Limits, Offer};
@@ -13,6 +13,7 @@ use domain::local_gpus::LocalGpus;
 use domain::secret::SecretReference;
 use domain::spec::ServiceFacts;
 use domain::version::DynamoVersion;
+use orchestration::group;
 use plugin::{Attr, AttributePath, Change, Diagnostic, Diagnostics};
 use schemas::ReplicaGroup;
 use std::collections::BTreeMap;
@@ -164,7 +165,7 @@ fn plan_update(
     let changes = match schemas::changes(prior, planned) {
         Ok(changes) => changes,
         Err(error) => {
-            diagnostics.extend(diagnose::failure(error.into()));
+            diagnostics.extend(diagnose::failure(error.into(), &[]));
             return;
         }
     };
@@ -259,10 +260,10 @@ fn check_user_data(planned: &ReplicaGroup, offers: &[Offer], diagnostics: &mut D
         router_ip: Ipv4Addr::LOCALHOST.into(),
         script_version: spec.script_version,
     };
-    if let Err(failure) = launch::check_user_data(&spec, &facts, offer)
+    if let Err(failure) = group::check_user_data(&spec, &facts, offer)
         && !diagnostics.has_error()
     {
-        diagnostics.extend(diagnose::failure(failure));
+        diagnostics.extend(diagnose::failure(failure.into(), &[]));
     }
 }
 

@@ -1,12 +1,16 @@
 //! What a group looks like in its cloud: read and import. Nothing is changed here.
 
-use super::strangers::without_strangers;
-use super::{members, model};
-use crate::error::{Doing, Failure, Result};
-use crate::resources::service::{find_by_id, router_access};
-use crate::session::{FleetView, Refusals, Session, key};
-use cloud::{Cloud, Phase, tag};
+use super::model;
+use crate::deadline::deadline;
+use crate::error::{Failure, Result};
+use crate::session::Session;
+use cloud::{Cloud, Deadline, Phase, tag};
 use domain::id::{GroupId, ImportPath};
+use orchestration::Refusals;
+use orchestration::failure::Failure as Ended;
+use orchestration::group::{self, Members};
+use orchestration::service::{self, find_by_id};
+use orchestration::snapshot::{Freshness, Snapshot, key};
 use plugin::{Attr, AttributePath, Ctx, State};
 use schemas::ReplicaGroup;
 
@@ -15,46 +19,57 @@ pub(super) async fn read(
     ctx: &Ctx,
     state: &mut State<ReplicaGroup>,
 ) -> Result<()> {
-    let Some(mut group) = state.get().cloned() else { return Ok(()) };
-    let id = model::id(&group)?;
-    let known = model::known_slots(&group);
-    let view = session.view_with(ctx, &id.service.fleet, known.values()).await?;
-    let machines = members::of_group(&view, &id, &known);
-    let machines = without_strangers(session, ctx, &id, &known, machines).await?;
-    if machines.is_empty() && find_by_id(&view, &id.service).is_gone() {
+    let Some(mut replica_group) = state.get().cloned() else { return Ok(()) };
+    let id = model::id(&replica_group)?;
+    let known = model::known_slots(&replica_group);
+    let (orchestrator, deadline) = (session.orchestrator(), &deadline(ctx));
+    let (fleet, freshness) = (&id.service.fleet, Freshness::Any);
+    let snapshot = orchestrator.snapshot_with(deadline, fleet, freshness, known.values()).await?;
+    let machines = group::of_group(&snapshot, &id, &known);
+    let machines = group::drop_foreign(orchestrator, deadline, &id, &known, machines).await?;
+    if machines.is_empty() && find_by_id(&snapshot, &id.service).is_gone() {
         state.remove();
         return Ok(());
     }
-    let (machines, leaving) = members::counted_and_leaving(machines);
-    let slots = members::in_slots(&machines, &known);
-    let refusals = refusals(session, ctx, &view, &id).await;
-    group.drift = Attr::Known(members::drift(&group, &id, &slots, &leaving, &refusals)?);
-    if group.scaling.is_null() {
-        group.replicas = Attr::Known(i64::try_from(slots.len()).unwrap_or(i64::MAX));
+    let (machines, leaving) = group::counted_and_leaving(machines);
+    let slots = group::in_slots(&machines, &known);
+    let refusals = refusals(session, deadline, &snapshot, &id).await;
+    let members = Members { known: &known, slots: &slots, leaving: &leaving, refusals: &refusals };
+    let (spec, policy) = (model::spec(&replica_group, &id)?, model::policy(&replica_group)?);
+    replica_group.drift = Attr::Known(group::drift(&spec, &policy.scale, members));
+    if replica_group.scaling.is_null() {
+        replica_group.replicas = Attr::Known(i64::try_from(slots.len()).unwrap_or(i64::MAX));
     }
     let cloud = id.service.fleet.cloud;
-    model::fill_members(&mut group, cloud, &slots, &leaving);
-    model::mark_refused(&mut group, &refusals);
-    if let (true, Some(resources)) = (group.minimum_hourly_cost.is_null(), model::resources(&group))
+    model::fill_members(&mut replica_group, cloud, &slots, &leaving);
+    model::mark_refused(&mut replica_group, &refusals);
+    if let (true, Some(resources)) =
+        (replica_group.minimum_hourly_cost.is_null(), model::resources(&replica_group))
         && let Ok(offers) = model::offers(&session.local_gpus(cloud), cloud, &resources)
     {
-        model::fill_cost_bounds(&mut group, &offers);
+        model::fill_cost_bounds(&mut replica_group, &offers);
     }
-    state.save(&group);
+    state.save(&replica_group);
     Ok(())
 }
 
 /// The workers of the service that its router refuses, where it answers: one look for all groups.
-async fn refusals(session: &Session, ctx: &Ctx, view: &FleetView, id: &GroupId) -> Refusals {
-    let service = find_by_id(view, &id.service);
+async fn refusals(
+    session: &Session,
+    deadline: &Deadline,
+    snapshot: &Snapshot,
+    id: &GroupId,
+) -> Refusals {
+    let orchestrator = session.orchestrator();
+    let service = find_by_id(snapshot, &id.service);
     let access = async {
         let (facts, address) = service.facts(&id.service).ok()?;
         let router = service.router.as_ref().filter(|_| service.was_ready())?;
-        let cloud = session.cloud(ctx, id.service.fleet.cloud).await.ok()?;
-        router_access(session, cloud, &facts, &address, router).ok()
+        let cloud = orchestrator.cloud(deadline, id.service.fleet.cloud).await.ok()?;
+        service::access(orchestrator, cloud, &facts, &address, router).ok()
     };
     match access.await {
-        Some(router) => session.refusals(&id.service, &router).await,
+        Some(router) => orchestrator.refusals(&id.service, &router).await,
         None => Refusals::default(),
     }
 }
@@ -77,8 +92,9 @@ pub(super) async fn import(
         attribute: Some(AttributePath::root("id")),
         hint: hint.to_owned(),
     };
-    let view = session.view(ctx, &fleet).await?;
-    let machine = view
+    let (orchestrator, deadline) = (session.orchestrator(), &deadline(ctx));
+    let snapshot = orchestrator.snapshot(deadline, &fleet, Freshness::Any).await?;
+    let machine = snapshot
         .instances
         .iter()
         .filter(|instance| instance.tags.get(tag::GROUP) == Some(&name))
@@ -89,18 +105,22 @@ pub(super) async fn import(
         // One on its way out may be made from what was wanted before.
         .min_by_key(|instance| Phase::of(&instance.tags) == Phase::Draining)
         .ok_or_else(|| missing("The fleet has no machine of such a group."))?;
-    let cloud = session.cloud(ctx, fleet.cloud).await?;
+    let cloud = orchestrator.cloud(deadline, fleet.cloud).await?;
     let user_data = cloud
         .user_data(&key(&fleet), &machine.id)
         .await
-        .doing(fleet.cloud, || format!("read the user data of {}", machine.id))?
+        .map_err(|error| Ended::Cloud {
+            cloud: fleet.cloud,
+            doing: format!("read the user data of {}", machine.id),
+            error,
+        })?
         .ok_or_else(|| missing("The cloud has no user data for its machines."))?;
     let spec = domain::user_data::parse_worker(&user_data).map_err(|error| {
         missing(&format!("The user data of {} is not ours: {error}.", machine.id))
     })?;
     let mut group = model::from_spec(&spec);
     if let Some(count) = machine.tags.get(tag::COUNT) {
-        model::count_from_tag(&mut group, count);
+        model::scale_from_tag(&mut group, count);
     }
     state.save(&group);
     read(session, ctx, state).await

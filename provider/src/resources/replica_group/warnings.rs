@@ -7,6 +7,7 @@ use domain::engine;
 use domain::guard::AttributeChange;
 use domain::planner::UpdateStrategy;
 use domain::ports::ETCD;
+use orchestration::group::WaitFor;
 use plugin::{Attr, AttributePath, Diagnostic, Diagnostics};
 use schemas::ReplicaGroup;
 
@@ -29,7 +30,7 @@ pub(super) fn of_roll(
     let strategy = model::update_strategy(planned);
     let changed: Vec<_> = rolling.iter().map(|change| format!("`{}`", change.path)).collect();
     let changed = changed.join(", ");
-    let (summary, detail) = if !model::waits_for_registration(planned) {
+    let (summary, detail) = if model::wait_for(planned) == WaitFor::Running {
         (
             "Roll does not wait for registration",
             format!(

@@ -1,27 +1,17 @@
 //! `disagg_service`: the router and its reserved address.
 
-mod claim;
-mod find;
 mod lifecycle;
 mod model;
 mod plan;
 mod read;
 mod record;
-mod recovery;
-mod removal;
-mod router;
-mod tags;
 
-pub(crate) use find::{FoundService, find_by_id, find_by_name};
 pub(crate) use model::spec as router_spec;
 pub(crate) use plan::validate as check;
-pub(crate) use removal::{nobodys, remove_nobodys, remove_old_nobodys};
-pub(crate) use router::{
-    access as router_access, endpoint as router_endpoint, mark_live, user_data as router_user_data,
-};
 
 use crate::diagnose;
-use crate::error::{AttributesOf, Failure};
+use crate::diagnose::AttributesOf;
+use crate::error::Failure;
 use crate::resources::attributes::service_of;
 use crate::resources::concealment::concealed;
 use crate::resources::identity;
@@ -84,7 +74,7 @@ impl Resource for ServiceResource {
         if let (Some(prior), Some(planned)) = (&change.prior, &change.planned)
             && let Some(id) = prior.id.known()
         {
-            self.session.plans(id, planned.endpoint.is_unknown());
+            self.session.set_endpoint_change(id, planned.endpoint.is_unknown());
         }
         if let Some(planned) = &change.planned
             && let Some(id) = service_of(&planned.id)
@@ -143,7 +133,7 @@ impl Resource for ServiceResource {
 }
 
 fn diagnosed(failure: Failure) -> Diagnostics {
-    diagnose::failure(failure.at_fault(PARTS))
+    diagnose::failure(failure, PARTS)
 }
 
 /// What of a request to the cloud each attribute stands for.

@@ -2,10 +2,11 @@
 
 use crate::error::{Failure, Result};
 use crate::resources::attributes::{from_pairs, from_texts, number, pairs, texts, word};
-use cloud::Offer;
-use domain::catalogue::Resources;
+use cloud::{Address, Instance, Offer};
+use domain::catalogue::{self, Resources};
 use domain::id::{FleetId, ServiceId};
 use domain::spec::{RouterKind, RouterSpec};
+use orchestration::service::{DesiredService, ServicePolicy, WaitFor, endpoint};
 use plugin::Attr;
 use schemas::{Router, RouterResources, Service};
 
@@ -63,6 +64,32 @@ pub(crate) fn spec(service: &Service, id: &ServiceId) -> Result<RouterSpec> {
             .and_then(|version| u32::try_from(*version).ok())
             .unwrap_or(domain::SCRIPT_VERSION),
     })
+}
+
+/// What a service that has an id is to be.
+pub(super) fn desired(service: &Service, id: &ServiceId) -> Result<DesiredService> {
+    let policy = ServicePolicy {
+        public: service.public_ip.known().copied(),
+        ingress: ingress(service),
+        wait_for: wait_for(service),
+        keeps_failed: is(&service.on_boot_failure, "keep"),
+        image: service.image_id.known().cloned(),
+    };
+    Ok(DesiredService { spec: spec(service, id)?, policy })
+}
+
+fn wait_for(service: &Service) -> WaitFor {
+    if is(&service.boot, "overlap") {
+        WaitFor::Listed
+    } else if is(&service.wait_for, "ready") {
+        WaitFor::Ready
+    } else {
+        WaitFor::Running
+    }
+}
+
+fn is(attribute: &Attr<String>, word: &str) -> bool {
+    attribute.as_str() == Some(word)
 }
 
 /// The configuration that a router was made from; everything that it cannot know is its default.
@@ -129,6 +156,42 @@ pub(super) fn fleet_id(service: &Service) -> Result<FleetId> {
         what: "a service".to_owned(),
         detail: format!("Its `fleet_id`: {error}"),
     })
+}
+
+/// Puts what its address says into the service.
+pub(super) fn fill_address(service: &mut Service, address: &Address) {
+    let port = service.port.known().copied().unwrap_or_default();
+    service.internal_ip = Attr::Known(address.ip.to_string());
+    service.endpoint = Attr::Known(endpoint(address.reachable(), port));
+}
+
+/// Puts what its router is and costs into the service.
+pub(super) fn fill_offer(service: &mut Service, instance: Option<&Instance>) {
+    let found = instance.map(|instance| instance.instance_type.clone());
+    let instance_type =
+        found.or_else(|| service.instance_type.known().cloned()).unwrap_or_default();
+    let fleet = fleet_id(service).ok();
+    let price = fleet.and_then(|fleet| catalogue::find(fleet.cloud, &instance_type));
+    if service.image_id.known().is_none() {
+        service.image_id = Attr::from(instance.and_then(|instance| instance.image.clone()));
+    }
+    service.hourly_cost = Attr::Known(price.map_or(0.0, |offer| offer.hourly_cost));
+    service.instance_type = Attr::Known(instance_type);
+    fill_missing_cost_bounds(service);
+}
+
+/// What a plan that did not know the cloud, or an older state, has not said.
+pub(super) fn fill_missing_cost_bounds(service: &mut Service) {
+    let bounds = [&service.minimum_hourly_cost, &service.maximum_hourly_cost];
+    if bounds.iter().all(|bound| bound.known().is_some()) {
+        return;
+    }
+    let fleet = fleet_id(service).ok();
+    let wanted = router_resources(service);
+    let offers = fleet.zip(wanted).map(|(fleet, wanted)| catalogue::offers(fleet.cloud, &wanted));
+    if let Some(Ok(offers)) = offers {
+        fill_cost_bounds(service, &offers);
+    }
 }
 
 /// What the router costs, whichever of the offers it gets.

@@ -1,8 +1,8 @@
 //! What a change of a service means: the router guard at work. Pure.
 
+use super::model;
 use super::read::PUBLIC_ADDRESS;
 use super::record::RouterRecord;
-use super::{model, router};
 use crate::addresses::Planned;
 use crate::diagnose;
 use crate::resources::attributes::has_text;
@@ -12,6 +12,7 @@ use domain::catalogue;
 use domain::guard::{self, ChangeClass, LiveRouter, NewValue, OnRouterChange};
 use domain::id::{FleetId, ServiceId, Uid};
 use domain::version::DynamoVersion;
+use orchestration::service;
 use plugin::{Attr, AttributePath, Change, Diagnostic, Diagnostics};
 use schemas::{Router, Service};
 use std::collections::BTreeMap;
@@ -140,8 +141,8 @@ fn check_user_data(planned: &Service, diagnostics: &mut Diagnostics) {
     }
     let id = ServiceId { fleet, name: name.clone(), uid: Uid::from_random(0) };
     let Ok(spec) = model::spec(planned, &id) else { return };
-    if let Err(failure) = router::user_data(&spec, Ipv4Addr::LOCALHOST.into()) {
-        diagnostics.extend(diagnose::failure(failure));
+    if let Err(failure) = service::user_data(&spec, Ipv4Addr::LOCALHOST.into()) {
+        diagnostics.extend(diagnose::failure(failure.into(), &[]));
     }
 }
 
@@ -221,7 +222,7 @@ fn plan_update(
     let changes = match schemas::changes(&prior, &planned) {
         Ok(changes) => changes,
         Err(error) => {
-            diagnostics.extend(diagnose::failure(error.into()));
+            diagnostics.extend(diagnose::failure(error.into(), &[]));
             return (planned, diagnostics);
         }
     };

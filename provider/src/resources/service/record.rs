@@ -2,7 +2,8 @@
 //! on it. A plan is pure and makes no call, so Read leaves it the last look.
 
 use domain::guard::LiveRouter;
-use plugin::Private;
+use plugin::{Private, State};
+use schemas::Service;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -38,4 +39,9 @@ impl RouterRecord {
             workers: Some(self.workers),
         })
     }
+}
+
+/// Leaves it for the next plan.
+pub(super) fn remember(state: &mut State<Service>, record: &RouterRecord) {
+    record.store(state.private_mut());
 }

@@ -1,0 +1,69 @@
+//! A fleet goes, when no service is left in it.
+
+use crate::dependents;
+use crate::failure::{Doing, Failure, Result};
+use crate::object::Object;
+use crate::orchestrator::Orchestrator;
+use crate::poll::Poll;
+use crate::readiness::Pace;
+use crate::service;
+use crate::snapshot::{Snapshot, key};
+use cloud::{Address, Cloud, Deadline, ErrorKind, tag};
+use domain::id::FleetId;
+use std::time::Duration;
+
+/// Removes a fleet, and what creations that died have left in it. What is gone already is no error.
+///
+/// # Errors
+/// [`Failure::StillUsed`] when services are in it that this process does not remove; and whatever the cloud
+/// refuses.
+pub async fn delete(orchestrator: &Orchestrator, deadline: &Deadline, id: &FleetId) -> Result<()> {
+    let cloud = orchestrator.cloud(deadline, id.cloud).await?;
+    service::remove_unowned(orchestrator, deadline, id).await?;
+    let services = |snapshot: &Snapshot| {
+        snapshot.addresses.iter().map(|address| service_at(id, address)).collect()
+    };
+    let what = Object::from(id);
+    let by = dependents::wait_until_unused(deadline, orchestrator, id, &what, services).await?;
+    if !by.is_empty() {
+        return Err(Failure::StillUsed { what, by });
+    }
+    delete_when_empty(orchestrator, deadline, &*cloud, id).await
+}
+
+/// Deletes it as soon as nothing is in it. One that is gone may still hold something, which passes by
+/// itself; and a machine that a dead creation launched a moment ago may have been too new to be listed.
+async fn delete_when_empty(
+    orchestrator: &Orchestrator,
+    deadline: &Deadline,
+    cloud: &dyn Cloud,
+    id: &FleetId,
+) -> Result<()> {
+    let poll = Poll::new(deadline, Pace::new(cloud), format!("fleet {id} to be empty"));
+    loop {
+        let deleted = cloud.delete_fleet(&key(id)).await;
+        let may_be_new = poll.pace.is_eventually_consistent() && poll.pace.waited() < KNOWN_AFTER;
+        match deleted {
+            Err(error)
+                if error.kind.retryable() || (error.kind == ErrorKind::InUse && may_be_new) =>
+            {
+                poll.again(error.to_string()).await?;
+                service::remove_unowned(orchestrator, deadline, id).await?;
+            }
+            deleted => return deleted.doing(id.cloud, || format!("delete fleet {id}")),
+        }
+    }
+}
+
+/// How long a fleet that is in use is looked through again for what was too new to be listed.
+const KNOWN_AFTER: Duration = Duration::from_secs(30);
+
+/// The service that an address is reserved for: path → name.
+fn service_at(id: &FleetId, address: &Address) -> (String, String) {
+    match address.tags.get(tag::SERVICE) {
+        Some(service) => {
+            (format!("{id}/{service}"), format!("service {service} at {}", address.ip))
+        }
+        None => (address.ip.to_string(), format!("address {}", address.ip)),
+    }
+}

@@ -1,0 +1,176 @@
+//! The machines of a group as they are in the cloud: which are its own, in which slots, and what
+//! about them is not as it was made. Pure.
+
+use crate::drift::{changed_settings, changed_tag};
+use crate::snapshot::Snapshot;
+use cloud::{Instance, InstanceState, Phase, Tags, tag};
+use domain::console::Refusal;
+use domain::id::GroupId;
+use domain::planner::{self, Count};
+use domain::scaling::Scale;
+use domain::spec::GroupSpec;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// The machines that carry the group's tags, and those that are known, whatever has become of
+/// their tags. Those on their way out do not count.
+pub fn of_group(snapshot: &Snapshot, id: &GroupId, known: &BTreeMap<u32, String>) -> Vec<Instance> {
+    let named = names(id);
+    let is_ours = |instance: &Instance| {
+        has_tags(instance, &named) || known.values().any(|known| *known == instance.id.0)
+    };
+    let instances = snapshot.instances.iter();
+    instances
+        .filter(|instance| is_ours(instance) && instance.state != InstanceState::Terminating)
+        .cloned()
+        .collect()
+}
+
+/// Those that count, and those on their way out, which an apply that did not end has left.
+pub fn counted_and_leaving(machines: Vec<Instance>) -> (Vec<Instance>, Vec<Instance>) {
+    machines.into_iter().partition(|machine| Phase::of(&machine.tags) != Phase::Draining)
+}
+
+/// The launch tokens of the group's machines, also of those on their way out.
+pub(crate) fn launch_tokens(snapshot: &Snapshot, id: &GroupId) -> BTreeSet<String> {
+    let named = names(id);
+    let instances = snapshot.instances.iter().filter(|instance| has_tags(instance, &named));
+    instances.filter_map(|instance| instance.tags.get(tag::LAUNCH).cloned()).collect()
+}
+
+/// The tags that say whose a machine is.
+fn names(id: &GroupId) -> Tags {
+    Tags::from([
+        (tag::SERVICE.to_owned(), id.service.tag_value()),
+        (tag::GROUP.to_owned(), id.name.clone()),
+    ])
+}
+
+/// Puts machines into slots; those that had one keep it.
+pub fn in_slots(machines: &[Instance], known: &BTreeMap<u32, String>) -> BTreeMap<u32, Instance> {
+    planner::assign_slots(known, machines)
+}
+
+/// The tags that a group's machines carry as long as they live.
+pub(crate) fn own_tags(spec: &GroupSpec) -> Tags {
+    let service = &spec.service_id;
+    Tags::from([
+        (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
+        (tag::FLEET.to_owned(), service.fleet.name.clone()),
+        (tag::SERVICE.to_owned(), service.tag_value()),
+        (tag::GROUP.to_owned(), spec.group.clone()),
+        (tag::ROLE.to_owned(), spec.role.to_string()),
+        (tag::DIGEST.to_owned(), spec.digest()),
+    ])
+}
+
+/// Whether a machine carries these tags.
+pub(crate) fn has_tags(instance: &Instance, tags: &Tags) -> bool {
+    tags.iter().all(|(key, value)| instance.tags.get(key) == Some(value))
+}
+
+/// How many machines are wanted: a roll that was stopped keeps the count that it began with, which
+/// under scaling stands nowhere else.
+pub(crate) fn count(scale: &Scale, slots: &BTreeMap<u32, Instance>, leaving: &[Instance]) -> Count {
+    match (scale.count(), rolling(slots, leaving)) {
+        (Count::Within { min, max }, Some(count)) => Count::Fixed(count.clamp(min, max.max(min))),
+        (count, _) => count,
+    }
+}
+
+/// The count that a roll began with that has not ended: whichever machines are left of it.
+pub(crate) fn rolling(slots: &BTreeMap<u32, Instance>, leaving: &[Instance]) -> Option<u32> {
+    let machines = slots.values().chain(leaving);
+    let tags = machines.filter_map(|instance| instance.tags.get(tag::ROLLING));
+    tags.filter_map(|count| count.parse().ok()).max()
+}
+
+/// The tag of the machines that holds the group's size.
+pub(crate) fn scale_tag(scale: &Scale) -> Tags {
+    Tags::from([(tag::COUNT.to_owned(), scale.to_string())])
+}
+
+/// The machines of a group, and what is known of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Members<'a> {
+    /// The id of the machine that each slot had.
+    pub known: &'a BTreeMap<u32, String>,
+    /// The machines that count.
+    pub slots: &'a BTreeMap<u32, Instance>,
+    /// Those on their way out.
+    pub leaving: &'a [Instance],
+    /// Why the router refuses which addresses.
+    pub refusals: &'a BTreeMap<IpAddr, Refusal>,
+}
+
+/// What is not as it was made: object → finding.
+pub fn drift(spec: &GroupSpec, scale: &Scale, members: Members<'_>) -> BTreeMap<String, String> {
+    let Members { known, slots, leaving, refusals } = members;
+    let mut own = own_tags(spec);
+    if scale.is_scaled() {
+        // Whoever scales acts on these bounds.
+        own.extend(scale_tag(scale));
+    }
+    let mut drift = BTreeMap::new();
+    for (slot, instance) in slots {
+        // Who is refused is up and registered, so nothing else is as important.
+        let refusal = instance.ip.and_then(|ip| refusals.get(&ip));
+        let refused = refusal
+            .map(|refusal| format!("refused by the router, so it gets no request: {refusal}"));
+        if let Some(finding) = refused.or_else(|| finding(instance, &own)) {
+            drift.insert(format!("machine {} in slot {slot}", instance.id), finding);
+        }
+    }
+    for instance in leaving {
+        let finding = "draining; the next apply ends it".to_owned();
+        drift.insert(format!("machine {}", instance.id), finding);
+    }
+    let mut known = known.clone();
+    known.retain(|_, id| leaving.iter().all(|instance| instance.id.0 != *id));
+    match scale.count() {
+        Count::Within { min, max } => {
+            let count = slots.len();
+            if count < min as usize || count > max as usize {
+                drift.insert("count".to_owned(), format!("{count} machines, outside {min}..{max}"));
+            } else if let Some(before) =
+                rolling(slots, leaving).filter(|before| *before as usize != count)
+            {
+                let finding =
+                    format!("{count} machines, and {before} before a roll that did not end");
+                drift.insert("count".to_owned(), finding);
+            }
+        }
+        Count::Fixed(_) => {
+            for (slot, id) in &known {
+                let is_there = slots.values().any(|instance| instance.id.0 == *id);
+                if !is_there && slots.len() < known.len() {
+                    drift.insert(format!("machine {id} in slot {slot}"), "gone".to_owned());
+                }
+            }
+        }
+    }
+    drift
+}
+
+fn finding(instance: &Instance, own: &Tags) -> Option<String> {
+    let text = match instance.state {
+        InstanceState::Impaired => "impaired; it will be rebooted".to_owned(),
+        InstanceState::Stopping | InstanceState::Stopped => {
+            "stopped; it will be started".to_owned()
+        }
+        InstanceState::Pending | InstanceState::Running | InstanceState::Terminating => {
+            if let Some(finding) = changed_tag(&instance.tags, own) {
+                finding
+            } else if let Some(finding) = changed_settings(instance, "another one takes its place")
+            {
+                finding
+            } else if Phase::of(&instance.tags) != Phase::Ready {
+                "launched by an apply that did not end; the next one waits for it, or replaces it"
+                    .to_owned()
+            } else {
+                return None;
+            }
+        }
+    };
+    Some(text)
+}

@@ -1,0 +1,185 @@
+//! Machines as the cloud sees them: listed, gone, and what their consoles say.
+
+use super::pace::{Pace, Sightings};
+use super::{RouterAccess, passing};
+use crate::failure::{Doing, FailedMachine, Failure, MachineFailure, Result};
+use cloud::Deadline;
+use cloud::{Cloud, FleetKey, Instance, InstanceId, InstanceState, TagFilter};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Waits until the cloud no longer lists any instance that matches.
+pub(crate) async fn gone(
+    deadline: &Deadline,
+    cloud: &dyn Cloud,
+    fleet: &FleetKey,
+    what: &str,
+    is_meant: impl Fn(&Instance) -> bool,
+) -> Result<()> {
+    let pace = Pace::new(cloud);
+    loop {
+        let listed = list(cloud, fleet, || format!("watch the removal of {what}")).await;
+        let seen = match passing(listed)? {
+            Ok(listed) => {
+                let left: Vec<String> = listed
+                    .iter()
+                    .filter(|instance| is_meant(instance))
+                    .map(|instance| format!("{} is {}", instance.id, instance.state))
+                    .collect();
+                if left.is_empty() {
+                    return Ok(());
+                }
+                left.join(", ")
+            }
+            Err(seen) => seen,
+        };
+        pace.next(deadline).await.map_err(|why| Failure::Interrupted {
+            waiting_for: format!("the removal of {what}"),
+            seen,
+            why,
+            kept: true,
+        })?;
+    }
+}
+
+/// Whether a machine has got as far as a cloud can tell.
+pub(crate) fn is_running(state: InstanceState) -> bool {
+    state == InstanceState::Running
+}
+
+/// Waits until each of these machines is in a state that is enough, or is gone; answers those that are.
+pub(crate) async fn running(
+    deadline: &Deadline,
+    access: &RouterAccess,
+    what: &str,
+    machines: &[InstanceId],
+    is_enough: impl Fn(InstanceState) -> bool,
+) -> Result<Vec<FailedMachine>> {
+    let (cloud, fleet) = (&*access.cloud, &access.fleet);
+    let pace = Pace::new(cloud);
+    let mut waiting: Vec<(InstanceId, Sightings)> =
+        machines.iter().map(|id| (id.clone(), Sightings::default())).collect();
+    let mut gone = Vec::new();
+    let mut latest = None;
+    loop {
+        let seen = match passing(access.listings.recent(deadline, cloud, fleet).await)? {
+            Ok(listed) => {
+                if is_news(&mut latest, &listed) {
+                    waiting.retain_mut(|(id, sightings)| {
+                        match progress(&listed, id, sightings, &pace, &is_enough) {
+                            Progress::Waits => true,
+                            Progress::Done => false,
+                            Progress::Gone(address) => {
+                                gone.push(FailedMachine::gone(id, address));
+                                false
+                            }
+                        }
+                    });
+                }
+                if waiting.is_empty() {
+                    explain(cloud, fleet, &mut gone).await;
+                    return Ok(gone);
+                }
+                let state = |id: &InstanceId| match listed.iter().find(|found| found.id == *id) {
+                    Some(found) => format!("{id} is {}", found.state),
+                    None => format!("{id} is not listed"),
+                };
+                waiting.iter().map(|(id, _)| state(id)).collect::<Vec<_>>().join(", ")
+            }
+            Err(seen) => seen,
+        };
+        pace.next(deadline).await.map_err(|why| Failure::Interrupted {
+            waiting_for: format!("{what} to run"),
+            seen,
+            why,
+            kept: true,
+        })?;
+    }
+}
+
+enum Progress {
+    Waits,
+    Done,
+    Gone(Option<IpAddr>),
+}
+
+fn progress(
+    listed: &[Instance],
+    id: &InstanceId,
+    sightings: &mut Sightings,
+    pace: &Pace,
+    is_enough: impl Fn(InstanceState) -> bool,
+) -> Progress {
+    let found = listed.iter().find(|found| found.id == *id);
+    sightings.add(found.is_some());
+    let is_leaving = found.is_some_and(|found| found.state == InstanceState::Terminating);
+    if !is_leaving && found.is_some_and(|found| is_enough(found.state)) {
+        Progress::Done
+    } else if is_gone(found, *sightings, pace) {
+        Progress::Gone(found.and_then(|found| found.ip))
+    } else {
+        Progress::Waits
+    }
+}
+
+/// Whether a machine comes no more, by the latest list and by what lists have shown before.
+pub(crate) fn is_gone(found: Option<&Instance>, sightings: Sightings, pace: &Pace) -> bool {
+    match found {
+        None => pace.absence_counts(sightings),
+        Some(found) if found.state.is_up() => false,
+        // One that was started a moment ago may still be listed as stopped.
+        Some(found) => {
+            found.state == InstanceState::Terminating || pace.absence_counts(Sightings::default())
+        }
+    }
+}
+
+/// Whether a list is another one than the latest: who looks often is given one for a while.
+pub(crate) fn is_news(
+    latest: &mut Option<Arc<Vec<Instance>>>,
+    listed: &Arc<Vec<Instance>>,
+) -> bool {
+    let is_news = latest.as_ref().is_none_or(|latest| !Arc::ptr_eq(latest, listed));
+    *latest = Some(Arc::clone(listed));
+    is_news
+}
+
+/// Adds why the cloud has taken those that are gone, as far as it tells.
+pub(crate) async fn explain(cloud: &dyn Cloud, fleet: &FleetKey, failed: &mut [FailedMachine]) {
+    let is_gone = |machine: &&FailedMachine| matches!(machine.reason, MachineFailure::Gone(_));
+    let ids: Vec<InstanceId> =
+        failed.iter().filter(is_gone).map(|machine| InstanceId(machine.id.clone())).collect();
+    if ids.is_empty() {
+        return;
+    }
+    match cloud.why_ended(fleet, &ids).await {
+        Ok(mut reasons) => {
+            for FailedMachine { id, reason, .. } in failed {
+                if let MachineFailure::Gone(why) = reason {
+                    *why = reasons.remove(&InstanceId(id.clone()));
+                }
+            }
+        }
+        // That they are gone is what matters.
+        Err(error) => tracing::warn!(%error, "why machines have ended is not known"),
+    }
+}
+
+/// Everything that the cloud lists in the fleet.
+pub(crate) async fn list(
+    cloud: &dyn Cloud,
+    fleet: &FleetKey,
+    doing: impl FnOnce() -> String,
+) -> Result<Vec<Instance>> {
+    cloud.list_instances(fleet, &TagFilter::all()).await.doing(cloud.name(), doing)
+}
+
+/// What a machine printed on its serial console.
+pub(crate) async fn console(
+    cloud: &dyn Cloud,
+    fleet: &FleetKey,
+    id: &InstanceId,
+) -> Result<String> {
+    let console = cloud.console(fleet, id).await;
+    console.map(|console| console.text).doing(cloud.name(), || format!("read the console of {id}"))
+}

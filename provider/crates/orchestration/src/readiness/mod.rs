@@ -1,0 +1,77 @@
+//! Watching machines become ready: over HTTP where the router can be reached, on the serial
+//! console always. The first proof wins.
+//!
+//! Everything here looks and waits; nothing is changed or removed. A look that fails for a reason
+//! that passes by itself tells nothing, and the wait goes on: an outage of the cloud's API says
+//! nothing about machines that are paid for.
+
+mod drain;
+mod endpoint;
+mod engines;
+mod grace;
+mod listings;
+mod machines;
+mod pace;
+mod partners;
+mod router;
+mod self_drain;
+mod workers;
+
+pub(crate) use drain::{Drain, Drained};
+pub use endpoint::{EndpointProbe, Proof, endpoint};
+pub(crate) use grace::{clean_up, last_words};
+pub use listings::Listings;
+pub(crate) use machines::{gone, is_running, running};
+pub(crate) use pace::Pace;
+pub(crate) use partners::others;
+pub use router::{Restarted, RouterAccess};
+pub(crate) use router::{
+    latest_boot, refusals, refusals_of_itself, refuse_if_failed, registered_addresses,
+    registrations, router, seen_unready,
+};
+pub(crate) use workers::{Worker, failed, workers};
+
+use crate::failure::{Failure, Result};
+use std::time::Duration;
+
+/// The client of all looks.
+pub(crate) fn http_client() -> Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .timeout(Duration::from_secs(10))
+        .connect_timeout(Duration::from_secs(2))
+        // The router is inside the fleet; a proxy for the internet is no way to it.
+        .no_proxy()
+        .build()
+        .map_err(|error| Failure::Bug(format!("no HTTP client: {error}")))
+}
+
+/// What a look found, or why this one found nothing; any other failure ends the wait. One that the end of
+/// the operation has cut off is no failure of its own: the wait knows that end by itself.
+fn passing<T>(look: Result<T>) -> Result<Result<T, String>> {
+    match look {
+        Ok(found) => Ok(Ok(found)),
+        Err(Failure::Cloud { doing, error, .. }) if error.kind.may_be_done() => {
+            Ok(Err(format!("could not {doing}: {error}")))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The status of an answer.
+async fn status(request: reqwest::RequestBuilder) -> Result<u16, String> {
+    match request.send().await {
+        Ok(answer) => Ok(answer.status().as_u16()),
+        Err(error) => Err(reason(&error)),
+    }
+}
+
+/// What is wrong with a request, down to its cause.
+fn reason(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(below) = cause {
+        text = format!("{text}: {below}");
+        cause = below.source();
+    }
+    text
+}

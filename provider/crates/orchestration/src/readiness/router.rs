@@ -1,0 +1,290 @@
+//! The router: is it healthy, and who is registered with it.
+
+use super::listings::Listings;
+use super::machines::{console, explain, list};
+use super::pace::{Pace, Sightings};
+use super::{passing, status};
+use crate::failure::{FailedMachine, Failure, Fate, MachineFailure, Result};
+use cloud::Deadline;
+use cloud::{Cloud, FleetKey, Instance, InstanceId, Managed};
+use domain::console::Refusal;
+use domain::{console, registration};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A service's router, as its watchers need it.
+#[derive(Clone, Debug)]
+pub struct RouterAccess {
+    /// Within the operation that watches: its end is that of every request to the router too.
+    pub cloud: Arc<Managed>,
+    pub http: reqwest::Client,
+    pub listings: Arc<Listings>,
+    pub fleet: FleetKey,
+    pub instance: InstanceId,
+    pub ip: IpAddr,
+    /// `http://address:port`.
+    pub endpoint: String,
+    /// The model it serves.
+    pub model: String,
+    /// It was started or rebooted just now: what it and its console say of the boot before is past.
+    pub restarted: Option<Restarted>,
+}
+
+/// A machine that is to boot again.
+#[derive(Clone, Debug)]
+pub struct Restarted {
+    /// The boot that its console told of last, if it had told of any.
+    pub past_boot: Option<String>,
+}
+
+impl RouterAccess {
+    /// The same for another frame.
+    pub(crate) fn within(&self, deadline: &Deadline) -> Self {
+        Self { cloud: Arc::new(self.cloud.within(deadline.clone())), ..self.clone() }
+    }
+}
+
+/// Waits until the router serves.
+pub(crate) async fn router(deadline: &Deadline, router: &RouterAccess) -> Result<()> {
+    let mut pace = Pace::new(&*router.cloud).tight();
+    let mut sightings = Sightings::default();
+    loop {
+        let is_listed = pace.lists_due();
+        let seen = match passing(look_and_list(router, is_listed).await)? {
+            Ok(Look::Ready) => return Ok(()),
+            Ok(Look::Failed(reason)) => return Err(failed(router, "the router", reason).await),
+            Ok(Look::Absent) => {
+                sightings.add(false);
+                if pace.absence_counts(sightings) {
+                    return Err(failed(router, "the router", MachineFailure::Gone(None)).await);
+                }
+                "the cloud does not list its machine yet".to_owned()
+            }
+            Ok(Look::NotYet(seen)) => {
+                if is_listed {
+                    sightings.add(true);
+                }
+                seen
+            }
+            Err(seen) => seen,
+        };
+        pace.next(deadline).await.map_err(|why| Failure::Interrupted {
+            waiting_for: format!("the router at {}", router.ip),
+            seen,
+            why,
+            kept: true,
+        })?;
+    }
+}
+
+/// The boot that a machine's console tells of last.
+pub(crate) async fn latest_boot(
+    cloud: &dyn Cloud,
+    fleet: &FleetKey,
+    id: &InstanceId,
+) -> Result<Option<String>> {
+    let console = console(cloud, fleet, id).await?;
+    Ok(console::latest_state(&console).map(|state| state.boot))
+}
+
+/// Instances that the router lists now, by their ids in Dynamo: what was registered before a
+/// launch proves nothing about it, also when an address is used again.
+pub(crate) async fn registrations(router: &RouterAccess) -> BTreeSet<String> {
+    let health = health(router).await;
+    health.iter().flat_map(|health| health.instance_ids()).collect()
+}
+
+/// The addresses that have an engine to which the router sends requests; none where neither the router nor
+/// its console tells.
+pub(crate) async fn registered_addresses(
+    router: &RouterAccess,
+) -> Result<Option<BTreeSet<IpAddr>>> {
+    let seen = look_at_registrations(router).await?;
+    let addresses: BTreeSet<IpAddr> = seen.per_address(&BTreeSet::new()).into_keys().collect();
+    // A console that names nobody may only lag behind: in doubt they serve.
+    let tells = matches!(seen, Registrations::Health(_)) || !addresses.is_empty();
+    Ok(tells.then_some(addresses))
+}
+
+/// The addresses with engines that the router has refused.
+pub(crate) async fn refusals(router: &RouterAccess) -> Result<BTreeMap<IpAddr, Refusal>> {
+    Ok(look_at_registrations(router).await?.refused())
+}
+
+/// The same, where the router answers by itself, and none where it does not.
+pub(crate) async fn refusals_of_itself(router: &RouterAccess) -> BTreeMap<IpAddr, Refusal> {
+    if !answers(router).await {
+        return BTreeMap::new();
+    }
+    refusals(router).await.unwrap_or_default()
+}
+
+/// One look at who is registered, and gets requests.
+pub(crate) enum Registrations {
+    /// From the router itself, which sends requests to all of them.
+    Health(registration::Health),
+    /// From its console, a little later: it counts engines and does not tell them apart.
+    Console {
+        workers: BTreeMap<IpAddr, usize>,
+        refused: BTreeMap<IpAddr, Refusal>,
+        /// Whether the router itself answers too, with more engines than it routes to; only on its console
+        /// it says which.
+        answers: bool,
+    },
+}
+
+impl Registrations {
+    /// Whether the router itself was asked, and is healthy.
+    pub(crate) fn is_from_router(&self) -> bool {
+        matches!(self, Self::Health(_) | Self::Console { answers: true, .. })
+    }
+
+    /// The addresses with engines that the router has refused.
+    pub(crate) fn refused(&self) -> BTreeMap<IpAddr, Refusal> {
+        match self {
+            Self::Health(_) => BTreeMap::new(),
+            Self::Console { refused, .. } => refused.clone(),
+        }
+    }
+
+    /// Engines per address, without those whose ids are in `before`.
+    pub(crate) fn per_address(&self, before: &BTreeSet<String>) -> BTreeMap<IpAddr, usize> {
+        match self {
+            Self::Health(health) => health.per_address(before),
+            Self::Console { workers, .. } => workers.clone(),
+        }
+    }
+}
+
+pub(crate) async fn look_at_registrations(router: &RouterAccess) -> Result<Registrations> {
+    let health = health(router).await;
+    let answers = health.is_some();
+    if let Some(health) = health {
+        let accepted = accepted(router).await;
+        if accepted.is_none_or(|accepted| !health.exceeds(accepted)) {
+            return Ok(Registrations::Health(health));
+        }
+    }
+    let console = console(&*router.cloud, &router.fleet, &router.instance).await?;
+    let state = console::latest_state(&console);
+    let (workers, refused) =
+        state.map(|state| (state.workers(), state.refused())).unwrap_or_default();
+    Ok(Registrations::Console { workers, refused, answers })
+}
+
+/// Ends at once what workers would be launched for in vain: a router that is gone or has failed, as far
+/// as it shows in what the cloud has just listed.
+pub(crate) async fn refuse_if_failed(router: &RouterAccess, listed: &[Instance]) -> Result<()> {
+    stop_if_failed(router, &Pace::new(&*router.cloud), Some(listed)).await
+}
+
+/// What a router is doing that is not ready, as far as it shows in what the cloud has just listed.
+pub(crate) async fn seen_unready(
+    router: &RouterAccess,
+    listed: &[Instance],
+) -> Result<Option<String>> {
+    Ok(match look(router, Some(listed)).await? {
+        Look::Ready => None,
+        Look::NotYet(seen) => Some(seen),
+        Look::Absent => Some("the cloud does not list its machine".to_owned()),
+        Look::Failed(reason) => return Err(failed(router, "the router", reason).await),
+    })
+}
+
+/// Ends a wait for workers whose router will never serve them. `listed` is what the cloud lists, where
+/// it has just been asked.
+pub(crate) async fn stop_if_failed(
+    router: &RouterAccess,
+    pace: &Pace,
+    listed: Option<&[Instance]>,
+) -> Result<()> {
+    let what = "the router, which the workers wait for,";
+    // One that is listed, and is not up, has been up, as it is for workers.
+    let is_down = || listed.is_some_and(|all| all.iter().any(|one| one.id == router.instance));
+    match look(router, listed).await? {
+        Look::Failed(reason) => Err(failed(router, what, reason).await),
+        Look::Absent if is_down() || pace.absence_counts(Sightings::default()) => {
+            Err(failed(router, what, MachineFailure::Gone(None)).await)
+        }
+        Look::Ready | Look::NotYet(_) | Look::Absent => Ok(()),
+    }
+}
+
+/// What a look at a router tells.
+#[derive(Debug)]
+enum Look {
+    Ready,
+    NotYet(String),
+    /// The cloud does not list its machine.
+    Absent,
+    Failed(MachineFailure),
+}
+
+async fn look_and_list(router: &RouterAccess, is_listed: bool) -> Result<Look> {
+    if !is_listed || (router.restarted.is_none() && answers(router).await) {
+        return look(router, None).await;
+    }
+    let listed = list(&*router.cloud, &router.fleet, || "watch the router".to_owned()).await?;
+    look(router, Some(&listed)).await
+}
+
+async fn answers(router: &RouterAccess) -> bool {
+    let health = router.http.get(format!("{}/health", router.endpoint));
+    matches!(router.cloud.bounded(status(health)).await, Some(Ok(200)))
+}
+
+async fn look(router: &RouterAccess, listed: Option<&[Instance]>) -> Result<Look> {
+    let answers = answers(router).await;
+    if answers && router.restarted.is_none() {
+        return Ok(Look::Ready);
+    }
+    let found = listed.map(|all| all.iter().find(|found| found.id == router.instance));
+    let machine = match found {
+        None => "machine".to_owned(),
+        Some(Some(instance)) if instance.state.is_up() => format!("machine {}", instance.state),
+        Some(_) => return Ok(Look::Absent),
+    };
+    let console = console(&*router.cloud, &router.fleet, &router.instance).await?;
+    let state = console::latest_state(&console);
+    if let Some(Restarted { past_boot }) = &router.restarted
+        && state.as_ref().map(|state| &state.boot) == past_boot.as_ref()
+    {
+        return Ok(Look::NotYet(format!("{machine}, not booted again yet")));
+    }
+    if answers {
+        return Ok(Look::Ready);
+    }
+    if let Some(failure) = console::failure(&console) {
+        return Ok(Look::Failed(MachineFailure::Reported(failure)));
+    }
+    Ok(match state {
+        Some(state) if state.is_ready() => Look::Ready,
+        Some(state) => Look::NotYet(format!("{machine}, {state}")),
+        None => Look::NotYet(format!("{machine}, nothing on its console yet")),
+    })
+}
+
+async fn health(router: &RouterAccess) -> Option<registration::Health> {
+    let health = router.http.get(format!("{}/health", router.endpoint));
+    registration::parse(&text(router, health).await?).ok()
+}
+
+/// How many engines the router routes to; none when it does not know the model, as before the first of them.
+async fn accepted(router: &RouterAccess) -> Option<registration::Accepted> {
+    let mut url = reqwest::Url::parse(&router.endpoint).ok()?;
+    url.path_segments_mut().ok()?.extend(["v1", "models", &router.model, "ready"]);
+    registration::parse_accepted(&text(router, router.http.get(url)).await?).ok()
+}
+
+/// What the router answers, if it does while the operation lasts.
+async fn text(router: &RouterAccess, request: reqwest::RequestBuilder) -> Option<String> {
+    let answer = async { request.send().await?.text().await };
+    router.cloud.bounded(answer).await?.ok()
+}
+
+async fn failed(router: &RouterAccess, what: &str, reason: MachineFailure) -> Failure {
+    let mut machines = vec![FailedMachine::new(&router.instance, Some(router.ip), reason)];
+    explain(&*router.cloud, &router.fleet, &mut machines).await;
+    Failure::Boot { what: what.to_owned(), machines, fate: Fate::Untouched }
+}

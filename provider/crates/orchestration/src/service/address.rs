@@ -1,0 +1,65 @@
+//! A service's reserved address, and who may reach it from outside.
+
+use super::DesiredService;
+use super::find::find_by_id;
+use super::tags;
+use crate::failure::{Doing, Result};
+use crate::orchestrator::Orchestrator;
+use crate::snapshot::{Freshness, key};
+use cloud::{Address, AddressRequest, Cloud, Deadline, Ingress};
+use domain::id::ServiceId;
+
+/// Opens the service's port to these blocks and to no others.
+///
+/// # Errors
+/// When the cloud refuses it.
+pub async fn set_ingress(
+    orchestrator: &Orchestrator,
+    deadline: &Deadline,
+    id: &ServiceId,
+    desired: &DesiredService,
+) -> Result<()> {
+    let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
+    let (port, cidrs) = (desired.spec.port, desired.policy.ingress.clone());
+    let rule = Ingress { service: id.tag_value(), port, cidrs };
+    let set = cloud.set_ingress(&key(&id.fleet), &rule).await;
+    set.doing(id.fleet.cloud, || format!("open port {port} of service {id}"))
+}
+
+/// Gives the router's address another way from outside, or none; answers the address, if there is one. Where
+/// it is gone, another one would be no help: workers know the old one.
+///
+/// # Errors
+/// When the cloud refuses it.
+pub async fn change_endpoint(
+    orchestrator: &Orchestrator,
+    deadline: &Deadline,
+    id: &ServiceId,
+    desired: &DesiredService,
+) -> Result<Option<Address>> {
+    let snapshot = orchestrator.snapshot(deadline, &id.fleet, Freshness::New).await?;
+    if find_by_id(&snapshot, id).address.is_none() {
+        return Ok(None);
+    }
+    let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
+    reserve(&*cloud, &desired.of(id), false).await.map(Some)
+}
+
+/// The service's address: the one it has, public as it is wished for now, or a new one.
+pub(crate) async fn reserve(
+    cloud: &dyn Cloud,
+    desired: &DesiredService,
+    is_new: bool,
+) -> Result<Address> {
+    let spec = &desired.spec;
+    let request = AddressRequest {
+        fleet: key(&spec.fleet),
+        public: desired.policy.public,
+        token: spec.uid.to_string(),
+        is_new,
+        tags: tags::creating(tags::of_address(spec)),
+    };
+    let reserved = cloud.reserve_address(&request).await;
+    reserved
+        .doing(cloud.name(), || format!("reserve the router's address of service {}", spec.id()))
+}

@@ -1,0 +1,146 @@
+//! A service as it is in its fleet: its reserved address, its router, its workers.
+
+use crate::failure::{Failure, Missing, Result};
+use crate::snapshot::Snapshot;
+use cloud::{Address, Instance, InstanceState, Phase, Tags, tag};
+use domain::id::{FleetId, ServiceId};
+use domain::spec::ServiceFacts;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The role of a router, in its tag.
+pub(crate) const ROUTER: &str = "router";
+
+/// Everything of one service in one look at its fleet.
+#[derive(Clone, Debug)]
+pub struct FoundService {
+    pub address: Option<Address>,
+    pub router: Option<Instance>,
+    /// Routers on their way out: they may hold the address for a while.
+    pub leaving: Vec<Instance>,
+    pub workers: Vec<Instance>,
+}
+
+impl FoundService {
+    /// Whether the router was ever healthy.
+    pub fn was_ready(&self) -> bool {
+        let tagged = |tags: &cloud::Tags| tags.contains_key(tag::READY_AT);
+        self.address.as_ref().is_some_and(|address| tagged(&address.tags))
+            || self.router.as_ref().is_some_and(|router| tagged(&router.tags))
+    }
+
+    /// Whether there are workers that a state has: they may hold connections to the router.
+    pub fn has_owned_workers(&self) -> bool {
+        self.workers.iter().any(|worker| Phase::of(&worker.tags) != Phase::Creating)
+    }
+
+    /// Workers in no state: their creation died, or goes on somewhere else. Those that were launched for
+    /// a group that is somebody's are the group's to see to.
+    pub(crate) fn unowned_workers(&self) -> impl Iterator<Item = &Instance> {
+        let is_unowned = |worker: &Instance| Phase::of(&worker.tags) == Phase::Creating;
+        let group = |worker: &Instance| worker.tags.get(tag::GROUP).cloned();
+        let owned: BTreeSet<_> =
+            self.workers.iter().filter(|worker| !is_unowned(worker)).filter_map(group).collect();
+        let workers = self.workers.iter();
+        workers
+            .filter(move |worker| is_unowned(worker))
+            .filter(move |worker| group(worker).is_none_or(|group| !owned.contains(&group)))
+            .filter(|worker| worker.state != InstanceState::Terminating)
+    }
+
+    /// Whether nothing of it is left.
+    pub fn is_gone(&self) -> bool {
+        self.address.is_none() && self.router.is_none() && self.workers.is_empty()
+    }
+
+    /// Whether all of it is what a creation that died has left: it is in no state.
+    pub(crate) fn is_unowned(&self) -> bool {
+        let address = self.address.iter().map(|address| &address.tags);
+        let instances = self.router.iter().chain(&self.workers).map(|instance| &instance.tags);
+        address.chain(instances).all(|tags| Phase::of(tags) == Phase::Creating)
+    }
+
+    /// What is not as it was made: object → finding.
+    pub fn router_findings(&self) -> BTreeMap<String, String> {
+        let (object, finding) = match (&self.router, &self.address) {
+            (_, None) => (
+                "address".to_owned(),
+                "gone; the workers cannot find a router at another one".to_owned(),
+            ),
+            (None, Some(address)) => (
+                ROUTER.to_owned(),
+                format!(
+                    "gone; a new one will be launched at {}; workers restart when their lease runs \
+                     out, register again and load the model again",
+                    address.ip
+                ),
+            ),
+            (Some(router), Some(_)) => {
+                let finding = match router.state {
+                    InstanceState::Pending | InstanceState::Running => {
+                        if Phase::of(&router.tags) == Phase::Ready {
+                            return BTreeMap::new();
+                        }
+                        "launched by an apply that did not end; the next one waits for it"
+                    }
+                    InstanceState::Impaired => "impaired; it will be rebooted",
+                    InstanceState::Stopping | InstanceState::Stopped => {
+                        "stopped; it will be started"
+                    }
+                    InstanceState::Terminating => "on its way out",
+                };
+                (format!("router {}", router.id), finding.to_owned())
+            }
+        };
+        BTreeMap::from([(object, finding)])
+    }
+
+    /// What its address says about it, for its groups.
+    pub fn facts(&self, id: &ServiceId) -> Result<(ServiceFacts, Address)> {
+        let address = self.address.clone();
+        let address = address.ok_or_else(|| Failure::Missing(Missing::Service(id.clone())))?;
+        let facts = ServiceFacts::from_tags(id, address.ip, &address.tags).map_err(|error| {
+            Failure::Missing(Missing::Facts { service: id.clone(), error: error.to_string() })
+        })?;
+        Ok((facts, address))
+    }
+}
+
+/// The service with this id.
+pub fn find_by_id(snapshot: &Snapshot, id: &ServiceId) -> FoundService {
+    let wanted = id.tag_value();
+    let meant = |tags: &Tags| tags.get(tag::SERVICE) == Some(&wanted);
+    let address = snapshot.addresses.iter().find(|address| meant(&address.tags)).cloned();
+    // What is at the reserved address is the router, whatever has become of its tags; a worker that
+    // has lost one is still none. Only without an address do the tags tell.
+    let is_router = |instance: &Instance| match &address {
+        Some(address) => instance.ip == Some(address.ip),
+        None => instance.tags.get(tag::ROLE).is_some_and(|role| role == ROUTER),
+    };
+    let instances = snapshot.instances.iter();
+    let (routers, workers): (Vec<_>, Vec<_>) = instances
+        .filter(|instance| meant(&instance.tags) || (address.is_some() && is_router(instance)))
+        .cloned()
+        .partition(is_router);
+    // A router that is being removed is no router; the newest one counts.
+    let (leaving, routers): (Vec<_>, Vec<_>) =
+        routers.into_iter().partition(|router| router.state == InstanceState::Terminating);
+    let router = routers.into_iter().max_by_key(|router| router.launched_at);
+    FoundService { address, router, leaving, workers }
+}
+
+/// Services of this name, whatever their uid: by their ids.
+pub fn find_by_name(snapshot: &Snapshot, fleet: &FleetId, name: &str) -> Vec<ServiceId> {
+    all(snapshot, fleet).into_iter().filter(|id| id.name == name).collect()
+}
+
+/// Every service that has anything in the fleet.
+pub(crate) fn all(snapshot: &Snapshot, fleet: &FleetId) -> Vec<ServiceId> {
+    let tags = snapshot.addresses.iter().map(|address| &address.tags);
+    let tags = tags.chain(snapshot.instances.iter().map(|instance| &instance.tags));
+    let mut ids: Vec<ServiceId> = tags
+        .filter_map(|tags| format!("{fleet}/{}", tags.get(tag::SERVICE)?).parse().ok())
+        .collect();
+    ids.sort();
+    ids.dedup();
+    ids
+}

@@ -1,0 +1,128 @@
+//! A service's router is brought back: at its address, under its name, with its tags and its settings.
+//! What cannot be without another router is an error, because workers hold connections to this one.
+
+use super::find::{FoundService, find_by_id};
+use super::wait::{WaitFor, wait};
+use super::{DesiredService, removal, router, tags};
+use crate::drift::needs_another;
+use crate::failure::{Doing, Failure, Result, Unrepairable};
+use crate::orchestrator::Orchestrator;
+use crate::readiness::{self, Restarted, RouterAccess};
+use crate::snapshot::{Freshness, key};
+use cloud::{Address, Cloud, Deadline, InstanceState, ObjectId, tag};
+use domain::id::ServiceId;
+use domain::spec::{RouterSpec, ServiceFacts};
+use domain::user_data;
+use std::sync::Arc;
+
+/// Brings the router back at its address, under its name.
+pub async fn recover(
+    orchestrator: &Orchestrator,
+    deadline: &Deadline,
+    id: &ServiceId,
+    desired: &DesiredService,
+) -> Result<cloud::Instance> {
+    let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
+    let snapshot = orchestrator.snapshot(deadline, &id.fleet, Freshness::New).await?;
+    let found = find_by_id(&snapshot, id);
+    let DesiredService { spec, policy } = desired;
+    let Some(address) = found.address.clone() else {
+        return Err(Failure::Unrepairable {
+            what: id.into(),
+            findings: vec!["its reserved address is gone".to_owned()],
+            why: Unrepairable::AddressGone,
+        });
+    };
+    removal::remove_unowned_workers(&*cloud, id, &found).await?;
+    restore_tags(&*cloud, id, spec, &address, &found).await?;
+    repair_settings(&*cloud, id, &found).await?;
+    // One that is up boots no second time: what its console says is of now.
+    let is_woken = |router: &&cloud::Instance| match router.state {
+        InstanceState::Pending | InstanceState::Running => false,
+        InstanceState::Impaired
+        | InstanceState::Stopping
+        | InstanceState::Stopped
+        | InstanceState::Terminating => true,
+    };
+    let restarted = match found.router.as_ref().filter(is_woken) {
+        Some(router) => {
+            let fleet = key(&id.fleet);
+            let past_boot = readiness::latest_boot(&*cloud, &fleet, &router.id).await?;
+            Some(Restarted { past_boot })
+        }
+        None => None,
+    };
+    let instance =
+        router::ensure(deadline, &*cloud, spec, policy.image.as_deref(), &address, &found).await?;
+    let facts = ServiceFacts::of(spec, address.ip);
+    let access = router::access(orchestrator, Arc::clone(&cloud), &facts, &address, &instance)?;
+    let wait_for = match policy.wait_for {
+        // What is recovered has been seen again.
+        WaitFor::Listed => WaitFor::Running,
+        other => other,
+    };
+    wait(deadline, wait_for, id, &RouterAccess { restarted, ..access }).await?;
+    router::mark(&*cloud, id, &address, &instance, wait_for == WaitFor::Ready).await?;
+    Ok(instance)
+}
+
+/// Puts back what somebody has changed about the router while it runs.
+async fn repair_settings(cloud: &dyn Cloud, id: &ServiceId, found: &FoundService) -> Result<()> {
+    let Some(router) = found.router.as_ref().filter(|router| !router.findings.is_empty()) else {
+        return Ok(());
+    };
+    if needs_another(router) {
+        return Err(Failure::Unrepairable {
+            what: id.into(),
+            findings: router.findings.iter().map(|finding| finding.text.clone()).collect(),
+            why: Unrepairable::SettingsNeedAnother,
+        });
+    }
+    cloud
+        .repair_instance(&key(&id.fleet), &router.id)
+        .await
+        .doing(cloud.name(), || format!("put back the settings of the router of service {id}"))
+}
+
+/// Gives router and address the tags back by which they are found.
+async fn restore_tags(
+    cloud: &dyn Cloud,
+    id: &ServiceId,
+    spec: &RouterSpec,
+    address: &Address,
+    found: &FoundService,
+) -> Result<()> {
+    let object = (ObjectId::Address(address.id.clone()), &address.tags, tags::of_address(spec));
+    let router = found
+        .router
+        .as_ref()
+        .map(|router| (ObjectId::Instance(router.id.clone()), &router.tags, tags::of_router(spec)));
+    for (object, carried, own) in std::iter::once(object).chain(router) {
+        let is_another = match (&object, carried.get(tag::DIGEST)) {
+            (ObjectId::Instance(router), None) => {
+                // The tag is gone, and the machine itself still knows what it was made from.
+                let fleet = key(&id.fleet);
+                let data = cloud.user_data(&fleet, router).await;
+                let data = data.doing(id.fleet.cloud, || format!("read user data of {router}"))?;
+                let made_from = data.and_then(|data| user_data::parse_router(&data).ok());
+                made_from.is_none_or(|made_from| made_from.digest() != spec.digest())
+            }
+            (ObjectId::Instance(_), Some(digest)) => *digest != spec.digest(),
+            (ObjectId::Fleet | ObjectId::Address(_), _) => false,
+        };
+        if is_another {
+            return Err(Failure::Unrepairable {
+                what: id.into(),
+                findings: vec!["its router was made from another configuration".to_owned()],
+                why: Unrepairable::MadeFromAnother,
+            });
+        }
+        if own.iter().any(|(key, value)| carried.get(key) != Some(value)) {
+            cloud
+                .tag(&key(&id.fleet), std::slice::from_ref(&object), &own)
+                .await
+                .doing(id.fleet.cloud, || format!("restore the tags of service {id}"))?;
+        }
+    }
+    Ok(())
+}

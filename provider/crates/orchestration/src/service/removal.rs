@@ -1,0 +1,199 @@
+//! Everything of a service goes: machines first, then the rule, then the address.
+
+use super::find::{FoundService, all, find_by_id};
+use crate::failure::{Doing, Failure, Result};
+use crate::orchestrator::Orchestrator;
+use crate::poll::Poll;
+use crate::readiness::{self, Pace};
+use crate::snapshot::{Freshness, Snapshot, key};
+use cloud::{
+    Address, Cloud, Deadline, ErrorKind, Ingress, Instance, InstanceId, TagFilter, Tags, tag,
+};
+use domain::id::{FleetId, ServiceId};
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+
+/// Removes what creations that died have left in a fleet that is to go: no state has it, so nobody
+/// else would.
+pub(crate) async fn remove_unowned(
+    orchestrator: &Orchestrator,
+    deadline: &Deadline,
+    fleet: &FleetId,
+) -> Result<()> {
+    let snapshot = orchestrator.snapshot(deadline, fleet, Freshness::New).await?;
+    for id in all(&snapshot, fleet) {
+        if find_by_id(&snapshot, &id).is_unowned() {
+            remove(orchestrator, deadline, &id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Services in a fleet that no state has and that cost something: what was made → finding.
+pub fn unowned(snapshot: &Snapshot, fleet: &FleetId) -> BTreeMap<String, String> {
+    let mut unowned = BTreeMap::new();
+    for id in all(snapshot, fleet) {
+        let found = find_by_id(snapshot, &id);
+        if let Some(router) = found.router.as_ref().filter(|_| found.is_unowned()) {
+            let object = format!("router {} of service {}", router.id, id.tag_value());
+            unowned.insert(object, finding_of_unowned());
+        }
+    }
+    unowned
+}
+
+/// What is to be said of a machine that no state has.
+pub(crate) fn finding_of_unowned() -> String {
+    format!(
+        "launched by a creation that died or goes on elsewhere; in no state, and removed when it is {} hours \
+         old",
+        OLDEST_CREATION.as_secs() / 3600
+    )
+}
+
+/// Removes those of them that no creation can go on with any more.
+pub(crate) async fn remove_old_unowned(
+    orchestrator: &Orchestrator,
+    deadline: &Deadline,
+    fleet: &FleetId,
+) -> Result<()> {
+    let snapshot = orchestrator.snapshot(deadline, fleet, Freshness::Any).await?;
+    for id in all(&snapshot, fleet) {
+        let found = find_by_id(&snapshot, &id);
+        if found.is_unowned() && found.router.as_ref().is_some_and(is_old) {
+            remove(orchestrator, deadline, &id).await?;
+        }
+    }
+    Ok(())
+}
+
+fn is_old(machine: &Instance) -> bool {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(Duration::from_secs(machine.launched_at)) > OLDEST_CREATION
+}
+
+/// After that time no creation goes on any more: what is in no state then never will be.
+const OLDEST_CREATION: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// Removes workers that a creation which died has left, and that no creation can adopt any more: the
+/// group may be gone from the configuration.
+pub(crate) async fn remove_unowned_workers(
+    cloud: &dyn Cloud,
+    id: &ServiceId,
+    found: &FoundService,
+) -> Result<()> {
+    let old = found.unowned_workers().filter(|worker| is_old(worker));
+    let old: Vec<_> = old.map(|worker| worker.id.clone()).collect();
+    if old.is_empty() {
+        return Ok(());
+    }
+    cloud
+        .terminate_instances(&key(&id.fleet), &old)
+        .await
+        .doing(id.fleet.cloud, || format!("remove workers of service {id} that are in no state"))
+}
+
+/// Removes router, address and rule, and what a creation of a group may have left. What is gone
+/// already is no error.
+pub(crate) async fn remove(
+    orchestrator: &Orchestrator,
+    deadline: &Deadline,
+    id: &ServiceId,
+) -> Result<()> {
+    let fleet = key(&id.fleet);
+    let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
+    let tag = id.tag_value();
+    let ours = |tags: &Tags| tags.get(tag::SERVICE) == Some(&tag);
+    let snapshot = orchestrator.snapshot(deadline, &id.fleet, Freshness::New).await?;
+    let router = find_by_id(&snapshot, id).router.map(|router| router.id);
+    let is_ours = |instance: &Instance| {
+        ours(&instance.tags) || router.as_ref().is_some_and(|router| *router == instance.id)
+    };
+    let ids = |instances: &[Instance]| -> Vec<InstanceId> {
+        let ours = instances.iter().filter(|instance| is_ours(instance));
+        ours.map(|instance| instance.id.clone()).collect()
+    };
+    let begun = Instant::now();
+    let mut machines = ids(&snapshot.instances);
+    loop {
+        if !machines.is_empty() {
+            cloud
+                .terminate_instances(&fleet, &machines)
+                .await
+                .doing(id.fleet.cloud, || format!("terminate the machines of service {id}"))?;
+            let what = format!("the machines of service {id}");
+            let is_meant = |instance: &Instance| machines.contains(&instance.id);
+            readiness::gone(deadline, &*cloud, &fleet, &what, is_meant).await?;
+        }
+        machines = ids(&sweep(deadline, &*cloud, id, begun).await?);
+        if machines.is_empty() {
+            break;
+        }
+    }
+    let closed = Ingress { service: tag.clone(), port: 0, cidrs: Vec::new() };
+    if snapshot.ingress(&tag).is_some() {
+        cloud
+            .set_ingress(&fleet, &closed)
+            .await
+            .doing(id.fleet.cloud, || format!("close the port of service {id}"))?;
+    }
+    for address in snapshot.addresses.iter().filter(|address| ours(&address.tags)) {
+        release(deadline, &*cloud, id, address).await?;
+    }
+    Ok(())
+}
+
+/// A machine that is gone may hold its address for a while.
+async fn release(
+    deadline: &Deadline,
+    cloud: &dyn Cloud,
+    id: &ServiceId,
+    address: &Address,
+) -> Result<()> {
+    let free = format!("the address {} of service {id} to be free", address.ip);
+    let poll = Poll::new(deadline, Pace::new(cloud), free);
+    loop {
+        match cloud.release_address(&key(&id.fleet), &address.id).await {
+            Err(error)
+                if error.kind == ErrorKind::InUse
+                    && poll.pace.is_eventually_consistent()
+                    && poll.pace.waited() < LONGEST_HOLD =>
+            {
+                poll.again(error.to_string()).await?;
+            }
+            released => {
+                let doing = || format!("release address {} of service {id}", address.ip);
+                return released.doing(id.fleet.cloud, doing);
+            }
+        }
+    }
+}
+
+/// How long an address is waited for that something holds.
+const LONGEST_HOLD: Duration = Duration::from_secs(120);
+
+/// Looks once more for machines of a service, later: one that was launched a moment before the first look
+/// may have been too new to be listed.
+async fn sweep(
+    deadline: &Deadline,
+    cloud: &dyn Cloud,
+    id: &ServiceId,
+    begun: Instant,
+) -> Result<Vec<Instance>> {
+    if Pace::new(cloud).is_eventually_consistent() {
+        let rest = SWEEP_AFTER.saturating_sub(begun.elapsed());
+        deadline.checked(tokio::time::sleep(rest)).await.map_err(|why| Failure::Interrupted {
+            waiting_for: format!("what may be left of service {id} to be listed"),
+            seen: "nothing is listed".to_owned(),
+            why,
+            kept: true,
+        })?;
+    }
+    let of_service = TagFilter::all().and(tag::SERVICE, id.tag_value());
+    let left = cloud.list_instances(&key(&id.fleet), &of_service).await;
+    left.doing(id.fleet.cloud, || format!("see what is left of service {id}"))
+}
+
+/// A machine is listed by then, as a rule.
+const SWEEP_AFTER: Duration = Duration::from_secs(2);
