@@ -104,7 +104,7 @@ pub struct ReplicaGroup {
     #[schemars(extend("x-disagg" = optional(ProviderOnly).default("ready"), "enum" = ["ready", "running"]))]
     pub wait_for: Attr<String>,
 
-    /// What becomes of a machine whose boot failed: `remove` it, or `keep` it for a look, until the next
+    /// What becomes of a machine whose boot failed: `remove` it, or `keep` it for inspection, until the next
     /// apply puts another in its place.
     #[schemars(extend("x-disagg" = optional(ProviderOnly).default("remove"), "enum" = ["remove", "keep"]))]
     pub on_boot_failure: Attr<String>,

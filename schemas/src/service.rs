@@ -77,7 +77,7 @@ pub struct Service {
     #[schemars(extend("x-disagg" = optional(ProviderOnly).default("refuse"), "enum" = ["refuse", "replace"]))]
     pub on_router_change: Attr<String>,
 
-    /// What becomes of a router whose boot failed: `remove` it, or `keep` it for a look.
+    /// What becomes of a router whose boot failed: `remove` it, or `keep` it for inspection.
     #[schemars(extend("x-disagg" = optional(ProviderOnly).default("remove"), "enum" = ["remove", "keep"]))]
     pub on_boot_failure: Attr<String>,
 

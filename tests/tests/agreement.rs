@@ -120,7 +120,7 @@ resource "disagg_replica_group" "unseen" {
         run.says(&[
             "is registered and healthy, and the router refuses it",
             "its KV block size is 32, and 64 on those that the router accepted first",
-            "for a look",
+            "for inspection",
         ]);
         // It is listed and paid for, and is seen as what it is.
         let unseen = workspace.group("unseen").remove(0);

@@ -260,7 +260,7 @@ fn two_of_one_name_are_refused_whoever_comes_first() {
     let both = format!("{}{}{}{twin}", fleet(""), service(""), group("decode", "replicas = 1"));
     workspace
         .apply_fails(&both)
-        .says(&[&format!("Two of one name: replica group {}@", path("pd/tiny"))]);
+        .says(&[&format!("Duplicate name: replica group {}@", path("pd/tiny"))]);
     assert_eq!(workspace.group("decode").len(), 1, "and one of them was made");
     // Later, it is somebody's.
     workspace.apply_fails(&both).says(&["Already exists", "terraform import"]);

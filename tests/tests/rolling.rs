@@ -45,7 +45,7 @@ fn a_roll_that_fails_stops_and_can_be_taken_back() {
     run.says(&[
         "Roll of replica group",
         "no-such-flag",
-        "1 machine of before was removed. 1 old and 0 new machines are running.",
+        "1 old machine was removed. 1 old and 0 new machines are running.",
         "take the change back",
     ]);
     let left = workspace.group("decode");
@@ -85,7 +85,7 @@ fn a_roll_without_capacity_says_what_is_gone() {
     workspace.apply_fails(&changed.hcl()).says(&[
         "Roll of replica group",
         "Insufficient capacity",
-        "1 machine of before was removed. 1 old and 0 new machines are running.",
+        "1 old machine was removed. 1 old and 0 new machines are running.",
         "max_surge = 1",
     ]);
     workspace.faults("{}");
@@ -167,7 +167,7 @@ mod on_the_local_cloud {
         workspace.apply_fails(&secret.hcl()).says(&[
             "Roll of replica group",
             "DISAGG_TEST_UNSET",
-            "No machine of before was removed. 2 old and 0 new machines are running.",
+            "No old machine was removed. 2 old and 0 new machines are running.",
         ]);
         assert_eq!(workspace.group("decode"), before);
         workspace.destroy();

@@ -25,7 +25,7 @@ fn a_wrong_flag_leaves_the_only_machine_at_work() {
     run.says(&[
         "Roll of replica group",
         "no-such-flag",
-        "No machine of before was removed. 1 old and 0 new machines are running.",
+        "No old machine was removed. 1 old and 0 new machines are running.",
     ]);
     assert_eq!(workspace.machines(), before);
     assert_chats(&workspace);

@@ -14,7 +14,7 @@ fn a_failed_boot_can_be_kept_for_a_look() {
         group("decode", "replicas = 1\n  on_boot_failure = \"keep\"")
             .replace("\"mocker\"", "\"mocker\", args = [\"--no-such-flag\"]")
     );
-    workspace.apply_fails(&broken).says(&["failed", "for a look"]);
+    workspace.apply_fails(&broken).says(&["failed", "for inspection"]);
     let kept = workspace.group("decode");
     assert_eq!(kept.len(), 1);
     let console = workspace.console(&kept[0].id);
@@ -37,7 +37,7 @@ fn a_kept_failure_of_an_update_is_tried_again_with_another_machine() {
     let broken = stack("\"mocker\", args = [\"--no-such-flag\"]");
     let mut seen = Vec::new();
     for _ in 0..2 {
-        workspace.apply_fails(&broken).says(&["no-such-flag", "for a look"]);
+        workspace.apply_fails(&broken).says(&["no-such-flag", "for inspection"]);
         let (old, kept): (Vec<_>, Vec<_>) =
             workspace.group("decode").into_iter().partition(|machine| machine.id == serves.id);
         assert_eq!((old.len(), kept.len()), (1, 1), "the one that serves goes for none that fails");

@@ -17,8 +17,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("schemas", &["domain", "plugin"]),
     (
         "terraform-provider-disagg",
-        &["cloud", "cloud-aws", "cloud-local", "domain", "plugin", "schemas"],
+        &["cloud", "cloud-aws", "cloud-local", "domain", "orchestration", "plugin", "schemas"],
     ),
+    ("orchestration", &["cloud", "domain"]),
     ("acceptance", &["cloudsim"]),
     ("hosts", &["acceptance", "cloudsim", "domain"]),
     ("bench", &["domain"]),

@@ -1,5 +1,5 @@
-//! Replica groups that change their address in Terraform: the removal at the old address offers what it
-//! had, and the creation at the new one takes it. Both are operations of one run, in any order.
+//! Replica groups that change hands: the removal of one record offers what it had, and the creation of another
+//! takes it. Both are operations of one process, in any order.
 
 use crate::group::KnownGroup;
 use cloud::Deadline;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 #[derive(Debug, Default)]
 pub struct Handovers(watch::Sender<BTreeMap<String, Offer>>);
 
-/// A group as its old address knows it.
+/// A group as its old record knows it.
 #[derive(Debug)]
 pub(crate) struct Offer {
     pub(crate) group: KnownGroup,
@@ -20,7 +20,7 @@ pub(crate) struct Offer {
 }
 
 impl Offer {
-    /// From now on the new address has it. An offer that is dropped without this stays the old one's.
+    /// From now on the new record has it. An offer that is dropped without this stays the old one's.
     pub(crate) fn take(self) {
         // Who has offered it waits for this, as long as its process lives.
         let _ = self.taken.send(());
@@ -28,7 +28,7 @@ impl Offer {
 }
 
 impl Handovers {
-    /// Offers a group, and answers whether the new address has it.
+    /// Offers a group, and answers whether the new record has it.
     pub async fn offer(&self, deadline: &Deadline, id: &str, group: KnownGroup) -> bool {
         let (taken, mut is_taken) = oneshot::channel();
         self.0.send_modify(|offers| drop(offers.insert(id.to_owned(), Offer { group, taken })));

@@ -1,8 +1,7 @@
 //! Clouds that have just not answered: whoever asks next has the same failure, and not a wait of its own.
 //! Terraform reads some resources at a time, and each of a hundred would wait in its turn.
 
-use cloud::{CloudError, CloudName, ErrorKind};
-use cloud::{Deadline, Interrupted};
+use cloud::{CloudError, CloudName, Deadline, ErrorKind, Interrupted};
 use domain::id::FleetId;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -2,30 +2,11 @@
 
 mod create;
 mod delete;
+mod desired;
 mod repair;
 mod zone;
 
 pub use create::create;
 pub use delete::delete;
+pub use desired::DesiredFleet;
 pub use repair::{repair, set_ssh};
-
-use cloud::{PlacementStrategy, SshAccess};
-use domain::gpu::GpuRequest;
-use domain::id::FleetId;
-
-/// What a fleet is to be.
-#[derive(Clone, Debug)]
-pub struct DesiredFleet {
-    /// Its id.
-    pub id: FleetId,
-    /// The zone; none leaves the choice.
-    pub zone: Option<String>,
-    /// The subnet of its machines; none is the cloud's default one.
-    pub subnet: Option<String>,
-    /// How near its machines are to each other.
-    pub placement: PlacementStrategy,
-    /// GPUs that its zone has to offer.
-    pub gpus: Vec<GpuRequest>,
-    /// Who may come in to its machines.
-    pub ssh: Option<SshAccess>,
-}

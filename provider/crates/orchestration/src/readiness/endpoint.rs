@@ -3,10 +3,11 @@
 //! They are asked for from the machine that runs Terraform. Where it is let in nowhere, as a runner outside
 //! of the service's `ingress_cidrs`, the router's own chat counts, of which its console tells.
 
+use super::access::RouterAccess;
 use super::grace::last_look;
 use super::machines::console;
 use super::pace::Pace;
-use super::{RouterAccess, reason, status};
+use super::{reason, status};
 use crate::failure::{Failure, Result};
 use cloud::Deadline;
 use domain::console::latest_state;

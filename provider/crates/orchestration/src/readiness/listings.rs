@@ -2,8 +2,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::outages::{Missed, ended_first};
-use cloud::Deadline;
-use cloud::{Cloud, CloudName, FleetKey, Instance, TagFilter};
+use cloud::{Cloud, CloudName, Deadline, FleetKey, Instance, TagFilter};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -1,10 +1,11 @@
 //! Machines as the cloud sees them: listed, gone, and what their consoles say.
 
+use super::access::RouterAccess;
 use super::pace::{Pace, Sightings};
-use super::{RouterAccess, passing};
-use crate::failure::{Doing, FailedMachine, Failure, MachineFailure, Result};
-use cloud::Deadline;
-use cloud::{Cloud, FleetKey, Instance, InstanceId, InstanceState, TagFilter};
+use super::passing;
+use crate::failure::{Doing, FailedMachine, MachineFailure, Result};
+use crate::poll::Poll;
+use cloud::{Cloud, Deadline, FleetKey, Instance, InstanceId, InstanceState, TagFilter};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ pub(crate) async fn gone(
     what: &str,
     is_meant: impl Fn(&Instance) -> bool,
 ) -> Result<()> {
-    let pace = Pace::new(cloud);
+    let poll = Poll::new(deadline, Pace::new(cloud), format!("the removal of {what}"));
     loop {
         let listed = list(cloud, fleet, || format!("watch the removal of {what}")).await;
         let seen = match passing(listed)? {
@@ -33,12 +34,7 @@ pub(crate) async fn gone(
             }
             Err(seen) => seen,
         };
-        pace.next(deadline).await.map_err(|why| Failure::Interrupted {
-            waiting_for: format!("the removal of {what}"),
-            seen,
-            why,
-            kept: true,
-        })?;
+        poll.again(seen).await?;
     }
 }
 
@@ -56,7 +52,7 @@ pub(crate) async fn running(
     is_enough: impl Fn(InstanceState) -> bool,
 ) -> Result<Vec<FailedMachine>> {
     let (cloud, fleet) = (&*access.cloud, &access.fleet);
-    let pace = Pace::new(cloud);
+    let poll = Poll::new(deadline, Pace::new(cloud), format!("{what} to run"));
     let mut waiting: Vec<(InstanceId, Sightings)> =
         machines.iter().map(|id| (id.clone(), Sightings::default())).collect();
     let mut gone = Vec::new();
@@ -66,10 +62,10 @@ pub(crate) async fn running(
             Ok(listed) => {
                 if is_news(&mut latest, &listed) {
                     waiting.retain_mut(|(id, sightings)| {
-                        match progress(&listed, id, sightings, &pace, &is_enough) {
-                            Progress::Waits => true,
-                            Progress::Done => false,
-                            Progress::Gone(address) => {
+                        match observe(&listed, id, sightings, &poll.pace, &is_enough) {
+                            Observation::Waits => true,
+                            Observation::Done => false,
+                            Observation::Gone(address) => {
                                 gone.push(FailedMachine::gone(id, address));
                                 false
                             }
@@ -88,37 +84,32 @@ pub(crate) async fn running(
             }
             Err(seen) => seen,
         };
-        pace.next(deadline).await.map_err(|why| Failure::Interrupted {
-            waiting_for: format!("{what} to run"),
-            seen,
-            why,
-            kept: true,
-        })?;
+        poll.again(seen).await?;
     }
 }
 
-enum Progress {
+enum Observation {
     Waits,
     Done,
     Gone(Option<IpAddr>),
 }
 
-fn progress(
+fn observe(
     listed: &[Instance],
     id: &InstanceId,
     sightings: &mut Sightings,
     pace: &Pace,
     is_enough: impl Fn(InstanceState) -> bool,
-) -> Progress {
+) -> Observation {
     let found = listed.iter().find(|found| found.id == *id);
     sightings.add(found.is_some());
     let is_leaving = found.is_some_and(|found| found.state == InstanceState::Terminating);
     if !is_leaving && found.is_some_and(|found| is_enough(found.state)) {
-        Progress::Done
+        Observation::Done
     } else if is_gone(found, *sightings, pace) {
-        Progress::Gone(found.and_then(|found| found.ip))
+        Observation::Gone(found.and_then(|found| found.ip))
     } else {
-        Progress::Waits
+        Observation::Waits
     }
 }
 

@@ -5,6 +5,7 @@
 //! that passes by itself tells nothing, and the wait goes on: an outage of the cloud's API says
 //! nothing about machines that are paid for.
 
+mod access;
 mod drain;
 mod endpoint;
 mod engines;
@@ -17,6 +18,7 @@ mod router;
 mod self_drain;
 mod workers;
 
+pub use access::{Restarted, RouterAccess};
 pub(crate) use drain::{Drain, Drained};
 pub use endpoint::{EndpointProbe, Proof, endpoint};
 pub(crate) use grace::{clean_up, last_words};
@@ -24,7 +26,6 @@ pub use listings::Listings;
 pub(crate) use machines::{gone, is_running, running};
 pub(crate) use pace::Pace;
 pub(crate) use partners::others;
-pub use router::{Restarted, RouterAccess};
 pub(crate) use router::{
     latest_boot, refusals, refusals_of_itself, refuse_if_failed, registered_addresses,
     registrations, router, seen_unready,

@@ -1,7 +1,6 @@
 //! How often to look, and for how long a cloud may not know yet what it has just launched.
 
-use cloud::{Cloud, CloudName};
-use cloud::{Deadline, Interrupted};
+use cloud::{Cloud, CloudName, Deadline, Interrupted};
 use std::time::Duration;
 use tokio::time::Instant;
 

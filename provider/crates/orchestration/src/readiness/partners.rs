@@ -1,11 +1,12 @@
 //! Waiting for workers of other groups, which other operations bring up or take away.
 
+use super::access::RouterAccess;
 use super::pace::Pace;
 use super::passing;
-use super::router::{RouterAccess, registered_addresses};
-use crate::failure::{Failure, Result};
-use cloud::Deadline;
-use cloud::Instance;
+use super::router::registered_addresses;
+use crate::failure::Result;
+use crate::poll::Poll;
+use cloud::{Deadline, Instance};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -17,7 +18,7 @@ pub(crate) async fn others(
     what: &str,
     mut missing: impl FnMut(&[Instance], &BTreeSet<IpAddr>) -> Result<Option<String>>,
 ) -> Result<()> {
-    let pace = Pace::new(&*router.cloud);
+    let poll = Poll::new(deadline, Pace::new(&*router.cloud), what);
     loop {
         let look = async {
             let listed = router.listings.recent(deadline, &*router.cloud, &router.fleet).await?;
@@ -32,11 +33,6 @@ pub(crate) async fn others(
             },
             Err(seen) => seen,
         };
-        pace.next(deadline).await.map_err(|why| Failure::Interrupted {
-            waiting_for: what.to_owned(),
-            seen,
-            why,
-            kept: true,
-        })?;
+        poll.again(seen).await?;
     }
 }

@@ -1,62 +1,30 @@
 //! The router: is it healthy, and who is registered with it.
 
-use super::listings::Listings;
+use super::access::{Restarted, RouterAccess};
 use super::machines::{console, explain, list};
 use super::pace::{Pace, Sightings};
 use super::{passing, status};
 use crate::failure::{FailedMachine, Failure, Fate, MachineFailure, Result};
-use cloud::Deadline;
-use cloud::{Cloud, FleetKey, Instance, InstanceId, Managed};
+use crate::poll::Poll;
+use cloud::{Cloud, Deadline, FleetKey, Instance, InstanceId};
 use domain::console::Refusal;
 use domain::{console, registration};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
-
-/// A service's router, as its watchers need it.
-#[derive(Clone, Debug)]
-pub struct RouterAccess {
-    /// Within the operation that watches: its end is that of every request to the router too.
-    pub cloud: Arc<Managed>,
-    pub http: reqwest::Client,
-    pub listings: Arc<Listings>,
-    pub fleet: FleetKey,
-    pub instance: InstanceId,
-    pub ip: IpAddr,
-    /// `http://address:port`.
-    pub endpoint: String,
-    /// The model it serves.
-    pub model: String,
-    /// It was started or rebooted just now: what it and its console say of the boot before is past.
-    pub restarted: Option<Restarted>,
-}
-
-/// A machine that is to boot again.
-#[derive(Clone, Debug)]
-pub struct Restarted {
-    /// The boot that its console told of last, if it had told of any.
-    pub past_boot: Option<String>,
-}
-
-impl RouterAccess {
-    /// The same for another frame.
-    pub(crate) fn within(&self, deadline: &Deadline) -> Self {
-        Self { cloud: Arc::new(self.cloud.within(deadline.clone())), ..self.clone() }
-    }
-}
 
 /// Waits until the router serves.
 pub(crate) async fn router(deadline: &Deadline, router: &RouterAccess) -> Result<()> {
-    let mut pace = Pace::new(&*router.cloud).tight();
+    let pace = Pace::new(&*router.cloud).tight();
+    let mut poll = Poll::new(deadline, pace, format!("the router at {}", router.ip));
     let mut sightings = Sightings::default();
     loop {
-        let is_listed = pace.lists_due();
+        let is_listed = poll.pace.lists_due();
         let seen = match passing(look_and_list(router, is_listed).await)? {
             Ok(Look::Ready) => return Ok(()),
             Ok(Look::Failed(reason)) => return Err(failed(router, "the router", reason).await),
             Ok(Look::Absent) => {
                 sightings.add(false);
-                if pace.absence_counts(sightings) {
+                if poll.pace.absence_counts(sightings) {
                     return Err(failed(router, "the router", MachineFailure::Gone(None)).await);
                 }
                 "the cloud does not list its machine yet".to_owned()
@@ -69,12 +37,7 @@ pub(crate) async fn router(deadline: &Deadline, router: &RouterAccess) -> Result
             }
             Err(seen) => seen,
         };
-        pace.next(deadline).await.map_err(|why| Failure::Interrupted {
-            waiting_for: format!("the router at {}", router.ip),
-            seen,
-            why,
-            kept: true,
-        })?;
+        poll.again(seen).await?;
     }
 }
 

@@ -1,13 +1,13 @@
 //! Workers: each has registered with the router, which sends it requests, or has failed.
 
+use super::access::RouterAccess;
 use super::grace::last_look;
 use super::machines::{console, explain, is_gone, is_news};
 use super::pace::{Pace, Sightings};
 use super::passing;
-use super::router::{RouterAccess, look_at_registrations, stop_if_failed};
+use super::router::{look_at_registrations, stop_if_failed};
 use crate::failure::{FailedMachine, Failure, MachineFailure, Result};
-use cloud::{Deadline, Interrupted};
-use cloud::{Instance, InstanceId};
+use cloud::{Deadline, Instance, InstanceId, Interrupted};
 use domain::console::{self, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
