@@ -5,6 +5,7 @@
 
 mod addresses;
 mod clouds;
+mod commands;
 mod data_sources;
 mod deadline;
 mod diagnose;
@@ -15,4 +16,5 @@ mod resources;
 mod session;
 mod siblings;
 
+pub use commands::command_main;
 pub use provider::Disagg;

@@ -184,8 +184,15 @@ fn cpu_offers(cloud: CloudName, wanted: &Resources) -> Result<Vec<Offer>, NoOffe
     if fitting.is_empty() {
         return Err(NoOffer::shape(wanted, &machines));
     }
-    Ok(cheapest_first(fitting))
+    let mut offers = cheapest_first(fitting);
+    let most = offers[0].hourly_cost * MOST_FOR_A_BIGGER_ONE;
+    offers.retain(|offer| offer.hourly_cost <= most);
+    Ok(offers)
 }
+
+/// A machine without GPUs that costs more than so many times the cheapest one that fits is not taken in its
+/// place: whoever asks for 4 CPUs would rather wait than pay for 64.
+const MOST_FOR_A_BIGGER_ONE: f64 = 4.0;
 
 fn cheapest_first(mut offers: Vec<Offer>) -> Vec<Offer> {
     offers.sort_by(|a, b| {

@@ -106,6 +106,14 @@ fn what_there_is_instead() {
 #[test]
 fn machines_without_gpus() {
     let router = Resources { cpu: Some(4), memory_gb: Some(16), ..Resources::default() };
+    check(
+        CloudName::Aws,
+        &router,
+        expect![[r#"
+            m7i.xlarge 0.2016
+            m7i.2xlarge 0.4032
+            m7i.4xlarge 0.8064"#]],
+    );
     check(CloudName::Local, &router, expect!["cpu-4-16 0"]);
     check(CloudName::Local, &Resources::default(), expect!["cpu-2-4 0"]);
     for cloud in [CloudName::Aws, CloudName::Gcp, CloudName::Azure] {

@@ -8,6 +8,7 @@ use crate::poll::Poll;
 use cloud::{Cloud, Deadline, FleetKey, Instance, InstanceId, InstanceState, TagFilter};
 use std::net::IpAddr;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Waits until the cloud no longer lists any instance that matches.
 pub(crate) async fn gone(
@@ -174,3 +175,22 @@ pub(crate) async fn console(
     let console = cloud.console(fleet, id).await;
     console.map(|console| console.text).doing(cloud.name(), || format!("read the console of {id}"))
 }
+
+/// What these machines have printed: several consoles at once, and not so many that an account's calls are
+/// used up.
+pub(crate) async fn consoles(
+    cloud: &dyn Cloud,
+    fleet: &FleetKey,
+    machines: &[InstanceId],
+) -> Vec<Result<String>> {
+    let turns = &Semaphore::new(CONSOLES_AT_ONCE);
+    let each = machines.iter().map(|id| async move {
+        // It is never closed.
+        let _turn = turns.acquire().await;
+        console(cloud, fleet, id).await
+    });
+    futures::future::join_all(each).await
+}
+
+/// Consoles that are read at once.
+pub(crate) const CONSOLES_AT_ONCE: usize = 8;

@@ -23,11 +23,11 @@ pub(crate) use drain::{Drain, Drained};
 pub use endpoint::{EndpointProbe, Proof, endpoint};
 pub(crate) use grace::{clean_up, last_words};
 pub use listings::Listings;
-pub(crate) use machines::{gone, is_running, running};
+pub(crate) use machines::{consoles, gone, is_running, running};
 pub(crate) use pace::Pace;
 pub(crate) use partners::others;
 pub(crate) use router::{
-    latest_boot, refusals, refusals_of_itself, refuse_if_failed, registered_addresses,
+    answers, latest_boot, refusals, refusals_of_itself, refuse_if_failed, registered_addresses,
     registrations, router, seen_unready,
 };
 pub(crate) use workers::{Worker, failed, workers};

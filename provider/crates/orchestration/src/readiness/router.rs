@@ -192,7 +192,8 @@ async fn look_and_list(router: &RouterAccess, is_listed: bool) -> Result<Look> {
     look(router, Some(&listed)).await
 }
 
-async fn answers(router: &RouterAccess) -> bool {
+/// Whether it answers from here.
+pub(crate) async fn answers(router: &RouterAccess) -> bool {
     let health = router.http.get(format!("{}/health", router.endpoint));
     matches!(router.cloud.bounded(status(health)).await, Some(Ok(200)))
 }

@@ -2,7 +2,7 @@
 
 use super::access::RouterAccess;
 use super::grace::last_look;
-use super::machines::{console, explain, is_gone, is_news};
+use super::machines::{CONSOLES_AT_ONCE, consoles, explain, is_gone, is_news};
 use super::pace::{Pace, Sightings};
 use super::passing;
 use super::router::{look_at_registrations, stop_if_failed};
@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// A worker that is to register.
@@ -102,24 +101,14 @@ pub(crate) async fn failed(
 ) -> Result<Vec<Instance>> {
     let ids: Vec<InstanceId> = machines.iter().map(|machine| machine.id.clone()).collect();
     let mut failed = Vec::new();
-    for (machine, console) in machines.into_iter().zip(consoles(router, &ids).await) {
+    for (machine, console) in
+        machines.into_iter().zip(consoles(&*router.cloud, &router.fleet, &ids).await)
+    {
         if console::failure(&console?).is_some() {
             failed.push(machine);
         }
     }
     Ok(failed)
-}
-
-/// What these machines have printed: several consoles at once, and not so many that an account's calls are
-/// used up.
-async fn consoles(router: &RouterAccess, machines: &[InstanceId]) -> Vec<Result<String>> {
-    let turns = &Semaphore::new(CONSOLES_AT_ONCE);
-    let each = machines.iter().map(|id| async move {
-        // It is never closed.
-        let _turn = turns.acquire().await;
-        console(&*router.cloud, &router.fleet, id).await
-    });
-    futures::future::join_all(each).await
 }
 
 struct Watch<'a> {
@@ -226,7 +215,7 @@ impl Watch<'_> {
         }
         let count = self.unread.len().min(CONSOLES_AT_ONCE);
         let now: Vec<InstanceId> = self.unread.drain(..count).collect();
-        let consoles = consoles(&self.router, &now).await;
+        let consoles = consoles(&*self.router.cloud, &self.router.fleet, &now).await;
         for (id, console) in now.iter().zip(consoles) {
             let console = match passing(console)? {
                 Ok(console) => console,
@@ -274,7 +263,7 @@ impl Watch<'_> {
             }
         }
         let ids: Vec<InstanceId> = silent.iter().map(|worker| worker.id.clone()).collect();
-        let consoles = consoles(&self.router, &ids).await;
+        let consoles = consoles(&*self.router.cloud, &self.router.fleet, &ids).await;
         for (worker, console) in silent.iter().zip(consoles) {
             let (state, lines) = match console {
                 Ok(console) => {
@@ -294,9 +283,6 @@ impl Watch<'_> {
 }
 
 const LOOK_CUT: &str = "the last look did not end";
-
-/// Consoles that are read in one look.
-const CONSOLES_AT_ONCE: usize = 8;
 
 /// A router that came up later than its worker, or was away, lets it in within this time.
 const BLOCKED: Duration = Duration::from_secs(60);

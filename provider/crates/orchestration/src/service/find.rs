@@ -134,7 +134,7 @@ pub fn find_by_name(snapshot: &Snapshot, fleet: &FleetId, name: &str) -> Vec<Ser
 }
 
 /// Every service that has anything in the fleet.
-pub(crate) fn all(snapshot: &Snapshot, fleet: &FleetId) -> Vec<ServiceId> {
+pub fn all(snapshot: &Snapshot, fleet: &FleetId) -> Vec<ServiceId> {
     let tags = snapshot.addresses.iter().map(|address| &address.tags);
     let tags = tags.chain(snapshot.instances.iter().map(|instance| &instance.tags));
     let mut ids: Vec<ServiceId> = tags

@@ -28,7 +28,7 @@ pub use address::{change_endpoint, set_ingress};
 pub use create::create;
 pub use delete::delete;
 pub use desired::{DesiredService, ServicePolicy, ServiceRecord};
-pub use find::{FoundService, find_by_id, find_by_name};
+pub use find::{FoundService, all, find_by_id, find_by_name};
 pub use findings::drift;
 pub use recovery::recover;
 pub use removal::unowned;

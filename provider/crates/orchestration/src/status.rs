@@ -1,0 +1,283 @@
+//! What there is of a fleet, as an engineer on call asks for it. Nothing is changed here, and nothing is
+//! compared with what somebody has declared: only with what the machines were made from.
+
+use crate::failure::{Doing, Result};
+use crate::group::{self, Members};
+use crate::orchestrator::Orchestrator;
+use crate::readiness::{self, RouterAccess, consoles};
+use crate::service::{self, FoundService, find_by_id};
+use crate::snapshot::{Freshness, Snapshot, key};
+use cloud::{Cloud, Deadline, Instance, InstanceId, Phase, tag};
+use domain::catalogue;
+use domain::console;
+use domain::id::{FleetId, GroupId, ServiceId};
+use domain::scaling::Scale;
+use domain::spec::ServiceFacts;
+use domain::user_data;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// What is asked for: everything of a fleet, or a part of it.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The fleet.
+    pub fleet: FleetId,
+    /// One service by its name; none is all of them.
+    pub service: Option<String>,
+    /// One group of it by its name; none is all of them, and the router.
+    pub group: Option<String>,
+    /// How many of each machine's last lines of its console.
+    pub lines: usize,
+}
+
+/// A fleet.
+#[derive(Clone, Debug)]
+pub struct FleetStatus {
+    /// Its id.
+    pub id: FleetId,
+    /// The zone.
+    pub zone: String,
+    /// What is not as it was made: object → finding.
+    pub findings: BTreeMap<String, String>,
+    /// Its services.
+    pub services: Vec<ServiceStatus>,
+}
+
+/// A service.
+#[derive(Clone, Debug)]
+pub struct ServiceStatus {
+    /// Its id.
+    pub id: ServiceId,
+    /// What its address says about it; none when that is gone.
+    pub facts: Option<ServiceFacts>,
+    /// Where clients reach it.
+    pub endpoint: Option<String>,
+    /// Whether the router answers from here. One that does not may be healthy, and let nobody in from here.
+    pub answers: bool,
+    /// What is not as it was made.
+    pub findings: BTreeMap<String, String>,
+    /// Its router.
+    pub router: Option<MachineStatus>,
+    /// Its groups, as far as they have machines.
+    pub groups: Vec<GroupStatus>,
+}
+
+/// A replica group.
+#[derive(Clone, Debug)]
+pub struct GroupStatus {
+    /// Its id.
+    pub id: GroupId,
+    /// What its workers do.
+    pub role: String,
+    /// How many machines it is to have, as its machines say.
+    pub scale: Option<Scale>,
+    /// What is not as it was made.
+    pub findings: BTreeMap<String, String>,
+    /// Its machines, those on their way out too.
+    pub machines: Vec<MachineStatus>,
+}
+
+/// A machine.
+#[derive(Clone, Debug)]
+pub struct MachineStatus {
+    /// As the cloud has it.
+    pub instance: Instance,
+    /// How far it is in its life.
+    pub phase: Phase,
+    /// Whether its router sends it requests; none where nobody can tell, and of routers.
+    pub is_registered: Option<bool>,
+    /// What it costs, in dollars an hour.
+    pub hourly_cost: f64,
+    /// What its console tells last of its boot, or of its work.
+    pub told: Option<String>,
+    /// The last lines of its console.
+    pub lines: Vec<String>,
+}
+
+impl FleetStatus {
+    /// What all its machines cost, in dollars an hour.
+    pub fn hourly_cost(&self) -> f64 {
+        self.services.iter().map(ServiceStatus::hourly_cost).sum()
+    }
+}
+
+impl ServiceStatus {
+    /// What its machines cost, in dollars an hour.
+    pub fn hourly_cost(&self) -> f64 {
+        let workers = self.groups.iter().flat_map(|group| &group.machines);
+        self.router.iter().chain(workers).map(|machine| machine.hourly_cost).sum()
+    }
+}
+
+/// Looks at a fleet; none when there is no such fleet.
+///
+/// # Errors
+/// When the cloud cannot be asked.
+pub async fn status(
+    orchestrator: &Orchestrator,
+    deadline: &Deadline,
+    scope: &Scope,
+) -> Result<Option<FleetStatus>> {
+    let id = &scope.fleet;
+    let snapshot = orchestrator.snapshot(deadline, id, Freshness::New).await?;
+    let Some(fleet) = &snapshot.fleet else { return Ok(None) };
+    let mut services = Vec::new();
+    for service in service::all(&snapshot, id) {
+        if scope.service.as_ref().is_none_or(|name| *name == service.name) {
+            services.push(of_service(orchestrator, deadline, scope, &snapshot, service).await?);
+        }
+    }
+    Ok(Some(FleetStatus {
+        id: id.clone(),
+        zone: fleet.zone.clone(),
+        findings: fleet.findings.clone(),
+        services,
+    }))
+}
+
+async fn of_service(
+    orchestrator: &Orchestrator,
+    deadline: &Deadline,
+    scope: &Scope,
+    snapshot: &Snapshot,
+    id: ServiceId,
+) -> Result<ServiceStatus> {
+    let found = find_by_id(snapshot, &id);
+    let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
+    let known = found.facts(&id).ok();
+    let access = match (&known, &found.router) {
+        (Some((facts, address)), Some(router)) => {
+            Some(service::access(orchestrator, cloud, facts, address, router)?)
+        }
+        _ => None,
+    };
+    let registered = match &access {
+        Some(router) => readiness::registered_addresses(router).await.unwrap_or_default(),
+        None => None,
+    };
+    let answers = match &access {
+        Some(router) => readiness::answers(router).await,
+        None => false,
+    };
+    let look = Look { orchestrator, deadline, scope, access: access.as_ref(), registered };
+    let findings = look.findings_of_router(&found, &id).await?;
+    let router = match (&found.router, &scope.group) {
+        (Some(router), None) => look.machines(std::slice::from_ref(router), false).await?.pop(),
+        _ => None,
+    };
+    let mut by_group: BTreeMap<String, Vec<Instance>> = BTreeMap::new();
+    for worker in &found.workers {
+        let group = worker.tags.get(tag::GROUP).cloned().unwrap_or_default();
+        by_group.entry(group).or_default().push(worker.clone());
+    }
+    let mut groups = Vec::new();
+    for (name, machines) in by_group {
+        if scope.group.as_ref().is_none_or(|group| *group == name) {
+            let id = GroupId { service: id.clone(), name };
+            groups.push(look.group(id, &machines).await?);
+        }
+    }
+    let endpoint = access.as_ref().map(|router| format!("{}/v1", router.endpoint));
+    let facts = known.map(|(facts, _)| facts);
+    Ok(ServiceStatus { id, facts, endpoint, answers, findings, router, groups })
+}
+
+/// One look at a service.
+struct Look<'a> {
+    orchestrator: &'a Orchestrator,
+    deadline: &'a Deadline,
+    scope: &'a Scope,
+    access: Option<&'a RouterAccess>,
+    registered: Option<BTreeSet<IpAddr>>,
+}
+
+impl Look<'_> {
+    async fn findings_of_router(
+        &self,
+        found: &FoundService,
+        id: &ServiceId,
+    ) -> Result<BTreeMap<String, String>> {
+        let spec = match &found.router {
+            Some(router) => {
+                let data = self.user_data(&router.id).await?;
+                data.and_then(|data| user_data::parse_router(&data).ok())
+            }
+            None => None,
+        };
+        Ok(match spec {
+            // Made from it, it cannot differ from it; what its tags say can.
+            Some(spec) if spec.id() == *id => service::drift(found, &spec),
+            _ => found.router_findings(),
+        })
+    }
+
+    async fn group(&self, id: GroupId, machines: &[Instance]) -> Result<GroupStatus> {
+        let (counted, leaving) = group::counted_and_leaving(machines.to_vec());
+        let known = BTreeMap::new();
+        let slots = group::in_slots(&counted, &known);
+        // A roll that was stopped leaves old ones: what is wanted is what the newest was made from.
+        let newest = counted.iter().max_by_key(|machine| machine.launched_at);
+        let tag_of = |key: &str| newest.or(leaving.first()).and_then(|one| one.tags.get(key));
+        let scale: Option<Scale> = tag_of(tag::COUNT).and_then(|text| text.parse().ok());
+        let role = tag_of(tag::ROLE).cloned().unwrap_or_default();
+        let spec = match newest {
+            Some(newest) => {
+                let data = self.user_data(&newest.id).await?;
+                data.and_then(|data| user_data::parse_worker(&data).ok())
+            }
+            None => None,
+        };
+        let refusals = match self.access {
+            Some(router) => self.orchestrator.refusals(&id.service, router).await,
+            None => Default::default(),
+        };
+        let findings = match (&spec, &scale) {
+            (Some(spec), Some(scale)) => {
+                let members = Members {
+                    known: &known,
+                    slots: &slots,
+                    leaving: &leaving,
+                    refusals: &refusals,
+                };
+                group::drift(spec, scale, members)
+            }
+            _ => BTreeMap::new(),
+        };
+        let machines = self.machines(machines, true).await?;
+        Ok(GroupStatus { id, role, scale, findings, machines })
+    }
+
+    async fn machines(
+        &self,
+        machines: &[Instance],
+        are_workers: bool,
+    ) -> Result<Vec<MachineStatus>> {
+        let fleet = &self.scope.fleet;
+        let cloud = self.orchestrator.cloud(self.deadline, fleet.cloud).await?;
+        let ids: Vec<InstanceId> = machines.iter().map(|machine| machine.id.clone()).collect();
+        let consoles = consoles(&*cloud, &key(fleet), &ids).await;
+        let each = machines.iter().zip(consoles).map(|(machine, console)| {
+            // One that was launched a moment ago, or is gone, has no console.
+            let console = console.unwrap_or_default();
+            let all: Vec<String> = console.lines().map(console::plain).collect();
+            let registered = self.registered.as_ref().filter(|_| are_workers);
+            let offer = catalogue::find(fleet.cloud, &machine.instance_type);
+            MachineStatus {
+                phase: Phase::of(&machine.tags),
+                is_registered: registered.map(|all| machine.ip.is_some_and(|ip| all.contains(&ip))),
+                hourly_cost: offer.map_or(0.0, |offer| offer.hourly_cost),
+                told: console::latest_state(&console).map(|state| state.to_string()),
+                lines: all[all.len().saturating_sub(self.scope.lines)..].to_vec(),
+                instance: machine.clone(),
+            }
+        });
+        Ok(each.collect())
+    }
+
+    async fn user_data(&self, id: &InstanceId) -> Result<Option<Vec<u8>>> {
+        let fleet = &self.scope.fleet;
+        let cloud = self.orchestrator.cloud(self.deadline, fleet.cloud).await?;
+        let data = cloud.user_data(&key(fleet), id).await;
+        data.doing(fleet.cloud, || format!("read the user data of {id}"))
+    }
+}

@@ -1,0 +1,190 @@
+//! What is asked for on the command line.
+
+use domain::id::ImportPath;
+use orchestration::status::Scope;
+use std::ffi::OsString;
+
+pub(super) const STATUS_HELP: &str = "\
+What there is of a fleet, a service or a replica group. Nothing is changed, and no state is read.
+
+Usage: terraform-provider-disagg status CLOUD/REGION/FLEET[/SERVICE[/GROUP]] [OPTION]...
+
+  --lines N      the last N lines of each machine's console too
+  --json         everything as JSON
+  --state-directory DIRECTORY
+                 of the local cloud: the provider's `local.state_directory`; without it
+                 $DISAGG_STATE_DIRECTORY, or disagg/local in the user's state directory
+  --help         this text
+
+Credentials are those of the environment, as Terraform would use them without settings in the
+provider block. Ends with 0 when it is there, also when something about it is not as it was made.
+";
+
+pub(super) const LOGS_HELP: &str = "\
+What machines have printed on their serial consoles, as far as their cloud keeps it.
+
+Usage: terraform-provider-disagg logs CLOUD/REGION/FLEET[/SERVICE[/GROUP]] [MACHINE] [OPTION]...
+
+  MACHINE        the id of one machine; without it, all of them
+  --lines N      only the last N lines of each
+  --follow       go on with what comes, until it is stopped
+  --state-directory DIRECTORY
+                 of the local cloud: the provider's `local.state_directory`; without it
+                 $DISAGG_STATE_DIRECTORY, or disagg/local in the user's state directory
+  --help         this text
+";
+
+/// What was asked for.
+#[derive(Debug)]
+pub(super) struct Arguments {
+    pub(super) command: Command,
+    pub(super) state_directory: Option<String>,
+}
+
+#[derive(Debug)]
+pub(super) enum Command {
+    Help(&'static str),
+    Status { scope: Scope, is_json: bool },
+    Logs { scope: Scope, machine: Option<String>, follows: bool },
+}
+
+/// Reads the arguments after the command's own word.
+///
+/// # Errors
+/// With what is wrong about them.
+pub(super) fn parse(
+    command: &str,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Arguments, String> {
+    let is_logs = command == "logs";
+    let (mut words, mut state_directory, mut lines) = (Vec::new(), None, None);
+    let (mut is_json, mut follows, mut needs_help) = (false, false, false);
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        let argument = text(&argument)?;
+        let mut value = || {
+            let value = arguments.next().ok_or(format!("`{argument}` needs a value"))?;
+            text(&value)
+        };
+        match argument.as_str() {
+            "--state-directory" => state_directory = Some(value()?),
+            "--lines" => {
+                let number = value()?;
+                lines = Some(number.parse().map_err(|_| format!("`{number}` is no number"))?);
+            }
+            "--json" if !is_logs => is_json = true,
+            "--follow" | "-f" if is_logs => follows = true,
+            "--help" | "-h" => needs_help = true,
+            option if option.starts_with('-') => return Err(format!("`{option}` is no option")),
+            _ => words.push(argument),
+        }
+    }
+    let help = if is_logs { LOGS_HELP } else { STATUS_HELP };
+    let command = match (&words[..], needs_help) {
+        (_, true) => Command::Help(help),
+        ([], _) => return Err("a path is missing, as in `local/local/lab`".to_owned()),
+        ([path], _) if !is_logs => {
+            Command::Status { scope: scope(path, lines.unwrap_or(0))?, is_json }
+        }
+        ([path, machine @ ..], _) if is_logs && machine.len() < 2 => Command::Logs {
+            scope: scope(path, lines.unwrap_or(usize::MAX))?,
+            machine: machine.first().cloned(),
+            follows,
+        },
+        ([.., last], _) => return Err(format!("`{last}` is one argument too many")),
+    };
+    Ok(Arguments { command, state_directory })
+}
+
+fn scope(path: &str, lines: usize) -> Result<Scope, String> {
+    let path: ImportPath = path.parse().map_err(|error| format!("{error}"))?;
+    Ok(match path {
+        ImportPath::Fleet { fleet } => Scope { fleet, service: None, group: None, lines },
+        ImportPath::Service { fleet, service } => {
+            Scope { fleet, service: Some(service), group: None, lines }
+        }
+        ImportPath::Group { fleet, service, group } => {
+            Scope { fleet, service: Some(service), group: Some(group), lines }
+        }
+    })
+}
+
+fn text(argument: &OsString) -> Result<String, String> {
+    let text = argument.to_str().map(str::to_owned);
+    text.ok_or_else(|| format!("`{}` is no text", argument.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    fn read(line: &str) -> String {
+        let mut words = line.split_whitespace();
+        let command = words.next().expect("a command");
+        match parse(command, words.map(OsString::from)) {
+            Err(error) => error,
+            Ok(Arguments { command: Command::Help(_), .. }) => "help".to_owned(),
+            Ok(Arguments { command: Command::Status { scope, is_json }, state_directory }) => {
+                format!("{}, json {is_json}, {state_directory:?}", said(&scope))
+            }
+            Ok(Arguments { command: Command::Logs { scope, machine, follows }, .. }) => {
+                format!("{}, machine {machine:?}, follows {follows}", said(&scope))
+            }
+        }
+    }
+
+    fn said(Scope { fleet, service, group, lines }: &Scope) -> String {
+        let lines = if *lines == usize::MAX { "all".to_owned() } else { lines.to_string() };
+        format!("{fleet} {service:?} {group:?}, {lines} lines")
+    }
+
+    #[test]
+    fn arguments_are_checked() {
+        let lines = [
+            "status local/local/lab",
+            "status aws/us-east-2/pd/glm/decode --json --lines 5",
+            "status --state-directory /d local/local/lab",
+            "logs local/local/lab/tiny m-1 --follow",
+            "logs local/local/lab/tiny --lines 3",
+            "logs --help",
+            "status",
+            "status lab",
+            "status local/local/lab m-1",
+            "status local/local/lab --follow",
+            "logs local/local/lab m-1 m-2",
+            "logs local/local/lab --lines x",
+            "logs local/local/lab --lines",
+        ];
+        let read = lines.map(|line| format!("{line}\n    {}\n", read(line)));
+        expect![[r#"
+            status local/local/lab
+                local/local/lab None None, 0 lines, json false, None
+            status aws/us-east-2/pd/glm/decode --json --lines 5
+                aws/us-east-2/pd Some("glm") Some("decode"), 5 lines, json true, None
+            status --state-directory /d local/local/lab
+                local/local/lab None None, 0 lines, json false, Some("/d")
+            logs local/local/lab/tiny m-1 --follow
+                local/local/lab Some("tiny") None, all lines, machine Some("m-1"), follows true
+            logs local/local/lab/tiny --lines 3
+                local/local/lab Some("tiny") None, 3 lines, machine None, follows false
+            logs --help
+                help
+            status
+                a path is missing, as in `local/local/lab`
+            status lab
+                `lab` is not an import path, which looks like `aws/us-east-2/pd, aws/us-east-2/pd/glm or aws/us-east-2/pd/glm/prefill`: it has three, four or five parts between slashes, and this one has 1
+            status local/local/lab m-1
+                `m-1` is one argument too many
+            status local/local/lab --follow
+                `--follow` is no option
+            logs local/local/lab m-1 m-2
+                `m-2` is one argument too many
+            logs local/local/lab --lines x
+                `x` is no number
+            logs local/local/lab --lines
+                `--lines` needs a value
+        "#]]
+        .assert_eq(&read.concat());
+    }
+}
