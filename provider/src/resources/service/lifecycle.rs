@@ -1,6 +1,7 @@
 //! A service is made, changed and removed: from the model to what is to be done, and back into the state.
 
 use super::model;
+use super::read::INGRESS_RULE;
 use super::record::{RouterRecord, remember};
 use crate::deadline::deadline;
 use crate::diagnose;
@@ -66,8 +67,10 @@ pub(super) async fn update(
     let (orchestrator, deadline) = (session.orchestrator(), &deadline(ctx));
     let id = model::id(prior)?;
     let desired = model::desired(&planned, &id)?;
-    let has_drift = prior.drift.known().is_some_and(|drift| !drift.is_empty());
-    if has_drift || model::ingress(prior) != model::ingress(&planned) {
+    let drift = prior.drift.known();
+    let has_drift = drift.is_some_and(|drift| !drift.is_empty());
+    let is_rule_another = drift.is_some_and(|drift| drift.contains_key(INGRESS_RULE));
+    if is_rule_another || model::ingress(prior) != model::ingress(&planned) {
         service::set_ingress(orchestrator, deadline, &id, &desired).await?;
         let mut done = prior.clone();
         done.ingress_cidrs = planned.ingress_cidrs.clone();
@@ -75,9 +78,7 @@ pub(super) async fn update(
     }
     if prior.public_ip != planned.public_ip || planned.endpoint.is_unknown() {
         let address = service::change_endpoint(orchestrator, deadline, &id, &desired).await?;
-        if let Some(address) = address {
-            model::fill_address(&mut planned, &address);
-        }
+        model::fill_address(&mut planned, &address);
     }
     if has_drift {
         let instance = service::recover(orchestrator, deadline, &id, &desired).await?;

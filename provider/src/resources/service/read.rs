@@ -34,7 +34,7 @@ pub(super) async fn read(session: &Session, ctx: &Ctx, state: &mut State<Service
     let mut drift = service::drift(&found, &spec);
     if let Some(Ingress { port, .. }) = rule.filter(|rule| rule.port != spec.port) {
         let finding = format!("for port {port}; it will be for port {} again", spec.port);
-        drift.insert("ingress rule".to_owned(), finding);
+        drift.insert(INGRESS_RULE.to_owned(), finding);
     }
     if let Some(address) = &found.address {
         let before = service.endpoint.clone();
@@ -68,6 +68,9 @@ pub(super) async fn read(session: &Session, ctx: &Ctx, state: &mut State<Service
     }
     Ok(())
 }
+
+/// The finding that the rule which lets clients in is another one.
+pub(super) const INGRESS_RULE: &str = "ingress rule";
 
 /// The finding that clients' way to the router has changed.
 pub(super) const PUBLIC_ADDRESS: &str = "public address";

@@ -3,7 +3,7 @@
 use super::DesiredService;
 use super::find::find_by_id;
 use super::tags;
-use crate::failure::{Doing, Result};
+use crate::failure::{Doing, Failure, Result, Unrepairable};
 use crate::orchestrator::Orchestrator;
 use crate::snapshot::{Freshness, key};
 use cloud::{Address, AddressRequest, Cloud, Deadline, Ingress};
@@ -26,23 +26,32 @@ pub async fn set_ingress(
     set.doing(id.fleet.cloud, || format!("open port {port} of service {id}"))
 }
 
-/// Gives the router's address another way from outside, or none; answers the address, if there is one. Where
-/// it is gone, another one would be no help: workers know the old one.
+/// Gives the router's address another way from outside, or none.
 ///
 /// # Errors
-/// When the cloud refuses it.
+/// [`Failure::Unrepairable`] when the address is gone: another one would be no help, workers know the old one. And
+/// when the cloud refuses it.
 pub async fn change_endpoint(
     orchestrator: &Orchestrator,
     deadline: &Deadline,
     id: &ServiceId,
     desired: &DesiredService,
-) -> Result<Option<Address>> {
+) -> Result<Address> {
     let snapshot = orchestrator.snapshot(deadline, &id.fleet, Freshness::New).await?;
     if find_by_id(&snapshot, id).address.is_none() {
-        return Ok(None);
+        return Err(address_gone(id));
     }
     let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
-    reserve(&*cloud, &desired.of(id), false).await.map(Some)
+    reserve(&*cloud, &desired.of(id), false).await
+}
+
+/// Workers were told the address at their boot.
+pub(crate) fn address_gone(id: &ServiceId) -> Failure {
+    Failure::Unrepairable {
+        what: id.into(),
+        findings: vec!["its reserved address is gone".to_owned()],
+        why: Unrepairable::AddressGone,
+    }
 }
 
 /// The service's address: the one it has, public as it is wished for now, or a new one.

@@ -1,6 +1,7 @@
 //! A service's router is brought back: at its address, under its name, with its tags and its settings.
 //! What cannot be without another router is an error, because workers hold connections to this one.
 
+use super::address::address_gone;
 use super::find::{FoundService, find_by_id};
 use super::wait::{WaitFor, wait};
 use super::{DesiredService, removal, router, tags};
@@ -27,11 +28,7 @@ pub async fn recover(
     let found = find_by_id(&snapshot, id);
     let DesiredService { spec, policy } = desired;
     let Some(address) = found.address.clone() else {
-        return Err(Failure::Unrepairable {
-            what: id.into(),
-            findings: vec!["its reserved address is gone".to_owned()],
-            why: Unrepairable::AddressGone,
-        });
+        return Err(address_gone(id));
     };
     removal::remove_unowned_workers(&*cloud, id, &found).await?;
     restore_tags(&*cloud, id, spec, &address, &found).await?;
