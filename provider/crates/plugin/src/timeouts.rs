@@ -45,8 +45,29 @@ pub(crate) fn of(object: &Value, defaults: Timeouts) -> Timeouts {
     }
 }
 
+/// A duration as Go writes it.
 fn parse(text: &str) -> Option<Duration> {
-    let starts_with_digit = text.starts_with(|first: char| first.is_ascii_digit());
-    let duration: jiff::SignedDuration = text.parse().ok().filter(|_| starts_with_digit)?;
+    // What is read also knows words, signs, spaces and ISO 8601.
+    let mut chars = text.chars();
+    let begins_well = chars.next().is_some_and(|first| first.is_ascii_digit());
+    if !begins_well || !chars.all(|c| c.is_ascii_digit() || ".hmsuµμn".contains(c)) {
+        return None;
+    }
+    let duration: jiff::SignedDuration = text.parse().ok()?;
     Duration::try_from(duration).ok().filter(|duration| !duration.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_those_of_go() {
+        for (text, seconds) in [("45m", 2700), ("1h30m", 5400), ("1.5h", 5400), ("90s", 90)] {
+            assert_eq!(parse(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "0s", "10", "-1m", "1 m", "30min", "1d", "PT1H", "soon"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
 }
