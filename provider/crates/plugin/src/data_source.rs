@@ -1,6 +1,6 @@
 //! What a data source's author writes: the [`DataSource`] trait.
 
-use crate::conformance;
+use crate::author_checks;
 use crate::convert::{from_value, to_value_as_exact};
 use crate::ctx::Ctx;
 use crate::diagnostics::{Diagnostic, Diagnostics};
@@ -124,7 +124,7 @@ impl<D: DataSource> DynDataSource for Erased<D> {
             }
             Err(error) => return (Value::Null, Diagnostic::bug(error).into()),
         };
-        let problems = conformance::read(&self.schema, &result);
+        let problems = author_checks::read(&self.schema, &result);
         diagnostics.extend(problems.into_iter().map(Diagnostic::bug));
         (result, diagnostics)
     }

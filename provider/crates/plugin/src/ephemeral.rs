@@ -1,7 +1,7 @@
 //! What an ephemeral resource's author writes: the [`EphemeralResource`] trait. It is opened in each run
 //! that needs it, and nothing of it is ever in a plan or a state.
 
-use crate::conformance;
+use crate::author_checks;
 use crate::convert::{from_value, to_value_as_exact};
 use crate::ctx::Ctx;
 use crate::diagnostics::{Diagnostic, Diagnostics};
@@ -172,7 +172,7 @@ impl<E: EphemeralResource> DynEphemeralResource for Erased<E> {
         let problems = match to_value_as_exact(&result, &given) {
             Ok(mut result) => {
                 self.schema.complete(&mut result);
-                let problems = conformance::read(&self.schema, &result);
+                let problems = author_checks::read(&self.schema, &result);
                 if problems.is_empty() {
                     return Opened { result, renew_at, private, warnings };
                 }

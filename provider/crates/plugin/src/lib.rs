@@ -37,13 +37,13 @@
 //!   or an import that goes on after its end is.
 
 mod attr;
-mod conformance;
+mod author_checks;
 mod convert;
 mod ctx;
 mod data_source;
 mod diagnostics;
-mod dynamic;
 mod ephemeral;
+mod erased;
 mod function;
 mod handshake;
 mod host;
@@ -74,8 +74,8 @@ pub use convert::{ConvertError, from_value, to_value};
 pub use ctx::{Ctx, Interrupted, Timeouts};
 pub use data_source::{DataSource, DynDataSource, data_source};
 pub use diagnostics::{Diagnostic, Diagnostics, Severity};
-pub use dynamic::{ApplyRequest, DynResource, Outcome, resource};
 pub use ephemeral::{DynEphemeralResource, EphemeralResource, Opened, ephemeral_resource};
+pub use erased::{ApplyRequest, DynResource, Outcome, resource};
 pub use function::{DynFunction, Function, FunctionError, Parameter, Signature, function};
 pub use identity::IdentityPart;
 pub use path::{AttributePath, Step};

@@ -4,14 +4,14 @@
 //! before, computed attributes that the configuration does not give become unknown → attributes'
 //! own modifiers → the resource's `plan` → the checks that Terraform would make.
 
-use crate::conformance;
+use crate::author_checks;
 use crate::convert::{from_value, to_value_as_exact};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::path::AttributePath;
 use crate::private::Private;
 use crate::resource::{Change, Resource};
 use crate::schema::{
-    Attribute, AttributeKind, Mode, Nesting, PlanModifier, Schema, each_nested, fill_defaults,
+    Attribute, AttributeKind, Mode, Nesting, PlanModifier, Schema, clear_write_only, fill_defaults,
 };
 use crate::value::{Unknown, Value};
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ pub(crate) fn plan<R: Resource>(
         Ok(mut response) => {
             if !response.diagnostics.has_error() {
                 let (prior, config) = (&request.prior, &request.config);
-                let problems = conformance::planned(schema, prior, config, &response.planned);
+                let problems = author_checks::planned(schema, prior, config, &response.planned);
                 response.diagnostics.extend(problems.into_iter().map(Diagnostic::bug));
             }
             response
@@ -116,19 +116,6 @@ fn shape<R: Resource>(
         planned_private: change.planned_private,
         diagnostics,
     })
-}
-
-fn clear_write_only(attributes: &BTreeMap<String, Attribute>, planned: &mut Value) {
-    let Value::Map(members) = planned else { return };
-    for (name, attribute) in attributes {
-        let Some(value) = members.get_mut(name) else { continue };
-        if attribute.write_only {
-            *value = Value::Null;
-        }
-        each_nested(&attribute.kind, &Value::Null, value, |attributes, _, value| {
-            clear_write_only(attributes, value);
-        });
-    }
 }
 
 fn mark_unknown(

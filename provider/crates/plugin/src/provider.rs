@@ -2,8 +2,8 @@
 
 use crate::data_source::DynDataSource;
 use crate::diagnostics::Diagnostics;
-use crate::dynamic::DynResource;
 use crate::ephemeral::DynEphemeralResource;
+use crate::erased::DynResource;
 use crate::function::DynFunction;
 use crate::schema::Schema;
 use async_trait::async_trait;

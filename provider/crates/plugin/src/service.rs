@@ -3,8 +3,8 @@
 
 use crate::data_source::DynDataSource;
 use crate::diagnostics::Diagnostic;
-use crate::dynamic::DynResource;
 use crate::ephemeral::DynEphemeralResource;
+use crate::erased::DynResource;
 use crate::function::DynFunction;
 use crate::proto::tfplugin6 as pb;
 use crate::provider::Provider;

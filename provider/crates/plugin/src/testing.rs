@@ -6,7 +6,7 @@ mod attached;
 pub use attached::Attached;
 
 use crate::diagnostics::Diagnostics;
-use crate::dynamic::{ApplyRequest, DynResource};
+use crate::erased::{ApplyRequest, DynResource};
 use crate::plan::{PlanRequest, PlanResponse};
 use crate::private::Private;
 use crate::schema::{Attribute, AttributeKind, Nesting};

@@ -1,6 +1,8 @@
-//! Values beside their configuration, to any depth: what an attribute without one becomes.
+//! The objects inside an attribute, alone or beside their configuration: what an attribute without one
+//! becomes.
 
 use super::{Attribute, AttributeKind, Nesting};
+use crate::path::AttributePath;
 use crate::value::Value;
 use std::collections::BTreeMap;
 
@@ -22,8 +24,38 @@ pub(crate) fn fill_defaults(
     }
 }
 
+/// The objects that a nested attribute holds, each with its path.
+pub(crate) fn objects<'a>(
+    kind: &AttributeKind,
+    value: &'a Value,
+    path: &AttributePath,
+) -> Vec<(AttributePath, &'a Value)> {
+    match (kind, value) {
+        (AttributeKind::Nested { nesting: Nesting::Single, .. }, Value::Map(_)) => {
+            vec![(path.clone(), value)]
+        }
+        (AttributeKind::Nested { .. }, Value::List(elements)) => {
+            let indexed = elements.iter().enumerate();
+            indexed.map(|(index, element)| (path.clone().index(index), element)).collect()
+        }
+        (AttributeKind::Nested { .. }, Value::Map(elements)) => {
+            elements.iter().map(|(key, element)| (path.clone().key(key), element)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Does something with every object that an attribute holds.
+pub(super) fn each_object(
+    kind: &AttributeKind,
+    value: &mut Value,
+    apply: impl Fn(&BTreeMap<String, Attribute>, &mut Value),
+) {
+    each_nested(kind, &Value::Null, value, |attributes, _, object| apply(attributes, object));
+}
+
 /// Does something with every object that an attribute holds, beside what is given for it.
-pub(crate) fn each_nested(
+fn each_nested(
     kind: &AttributeKind,
     given: &Value,
     value: &mut Value,

@@ -1,6 +1,6 @@
 //! A resource whose model is erased, so that a provider can have a list of them.
 
-use crate::conformance;
+use crate::author_checks;
 use crate::convert::{from_value, to_value};
 use crate::ctx::{Ctx, Interrupted};
 use crate::diagnostics::{Diagnostic, Diagnostics, Severity};
@@ -9,11 +9,10 @@ use crate::path::AttributePath;
 use crate::plan::{self, PlanRequest, PlanResponse};
 use crate::private::Private;
 use crate::resource::{Resource, State};
-use crate::schema::{Attribute, AttributeKind, Schema};
+use crate::schema::{Schema, clear_write_only, refuse_write_only};
 use crate::timeouts;
 use crate::value::Value;
 use async_trait::async_trait;
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use tokio_util::sync::CancellationToken;
 
@@ -183,7 +182,7 @@ impl<R: Resource> DynResource for Erased<R> {
         };
         let exact = [&request.prior, &request.planned];
         let outcome = self.outcome(state, &exact, result, |result| {
-            conformance::applied(&self.schema, &request.planned, result)
+            author_checks::applied(&self.schema, &request.planned, result)
         });
         let diagnostics = outcome.diagnostics.concealing(&concealed);
         Outcome { diagnostics, ..outcome }
@@ -201,7 +200,7 @@ impl<R: Resource> DynResource for Erased<R> {
         let result = ctx.bounded(self.resource.read(&ctx, &mut kept)).await;
         let result = result.unwrap_or_else(|why| Err(self.dropped(&ctx, why, "read")));
         let mut outcome =
-            self.outcome(kept, &[&exact], result, |state| conformance::read(&self.schema, state));
+            self.outcome(kept, &[&exact], result, |state| author_checks::read(&self.schema, state));
         if outcome.state.is_null() {
             // Otherwise the creation that follows would look like the second half of a replacement.
             outcome.private = Private::default();
@@ -219,7 +218,7 @@ impl<R: Resource> DynResource for Erased<R> {
         let result = result.unwrap_or_else(|why| Err(self.dropped(&ctx, why, "import")));
         self.outcome(state, &[], result, |state| match state {
             Value::Null => vec!["an import succeeded and saved no state".to_owned()],
-            state => conformance::read(&self.schema, state),
+            state => author_checks::read(&self.schema, state),
         })
     }
 
@@ -272,7 +271,7 @@ impl<R: Resource> Erased<R> {
                 let problems = check(&value);
                 if !problems.is_empty() && !value.is_null() {
                     // Terraform would not even read it, and so forget the object.
-                    conformance::repair(&self.schema, &mut value);
+                    author_checks::repair(&self.schema, &mut value);
                 }
                 diagnostics.extend(problems.into_iter().map(Diagnostic::bug));
             }
@@ -282,7 +281,7 @@ impl<R: Resource> Erased<R> {
                     diagnostics.push(Diagnostic::bug("an operation failed without an error"));
                 }
                 // What is not known after a failure will not become known: it is null.
-                settle(&mut value);
+                null_unknowns(&mut value);
             }
         }
         Outcome { state: value, private, diagnostics }
@@ -293,56 +292,12 @@ fn model<R: Resource>(value: &Value) -> Result<Option<R::Model>, Diagnostic> {
     if value.is_null() { Ok(None) } else { Ok(Some(from_value(value.clone())?)) }
 }
 
-fn settle(value: &mut Value) {
+/// What will not become known any more is null.
+fn null_unknowns(value: &mut Value) {
     match value {
         Value::Unknown(_) => *value = Value::Null,
-        Value::List(elements) => elements.iter_mut().for_each(settle),
-        Value::Map(members) => members.values_mut().for_each(settle),
+        Value::List(elements) => elements.iter_mut().for_each(null_unknowns),
+        Value::Map(members) => members.values_mut().for_each(null_unknowns),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-fn clear_write_only(attributes: &BTreeMap<String, Attribute>, value: &mut Value) {
-    let Value::Map(members) = value else { return };
-    for (name, attribute) in attributes {
-        let Some(value) = members.get_mut(name) else { continue };
-        if attribute.write_only {
-            *value = Value::Null;
-        }
-        if let AttributeKind::Nested { attributes, .. } = &attribute.kind {
-            match value {
-                Value::List(elements) => {
-                    elements.iter_mut().for_each(|element| clear_write_only(attributes, element));
-                }
-                value => clear_write_only(attributes, value),
-            }
-        }
-    }
-}
-
-fn refuse_write_only(
-    attributes: &BTreeMap<String, Attribute>,
-    config: &Value,
-    path: &AttributePath,
-    diagnostics: &mut Diagnostics,
-) {
-    for (name, attribute) in attributes {
-        let (value, path) = (config.member(name), path.clone().attribute(name));
-        if attribute.write_only && !value.is_null() {
-            diagnostics.push(
-                Diagnostic::error(
-                    "Write-only attribute is not supported here",
-                    format!(
-                        "`{path}` is write-only, which Terraform supports from version 1.11 on."
-                    ),
-                )
-                .at(path.clone()),
-            );
-        }
-        if let AttributeKind::Nested { attributes, .. } = &attribute.kind {
-            for (path, object) in crate::schema::objects(&attribute.kind, value, &path) {
-                refuse_write_only(attributes, object, &path, diagnostics);
-            }
-        }
     }
 }
