@@ -1,8 +1,11 @@
 //! Configurations, as plain functions that return HCL.
 
-use crate::place;
+use crate::site::Cloud;
 
-/// A whole deployment, to be changed with `..Stack::default()`.
+/// Stands for the attributes that put a fleet in the cloud of the workspace that it is written in.
+pub(crate) const CLOUD: &str = "# the cloud under test";
+
+/// A whole deployment, to be changed with `..Stack::on(cloud)`.
 #[derive(Clone, Debug)]
 pub struct Stack {
     /// More attributes of the fleet.
@@ -19,20 +22,19 @@ pub struct Stack {
     pub endpoint: bool,
 }
 
-impl Default for Stack {
-    fn default() -> Self {
+impl Stack {
+    /// One worker of each role; with an endpoint where somebody answers.
+    pub fn on(cloud: &Cloud) -> Self {
         Self {
             fleet: "",
             service: String::new(),
             prefill: "replicas = 1".to_owned(),
             decode: "replicas = 1".to_owned(),
             groups: String::new(),
-            endpoint: crate::serves(),
+            endpoint: cloud.serves(),
         }
     }
-}
 
-impl Stack {
     /// Its HCL.
     pub fn hcl(&self) -> String {
         let mut text = format!("{}\n{}\n", fleet(self.fleet), service(&self.service));
@@ -51,11 +53,10 @@ pub fn fleet(more: &str) -> String {
         r#"
 resource "disagg_fleet" "pd" {{
   name  = "pd"
-  {}
+  {CLOUD}
   {more}
 }}
-"#,
-        place::fleet_attributes()
+"#
     )
 }
 

@@ -1,11 +1,13 @@
 //! A client of the OpenAI API that is not ours: curl.
 
 use crate::workspace::Workspace;
+use cloudsim::patient;
 use serde_json::{Value, json};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tempfile::NamedTempFile;
 
 /// The status and the body of a chat completion.
@@ -53,7 +55,7 @@ impl Answer {
         });
         let text = NamedTempFile::new().expect("temp file");
         let curl = Command::new("curl")
-            .args(["-sS", "-N", "--noproxy", "*", "--max-time", "240", "-o"])
+            .args(["-sS", "-N", "--noproxy", "*", "--max-time", &seconds(240), "-o"])
             .arg(text.path())
             .args(["-H", "Content-Type: application/json", "-d", &body.to_string()])
             .arg(format!("{url}/chat/completions"))
@@ -144,7 +146,7 @@ impl Chats {
 
 fn post(url: &str, body: &Value) -> (u16, String) {
     let output = Command::new("curl")
-        .args(["-sS", "--noproxy", "*", "--max-time", "30", "-w", "\n%{http_code}"])
+        .args(["-sS", "--noproxy", "*", "--max-time", &seconds(30), "-w", "\n%{http_code}"])
         .args(["-H", "Content-Type: application/json", "-d", &body.to_string(), url])
         .output()
         .expect("curl is on the PATH");
@@ -153,9 +155,14 @@ fn post(url: &str, body: &Value) -> (u16, String) {
     (code.parse().unwrap_or_default(), body.to_owned())
 }
 
+/// So many on a computer that is not slow, as an argument.
+fn seconds(count: u64) -> String {
+    patient(Duration::from_secs(count)).as_secs().to_string()
+}
+
 /// Asserts that the endpoint of a workspace answers, where anybody answers at all.
 pub fn assert_chats(workspace: &Workspace) {
-    if crate::serves() {
+    if workspace.cloud().serves() {
         let url = workspace.output("url");
         let (status, answer) = chat(url.as_str().expect("a text"), "disagg/tiny", "Are you there?");
         assert_eq!(status, 200, "{answer}");

@@ -1,69 +1,54 @@
-//! One configuration in a directory of its own, with a local cloud of its own.
+//! One configuration in a directory of its own, in a cloud under test.
 
+use crate::config;
 use crate::machines::wait_until;
-use crate::place::Place;
 use crate::plan::Plan;
+use crate::site::{Aws, Cloud, Local, Site};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
+use std::any::Any;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
 
-/// A directory with a configuration, and a state directory of the local cloud beside it. Dynamo,
-/// etcd and NATS are shared by all, in the user's cache.
+/// A directory with a configuration, and the cloud that it is applied to.
 #[derive(Debug)]
 pub struct Workspace {
-    place: Place,
+    cloud: Cloud,
     directory: tempfile::TempDir,
     environment: Vec<(String, String)>,
 }
 
-impl Default for Workspace {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Workspace {
-    /// An empty one.
-    pub fn new() -> Self {
-        Self::of(binary())
+    /// An empty one in this cloud.
+    pub fn on(cloud: &Cloud) -> Self {
+        Self::of(binary(), cloud)
     }
 
-    /// An empty one on a simulated AWS, whichever cloud the other tests run on.
+    /// An empty one on a local cloud, for what is this cloud's alone, or the same on every one.
+    pub fn local() -> Self {
+        Self::on(&Local::cloud())
+    }
+
+    /// An empty one on a simulated AWS, for what is AWS's alone.
     pub fn on_aws() -> Self {
-        Self::at(Place::aws())
-    }
-
-    /// An empty one in this cloud, whichever the other tests run on.
-    pub fn at(place: Place) -> Self {
-        Self::in_place(binary(), place)
+        Self::on(&Aws::cloud())
     }
 
     /// Another one in the same cloud.
     pub fn neighbour(&self) -> Self {
-        let directory = self.state_directory();
-        let neighbour = Self::in_place(binary(), self.place.clone());
-        neighbour.with_env("DISAGG_STATE_DIRECTORY", directory.to_str().expect("a path"))
+        Self::on(&self.cloud)
     }
 
     /// An empty one with another build of the provider.
-    pub fn of(binary: &Path) -> Self {
-        Self::in_place(binary, Place::new())
-    }
-
-    fn in_place(binary: &Path, place: Place) -> Self {
+    pub fn of(binary: &Path, cloud: &Cloud) -> Self {
         let directory = tempfile::Builder::new().prefix("disagg-").tempdir().expect("temp dir");
         let cli_config = format!(
             "provider_installation {{\n  dev_overrides {{\n    \"disagg/disagg\" = \"{}\"\n  }}\n  direct {{}}\n}}\n",
             binary.parent().expect("a binary is in a directory").display()
         );
         std::fs::write(directory.path().join("terraform.rc"), cli_config).expect("CLI config");
-        let environment = match &place {
-            Place::Local => Vec::new(),
-            Place::Aws(aws) => aws.environment(),
-        };
-        Self { place, directory, environment }
+        Self { cloud: Arc::clone(cloud), directory, environment: cloud.environment() }
     }
 
     /// The same, with a variable in the environment of Terraform.
@@ -74,8 +59,17 @@ impl Workspace {
     }
 
     /// The cloud that it is in.
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
+
+    /// The same, where it is known which cloud that is.
+    ///
+    /// # Panics
+    /// When it is another one.
+    pub fn site<S: Site>(&self) -> &S {
+        let site: &dyn Any = &*self.cloud;
+        site.downcast_ref().expect("the cloud of this test")
     }
 
     /// Where the configuration is.
@@ -85,12 +79,13 @@ impl Workspace {
 
     /// The local cloud's state directory.
     pub fn state_directory(&self) -> PathBuf {
-        self.path().join("cloud")
+        self.site::<Local>().state_directory()
     }
 
     /// Replaces the configuration.
     pub fn write(&self, configuration: &str) {
         let header = "terraform {\n  required_providers {\n    disagg = { source = \"disagg/disagg\" }\n  }\n}\n\n";
+        let configuration = configuration.replace(config::CLOUD, &self.cloud.fleet_attributes());
         std::fs::write(self.path().join("main.tf"), format!("{header}{configuration}"))
             .expect("configuration");
     }
@@ -140,25 +135,15 @@ impl Workspace {
         self.assert_nothing_left();
     }
 
-    /// Asserts that nothing is left: no machine, no fleet, and no process of the local cloud.
+    /// Asserts that nothing is left in the cloud.
     pub fn assert_nothing_left(&self) {
         assert_eq!(self.machines(), Vec::new(), "machines are left");
-        if let Place::Aws(aws) = &self.place {
-            assert_eq!(aws.datacentre().left(), Vec::<String>::new());
-        }
-        assert_eq!(crate::machines::processes(&self.state_directory()), Vec::<u32>::new());
-        for kind in ["machines", "fleets", "addresses"] {
-            let left = std::fs::read_dir(self.state_directory().join(kind)).map(|entries| {
-                entries.flatten().map(|entry| entry.file_name()).collect::<Vec<_>>()
-            });
-            assert!(left.as_ref().map_or(true, Vec::is_empty), "{kind} are left: {left:?}");
-        }
+        assert_eq!(self.cloud.left(), Vec::<String>::new(), "something is left");
     }
 
     /// Runs Terraform to its end.
     pub fn terraform(&self, arguments: &[&str]) -> Run {
-        let output = self.command(arguments).output().expect("terraform is on the PATH");
-        Run::new(arguments, &output)
+        Run::of(&mut self.command(arguments))
     }
 
     /// Starts Terraform and leaves it running, in a process group of its own.
@@ -177,9 +162,7 @@ impl Workspace {
             self.machines().len() >= machines || apply.try_wait().expect("wait").is_some()
         });
         kill(&mut apply);
-        if let Place::Aws(aws) = &self.place {
-            aws.datacentre().hold();
-        }
+        self.cloud.hold();
     }
 
     /// An output of the applied configuration.
@@ -202,23 +185,17 @@ impl Workspace {
 
     /// The provider's own command, as in `disagg(&["local", "list"])`.
     pub fn disagg(&self, arguments: &[&str]) -> Run {
-        let output = Command::new(binary())
-            .args(arguments)
-            .env("DISAGG_STATE_DIRECTORY", self.state_directory())
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .output()
-            .expect("the provider can be run");
-        Run::new(arguments, &output)
+        let environment = self.environment.iter().map(|(name, value)| (name, value));
+        Run::of(Command::new(binary()).args(arguments).envs(environment))
     }
 
     /// Runs a program as Terraform is run: here, with the same environment.
     pub fn run(&self, program: &Path) -> Run {
-        let output = self.environment_for(self.place.client(program.as_os_str())).output();
-        Run::new(&[&program.to_string_lossy()], &output.expect("the program can be run"))
+        Run::of(&mut self.environment_for(self.cloud.client(program.as_os_str())))
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.place.client("terraform".as_ref());
+        let mut command = self.cloud.client("terraform".as_ref());
         command.args(arguments);
         self.environment_for(command)
     }
@@ -231,7 +208,6 @@ impl Workspace {
             .env("TF_CLI_ARGS", "-no-color")
             .env("TF_INPUT", "0")
             .env("CHECKPOINT_DISABLE", "1")
-            .env("DISAGG_STATE_DIRECTORY", self.state_directory())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
@@ -240,12 +216,6 @@ impl Workspace {
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        // A test that failed half-way must not leave machines behind for the next one.
-        if matches!(self.place, Place::Local) {
-            for machine in self.machines() {
-                self.disagg(&["local", "lose", &machine.id]);
-            }
-        }
         if std::thread::panicking() {
             let kept = self.directory.path().to_owned();
             self.directory.disable_cleanup(true);
@@ -268,9 +238,14 @@ pub struct Run {
 }
 
 impl Run {
-    fn new(arguments: &[&str], output: &Output) -> Self {
+    /// Runs a command to its end.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let words = [command.get_program()].into_iter().chain(command.get_args());
+        let words: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        let ran = command.stdin(Stdio::null()).output();
+        let output = ran.unwrap_or_else(|error| panic!("{} cannot be run: {error}", words[0]));
         Self {
-            command: arguments.join(" "),
+            command: words.join(" "),
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),

@@ -2,7 +2,14 @@
 //! for a name of Terraform.
 
 use acceptance::config::Stack;
-use acceptance::{Machine, Workspace, assert_chats, path};
+use acceptance::{Cloud, Machine, Workspace, assert_chats};
+
+acceptance::tests! {
+    a_group_at_another_address_keeps_its_machines;
+    a_group_that_was_imported_at_its_new_address_is_not_removed_at_the_old_one;
+    a_service_and_a_fleet_at_another_address_are_refused_before_anything_goes;
+    two_groups_that_swap_their_names_are_refused;
+}
 
 /// The stack with another address for one of its resources.
 fn readdressed(stack: &Stack, kind: &str, from: &str, to: &str) -> String {
@@ -15,10 +22,9 @@ fn ids(machines: &[Machine]) -> Vec<&str> {
     machines.iter().map(|machine| machine.id.as_str()).collect()
 }
 
-#[test]
-fn a_group_at_another_address_keeps_its_machines() {
-    let workspace = Workspace::new();
-    let stack = Stack::default();
+fn a_group_at_another_address_keeps_its_machines(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack::on(cloud);
     workspace.apply(&stack.hcl());
     let before = workspace.machines();
     let renamed = readdressed(&stack, "disagg_replica_group", "decode", "generator");
@@ -38,16 +44,15 @@ fn a_group_at_another_address_keeps_its_machines() {
     workspace.destroy();
 }
 
-#[test]
-fn a_group_that_was_imported_at_its_new_address_is_not_removed_at_the_old_one() {
-    let workspace = Workspace::new();
-    let stack = Stack { endpoint: false, ..Stack::default() };
+fn a_group_that_was_imported_at_its_new_address_is_not_removed_at_the_old_one(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack { endpoint: false, ..Stack::on(cloud) };
     workspace.apply(&stack.hcl());
     let before = workspace.machines();
     let renamed = readdressed(&stack, "disagg_replica_group", "decode", "generator");
     workspace.write(&renamed);
     // Imported at the new address, it is at both.
-    let id = format!("{}/decode", path("pd/tiny"));
+    let id = format!("{}/decode", cloud.path("pd/tiny"));
     workspace.terraform(&["import", "disagg_replica_group.generator", &id]).success();
     workspace.terraform(&["apply", "-auto-approve"]).failure().says(&["Two addresses", "state rm"]);
     assert_eq!(workspace.machines(), before);
@@ -58,10 +63,9 @@ fn a_group_that_was_imported_at_its_new_address_is_not_removed_at_the_old_one() 
     workspace.destroy();
 }
 
-#[test]
-fn a_service_and_a_fleet_at_another_address_are_refused_before_anything_goes() {
-    let workspace = Workspace::new();
-    let stack = Stack { endpoint: false, ..Stack::default() };
+fn a_service_and_a_fleet_at_another_address_are_refused_before_anything_goes(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack { endpoint: false, ..Stack::on(cloud) };
     workspace.apply(&stack.hcl());
     let before = workspace.machines();
     for (kind, from, what) in
@@ -83,10 +87,9 @@ fn a_service_and_a_fleet_at_another_address_are_refused_before_anything_goes() {
     workspace.destroy();
 }
 
-#[test]
-fn two_groups_that_swap_their_names_are_refused() {
-    let workspace = Workspace::new();
-    let stack = Stack { endpoint: false, ..Stack::default() };
+fn two_groups_that_swap_their_names_are_refused(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack { endpoint: false, ..Stack::on(cloud) };
     workspace.apply(&stack.hcl());
     let before = workspace.machines();
     let swapped = stack.hcl();

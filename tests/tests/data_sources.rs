@@ -1,11 +1,15 @@
 //! The data sources, read by the real Terraform.
 
 use acceptance::config::{Stack, fleet, service};
-use acceptance::{Workspace, path};
+use acceptance::{Cloud, Workspace};
 
-#[test]
-fn offers_need_no_credentials() {
-    let workspace = Workspace::new();
+acceptance::tests! {
+    offers_need_no_credentials;
+    a_service_of_another_state_gets_workers_from_here;
+}
+
+fn offers_need_no_credentials(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let offers = |attributes: &str| {
         format!(
             "data \"disagg_offers\" \"found\" {{\n{attributes}\n}}\noutput \"found\" {{\n  value = \
@@ -30,14 +34,13 @@ fn offers_need_no_credentials() {
     workspace.terraform(&["plan"]).failure().says(&["Unknown cloud", "moon"]);
 }
 
-#[test]
-fn a_service_of_another_state_gets_workers_from_here() {
-    let workspace = Workspace::new();
+fn a_service_of_another_state_gets_workers_from_here(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     workspace.apply(&format!("{}{}", fleet(""), service("")));
     let lookup = format!(
         "data \"disagg_service\" \"tiny\" {{\n  fleet_id = \"{}\"\n  name = \"tiny\"\n}}\noutput \
          \"found\" {{\n  value = data.disagg_service.tiny\n}}\n",
-        path("pd")
+        cloud.path("pd")
     );
     let group = acceptance::config::group("worker", "replicas = 1")
         .replace("disagg_service.tiny.id", "data.disagg_service.tiny.id");
@@ -60,7 +63,7 @@ fn a_service_of_another_state_gets_workers_from_here() {
     other
         .terraform(&["plan"])
         .failure()
-        .says(&[&format!("Service {} not found", path("pd/nobody"))]);
-    workspace.write(&Stack { endpoint: false, ..Stack::default() }.hcl());
+        .says(&[&format!("Service {} not found", cloud.path("pd/nobody"))]);
+    workspace.write(&Stack { endpoint: false, ..Stack::on(cloud) }.hcl());
     workspace.destroy();
 }

@@ -2,15 +2,27 @@
 //! says what, an apply repairs it or says why not, and after that the answer is 0.
 
 use acceptance::config::Stack;
-use acceptance::{Workspace, serves, wait_until};
+use acceptance::{Cloud, Workspace, wait_until};
 use serde_json::Value;
 
-fn deployed() -> (Workspace, Stack) {
-    let workspace = Workspace::new();
+acceptance::tests! {
+    machines;
+    a_machine_that_lost_a_tag_is_still_what_it_was;
+    what_cannot_be_repaired_is_an_error;
+    a_count_inside_its_bounds_is_no_drift;
+    a_machine_that_hangs_is_rebooted needs hangs;
+    a_machine_that_was_started_with_other_user_data_is_none_of_the_group needs records;
+    an_address_that_lost_a_tag_gets_it_back needs records;
+    rules_tags_and_addresses needs records;
+    an_address_that_is_gone_is_an_error needs records;
+}
+
+fn deployed(cloud: &Cloud) -> (Workspace, Stack) {
+    let workspace = Workspace::on(cloud);
     let stack = Stack {
         service: "ingress_cidrs = [\"203.0.113.0/24\"]".to_owned(),
         endpoint: false,
-        ..Stack::default()
+        ..Stack::on(cloud)
     };
     workspace.apply(&stack.hcl());
     workspace.assert_no_changes();
@@ -23,9 +35,8 @@ fn assert_drift(workspace: &Workspace, said: &str) {
     assert!(run.stdout.contains(said), "the plan does not say `{said}`:\n{}", run.stdout);
 }
 
-#[test]
-fn machines() {
-    let (workspace, stack) = deployed();
+fn machines(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
     type Break = fn(&Workspace);
     let breaks: [(Break, &str); 5] = [
         (
@@ -72,10 +83,9 @@ fn machines() {
     workspace.destroy();
 }
 
-#[test]
-fn a_machine_that_lost_a_tag_is_still_what_it_was() {
-    let (workspace, stack) = deployed();
-    let endpoint = Stack { endpoint: serves(), ..stack };
+fn a_machine_that_lost_a_tag_is_still_what_it_was(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
+    let endpoint = Stack { endpoint: cloud.serves(), ..stack };
     workspace.apply(&endpoint.hcl());
     let (router, worker) = (workspace.router(), workspace.group("decode").remove(0));
     let machines = workspace.machines();
@@ -94,9 +104,8 @@ fn a_machine_that_lost_a_tag_is_still_what_it_was() {
     workspace.destroy();
 }
 
-#[test]
-fn what_cannot_be_repaired_is_an_error() {
-    let (workspace, stack) = deployed();
+fn what_cannot_be_repaired_is_an_error(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
     let router = workspace.router();
     workspace.retag(&router.id, "disagg:digest", "0123456789abcdef");
     assert_drift(&workspace, "made from another configuration");
@@ -110,13 +119,12 @@ fn what_cannot_be_repaired_is_an_error() {
     workspace.destroy();
 }
 
-#[test]
-fn a_count_inside_its_bounds_is_no_drift() {
-    let workspace = Workspace::new();
+fn a_count_inside_its_bounds_is_no_drift(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let stack = Stack {
         decode: "scaling = { min = 1, max = 3, target = 10 / 3 }".to_owned(),
         endpoint: false,
-        ..Stack::default()
+        ..Stack::on(cloud)
     };
     let grown = Stack { decode: "replicas = 3".to_owned(), ..stack.clone() };
     workspace.apply(&grown.hcl());
@@ -141,129 +149,113 @@ fn a_count_inside_its_bounds_is_no_drift() {
     workspace.destroy();
 }
 
-/// What only a record of the local cloud can be changed by.
-mod on_the_local_cloud {
-    use super::{Stack, Value, Workspace, assert_drift, deployed, wait_until};
+/// Changes a record of the local cloud behind the provider's back.
+fn edit(workspace: &Workspace, kind: &str, change: impl Fn(&mut Value)) {
+    let directory = workspace.state_directory().join(kind);
+    let entries = std::fs::read_dir(&directory).expect("the directory exists").flatten();
+    for entry in entries {
+        let text = std::fs::read_to_string(entry.path()).expect("a record");
+        let mut record = serde_json::from_str(&text).expect("a record is JSON");
+        change(&mut record);
+        std::fs::write(entry.path(), record.to_string()).expect("a record can be written");
+    }
+}
 
-    /// Changes a record of the local cloud behind the provider's back.
-    fn edit(workspace: &Workspace, kind: &str, change: impl Fn(&mut Value)) {
-        let directory = workspace.state_directory().join(kind);
-        let entries = std::fs::read_dir(&directory).expect("the directory exists").flatten();
-        for entry in entries {
-            let text = std::fs::read_to_string(entry.path()).expect("a record");
-            let mut record = serde_json::from_str(&text).expect("a record is JSON");
-            change(&mut record);
-            std::fs::write(entry.path(), record.to_string()).expect("a record can be written");
+fn a_machine_that_hangs_is_rebooted(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
+    let id = workspace.group("decode").remove(0).id;
+    workspace.cloud().hang(&id);
+    assert_drift(&workspace, "impaired; it will be rebooted");
+    workspace.apply(&stack.hcl());
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+fn a_machine_that_was_started_with_other_user_data_is_none_of_the_group(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
+    for (machine, said) in [
+        (workspace.group("decode").remove(0), "another one takes its place"),
+        (workspace.router(), "only another service brings another router"),
+    ] {
+        workspace.stop(&machine.id);
+        let is_stopped = || workspace.machines().iter().any(|found| found.state == "stopped");
+        wait_until("it is stopped", is_stopped);
+        let data = workspace.state_directory().join("machines").join(&machine.id).join("user-data");
+        std::fs::write(&data, "#cloud-config\n{}\n").expect("user data");
+        // Who starts it does not look into it; what it was started with shows.
+        workspace.terraform(&["apply", "-auto-approve"]).success();
+        assert_drift(&workspace, "started with other user data than it was launched with");
+        assert_drift(&workspace, said);
+        if machine.group.is_some() {
+            workspace.apply(&stack.hcl());
+            assert_ne!(workspace.group("decode")[0].id, machine.id);
+            workspace.assert_no_changes();
+        } else {
+            workspace.apply_fails(&stack.hcl()).says(&["cannot be repaired in place", "-replace="]);
         }
     }
+    workspace.destroy();
+}
 
-    #[test]
-    fn a_machine_that_hangs_is_rebooted() {
-        let (workspace, stack) = deployed();
-        let id = workspace.group("decode").remove(0).id;
-        workspace.disagg(&["local", "cut", &id]).success();
-        assert_drift(&workspace, "impaired; it will be rebooted");
-        workspace.apply(&stack.hcl());
-        workspace.assert_no_changes();
-        workspace.destroy();
-    }
+fn an_address_that_lost_a_tag_gets_it_back(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
+    let endpoint = Stack { endpoint: true, ..stack };
+    workspace.apply(&endpoint.hcl());
+    let machines = workspace.machines();
+    // What clients and groups read from the address comes back too, with an endpoint waiting.
+    edit(&workspace, "addresses", |address| {
+        address["tags"].as_object_mut().expect("tags").remove("disagg:model");
+    });
+    assert_drift(&workspace, "its tag `disagg:model` is gone");
+    workspace.apply(&endpoint.hcl());
+    workspace.assert_no_changes();
+    assert_eq!(workspace.machines(), machines);
+    workspace.destroy();
+}
 
-    #[test]
-    fn a_machine_that_was_started_with_other_user_data_is_none_of_the_group() {
-        let (workspace, stack) = deployed();
-        for (machine, said) in [
-            (workspace.group("decode").remove(0), "another one takes its place"),
-            (workspace.router(), "only another service brings another router"),
-        ] {
-            workspace.stop(&machine.id);
-            let is_stopped = || workspace.machines().iter().any(|found| found.state == "stopped");
-            wait_until("it is stopped", is_stopped);
-            let data =
-                workspace.state_directory().join("machines").join(&machine.id).join("user-data");
-            std::fs::write(&data, "#cloud-config\n{}\n").expect("user data");
-            // Who starts it does not look into it; what it was started with shows.
-            workspace.terraform(&["apply", "-auto-approve"]).success();
-            assert_drift(&workspace, "started with other user data than it was launched with");
-            assert_drift(&workspace, said);
-            if machine.group.is_some() {
-                workspace.apply(&stack.hcl());
-                assert_ne!(workspace.group("decode")[0].id, machine.id);
-                workspace.assert_no_changes();
-            } else {
-                workspace
-                    .apply_fails(&stack.hcl())
-                    .says(&["cannot be repaired in place", "-replace="]);
-            }
+fn rules_tags_and_addresses(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
+    edit(&workspace, "fleets", |fleet| {
+        let rules = fleet["ingress"].as_object_mut().expect("rules by service");
+        for rule in rules.values_mut() {
+            rule["cidrs"] = serde_json::json!(["0.0.0.0/0"]);
         }
-        workspace.destroy();
-    }
+    });
+    assert_drift(&workspace, "0.0.0.0/0");
+    workspace.apply(&stack.hcl());
+    workspace.assert_no_changes();
 
-    #[test]
-    fn an_address_that_lost_a_tag_gets_it_back() {
-        let (workspace, stack) = deployed();
-        let endpoint = Stack { endpoint: true, ..stack };
-        workspace.apply(&endpoint.hcl());
-        let machines = workspace.machines();
-        // What clients and groups read from the address comes back too, with an endpoint waiting.
-        edit(&workspace, "addresses", |address| {
-            address["tags"].as_object_mut().expect("tags").remove("disagg:model");
-        });
-        assert_drift(&workspace, "its tag `disagg:model` is gone");
-        workspace.apply(&endpoint.hcl());
-        workspace.assert_no_changes();
-        assert_eq!(workspace.machines(), machines);
-        workspace.destroy();
-    }
-
-    #[test]
-    fn rules_tags_and_addresses() {
-        let (workspace, stack) = deployed();
-        edit(&workspace, "fleets", |fleet| {
-            let rules = fleet["ingress"].as_object_mut().expect("rules by service");
-            for rule in rules.values_mut() {
-                rule["cidrs"] = serde_json::json!(["0.0.0.0/0"]);
-            }
-        });
-        assert_drift(&workspace, "0.0.0.0/0");
-        workspace.apply(&stack.hcl());
-        workspace.assert_no_changes();
-
-        edit(&workspace, "fleets", |fleet| {
-            let rules = fleet["ingress"].as_object_mut().expect("rules by service");
-            for rule in rules.values_mut() {
-                rule["port"] = 9000.into();
-            }
-        });
-        assert_drift(&workspace, "for port 9000; it will be for port 8000 again");
-        workspace.apply(&stack.hcl());
-        workspace.assert_no_changes();
-
-        edit(&workspace, "fleets", |fleet| fleet["tags"]["disagg:managed-by"] = "me".into());
-        assert_drift(&workspace, "tag disagg:managed-by");
-        workspace.apply(&stack.hcl());
-        workspace.assert_no_changes();
-
-        edit(&workspace, "addresses", |address| address["tags"]["disagg:port"] = "9000".into());
-        assert_drift(&workspace, "its tag `disagg:port` is `9000`; it will be `8000` again");
-        workspace.apply(&stack.hcl());
-        workspace.assert_no_changes();
-        workspace.destroy();
-    }
-
-    #[test]
-    fn an_address_that_is_gone_is_an_error() {
-        let (workspace, stack) = deployed();
-        for entry in
-            std::fs::read_dir(workspace.state_directory().join("addresses")).expect("a list")
-        {
-            std::fs::remove_file(entry.expect("an entry").path())
-                .expect("the address is taken away");
+    edit(&workspace, "fleets", |fleet| {
+        let rules = fleet["ingress"].as_object_mut().expect("rules by service");
+        for rule in rules.values_mut() {
+            rule["port"] = 9000.into();
         }
-        assert_drift(&workspace, "the workers cannot find a router at another one");
-        let run = workspace.apply_fails(&stack.hcl());
-        run.says(&["its reserved address is gone", "-replace=disagg_service.NAME"]);
-        workspace.terraform(&["apply", "-auto-approve", "-replace=disagg_service.tiny"]).success();
-        workspace.assert_no_changes();
-        workspace.destroy();
+    });
+    assert_drift(&workspace, "for port 9000; it will be for port 8000 again");
+    workspace.apply(&stack.hcl());
+    workspace.assert_no_changes();
+
+    edit(&workspace, "fleets", |fleet| fleet["tags"]["disagg:managed-by"] = "me".into());
+    assert_drift(&workspace, "tag disagg:managed-by");
+    workspace.apply(&stack.hcl());
+    workspace.assert_no_changes();
+
+    edit(&workspace, "addresses", |address| address["tags"]["disagg:port"] = "9000".into());
+    assert_drift(&workspace, "its tag `disagg:port` is `9000`; it will be `8000` again");
+    workspace.apply(&stack.hcl());
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
+
+fn an_address_that_is_gone_is_an_error(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
+    for entry in std::fs::read_dir(workspace.state_directory().join("addresses")).expect("a list") {
+        std::fs::remove_file(entry.expect("an entry").path()).expect("the address is taken away");
     }
+    assert_drift(&workspace, "the workers cannot find a router at another one");
+    let run = workspace.apply_fails(&stack.hcl());
+    run.says(&["its reserved address is gone", "-replace=disagg_service.NAME"]);
+    workspace.terraform(&["apply", "-auto-approve", "-replace=disagg_service.tiny"]).success();
+    workspace.assert_no_changes();
+    workspace.destroy();
 }

@@ -18,7 +18,7 @@ fn resources() {
     let mut applied = 0;
     for folder in folders.flatten() {
         let name = folder.file_name().into_string().expect("a name");
-        let workspace = Workspace::new();
+        let workspace = Workspace::local();
         workspace.apply(&read(&format!("resources/{name}/resource.tf")));
         workspace.assert_no_changes();
         // What the page says about the import is true of the page's own example.
@@ -42,16 +42,14 @@ fn functions_and_data_sources() {
         "functions/user_data/function.tf",
         "data-sources/disagg_offers/data-source.tf",
     ] {
-        let workspace = Workspace::new();
+        let workspace = Workspace::local();
         workspace.apply(&read(file));
         workspace.assert_no_changes();
     }
-    let owner = Workspace::new();
+    let owner = Workspace::local();
     let glm = service("").replace("\"tiny\"\n", "\"glm\"\n");
     owner.apply(&format!("{}{glm}", fleet("")));
-    let directory = owner.state_directory();
-    let other =
-        Workspace::new().with_env("DISAGG_STATE_DIRECTORY", directory.to_str().expect("a path"));
+    let other = owner.neighbour();
     other.apply(&read("data-sources/disagg_service/data-source.tf"));
     other.assert_no_changes();
     other.terraform(&["destroy", "-auto-approve"]).success();
@@ -60,7 +58,7 @@ fn functions_and_data_sources() {
 
 #[test]
 fn drift_ci_finds_drift_and_nothing_else() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::local();
     let check = |code: i32| {
         let run = workspace.run(&workspace.path().join("check-drift"));
         assert_eq!(run.code, Some(code), "{}\n{}", run.stdout, run.stderr);
@@ -109,7 +107,7 @@ fn every_block_of_the_guides_is_valid() {
                     block += &format!("\n{resource} {body}");
                 }
             }
-            let workspace = Workspace::new();
+            let workspace = Workspace::local();
             workspace.write(&block);
             let run = workspace.terraform(&["validate"]);
             assert_eq!(run.code, Some(0), "{:?}:\n{block}\n{}", guide.path(), run.stderr);

@@ -9,7 +9,7 @@ fn output(expression: &str) -> String {
 
 #[test]
 fn gpu_takes_requests_apart() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::local();
     workspace.apply(&output("provider::disagg::gpu(\"H200:4..8\")"));
     let expected = json!({ "model": "H200", "minimum": 4, "maximum": 8 });
     assert_eq!(workspace.output("result"), expected);
@@ -20,7 +20,7 @@ fn gpu_takes_requests_apart() {
 
 #[test]
 fn user_data_is_what_a_machine_boots_with() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::local();
     let machine = |more: &str| {
         format!(
             "provider::disagg::user_data({{\n    service = {{ name = \"tiny\", fleet_id = \
@@ -36,7 +36,10 @@ fn user_data_is_what_a_machine_boots_with() {
     assert_ne!(worker["digest"], router["digest"]);
 
     // The digest is that of the machine that a resource makes of the same.
-    let stack = acceptance::config::Stack { endpoint: false, ..Default::default() };
+    let stack = acceptance::config::Stack {
+        endpoint: false,
+        ..acceptance::config::Stack::on(workspace.cloud())
+    };
     workspace.apply(&stack.hcl());
     let id = workspace.resource("disagg_service.tiny")["id"].clone();
     let id = id.as_str().expect("an id");
@@ -59,7 +62,7 @@ fn user_data_is_what_a_machine_boots_with() {
 
 #[test]
 fn what_is_wrong_with_a_machine_is_said() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::local();
     workspace.write(&output("provider::disagg::user_data({ service = { name = \"Tiny\" } })"));
     let run = workspace.terraform(&["plan"]).failure();
     run.says(&["Invalid function argument", "`service.name`: Invalid name", "`service.model`"]);

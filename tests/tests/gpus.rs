@@ -1,9 +1,8 @@
 //! The local cloud on the GPUs of this computer: a made-up `nvidia-smi` says which there are, and a made-up
 //! virtual environment runs Dynamo's mocker in the place of every GPU engine.
 
-use acceptance::Workspace;
-use acceptance::assert_chats;
 use acceptance::config::{ENDPOINT, fleet, service};
+use acceptance::{Local, Workspace, assert_chats};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -38,9 +37,7 @@ impl Computer {
     }
 
     fn workspace(&self) -> Workspace {
-        let path = std::env::var("PATH").expect("a PATH");
-        let path = format!("{}:{path}", self.directory.path().display());
-        Workspace::new().with_env("PATH", &path)
+        Workspace::on(&Local::with_programs(self.directory.path()))
     }
 
     /// The provider's block, with a virtual environment for SGLang.

@@ -2,33 +2,39 @@
 //! and nothing healthy is sold.
 
 use acceptance::config::{Stack, fleet, group, service};
-use acceptance::{Place, Workspace, kill, path, signal, wait_until};
+use acceptance::{Cloud, Fault, Workspace, kill, signal, wait_until};
 use rustix::process::Signal;
 use std::process::Child;
+use std::time::Duration;
+
+acceptance::tests! {
+    a_provider_that_dies_in_a_creation_leaves_nothing_double;
+    workers_that_registered_before_they_are_adopted_count;
+    a_roll_that_dies_goes_on;
+    a_dead_creation_that_meant_something_else_is_cleared_away;
+    a_stopped_creation_keeps_its_machines_and_the_next_apply_waits_for_them;
+    a_stopped_surge_goes_on_with_the_machine_that_came_last;
+    a_stopped_surge_under_scaling_leaves_no_machine_too_many;
+    machines_that_are_not_wanted_any_more_are_not_waited_for;
+    what_a_dead_creation_left_is_seen_and_goes_though_nobody_asks_for_it_again;
+    a_fleet_goes_with_what_dead_creations_left_in_it;
+    a_stopped_update_and_a_stopped_removal_leave_the_state_true;
+    two_of_one_name_are_refused_whoever_comes_first;
+    create_before_destroy_never_takes_the_old_ones_machines;
+}
 
 /// Starts an apply of what stands there, and returns when there are so many machines.
 fn apply_until(workspace: &Workspace, machines: usize) -> Child {
     let mut apply = workspace.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
     wait_until("the next machine is there", || {
-        started(workspace) >= machines || apply.try_wait().expect("wait").is_some()
+        workspace.cloud().started() >= machines || apply.try_wait().expect("wait").is_some()
     });
     apply
 }
 
-/// Machines that have begun to run: one that is killed before that leaves a record, which goes.
-fn started(workspace: &Workspace) -> usize {
-    if matches!(workspace.place(), Place::Aws(_)) {
-        return workspace.machines().len();
-    }
-    let machines = std::fs::read_dir(workspace.state_directory().join("machines"));
-    let machines = machines.into_iter().flatten().flatten();
-    machines.filter(|machine| machine.path().join("status.json").exists()).count()
-}
-
-#[test]
-fn a_provider_that_dies_in_a_creation_leaves_nothing_double() {
-    let workspace = Workspace::new();
-    let stack = Stack { endpoint: false, decode: "replicas = 2".to_owned(), ..Stack::default() };
+fn a_provider_that_dies_in_a_creation_leaves_nothing_double(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack { endpoint: false, decode: "replicas = 2".to_owned(), ..Stack::on(cloud) };
     // At every stage of the creation: after each new machine the whole process group is killed.
     for machines in [1, 2, 3] {
         workspace.write(&stack.hcl());
@@ -42,10 +48,9 @@ fn a_provider_that_dies_in_a_creation_leaves_nothing_double() {
     workspace.destroy();
 }
 
-#[test]
-fn workers_that_registered_before_they_are_adopted_count() {
-    let workspace = Workspace::new();
-    let stack = Stack { endpoint: false, ..Stack::default() };
+fn workers_that_registered_before_they_are_adopted_count(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack { endpoint: false, ..Stack::on(cloud) };
     workspace.write(&stack.hcl());
     kill(&mut apply_until(&workspace, 3));
     wait_until("the workers have registered by themselves", || {
@@ -61,10 +66,9 @@ fn workers_that_registered_before_they_are_adopted_count() {
     workspace.destroy();
 }
 
-#[test]
-fn a_roll_that_dies_goes_on() {
-    let workspace = Workspace::new();
-    let stack = Stack { endpoint: false, decode: "replicas = 2".to_owned(), ..Stack::default() };
+fn a_roll_that_dies_goes_on(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack { endpoint: false, decode: "replicas = 2".to_owned(), ..Stack::on(cloud) };
     workspace.apply(&stack.hcl());
     let before = workspace.machines();
     let changed = Stack { groups: "env = { A = \"b\" }".to_owned(), ..stack };
@@ -84,9 +88,8 @@ fn a_roll_that_dies_goes_on() {
     workspace.destroy();
 }
 
-#[test]
-fn a_dead_creation_that_meant_something_else_is_cleared_away() {
-    let workspace = Workspace::new();
+fn a_dead_creation_that_meant_something_else_is_cleared_away(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     workspace.write(&format!("{}{}", fleet(""), service("port = 8001")));
     kill(&mut apply_until(&workspace, 1));
     let first = workspace.router();
@@ -99,17 +102,16 @@ fn a_dead_creation_that_meant_something_else_is_cleared_away() {
     workspace.destroy();
 }
 
-#[test]
-fn a_stopped_creation_keeps_its_machines_and_the_next_apply_waits_for_them() {
-    let workspace = Workspace::new();
+fn a_stopped_creation_keeps_its_machines_and_the_next_apply_waits_for_them(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     workspace.apply(&format!("{}{}", fleet(""), service("")));
-    workspace.faults(r#"{ "slow_boot": "4s" }"#);
-    let stack = Stack { endpoint: false, decode: "replicas = 2".to_owned(), ..Stack::default() };
+    workspace.faults(&[Fault::SlowBoot(Duration::from_secs(4))]);
+    let stack = Stack { endpoint: false, decode: "replicas = 2".to_owned(), ..Stack::on(cloud) };
     workspace.write(&stack.hcl());
     let mut apply = apply_until(&workspace, 4);
     signal(&apply, Signal::INT);
     apply.wait().expect("it ends by itself");
-    workspace.faults("{}");
+    workspace.faults(&[]);
     let machines = workspace.machines();
     assert_eq!(machines.len(), 4);
 
@@ -125,34 +127,35 @@ fn a_stopped_creation_keeps_its_machines_and_the_next_apply_waits_for_them() {
     workspace.destroy();
 }
 
-#[test]
-fn a_stopped_surge_goes_on_with_the_machine_that_came_last() {
-    a_stopped_surge_goes_on("replicas = 1");
+fn a_stopped_surge_goes_on_with_the_machine_that_came_last(cloud: &Cloud) {
+    a_stopped_surge_goes_on(cloud, "replicas = 1");
 }
 
 /// Under scaling nothing but the roll itself knows that the second machine is one too many.
-#[test]
-fn a_stopped_surge_under_scaling_leaves_no_machine_too_many() {
-    a_stopped_surge_goes_on("scaling = { min = 1, max = 4, target = 3 }");
+fn a_stopped_surge_under_scaling_leaves_no_machine_too_many(cloud: &Cloud) {
+    a_stopped_surge_goes_on(cloud, "scaling = { min = 1, max = 4, target = 3 }");
 }
 
-fn a_stopped_surge_goes_on(count: &str) {
-    let workspace = Workspace::new();
+fn a_stopped_surge_goes_on(cloud: &Cloud, count: &str) {
+    let workspace = Workspace::on(cloud);
     let stack = |change: &str| Stack {
         endpoint: false,
         decode: count.to_owned(),
         groups: format!("update_strategy = {{ max_surge = 1, max_unavailable = 0 }}\n{change}"),
-        ..Stack::default()
+        ..Stack::on(cloud)
     };
     workspace.apply(&stack("").hcl());
     let before = workspace.group("decode").remove(0).id;
-    workspace.faults(r#"{ "slow_boot": "4s", "no_capacity": { "group": "prefill", "after": 0 } }"#);
+    workspace.faults(&[
+        Fault::SlowBoot(Duration::from_secs(4)),
+        Fault::NoCapacity { group: "prefill", after: 0 },
+    ]);
     let changed = stack("env = { A = \"b\" }").hcl();
     workspace.write(&changed);
     let mut apply = apply_until(&workspace, 4);
     signal(&apply, Signal::INT);
     apply.wait().expect("it ends by itself");
-    workspace.faults("{}");
+    workspace.faults(&[]);
     let machines = workspace.group("decode");
     let came = machines.iter().find(|machine| machine.id != before).expect("a surge").id.clone();
     workspace.apply(&changed);
@@ -163,16 +166,15 @@ fn a_stopped_surge_goes_on(count: &str) {
     workspace.destroy();
 }
 
-#[test]
-fn machines_that_are_not_wanted_any_more_are_not_waited_for() {
-    let workspace = Workspace::new();
+fn machines_that_are_not_wanted_any_more_are_not_waited_for(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let stack = |count: &str| Stack {
         endpoint: false,
         decode: format!("replicas = {count}"),
-        ..Stack::default()
+        ..Stack::on(cloud)
     };
     workspace.apply(&stack("0").hcl());
-    workspace.faults(r#"{ "slow_boot": "600s" }"#);
+    workspace.faults(&[Fault::SlowBoot(Duration::from_secs(600))]);
     workspace.write(&stack("2").hcl());
     let mut apply = apply_until(&workspace, 4);
     signal(&apply, Signal::INT);
@@ -182,20 +184,19 @@ fn machines_that_are_not_wanted_any_more_are_not_waited_for() {
     let mut apply = workspace.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
     wait_until("they are gone", || apply.try_wait().expect("wait").is_some());
     assert_eq!(workspace.group("decode"), Vec::new());
-    workspace.faults("{}");
+    workspace.faults(&[]);
     workspace.assert_no_changes();
     workspace.destroy();
 }
 
-#[test]
-fn what_a_dead_creation_left_is_seen_and_goes_though_nobody_asks_for_it_again() {
-    let workspace = Workspace::new();
+fn what_a_dead_creation_left_is_seen_and_goes_though_nobody_asks_for_it_again(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let service_only = format!("{}{}", fleet(""), service(""));
     workspace.apply(&service_only);
-    workspace.faults(r#"{ "slow_boot": "20s" }"#);
+    workspace.faults(&[Fault::SlowBoot(Duration::from_secs(20))]);
     workspace.write(&format!("{service_only}{}", group("decode", "replicas = 2")));
     kill(&mut apply_until(&workspace, 3));
-    workspace.faults("{}");
+    workspace.faults(&[]);
     assert_eq!(workspace.group("decode").len(), 2);
     // The group is gone from the configuration; its machines are paid for all the same.
     workspace.write(&service_only);
@@ -213,27 +214,25 @@ fn what_a_dead_creation_left_is_seen_and_goes_though_nobody_asks_for_it_again() 
     workspace.destroy();
 }
 
-#[test]
-fn a_fleet_goes_with_what_dead_creations_left_in_it() {
-    let workspace = Workspace::new();
+fn a_fleet_goes_with_what_dead_creations_left_in_it(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     workspace.write(&format!("{}{}", fleet(""), service("")));
     kill(&mut apply_until(&workspace, 1));
     workspace.destroy();
 }
 
-#[test]
-fn a_stopped_update_and_a_stopped_removal_leave_the_state_true() {
-    let workspace = Workspace::new();
+fn a_stopped_update_and_a_stopped_removal_leave_the_state_true(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let stack = |decode: &str| {
-        Stack { endpoint: false, decode: decode.to_owned(), ..Stack::default() }.hcl()
+        Stack { endpoint: false, decode: decode.to_owned(), ..Stack::on(cloud) }.hcl()
     };
     workspace.apply(&stack("replicas = 1"));
-    workspace.faults(r#"{ "slow_boot": "4s" }"#);
+    workspace.faults(&[Fault::SlowBoot(Duration::from_secs(4))]);
     workspace.write(&stack("replicas = 3"));
     let mut apply = apply_until(&workspace, 5);
     signal(&apply, Signal::INT);
     assert!(!apply.wait().expect("it ends by itself").success());
-    workspace.faults("{}");
+    workspace.faults(&[]);
     let machines = workspace.machines();
     let members = workspace.resource("disagg_replica_group.decode")["members"].clone();
     assert_eq!(members.as_object().map(serde_json::Map::len), Some(3), "{members}");
@@ -253,14 +252,13 @@ fn a_stopped_update_and_a_stopped_removal_leave_the_state_true() {
     workspace.destroy();
 }
 
-#[test]
-fn two_of_one_name_are_refused_whoever_comes_first() {
-    let workspace = Workspace::new();
+fn two_of_one_name_are_refused_whoever_comes_first(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let twin = group("decode", "replicas = 1").replace("\"decode\" {", "\"twin\" {");
     let both = format!("{}{}{}{twin}", fleet(""), service(""), group("decode", "replicas = 1"));
     workspace
         .apply_fails(&both)
-        .says(&[&format!("Duplicate name: replica group {}@", path("pd/tiny"))]);
+        .says(&[&format!("Duplicate name: replica group {}@", cloud.path("pd/tiny"))]);
     assert_eq!(workspace.group("decode").len(), 1, "and one of them was made");
     // Later, it is somebody's.
     workspace.apply_fails(&both).says(&["Already exists", "terraform import"]);
@@ -268,11 +266,10 @@ fn two_of_one_name_are_refused_whoever_comes_first() {
     workspace.destroy();
 }
 
-#[test]
-fn create_before_destroy_never_takes_the_old_ones_machines() {
-    let workspace = Workspace::new();
+fn create_before_destroy_never_takes_the_old_ones_machines(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let lifecycle = "lifecycle {\n    create_before_destroy = true\n  }";
-    let stack = Stack { endpoint: false, groups: lifecycle.to_owned(), ..Stack::default() };
+    let stack = Stack { endpoint: false, groups: lifecycle.to_owned(), ..Stack::on(cloud) };
     workspace.apply(&stack.hcl());
     let before = workspace.machines();
     workspace.terraform(&["taint", "disagg_replica_group.decode"]).success();

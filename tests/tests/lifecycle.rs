@@ -1,25 +1,36 @@
 //! From nothing to an endpoint, through changes of the count, and back to nothing.
 
 use acceptance::config::Stack;
-use acceptance::{Workspace, assert_chats, path};
+use acceptance::{Cloud, Workspace, assert_chats, chat, chat_stream};
 use serde_json::json;
 
-#[test]
-fn a_second_plan_is_empty_and_so_is_the_plan_after_a_refresh() {
-    let workspace = Workspace::new();
-    workspace.apply(&Stack::default().hcl());
+acceptance::tests! {
+    a_second_plan_is_empty_and_so_is_the_plan_after_a_refresh;
+    a_first_plan_knows_what_can_be_known;
+    a_first_plan_knows_the_cloud_through_a_module_too;
+    counts_change_in_place_and_only_by_the_difference;
+    a_count_inside_its_bounds_is_left_alone;
+    a_group_may_have_no_machine;
+    both_boot_orders_end_in_the_same_deployment;
+    another_name_is_another_group_with_a_warning;
+    a_timeout_beyond_any_clock_is_as_good_as_never;
+    a_completion_streams_through_prefill_and_decode needs chats;
+}
+
+fn a_second_plan_is_empty_and_so_is_the_plan_after_a_refresh(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    workspace.apply(&Stack::on(cloud).hcl());
     workspace.assert_no_changes();
     workspace.terraform(&["apply", "-refresh-only", "-auto-approve"]).success();
     workspace.assert_no_changes();
     workspace.destroy();
 }
 
-#[test]
-fn a_first_plan_knows_what_can_be_known() {
-    let workspace = Workspace::new();
-    let stack = Stack { groups: "resources = { gpu = \"H200:8\" }".to_owned(), ..Stack::default() };
+fn a_first_plan_knows_what_can_be_known(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack { groups: "resources = { gpu = \"H200:8\" }".to_owned(), ..Stack::on(cloud) };
     let plan = workspace.plan(&stack.hcl());
-    assert_eq!(plan.after("disagg_fleet.pd", "id"), path("pd"));
+    assert_eq!(plan.after("disagg_fleet.pd", "id"), cloud.path("pd"));
     assert_eq!(plan.after("disagg_service.tiny", "version"), "1.6.1");
     assert!(plan.is_unknown("disagg_service.tiny", "id"));
     // The group's cloud is read from the beginning of the unknown id.
@@ -28,9 +39,8 @@ fn a_first_plan_knows_what_can_be_known() {
     assert_ne!(plan.after(group, "hourly_cost"), json!(null));
 }
 
-#[test]
-fn a_first_plan_knows_the_cloud_through_a_module_too() {
-    let workspace = Workspace::new();
+fn a_first_plan_knows_the_cloud_through_a_module_too(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let module = workspace.path().join("group");
     std::fs::create_dir(&module).expect("module directory");
     std::fs::write(
@@ -69,13 +79,12 @@ resource "disagg_replica_group" "worker" {
     assert_ne!(plan.after(address, "instance_type"), json!(null));
 }
 
-#[test]
-fn counts_change_in_place_and_only_by_the_difference() {
-    let workspace = Workspace::new();
-    workspace.apply(&Stack::default().hcl());
+fn counts_change_in_place_and_only_by_the_difference(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    workspace.apply(&Stack::on(cloud).hcl());
     let before = workspace.group("decode");
 
-    let wider = Stack { decode: "replicas = 3".to_owned(), ..Stack::default() };
+    let wider = Stack { decode: "replicas = 3".to_owned(), ..Stack::on(cloud) };
     let plan = workspace.plan(&wider.hcl());
     assert_eq!(plan.action("disagg_replica_group.decode"), "update");
     assert_eq!(plan.changed(), ["disagg_replica_group.decode"]);
@@ -86,19 +95,18 @@ fn counts_change_in_place_and_only_by_the_difference() {
     assert_eq!(workspace.resource("disagg_replica_group.decode")["instance_count"], 3);
     workspace.assert_no_changes();
 
-    workspace.apply(&Stack::default().hcl());
+    workspace.apply(&Stack::on(cloud).hcl());
     assert_eq!(workspace.group("decode").len(), 1);
     workspace.assert_no_changes();
     workspace.destroy();
 }
 
-#[test]
-fn a_count_inside_its_bounds_is_left_alone() {
-    let workspace = Workspace::new();
+fn a_count_inside_its_bounds_is_left_alone(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let bounds = |min: u32, max: u32| Stack {
         decode: format!("scaling = {{ min = {min}, max = {max}, target = 10 / 3 }}"),
         endpoint: false,
-        ..Stack::default()
+        ..Stack::on(cloud)
     };
     workspace.apply(&bounds(2, 4).hcl());
     assert_eq!(workspace.group("decode").len(), 2);
@@ -113,39 +121,36 @@ fn a_count_inside_its_bounds_is_left_alone() {
     workspace.destroy();
 }
 
-#[test]
-fn a_group_may_have_no_machine() {
-    let workspace = Workspace::new();
-    let stack = Stack { decode: "replicas = 0".to_owned(), endpoint: false, ..Stack::default() };
+fn a_group_may_have_no_machine(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack { decode: "replicas = 0".to_owned(), endpoint: false, ..Stack::on(cloud) };
     workspace.apply(&stack.hcl());
     workspace.assert_no_changes();
-    workspace.apply(&Stack { endpoint: false, ..Stack::default() }.hcl());
+    workspace.apply(&Stack { endpoint: false, ..Stack::on(cloud) }.hcl());
     assert_eq!(workspace.group("decode").len(), 1);
     workspace.destroy();
 }
 
-#[test]
-fn both_boot_orders_end_in_the_same_deployment() {
-    let workspace = Workspace::new();
-    let stack = Stack { service: "boot = \"overlap\"".to_owned(), ..Stack::default() };
+fn both_boot_orders_end_in_the_same_deployment(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack { service: "boot = \"overlap\"".to_owned(), ..Stack::on(cloud) };
     workspace.apply(&stack.hcl());
     assert_chats(&workspace);
     workspace.assert_no_changes();
     // How it was booted is the provider's matter: a change of it touches no machine.
     let before = workspace.machines();
-    let plan = workspace.plan(&Stack::default().hcl());
+    let plan = workspace.plan(&Stack::on(cloud).hcl());
     assert_eq!(plan.changed(), ["disagg_service.tiny"]);
-    workspace.apply(&Stack::default().hcl());
+    workspace.apply(&Stack::on(cloud).hcl());
     assert_eq!(workspace.machines(), before);
     workspace.destroy();
 }
 
-#[test]
-fn another_name_is_another_group_with_a_warning() {
-    let workspace = Workspace::new();
-    workspace.apply(&Stack::default().hcl());
+fn another_name_is_another_group_with_a_warning(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    workspace.apply(&Stack::on(cloud).hcl());
     let renamed =
-        Stack::default().hcl().replace("name       = \"decode\"", "name       = \"decode-2\"");
+        Stack::on(cloud).hcl().replace("name       = \"decode\"", "name       = \"decode-2\"");
     workspace.write(&renamed);
     let plan = workspace.plan_now(&[]);
     assert_eq!(plan.action("disagg_replica_group.decode"), "delete, create");
@@ -157,52 +162,44 @@ fn another_name_is_another_group_with_a_warning() {
     workspace.destroy();
 }
 
-#[test]
-fn a_timeout_beyond_any_clock_is_as_good_as_never() {
-    let workspace = Workspace::new();
+fn a_timeout_beyond_any_clock_is_as_good_as_never(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let fleet = acceptance::config::fleet("timeouts = { create = \"9223372036854775807s\" }");
     workspace.apply(&fleet);
     workspace.destroy();
 }
 
-/// What needs a router that answers, and what shares this computer.
-mod on_the_local_cloud {
-    use super::{Stack, Workspace, json};
-    use acceptance::{chat, chat_stream};
+fn a_completion_streams_through_prefill_and_decode(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    workspace.apply(&Stack::on(cloud).hcl());
+    let url = workspace.output("url");
+    let url = url.as_str().expect("the url is a text");
 
-    #[test]
-    fn a_completion_streams_through_prefill_and_decode() {
-        let workspace = Workspace::new();
-        workspace.apply(&Stack::default().hcl());
-        let url = workspace.output("url");
-        let url = url.as_str().expect("the url is a text");
+    let (status, answer) = chat(url, "disagg/tiny", "What is prefill-decode disaggregation?");
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["usage"]["completion_tokens"], json!(16), "{answer}");
 
-        let (status, answer) = chat(url, "disagg/tiny", "What is prefill-decode disaggregation?");
-        assert_eq!(status, 200, "{answer}");
-        assert_eq!(answer["usage"]["completion_tokens"], json!(16), "{answer}");
+    let events = chat_stream(url, "disagg/tiny", "And why does it help?");
+    assert_eq!(events.last().map(String::as_str), Some("[DONE]"));
+    assert!(events.len() > 4, "it is no stream: {events:?}");
 
-        let events = chat_stream(url, "disagg/tiny", "And why does it help?");
-        assert_eq!(events.last().map(String::as_str), Some("[DONE]"));
-        assert!(events.len() > 4, "it is no stream: {events:?}");
+    // One half alone answers nothing: the completion went through both.
+    let prefill = &workspace.group("prefill")[0];
+    workspace.lose(&prefill.id);
+    acceptance::wait_until("the router notices that prefill is gone", || {
+        chat(url, "disagg/tiny", "Still there?").0 != 200
+    });
+    workspace.destroy();
+}
 
-        // One half alone answers nothing: the completion went through both.
-        let prefill = &workspace.group("prefill")[0];
-        workspace.lose(&prefill.id);
-        acceptance::wait_until("the router notices that prefill is gone", || {
-            chat(url, "disagg/tiny", "Still there?").0 != 200
-        });
-        workspace.destroy();
-    }
-
-    #[test]
-    fn fleets_of_two_states_live_side_by_side() {
-        let (one, two) = (Workspace::new(), Workspace::new());
-        let stack = Stack { endpoint: false, ..Stack::default() };
-        one.apply(&stack.hcl());
-        two.apply(&stack.hcl());
-        assert_ne!(one.router().address, two.router().address);
-        one.destroy();
-        two.assert_no_changes();
-        two.destroy();
-    }
+#[test]
+fn fleets_of_two_states_live_side_by_side() {
+    let (one, two) = (Workspace::local(), Workspace::local());
+    let stack = Stack { endpoint: false, ..Stack::on(one.cloud()) };
+    one.apply(&stack.hcl());
+    two.apply(&stack.hcl());
+    assert_ne!(one.router().address, two.router().address);
+    one.destroy();
+    two.assert_no_changes();
+    two.destroy();
 }

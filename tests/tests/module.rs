@@ -4,7 +4,7 @@ use acceptance::{Workspace, chat};
 
 #[test]
 fn the_module_deploys_and_its_second_plan_is_empty() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::local();
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../modules/dynamo-pd");
     workspace.write(&format!(
         r#"
@@ -38,7 +38,7 @@ output "hourly_cost" {{
 
 #[test]
 fn the_modules_own_tests_pass() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::local();
     let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../modules/dynamo-pd");
     let copy = std::process::Command::new("cp")
         .args(["-r", &format!("{}/.", source.display())])

@@ -24,8 +24,8 @@ fn two_thousand_clients_at_once_are_all_answered_on_the_local_cloud() {
     let limit = |current| setrlimit(Resource::Nofile, Rlimit { current: Some(current), maximum });
 
     limit(SOFT_LIMIT).expect("the soft limit");
-    let workspace = Workspace::new();
-    workspace.apply(&Stack::default().hcl());
+    let workspace = Workspace::local();
+    workspace.apply(&Stack::on(workspace.cloud()).hcl());
     let url = workspace.output("url");
     let address = url.as_str().and_then(|url| url.strip_prefix("http://")?.strip_suffix("/v1"));
     let address = address.expect("the address of the endpoint").to_owned();

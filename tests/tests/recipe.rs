@@ -14,7 +14,7 @@ fn an_engine_is_added_as_its_recipe_says() {
     let recipe = std::fs::read_to_string(repository().join(RECIPE)).expect("the recipe");
     let plan = block(&recipe, "terraform");
     // The engine is not there yet.
-    let before = Workspace::new();
+    let before = Workspace::local();
     before.plan_fails(&plan).says(&["toy"]);
 
     let copy = copy_of_the_repository();
@@ -27,7 +27,7 @@ fn an_engine_is_added_as_its_recipe_says() {
     assert!(std::fs::read_to_string(page).expect("a page").contains("`toy`"));
 
     let built = copy.path().join("target/release/terraform-provider-disagg");
-    let after = Workspace::of(&built);
+    let after = Workspace::of(&built, before.cloud());
     after.apply(&plan);
     let text = after.output("cloud_config").to_string();
     assert!(text.contains("disagg-engine@0.service"), "{text}");

@@ -1,12 +1,23 @@
 //! Whatever dies, the next apply converges to exactly what is declared.
 
 use acceptance::config::{Stack, fleet, service};
-use acceptance::{Workspace, assert_chats, serves, wait_until};
+use acceptance::{Cloud, Fault, Workspace, assert_chats, wait_until};
 
-#[test]
-fn a_lost_worker_shows_as_a_smaller_count_and_comes_back() {
-    let workspace = Workspace::new();
-    let stack = Stack { decode: "replicas = 2".to_owned(), ..Stack::default() };
+acceptance::tests! {
+    a_lost_worker_shows_as_a_smaller_count_and_comes_back;
+    a_stopped_worker_is_started;
+    a_lost_router_is_recovered_at_its_address;
+    a_worker_whose_tags_were_changed_is_no_other_worker;
+    a_stopped_router_is_started_and_serves;
+    a_boot_that_fails_on_every_worker_is_an_error_and_leaves_none;
+    one_worker_that_does_not_boot_never_takes_the_group_down;
+    a_router_that_does_not_boot_leaves_nothing;
+    a_lack_of_capacity_says_what_was_tried;
+}
+
+fn a_lost_worker_shows_as_a_smaller_count_and_comes_back(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack { decode: "replicas = 2".to_owned(), ..Stack::on(cloud) };
     workspace.apply(&stack.hcl());
     let lost = workspace.group("decode").remove(0);
     workspace.lose(&lost.id);
@@ -21,10 +32,9 @@ fn a_lost_worker_shows_as_a_smaller_count_and_comes_back() {
     workspace.destroy();
 }
 
-#[test]
-fn a_stopped_worker_is_started() {
-    let workspace = Workspace::new();
-    let stack = Stack { endpoint: false, ..Stack::default() };
+fn a_stopped_worker_is_started(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack { endpoint: false, ..Stack::on(cloud) };
     workspace.apply(&stack.hcl());
     let worker = workspace.group("decode").remove(0);
     workspace.stop(&worker.id);
@@ -38,17 +48,16 @@ fn a_stopped_worker_is_started() {
     workspace.destroy();
 }
 
-#[test]
-fn a_lost_router_is_recovered_at_its_address() {
-    let workspace = Workspace::new();
-    let stack = Stack::default();
+fn a_lost_router_is_recovered_at_its_address(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack::on(cloud);
     workspace.apply(&stack.hcl());
     let (router, workers) = (workspace.router(), workspace.group("decode"));
     workspace.lose(&router.id);
     let plan = workspace.plan(&stack.hcl());
     assert_eq!(plan.action("disagg_service.tiny"), "update");
     // The endpoint is proved again, so that an apply returns when it serves.
-    let endpoint = serves().then_some("disagg_endpoint.tiny");
+    let endpoint = cloud.serves().then_some("disagg_endpoint.tiny");
     let changed: Vec<&str> = endpoint.into_iter().chain(["disagg_service.tiny"]).collect();
     assert_eq!(plan.changed(), changed, "{}", plan.text);
     assert!(plan.text.contains("a new one will be launched at"), "{}", plan.text);
@@ -63,10 +72,9 @@ fn a_lost_router_is_recovered_at_its_address() {
     workspace.destroy();
 }
 
-#[test]
-fn a_worker_whose_tags_were_changed_is_no_other_worker() {
-    let workspace = Workspace::new();
-    let stack = Stack { endpoint: false, ..Stack::default() };
+fn a_worker_whose_tags_were_changed_is_no_other_worker(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack { endpoint: false, ..Stack::on(cloud) };
     workspace.apply(&stack.hcl());
     let worker = workspace.group("decode").remove(0);
     workspace.retag(&worker.id, "disagg:group", "mine");
@@ -91,10 +99,9 @@ fn a_worker_whose_tags_were_changed_is_no_other_worker() {
     workspace.destroy();
 }
 
-#[test]
-fn a_stopped_router_is_started_and_serves() {
-    let workspace = Workspace::new();
-    let stack = Stack::default();
+fn a_stopped_router_is_started_and_serves(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack::on(cloud);
     workspace.apply(&stack.hcl());
     let router = workspace.router();
     workspace.stop(&router.id);
@@ -107,13 +114,12 @@ fn a_stopped_router_is_started_and_serves() {
     workspace.destroy();
 }
 
-#[test]
-fn a_boot_that_fails_on_every_worker_is_an_error_and_leaves_none() {
-    let workspace = Workspace::new();
+fn a_boot_that_fails_on_every_worker_is_an_error_and_leaves_none(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let stack = Stack {
         endpoint: false,
         groups: "env = { DISAGG_TEST = \"1\" }".to_owned(),
-        ..Stack::default()
+        ..Stack::on(cloud)
     };
     let reserved = workspace.plan_fails(&stack.hcl());
     reserved.says(&["Reserved variable", "DISAGG_TEST"]);
@@ -125,21 +131,20 @@ fn a_boot_that_fails_on_every_worker_is_an_error_and_leaves_none() {
     let run = workspace.apply_fails(&broken);
     run.says(&["failed", "no-such-flag", "phase `engine`", "removed"]);
     assert_eq!(workspace.machines().len(), 1, "only the router is left");
-    workspace.apply(&Stack { endpoint: false, ..Stack::default() }.hcl());
+    workspace.apply(&Stack { endpoint: false, ..Stack::on(cloud) }.hcl());
     workspace.assert_no_changes();
     workspace.destroy();
 }
 
-#[test]
-fn one_worker_that_does_not_boot_never_takes_the_group_down() {
-    let workspace = Workspace::new();
+fn one_worker_that_does_not_boot_never_takes_the_group_down(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     workspace.apply(&format!("{}{}", fleet(""), service("")));
-    workspace.faults(r#"{ "boot_failure": { "group": "decode", "first": 1 } }"#);
-    let stack = Stack { endpoint: false, decode: "replicas = 2".to_owned(), ..Stack::default() };
+    workspace.faults(&[Fault::BootFailure { group: "decode", first: Some(1) }]);
+    let stack = Stack { endpoint: false, decode: "replicas = 2".to_owned(), ..Stack::on(cloud) };
     let run = workspace.apply(&stack.hcl());
     run.says(&["1 of the workers", "did not boot"]);
     assert_eq!(workspace.group("decode").len(), 1);
-    workspace.faults("{}");
+    workspace.faults(&[]);
     // The shortfall is drift, and the next apply fills it.
     let plan = workspace.terraform(&["plan", "-detailed-exitcode"]);
     assert_eq!(plan.code, Some(2), "{}", plan.stdout);
@@ -149,9 +154,8 @@ fn one_worker_that_does_not_boot_never_takes_the_group_down() {
     workspace.destroy();
 }
 
-#[test]
-fn a_router_that_does_not_boot_leaves_nothing() {
-    let workspace = Workspace::new();
+fn a_router_that_does_not_boot_leaves_nothing(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let run = workspace.apply_fails(&format!(
         "{}{}",
         fleet(""),
@@ -163,16 +167,15 @@ fn a_router_that_does_not_boot_leaves_nothing() {
     workspace.destroy();
 }
 
-#[test]
-fn a_lack_of_capacity_says_what_was_tried() {
-    let workspace = Workspace::new();
+fn a_lack_of_capacity_says_what_was_tried(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     workspace.apply(&format!("{}{}", fleet(""), service("")));
-    workspace.faults(r#"{ "no_capacity": { "group": "decode" } }"#);
-    let stack = Stack { endpoint: false, ..Stack::default() };
+    workspace.faults(&[Fault::NoCapacity { group: "decode", after: 0 }]);
+    let stack = Stack { endpoint: false, ..Stack::on(cloud) };
     let run = workspace.apply_fails(&stack.hcl());
     run.says(&["Insufficient capacity", "Tried, in this order", "Nothing of it was left behind"]);
     assert_eq!(workspace.group("decode").len(), 0);
-    workspace.faults("{}");
+    workspace.faults(&[]);
     workspace.apply(&stack.hcl());
     workspace.destroy();
 }

@@ -2,20 +2,33 @@
 //! replace nothing.
 
 use acceptance::config::{Stack, fleet, group, service};
-use acceptance::{Place, Workspace, path, wait_until};
+use acceptance::{Cloud, Workspace, wait_until};
 
-fn deployed() -> (Workspace, Stack) {
-    let workspace = Workspace::new();
-    let stack = Stack { endpoint: false, ..Stack::default() };
+acceptance::tests! {
+    each_attribute_of_a_live_router_is_refused;
+    a_value_that_is_not_known_yet_is_judged_when_it_is;
+    replace_and_destroy_with_a_pending_router_change;
+    a_tainted_service_is_replaced_with_its_groups;
+    a_router_that_was_never_healthy_holds_nobody;
+    a_router_that_is_gone_or_stopped_is_guarded_all_the_same;
+    a_router_that_hangs_is_guarded_all_the_same needs hangs;
+    create_before_destroy_never_makes_a_second_router_under_one_name;
+    groups_move_and_are_reordered_without_a_machine;
+    what_the_fleet_does_in_place_touches_nothing_in_it;
+    a_fleet_is_not_replaced_under_its_service;
+}
+
+fn deployed(cloud: &Cloud) -> (Workspace, Stack) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack { endpoint: false, ..Stack::on(cloud) };
     workspace.apply(&stack.hcl());
     (workspace, stack)
 }
 
 const REFUSED: &str = "Router replacement is not allowed";
 
-#[test]
-fn each_attribute_of_a_live_router_is_refused() {
-    let (workspace, stack) = deployed();
+fn each_attribute_of_a_live_router_is_refused(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
     let machines = workspace.machines();
     for (attribute, change) in [
         ("port", "port = 8001"),
@@ -44,20 +57,19 @@ fn each_attribute_of_a_live_router_is_refused() {
     workspace.plan_fails(&format!("{moved}{other}")).says(&[REFUSED, "`fleet_id`:"]);
     workspace.write(&format!("{hcl}{other}"));
     workspace.terraform(&["apply", "-auto-approve"]).success();
-    workspace.plan_fails(&format!("{moved}{other}")).says(&[REFUSED, &path("other")]);
+    workspace.plan_fails(&format!("{moved}{other}")).says(&[REFUSED, &cloud.path("other")]);
     assert_eq!(workspace.machines(), machines);
     workspace.write(&format!("{hcl}{other}"));
     workspace.assert_no_changes();
     workspace.destroy();
 }
 
-#[test]
-fn a_value_that_is_not_known_yet_is_judged_when_it_is() {
-    let workspace = Workspace::new();
+fn a_value_that_is_not_known_yet_is_judged_when_it_is(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let stack = |port: &str, service: &str| {
         let input = format!("resource \"terraform_data\" \"port\" {{\n  input = {port}\n}}\n");
         let service = format!("port = terraform_data.port.output\n  {service}");
-        format!("{input}{}", Stack { endpoint: false, service, ..Stack::default() }.hcl())
+        format!("{input}{}", Stack { endpoint: false, service, ..Stack::on(cloud) }.hcl())
     };
     workspace.apply(&stack("8000", ""));
     let router = workspace.router();
@@ -73,9 +85,8 @@ fn a_value_that_is_not_known_yet_is_judged_when_it_is() {
     workspace.destroy();
 }
 
-#[test]
-fn replace_and_destroy_with_a_pending_router_change() {
-    let (workspace, stack) = deployed();
+fn replace_and_destroy_with_a_pending_router_change(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
     let changed = Stack { service: "port = 8001".to_owned(), ..stack };
     workspace.write(&changed.hcl());
     let replace = workspace.terraform(&["plan", "-replace=disagg_service.tiny"]).failure();
@@ -86,9 +97,8 @@ fn replace_and_destroy_with_a_pending_router_change() {
     workspace.assert_nothing_left();
 }
 
-#[test]
-fn a_tainted_service_is_replaced_with_its_groups() {
-    let (workspace, stack) = deployed();
+fn a_tainted_service_is_replaced_with_its_groups(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
     let before = workspace.machines();
     workspace.terraform(&["taint", "disagg_service.tiny"]).success();
     let plan = workspace.plan(&stack.hcl());
@@ -102,9 +112,8 @@ fn a_tainted_service_is_replaced_with_its_groups() {
     workspace.destroy();
 }
 
-#[test]
-fn a_router_that_was_never_healthy_holds_nobody() {
-    let workspace = Workspace::new();
+fn a_router_that_was_never_healthy_holds_nobody(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let broken = "wait_for = \"running\"\n  router = { args = [\"--no-such-flag\"] }";
     workspace.apply(&format!("{}{}", fleet(""), service(broken)));
     let router = workspace.router();
@@ -120,30 +129,30 @@ fn a_router_that_was_never_healthy_holds_nobody() {
     workspace.destroy();
 }
 
-#[test]
-fn a_router_that_is_gone_stopped_or_impaired_is_guarded_all_the_same() {
-    let (workspace, stack) = deployed();
+fn a_router_that_is_gone_or_stopped_is_guarded_all_the_same(cloud: &Cloud) {
+    guarded_after(cloud, &[Workspace::stop, Workspace::lose]);
+}
+
+fn a_router_that_hangs_is_guarded_all_the_same(cloud: &Cloud) {
+    guarded_after(cloud, &[|workspace, id| workspace.cloud().hang(id)]);
+}
+
+fn guarded_after(cloud: &Cloud, accidents: &[fn(&Workspace, &str)]) {
+    let (workspace, stack) = deployed(cloud);
     let changed = Stack { service: "port = 8001".to_owned(), ..stack.clone() };
-    for how in ["cut", "stop", "lose"] {
+    for accident in accidents {
         let router = workspace.router();
-        match (how, workspace.place()) {
-            ("stop", _) => workspace.stop(&router.id),
-            ("lose", _) => workspace.lose(&router.id),
-            (_, Place::Local) => drop(workspace.disagg(&["local", how, &router.id]).success()),
-            // EC2's list does not tell that a machine hangs.
-            (_, Place::Aws(_)) => continue,
-        }
+        accident(&workspace, &router.id);
         workspace.plan_fails(&changed.hcl()).says(&[REFUSED, "`port`:"]);
         workspace.apply(&stack.hcl());
-        assert_eq!(workspace.router().address, router.address, "{how}");
+        assert_eq!(workspace.router().address, router.address);
     }
     workspace.assert_no_changes();
     workspace.destroy();
 }
 
-#[test]
-fn create_before_destroy_never_makes_a_second_router_under_one_name() {
-    let (workspace, stack) = deployed();
+fn create_before_destroy_never_makes_a_second_router_under_one_name(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
     let router = workspace.router();
     let change = "port = 8001\n  on_router_change = \"replace\"\n  lifecycle {\n    \
                   create_before_destroy = true\n  }";
@@ -158,9 +167,8 @@ fn create_before_destroy_never_makes_a_second_router_under_one_name() {
     workspace.destroy();
 }
 
-#[test]
-fn groups_move_and_are_reordered_without_a_machine() {
-    let (workspace, _) = deployed();
+fn groups_move_and_are_reordered_without_a_machine(cloud: &Cloud) {
+    let (workspace, _) = deployed(cloud);
     let machines = workspace.machines();
     let each =
         |roles: &str, moved: &str| {
@@ -189,9 +197,8 @@ fn groups_move_and_are_reordered_without_a_machine() {
     workspace.destroy();
 }
 
-#[test]
-fn what_the_fleet_does_in_place_touches_nothing_in_it() {
-    let (workspace, stack) = deployed();
+fn what_the_fleet_does_in_place_touches_nothing_in_it(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
     let changed = Stack { fleet: "timeouts = { create = \"1h\" }", ..stack };
     assert_eq!(workspace.plan(&changed.hcl()).changed(), ["disagg_fleet.pd"]);
     workspace.apply(&changed.hcl());
@@ -199,9 +206,8 @@ fn what_the_fleet_does_in_place_touches_nothing_in_it() {
     workspace.destroy();
 }
 
-#[test]
-fn a_fleet_is_not_replaced_under_its_service() {
-    let (workspace, stack) = deployed();
+fn a_fleet_is_not_replaced_under_its_service(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
     let zoned = Stack { fleet: "placement = \"zone\"", ..stack.clone() };
     let plan = workspace.plan(&zoned.hcl());
     assert!(plan.text.contains("Fleet is replaced"), "{}", plan.text);

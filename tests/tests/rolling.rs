@@ -1,24 +1,33 @@
 //! What is baked into workers changes batch by batch, and the group stays what it is.
 
 use acceptance::config::Stack;
-use acceptance::{Machine, Workspace, assert_chats};
+use acceptance::{Cloud, Fault, Machine, Workspace, assert_chats};
 
-fn two_decoders(groups: &str) -> Stack {
-    Stack { decode: "replicas = 2".to_owned(), groups: groups.to_owned(), ..Stack::default() }
+acceptance::tests! {
+    a_change_of_workers_is_rolled_and_the_endpoint_stays;
+    a_roll_that_fails_stops_and_can_be_taken_back;
+    a_strategy_that_cannot_begin_and_one_that_takes_all_are_said;
+    a_roll_without_capacity_says_what_is_gone;
+    a_roll_that_stops_under_scaling_costs_no_machine_for_good;
+    what_a_roll_has_brought_stays_ready_when_it_stops;
+    a_roll_takes_no_machine_for_one_that_would_be_refused needs own_secrets;
+}
+
+fn two_decoders(cloud: &Cloud, groups: &str) -> Stack {
+    Stack { decode: "replicas = 2".to_owned(), groups: groups.to_owned(), ..Stack::on(cloud) }
 }
 
 fn ids(machines: &[Machine]) -> Vec<&str> {
     machines.iter().map(|machine| machine.id.as_str()).collect()
 }
 
-#[test]
-fn a_change_of_workers_is_rolled_and_the_endpoint_stays() {
-    let workspace = Workspace::new();
-    workspace.apply(&two_decoders("").hcl());
+fn a_change_of_workers_is_rolled_and_the_endpoint_stays(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    workspace.apply(&two_decoders(cloud, "").hcl());
     let (before, router) = (workspace.group("decode"), workspace.router());
     for change in ["env = { A = \"b\" }", "env = { A = \"b\" }\n  boot_revision = 1"] {
         let surge = format!("{change}\n  update_strategy = {{ max_surge = 1 }}");
-        let changed = two_decoders(&surge);
+        let changed = two_decoders(cloud, &surge);
         let plan = workspace.plan(&changed.hcl());
         assert_eq!(plan.action("disagg_replica_group.decode"), "update", "{}", plan.text);
         assert_eq!(plan.action("disagg_endpoint.tiny"), "no-op", "{}", plan.text);
@@ -34,10 +43,9 @@ fn a_change_of_workers_is_rolled_and_the_endpoint_stays() {
     workspace.destroy();
 }
 
-#[test]
-fn a_roll_that_fails_stops_and_can_be_taken_back() {
-    let workspace = Workspace::new();
-    let stack = two_decoders("");
+fn a_roll_that_fails_stops_and_can_be_taken_back(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = two_decoders(cloud, "");
     workspace.apply(&stack.hcl());
     let before = workspace.group("decode");
     let broken = stack.hcl().replace("\"mocker\" }", "\"mocker\", args = [\"--no-such-flag\"] }");
@@ -59,14 +67,13 @@ fn a_roll_that_fails_stops_and_can_be_taken_back() {
     workspace.destroy();
 }
 
-#[test]
-fn a_strategy_that_cannot_begin_and_one_that_takes_all_are_said() {
-    let workspace = Workspace::new();
-    let stuck = two_decoders("update_strategy = { max_unavailable = 0 }");
+fn a_strategy_that_cannot_begin_and_one_that_takes_all_are_said(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stuck = two_decoders(cloud, "update_strategy = { max_unavailable = 0 }");
     workspace.plan_fails(&stuck.hcl()).says(&["cannot begin", "at least 1"]);
     let all = |change: &str| {
         let strategy = format!("{change}\n  update_strategy = {{ max_unavailable = 2 }}");
-        Stack { endpoint: false, ..two_decoders(&strategy) }
+        Stack { endpoint: false, ..two_decoders(cloud, &strategy) }
     };
     workspace.apply(&all("").hcl());
     let plan = workspace.plan(&all("env = { A = \"b\" }").hcl());
@@ -76,19 +83,18 @@ fn a_strategy_that_cannot_begin_and_one_that_takes_all_are_said() {
     workspace.destroy();
 }
 
-#[test]
-fn a_roll_without_capacity_says_what_is_gone() {
-    let workspace = Workspace::new();
-    workspace.apply(&two_decoders("").hcl());
-    workspace.faults(r#"{ "no_capacity": { "group": "decode", "after": 1 } }"#);
-    let changed = two_decoders("env = { A = \"b\" }");
+fn a_roll_without_capacity_says_what_is_gone(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    workspace.apply(&two_decoders(cloud, "").hcl());
+    workspace.faults(&[Fault::NoCapacity { group: "decode", after: 1 }]);
+    let changed = two_decoders(cloud, "env = { A = \"b\" }");
     workspace.apply_fails(&changed.hcl()).says(&[
         "Roll of replica group",
         "Insufficient capacity",
         "1 old machine was removed. 1 old and 0 new machines are running.",
         "max_surge = 1",
     ]);
-    workspace.faults("{}");
+    workspace.faults(&[]);
     workspace.apply(&changed.hcl());
     assert_eq!(workspace.group("decode").len(), 2);
     workspace.assert_no_changes();
@@ -96,23 +102,22 @@ fn a_roll_without_capacity_says_what_is_gone() {
 }
 
 /// Under scaling nothing else says how many machines there were.
-#[test]
-fn a_roll_that_stops_under_scaling_costs_no_machine_for_good() {
-    let workspace = Workspace::new();
+fn a_roll_that_stops_under_scaling_costs_no_machine_for_good(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let scaled = |min: u32, change: &str| Stack {
         endpoint: false,
         decode: format!("scaling = {{ min = {min}, max = 4, target = 3 }}"),
         groups: change.to_owned(),
-        ..Stack::default()
+        ..Stack::on(cloud)
     };
     // Three, as an autoscaler would have left them.
     workspace.apply(&scaled(3, "").hcl());
     workspace.apply(&scaled(1, "").hcl());
     workspace.assert_no_changes();
-    workspace.faults(r#"{ "no_capacity": { "group": "decode", "after": 2 } }"#);
+    workspace.faults(&[Fault::NoCapacity { group: "decode", after: 2 }]);
     let changed = scaled(1, "env = { A = \"b\" }");
     workspace.apply_fails(&changed.hcl()).says(&["Insufficient capacity", "2 old and 0 new"]);
-    workspace.faults("{}");
+    workspace.faults(&[]);
     // Taken back, and then made after all.
     let plan = workspace.plan(&scaled(1, "").hcl());
     assert!(plan.text.contains("3 before a roll that did not end"), "{}", plan.text);
@@ -126,12 +131,11 @@ fn a_roll_that_stops_under_scaling_costs_no_machine_for_good() {
 }
 
 /// What the first batch brought is finished, whatever becomes of the second.
-#[test]
-fn what_a_roll_has_brought_stays_ready_when_it_stops() {
-    let workspace = Workspace::new();
-    workspace.apply(&two_decoders("").hcl());
+fn what_a_roll_has_brought_stays_ready_when_it_stops(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    workspace.apply(&two_decoders(cloud, "").hcl());
     let before = workspace.group("decode");
-    let changed = two_decoders("env = { A = \"b\" }");
+    let changed = two_decoders(cloud, "env = { A = \"b\" }");
     workspace.write(&changed.hcl());
     let mut apply = workspace.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
     let is_new = |machine: &Machine| before.iter().all(|old| old.id != machine.id);
@@ -141,9 +145,9 @@ fn what_a_roll_has_brought_stays_ready_when_it_stops() {
     };
     acceptance::wait_until("the first of the new ones is ready", || ready().is_some());
     let first = ready().expect("it is").id;
-    workspace.faults(r#"{ "boot_failure": { "group": "decode" } }"#);
+    workspace.faults(&[Fault::BootFailure { group: "decode", first: None }]);
     let ended = apply.wait().expect("it ends");
-    workspace.faults("{}");
+    workspace.faults(&[]);
     if ended.success() {
         // The second was launched before the fault was there.
         return workspace.destroy();
@@ -155,21 +159,16 @@ fn what_a_roll_has_brought_stays_ready_when_it_stops() {
     workspace.destroy();
 }
 
-mod on_the_local_cloud {
-    use super::{Workspace, two_decoders};
-
-    #[test]
-    fn a_roll_takes_no_machine_for_one_that_would_be_refused() {
-        let workspace = Workspace::new();
-        workspace.apply(&two_decoders("").hcl());
-        let before = workspace.group("decode");
-        let secret = two_decoders("secret_env = { HF_TOKEN = \"env://DISAGG_TEST_UNSET\" }");
-        workspace.apply_fails(&secret.hcl()).says(&[
-            "Roll of replica group",
-            "DISAGG_TEST_UNSET",
-            "No old machine was removed. 2 old and 0 new machines are running.",
-        ]);
-        assert_eq!(workspace.group("decode"), before);
-        workspace.destroy();
-    }
+fn a_roll_takes_no_machine_for_one_that_would_be_refused(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    workspace.apply(&two_decoders(cloud, "").hcl());
+    let before = workspace.group("decode");
+    let secret = two_decoders(cloud, "secret_env = { HF_TOKEN = \"env://DISAGG_TEST_UNSET\" }");
+    workspace.apply_fails(&secret.hcl()).says(&[
+        "Roll of replica group",
+        "DISAGG_TEST_UNSET",
+        "No old machine was removed. 2 old and 0 new machines are running.",
+    ]);
+    assert_eq!(workspace.group("decode"), before);
+    workspace.destroy();
 }

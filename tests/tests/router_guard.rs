@@ -1,18 +1,32 @@
 //! A live router is never replaced in place; each way out of the refusal works as it says.
 
 use acceptance::config::{Stack, fleet, group, service};
-use acceptance::{Machine, Workspace, path, serves};
+use acceptance::{Cloud, Machine, Workspace};
 
-fn deployed() -> (Workspace, Stack) {
-    let workspace = Workspace::new();
-    let stack = Stack { endpoint: false, ..Stack::default() };
+acceptance::tests! {
+    changes_of_a_live_router_are_refused_one_by_one;
+    another_model_is_refused_and_worker_changes_never_are;
+    the_first_way_out_replaces_everything_in_full_view;
+    the_second_way_out_is_a_second_service;
+    the_third_way_out_is_to_remove_the_service_and_its_groups_first;
+    replace_of_an_unchanged_service_is_the_users_explicit_wish;
+    a_service_is_not_destroyed_under_its_workers;
+    a_name_that_is_taken_is_never_taken_again;
+    a_router_that_nobody_has_looked_at_is_guarded;
+    a_router_is_guarded_when_nothing_is_known_of_it;
+    a_router_that_was_healthy_once_is_guarded_whatever_its_console_says_now;
+    a_target_takes_what_hangs_on_it_and_nothing_that_another_state_has;
+}
+
+fn deployed(cloud: &Cloud) -> (Workspace, Stack) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack { endpoint: false, ..Stack::on(cloud) };
     workspace.apply(&stack.hcl());
     (workspace, stack)
 }
 
-#[test]
-fn changes_of_a_live_router_are_refused_one_by_one() {
-    let (workspace, stack) = deployed();
+fn changes_of_a_live_router_are_refused_one_by_one(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
     let router = workspace.router();
     for (change, path, old, new) in [
         ("port = 8001", "port", "8000", "8001"),
@@ -44,9 +58,8 @@ fn changes_of_a_live_router_are_refused_one_by_one() {
     workspace.destroy();
 }
 
-#[test]
-fn another_model_is_refused_and_worker_changes_never_are() {
-    let (workspace, stack) = deployed();
+fn another_model_is_refused_and_worker_changes_never_are(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
     workspace.write(&stack.hcl().replace("\"disagg/tiny\"", "\"disagg/other\""));
     workspace.terraform(&["plan"]).failure().says(&["Router replacement is not allowed", "model"]);
     let wider = Stack {
@@ -65,9 +78,8 @@ fn another_model_is_refused_and_worker_changes_never_are() {
     workspace.destroy();
 }
 
-#[test]
-fn the_first_way_out_replaces_everything_in_full_view() {
-    let (workspace, stack) = deployed();
+fn the_first_way_out_replaces_everything_in_full_view(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
     let before = workspace.machines();
     let changed =
         Stack { service: "port = 8001\n  on_router_change = \"replace\"".to_owned(), ..stack };
@@ -83,9 +95,8 @@ fn the_first_way_out_replaces_everything_in_full_view() {
     workspace.destroy();
 }
 
-#[test]
-fn the_second_way_out_is_a_second_service() {
-    let (workspace, stack) = deployed();
+fn the_second_way_out_is_a_second_service(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
     let second = r#"
 resource "disagg_service" "second" {
   name     = "second"
@@ -108,7 +119,7 @@ resource "disagg_endpoint" "second" {
   group_ids  = [disagg_replica_group.second.id]
 }
 "#;
-    let second = format!("{second}{}", if serves() { endpoint } else { "" });
+    let second = format!("{second}{}", if cloud.serves() { endpoint } else { "" });
     workspace.apply(&format!("{}{second}", stack.hcl()));
     assert_eq!(workspace.machines().len(), 5);
     // The cut-over: the first service goes.
@@ -118,9 +129,8 @@ resource "disagg_endpoint" "second" {
     workspace.destroy();
 }
 
-#[test]
-fn the_third_way_out_is_to_remove_the_service_and_its_groups_first() {
-    let (workspace, stack) = deployed();
+fn the_third_way_out_is_to_remove_the_service_and_its_groups_first(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
     workspace.apply(&fleet(""));
     assert_eq!(workspace.machines().len(), 0);
     let changed = Stack { service: "port = 8001".to_owned(), ..stack };
@@ -129,9 +139,8 @@ fn the_third_way_out_is_to_remove_the_service_and_its_groups_first() {
     workspace.destroy();
 }
 
-#[test]
-fn replace_of_an_unchanged_service_is_the_users_explicit_wish() {
-    let (workspace, _) = deployed();
+fn replace_of_an_unchanged_service_is_the_users_explicit_wish(cloud: &Cloud) {
+    let (workspace, _) = deployed(cloud);
     let before = workspace.router();
     workspace.terraform(&["apply", "-auto-approve", "-replace=disagg_service.tiny"]).success();
     assert_ne!(workspace.router().id, before.id);
@@ -139,9 +148,8 @@ fn replace_of_an_unchanged_service_is_the_users_explicit_wish() {
     workspace.destroy();
 }
 
-#[test]
-fn a_service_is_not_destroyed_under_its_workers() {
-    let (workspace, _) = deployed();
+fn a_service_is_not_destroyed_under_its_workers(cloud: &Cloud) {
+    let (workspace, _) = deployed(cloud);
     // Another state has the groups: this one only forgets them.
     for role in ["prefill", "decode"] {
         workspace.terraform(&["state", "rm", &format!("disagg_replica_group.{role}")]).success();
@@ -158,20 +166,19 @@ fn a_service_is_not_destroyed_under_its_workers() {
         .failure()
         .says(&["is still in use", "service tiny@"]);
     // Back into the state, and all of it can go.
-    let stack = Stack { endpoint: false, ..Stack::default() };
+    let stack = Stack { endpoint: false, ..Stack::on(cloud) };
     workspace.write(&stack.hcl());
-    workspace.terraform(&["import", "disagg_service.tiny", &path("pd/tiny")]).success();
+    workspace.terraform(&["import", "disagg_service.tiny", &cloud.path("pd/tiny")]).success();
     for role in ["prefill", "decode"] {
         let (address, id) =
-            (format!("disagg_replica_group.{role}"), path(&format!("pd/tiny/{role}")));
+            (format!("disagg_replica_group.{role}"), cloud.path(&format!("pd/tiny/{role}")));
         workspace.terraform(&["import", &address, &id]).success();
     }
     workspace.destroy();
 }
 
-#[test]
-fn a_name_that_is_taken_is_never_taken_again() {
-    let (workspace, _) = deployed();
+fn a_name_that_is_taken_is_never_taken_again(cloud: &Cloud) {
+    let (workspace, _) = deployed(cloud);
     let other = r#"
 resource "disagg_service" "other" {
   name     = "tiny"
@@ -186,17 +193,20 @@ resource "disagg_service" "other" {
         group("prefill", "replicas = 1"),
         group("decode", "replicas = 1")
     );
-    workspace.apply_fails(&text).says(&["Already exists", "terraform import", &path("pd/tiny")]);
+    workspace.apply_fails(&text).says(&[
+        "Already exists",
+        "terraform import",
+        &cloud.path("pd/tiny"),
+    ]);
     assert_eq!(workspace.machines().len(), 3);
-    workspace.write(&Stack { endpoint: false, ..Stack::default() }.hcl());
+    workspace.write(&Stack { endpoint: false, ..Stack::on(cloud) }.hcl());
     workspace.assert_no_changes();
     workspace.destroy();
 }
 
-#[test]
-fn a_router_that_nobody_has_looked_at_is_guarded() {
-    let workspace = Workspace::new();
-    let stack = Stack { endpoint: false, ..Stack::default() };
+fn a_router_that_nobody_has_looked_at_is_guarded(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack { endpoint: false, ..Stack::on(cloud) };
     let overlap = Stack { service: "boot = \"overlap\"".to_owned(), ..stack };
     workspace.apply(&overlap.hcl());
     let changed =
@@ -209,9 +219,8 @@ fn a_router_that_nobody_has_looked_at_is_guarded() {
     workspace.destroy();
 }
 
-#[test]
-fn a_router_is_guarded_when_nothing_is_known_of_it() {
-    let (workspace, stack) = deployed();
+fn a_router_is_guarded_when_nothing_is_known_of_it(cloud: &Cloud) {
+    let (workspace, stack) = deployed(cloud);
     let path = workspace.path().join("terraform.tfstate");
     let text = std::fs::read_to_string(&path).expect("a state");
     let mut state: serde_json::Value = serde_json::from_str(&text).expect("JSON");
@@ -226,13 +235,12 @@ fn a_router_is_guarded_when_nothing_is_known_of_it() {
     workspace.destroy();
 }
 
-#[test]
-fn a_router_that_was_healthy_once_is_guarded_whatever_its_console_says_now() {
-    let workspace = Workspace::new();
+fn a_router_that_was_healthy_once_is_guarded_whatever_its_console_says_now(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let lazy = |service: &str| {
         let service = format!("boot = \"overlap\"\n  {service}");
         let groups = "wait_for = \"running\"".to_owned();
-        Stack { endpoint: false, service, groups, ..Stack::default() }.hcl()
+        Stack { endpoint: false, service, groups, ..Stack::on(cloud) }.hcl()
     };
     workspace.apply(&lazy(""));
     let router = workspace.router();
@@ -246,10 +254,9 @@ fn a_router_that_was_healthy_once_is_guarded_whatever_its_console_says_now() {
     workspace.destroy();
 }
 
-#[test]
-fn a_target_takes_what_hangs_on_it_and_nothing_that_another_state_has() {
-    let workspace = Workspace::new();
-    let stack = Stack { endpoint: false, ..Stack::default() };
+fn a_target_takes_what_hangs_on_it_and_nothing_that_another_state_has(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack { endpoint: false, ..Stack::on(cloud) };
     workspace.apply(&stack.hcl());
     // A router that is gone is recovered alone, and its workers find it again.
     let before = workspace.machines();
@@ -267,7 +274,7 @@ fn a_target_takes_what_hangs_on_it_and_nothing_that_another_state_has() {
     let refused = workspace.terraform(&["destroy", "-auto-approve", service]).failure();
     refused.says(&["still in use", "decode", "terraform import"]);
     workspace.router();
-    let import = ["import", "disagg_replica_group.decode", &path("pd/tiny/decode")];
+    let import = ["import", "disagg_replica_group.decode", &cloud.path("pd/tiny/decode")];
     workspace.terraform(&import).success();
     // Terraform learns by an apply what an imported resource hangs on.
     workspace.terraform(&["apply", "-auto-approve", "-refresh-only"]).success();
@@ -275,6 +282,6 @@ fn a_target_takes_what_hangs_on_it_and_nothing_that_another_state_has() {
     // The service goes with all that hangs on it; the fleet stays.
     workspace.terraform(&["destroy", "-auto-approve", service]).success();
     assert_eq!(workspace.machines(), Vec::new());
-    assert_eq!(workspace.resource("disagg_fleet.pd")["id"], path("pd"));
+    assert_eq!(workspace.resource("disagg_fleet.pd")["id"], cloud.path("pd"));
     workspace.destroy();
 }

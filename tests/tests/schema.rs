@@ -7,7 +7,7 @@ use std::path::Path;
 
 #[test]
 fn the_committed_provider_schema_is_in_step() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::local();
     workspace.write("");
     let run = workspace.terraform(&["providers", "schema", "-json"]).success();
     let all: Value = serde_json::from_str(&run.stdout).expect("a schema is JSON");

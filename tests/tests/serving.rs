@@ -1,7 +1,13 @@
 //! No change takes the service down, unless it was told to.
 
 use acceptance::config::Stack;
-use acceptance::{Machine, Workspace, assert_chats};
+use acceptance::{Cloud, Fault, Machine, Workspace, assert_chats, chat};
+
+acceptance::tests! {
+    a_wrong_flag_leaves_the_only_machine_at_work;
+    a_roll_without_room_for_the_successor_leaves_everything_as_it_was;
+    a_roll_of_groups_of_one_loses_no_chat needs chats;
+}
 
 const NEW_FLAG: &str = "\"mocker\", args = [\"--speedup-ratio\", \"2\"] }";
 
@@ -14,10 +20,9 @@ fn ids(machines: &[Machine]) -> Vec<&str> {
     machines.iter().map(|machine| machine.id.as_str()).collect()
 }
 
-#[test]
-fn a_wrong_flag_leaves_the_only_machine_at_work() {
-    let workspace = Workspace::new();
-    let stack = Stack::default();
+fn a_wrong_flag_leaves_the_only_machine_at_work(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack::on(cloud);
     workspace.apply(&stack.hcl());
     let before = workspace.machines();
     let broken = changed(&stack, "\"mocker\", args = [\"--no-such-flag\"] }");
@@ -35,14 +40,13 @@ fn a_wrong_flag_leaves_the_only_machine_at_work() {
     workspace.destroy();
 }
 
-#[test]
-fn a_roll_without_room_for_the_successor_leaves_everything_as_it_was() {
-    let workspace = Workspace::new();
+fn a_roll_without_room_for_the_successor_leaves_everything_as_it_was(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let stack =
-        |more: &str| Stack { decode: format!("replicas = 1\n  {more}"), ..Stack::default() };
+        |more: &str| Stack { decode: format!("replicas = 1\n  {more}"), ..Stack::on(cloud) };
     workspace.apply(&stack("").hcl());
     let before = workspace.machines();
-    workspace.faults(r#"{ "no_capacity": { "group": "decode", "after": 1 } }"#);
+    workspace.faults(&[Fault::NoCapacity { group: "decode", after: 1 }]);
     workspace.apply_fails(&stack("env = { A = \"b\" }").hcl()).says(&[
         "Insufficient capacity",
         "1 old and 0 new machines are running",
@@ -56,7 +60,7 @@ fn a_roll_without_room_for_the_successor_leaves_everything_as_it_was() {
     let plan = workspace.plan(&told.hcl());
     assert!(plan.text.contains("Roll takes the whole group"), "{}", plan.text);
     workspace.apply(&told.hcl());
-    workspace.faults("{}");
+    workspace.faults(&[]);
     let now = workspace.group("decode");
     assert_eq!(now.len(), 1);
     assert!(!ids(&before).contains(&now[0].id.as_str()));
@@ -65,36 +69,26 @@ fn a_roll_without_room_for_the_successor_leaves_everything_as_it_was() {
     workspace.destroy();
 }
 
-mod on_the_local_cloud {
-    use super::{NEW_FLAG, Stack, Workspace, changed, ids};
-    use acceptance::chat;
-
-    #[test]
-    fn a_roll_of_groups_of_one_loses_no_chat() {
-        let workspace = Workspace::new();
-        let stack = Stack::default();
-        workspace.apply(&stack.hcl());
-        let before = workspace.machines();
-        let url = workspace.output("url");
-        let url = url.as_str().expect("a text");
-        workspace.write(&changed(&stack, NEW_FLAG));
-        let mut apply = workspace.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
-        let mut answers = 0;
-        while apply.try_wait().expect("wait").is_none() {
-            let (status, answer) = chat(url, "disagg/tiny", "Are you still there?");
-            assert_eq!(status, 200, "after {answers} answers: {answer}");
-            answers += 1;
-        }
-        assert!(apply.wait().expect("it has ended").success());
-        assert!(answers > 10, "only {answers} answers");
-        let now = workspace.machines();
-        assert_eq!(now.len(), 3);
-        assert_eq!(
-            ids(&now).iter().filter(|id| ids(&before).contains(id)).count(),
-            1,
-            "the router"
-        );
-        workspace.assert_no_changes();
-        workspace.destroy();
+fn a_roll_of_groups_of_one_loses_no_chat(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let stack = Stack::on(cloud);
+    workspace.apply(&stack.hcl());
+    let before = workspace.machines();
+    let url = workspace.output("url");
+    let url = url.as_str().expect("a text");
+    workspace.write(&changed(&stack, NEW_FLAG));
+    let mut apply = workspace.start_terraform(&["apply", "-auto-approve", "-lock=false"]);
+    let mut answers = 0;
+    while apply.try_wait().expect("wait").is_none() {
+        let (status, answer) = chat(url, "disagg/tiny", "Are you still there?");
+        assert_eq!(status, 200, "after {answers} answers: {answer}");
+        answers += 1;
     }
+    assert!(apply.wait().expect("it has ended").success());
+    assert!(answers > 10, "only {answers} answers");
+    let now = workspace.machines();
+    assert_eq!(now.len(), 3);
+    assert_eq!(ids(&now).iter().filter(|id| ids(&before).contains(id)).count(), 1, "the router");
+    workspace.assert_no_changes();
+    workspace.destroy();
 }

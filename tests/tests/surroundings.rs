@@ -2,15 +2,19 @@
 //! used, a fleet of another provider configuration, user data that no cloud takes.
 
 use acceptance::config::{Stack, fleet, group, service};
-use acceptance::{Place, Workspace};
+use acceptance::{Cloud, Workspace};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
-#[test]
-fn a_state_that_was_edited_by_hand_is_said_to_be_so() {
-    let workspace = Workspace::new();
-    workspace.apply(&Stack { endpoint: false, ..Stack::default() }.hcl());
+acceptance::tests! {
+    a_state_that_was_edited_by_hand_is_said_to_be_so;
+    user_data_that_no_machine_takes_is_refused_in_the_plan;
+}
+
+fn a_state_that_was_edited_by_hand_is_said_to_be_so(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    workspace.apply(&Stack { endpoint: false, ..Stack::on(cloud) }.hcl());
     let path = workspace.path().join("terraform.tfstate");
     let good = std::fs::read_to_string(&path).expect("a state");
     for (resource, attribute, value, said) in [
@@ -43,7 +47,7 @@ fn a_state_directory_that_cannot_be_used_is_an_error_with_its_path_on_the_local_
             fleet("")
         )
     };
-    let workspace = Workspace::new();
+    let workspace = Workspace::local();
     let file = workspace.path().join("a-file");
     std::fs::write(&file, "").expect("a file");
     let newer = workspace.path().join("newer");
@@ -61,14 +65,18 @@ fn a_state_directory_that_cannot_be_used_is_an_error_with_its_path_on_the_local_
 fn a_proxy_for_the_internet_is_not_between_the_machines_on_the_local_cloud() {
     // Nobody listens there. It stands in all the places where people set one, each with its own exceptions.
     let proxy = "http://127.0.0.1:9";
-    let workspace = Workspace::new()
+    let workspace = Workspace::local()
         .with_env("ALL_PROXY", proxy)
         .with_env("http_proxy", proxy)
         .with_env("no_proxy", "localhost,127.0.0.1");
     let env = format!(
         r#"env = {{ http_proxy = "{proxy}", HTTPS_PROXY = "{proxy}", NO_PROXY = "mirror.example" }}"#
     );
-    let stack = Stack { service: format!("router = {{ {env} }}"), groups: env, ..Stack::default() };
+    let stack = Stack {
+        service: format!("router = {{ {env} }}"),
+        groups: env,
+        ..Stack::on(workspace.cloud())
+    };
     workspace.apply(&stack.hcl());
     acceptance::assert_chats(&workspace);
     workspace.destroy();
@@ -98,7 +106,7 @@ impl Drop for Small {
 
 #[test]
 fn a_disk_that_is_full_leaves_nothing_half_made_on_the_local_cloud() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::local();
     let small = Small::new(workspace.state_directory());
     workspace.apply(&fleet(""));
     let filler = small.0.join("filler");
@@ -117,7 +125,7 @@ fn a_disk_that_is_full_leaves_nothing_half_made_on_the_local_cloud() {
 
 #[test]
 fn a_fleet_of_another_provider_configuration_is_not_found_on_the_local_cloud() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::local();
     let directory = workspace.path().join("elsewhere");
     let alias = format!(
         "provider \"disagg\" {{\n  alias = \"elsewhere\"\n  local = {{ state_directory = \"{}\" }}\n}}\n",
@@ -130,9 +138,8 @@ fn a_fleet_of_another_provider_configuration_is_not_found_on_the_local_cloud() {
     workspace.terraform(&["destroy", "-auto-approve"]).success();
 }
 
-#[test]
-fn user_data_that_no_machine_takes_is_refused_in_the_plan() {
-    let workspace = Workspace::new();
+fn user_data_that_no_machine_takes_is_refused_in_the_plan(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     // What does not compress: the numbers are random enough.
     let mut seed = 7_u64;
     let mut noise = || {
@@ -143,10 +150,7 @@ fn user_data_that_no_machine_takes_is_refused_in_the_plan() {
     let big = format!("replicas = 1\n  env = {{ A = \"{text}\" }}");
     let hcl = format!("{}{}{}", fleet(""), service(""), group("decode", &big));
     let run = workspace.plan_fails(&hcl);
-    let limit = match workspace.place() {
-        Place::Local => "262144",
-        Place::Aws(_) => "16384",
-    };
+    let limit = &cloud.most_user_data().to_string();
     run.says(&["User data too large", limit, "the largest of its files is"]);
     let router = service(&format!("router = {{ env = {{ A = \"{text}\" }} }}"));
     workspace.apply(&fleet(""));

@@ -1,13 +1,23 @@
 //! Bad input is refused before anything is done, at its attribute, with what would be right.
 
-use acceptance::Workspace;
 use acceptance::config::{ENDPOINT, fleet, group, service};
+use acceptance::{Cloud, Workspace};
 use serde_json::Value;
+
+acceptance::tests! {
+    fleets;
+    services;
+    replica_groups;
+    endpoints;
+    what_is_not_known_yet_is_not_refused;
+    a_plan_refuses_what_no_machine_has;
+    a_secret_in_a_configuration_is_told_of_and_not_shown;
+}
 
 /// What `terraform validate` finds: for each error its summary and detail in one text, and the
 /// line of the configuration that it points to.
-fn errors(configuration: &str) -> Vec<(String, String)> {
-    let workspace = Workspace::new();
+fn errors(cloud: &Cloud, configuration: &str) -> Vec<(String, String)> {
+    let workspace = Workspace::on(cloud);
     workspace.write(configuration);
     let run = workspace.terraform(&["validate", "-json"]);
     let json: Value = serde_json::from_str(&run.stdout).expect("validate prints JSON");
@@ -23,8 +33,8 @@ fn errors(configuration: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn assert_refused(configuration: &str, at: &str, said: &[&str]) {
-    let found = errors(configuration);
+fn assert_refused(cloud: &Cloud, configuration: &str, at: &str, said: &[&str]) {
+    let found = errors(cloud, configuration);
     let fits = |(text, code): &(String, String)| {
         code.contains(at)
             && said.iter().all(|said| text.contains(said))
@@ -36,8 +46,7 @@ fn assert_refused(configuration: &str, at: &str, said: &[&str]) {
     );
 }
 
-#[test]
-fn fleets() {
+fn fleets(cloud: &Cloud) {
     let with =
         |attributes: &str| format!("resource \"disagg_fleet\" \"pd\" {{\n{attributes}\n}}\n");
     for (attributes, at, said) in [
@@ -65,14 +74,13 @@ fn fleets() {
         ("name = \"pd\"\ncloud = \"local\"\ntimeouts = { create = \"0s\" }", "timeouts", &["0s"]),
         ("name = \"pd\"\ncloud = \"local\"\ntimeouts = { create = \"-5m\" }", "timeouts", &["-5m"]),
     ] {
-        assert_refused(&with(attributes), at, said);
+        assert_refused(cloud, &with(attributes), at, said);
     }
-    let unknown = errors(&with("name = \"pd\"\ncloud = \"locl\""));
+    let unknown = errors(cloud, &with("name = \"pd\"\ncloud = \"locl\""));
     assert_eq!(unknown.len(), 1, "one mistake, one error: {unknown:#?}");
 }
 
-#[test]
-fn services() {
+fn services(cloud: &Cloud) {
     for (attributes, at, said) in [
         ("hourly_cost = 1", "hourly_cost", &["Read-only attribute"][..]),
         ("ingress_cidrs = [null]", "ingress_cidrs", &["Null element"]),
@@ -97,22 +105,22 @@ fn services() {
         ),
         ("router = { resources = { cpu = 0 } }", "router", &["between 1 and 1024"]),
     ] {
-        assert_refused(&format!("{}{}", fleet(""), service(attributes)), at, said);
+        assert_refused(cloud, &format!("{}{}", fleet(""), service(attributes)), at, said);
     }
     let null = service("").replace("\"disagg/tiny\"", "null");
-    assert_refused(&format!("{}{null}", fleet("")), "model", &["Missing value"]);
+    assert_refused(cloud, &format!("{}{null}", fleet("")), "model", &["Missing value"]);
     let spaced = service("").replace("disagg/tiny", "two words");
-    assert_refused(&format!("{}{spaced}", fleet("")), "model", &["Invalid model name"]);
+    assert_refused(cloud, &format!("{}{spaced}", fleet("")), "model", &["Invalid model name"]);
     let literal = service("").replace("disagg_fleet.pd.id", "\"pd\"");
     assert_refused(
+        cloud,
         &format!("{}{literal}", fleet("")),
         "fleet_id",
         &["Invalid fleet id", "aws/us-east-2/pd"],
     );
 }
 
-#[test]
-fn replica_groups() {
+fn replica_groups(cloud: &Cloud) {
     let base = format!("{}{}", fleet(""), service(""));
     for (attributes, at, said) in [
         ("", "disagg_replica_group", &["Missing replicas"][..]),
@@ -150,7 +158,7 @@ fn replica_groups() {
             &["Missing identity", "instance profile"],
         ),
     ] {
-        assert_refused(&format!("{base}{}", group("decode", attributes)), at, said);
+        assert_refused(cloud, &format!("{base}{}", group("decode", attributes)), at, said);
     }
 
     let valid = group("decode", "replicas = 1");
@@ -163,12 +171,11 @@ fn replica_groups() {
         ("disagg_service.tiny.id", "\"tiny\"", "service_id", &["Invalid service id"]),
     ] {
         assert!(valid.contains(from), "{valid}");
-        assert_refused(&format!("{base}{}", valid.replace(from, to)), at, said);
+        assert_refused(cloud, &format!("{base}{}", valid.replace(from, to)), at, said);
     }
 }
 
-#[test]
-fn endpoints() {
+fn endpoints(cloud: &Cloud) {
     let base = format!(
         "{}{}{}{}",
         fleet(""),
@@ -182,13 +189,12 @@ fn endpoints() {
         ("{ interval = \"0s\" }", &["Invalid duration"]),
     ] {
         let endpoint = ENDPOINT.replace("  group_ids", &format!("  probe = {probe}\n  group_ids"));
-        assert_refused(&format!("{base}{endpoint}"), "probe", said);
+        assert_refused(cloud, &format!("{base}{endpoint}"), "probe", said);
     }
 }
 
-#[test]
-fn what_is_not_known_yet_is_not_refused() {
-    let workspace = Workspace::new();
+fn what_is_not_known_yet_is_not_refused(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let unknown = "resource \"terraform_data\" \"later\" {}\n";
     let commands = "commands = [terraform_data.later.id]";
     let service = service(&format!("router = {{ type = \"custom\", {commands} }}"));
@@ -199,15 +205,14 @@ fn what_is_not_known_yet_is_not_refused() {
 
 #[test]
 fn a_machine_has_no_identity_on_the_local_cloud() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::local();
     let group = group("decode", "replicas = 1\n identity = \"me\"");
     let run = workspace.plan_fails(&format!("{}{}{group}", fleet(""), service("")));
     run.says(&["`identity` on a cloud without it", "Leave `identity` out"]);
 }
 
-#[test]
-fn a_plan_refuses_what_no_machine_has() {
-    let workspace = Workspace::new();
+fn a_plan_refuses_what_no_machine_has(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let stack = |gpu: &str| {
         format!(
             "{}{}{}",
@@ -224,9 +229,8 @@ fn a_plan_refuses_what_no_machine_has() {
 }
 
 /// Terraform prints the line that a diagnostic points to, whatever stands in it.
-#[test]
-fn a_secret_in_a_configuration_is_told_of_and_not_shown() {
-    let workspace = Workspace::new();
+fn a_secret_in_a_configuration_is_told_of_and_not_shown(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let base = format!("{}{}", fleet(""), service(""));
     let secret = "hf_0123456789abcdefABCDEF";
     for (attributes, said) in [

@@ -1,12 +1,22 @@
 //! What an apply waits for, and what becomes of what did not come up in time.
 
 use acceptance::config::{ENDPOINT, Stack, fleet, group, service};
-use acceptance::{Workspace, wait_until};
+use acceptance::{Cloud, Fault, Workspace, wait_until};
 use serde_json::Value;
+use std::time::Duration;
 
-#[test]
-fn a_failed_boot_can_be_kept_for_a_look() {
-    let workspace = Workspace::new();
+acceptance::tests! {
+    a_failed_boot_can_be_kept_for_a_look;
+    a_kept_failure_of_an_update_is_tried_again_with_another_machine;
+    a_router_that_is_late_is_kept_and_nothing_is_bought_for_it_meanwhile;
+    workers_that_are_late_are_kept_and_waited_for;
+    an_endpoint_that_is_never_answered_is_an_error_and_taints_nothing needs chats;
+    running_machines_can_be_enough needs journals;
+    a_secret_reaches_the_engine_and_nothing_else needs own_secrets;
+}
+
+fn a_failed_boot_can_be_kept_for_a_look(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let broken = format!(
         "{}{}{}",
         fleet(""),
@@ -25,9 +35,8 @@ fn a_failed_boot_can_be_kept_for_a_look() {
     workspace.destroy();
 }
 
-#[test]
-fn a_kept_failure_of_an_update_is_tried_again_with_another_machine() {
-    let workspace = Workspace::new();
+fn a_kept_failure_of_an_update_is_tried_again_with_another_machine(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     let stack = |engine: &str| {
         let group = group("decode", "replicas = 1\n  on_boot_failure = \"keep\"");
         format!("{}{}{}", fleet(""), service(""), group.replace("\"mocker\"", engine))
@@ -51,13 +60,12 @@ fn a_kept_failure_of_an_update_is_tried_again_with_another_machine() {
 }
 
 /// Time that ran out is no verdict: what is late is gone on with.
-#[test]
-fn a_router_that_is_late_is_kept_and_nothing_is_bought_for_it_meanwhile() {
-    let workspace = Workspace::new();
+fn a_router_that_is_late_is_kept_and_nothing_is_bought_for_it_meanwhile(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     workspace.apply(&fleet(""));
-    workspace.faults(r#"{ "slow_boot": "15s" }"#);
+    workspace.faults(&[Fault::SlowBoot(Duration::from_secs(15))]);
     let stack = |timeouts: &str| {
-        Stack { endpoint: false, service: timeouts.to_owned(), ..Stack::default() }.hcl()
+        Stack { endpoint: false, service: timeouts.to_owned(), ..Stack::on(cloud) }.hcl()
     };
     let run = workspace.apply_fails(&stack("timeouts = { create = \"2s\" }"));
     run.says(&[
@@ -68,7 +76,7 @@ fn a_router_that_is_late_is_kept_and_nothing_is_bought_for_it_meanwhile() {
     ]);
     let router = workspace.router().id;
     assert_eq!(workspace.machines().len(), 1, "no group was bought for it");
-    workspace.faults("{}");
+    workspace.faults(&[]);
     let plan = workspace.plan(&stack(""));
     assert_eq!(plan.action("disagg_service.tiny"), "update", "{}", plan.text);
     workspace.apply(&stack(""));
@@ -77,11 +85,10 @@ fn a_router_that_is_late_is_kept_and_nothing_is_bought_for_it_meanwhile() {
     workspace.destroy();
 }
 
-#[test]
-fn workers_that_are_late_are_kept_and_waited_for() {
-    let workspace = Workspace::new();
+fn workers_that_are_late_are_kept_and_waited_for(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
     workspace.apply(&format!("{}{}", fleet(""), service("")));
-    workspace.faults(r#"{ "slow_boot": "15s" }"#);
+    workspace.faults(&[Fault::SlowBoot(Duration::from_secs(15))]);
     let stack = |more: &str| {
         format!(
             "{}{}{}",
@@ -95,46 +102,40 @@ fn workers_that_are_late_are_kept_and_waited_for() {
     let late = workspace.group("decode").remove(0).id;
     // Late in an update is an error, and takes nothing either.
     workspace.terraform(&["apply", "-auto-approve"]).failure().says(&["Timeout while waiting for"]);
-    workspace.faults("{}");
+    workspace.faults(&[]);
     workspace.apply(&stack(""));
     assert_eq!(workspace.group("decode").remove(0).id, late);
     workspace.assert_no_changes();
     workspace.destroy();
 }
 
-/// What only a real machine can show.
-mod on_the_local_cloud {
-    use super::*;
+fn an_endpoint_that_is_never_answered_is_an_error_and_taints_nothing(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    // Decode without prefill answers nothing.
+    let lonely = ENDPOINT
+        .replace("disagg_replica_group.prefill.id, ", "")
+        .replace("  group_ids", "  timeouts = { create = \"4s\" }\n  group_ids");
+    let configuration =
+        format!("{}{}{}{lonely}", fleet(""), service(""), group("decode", "replicas = 1"));
+    let run = workspace.apply_fails(&configuration);
+    run.says(&["Timeout while waiting for a chat completion", "disagg/tiny", "timeouts"]);
+    assert_eq!(workspace.resource("disagg_endpoint.tiny"), Value::Null);
+    assert_eq!(workspace.machines().len(), 2, "the machines are healthy, and stay");
+    let all = format!(
+        "{}{}{}{}{ENDPOINT}",
+        fleet(""),
+        service(""),
+        group("prefill", "replicas = 1"),
+        group("decode", "replicas = 1")
+    );
+    workspace.apply(&all);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
 
-    #[test]
-    fn an_endpoint_that_is_never_answered_is_an_error_and_taints_nothing() {
-        let workspace = Workspace::new();
-        // Decode without prefill answers nothing.
-        let lonely = ENDPOINT
-            .replace("disagg_replica_group.prefill.id, ", "")
-            .replace("  group_ids", "  timeouts = { create = \"4s\" }\n  group_ids");
-        let configuration =
-            format!("{}{}{}{lonely}", fleet(""), service(""), group("decode", "replicas = 1"));
-        let run = workspace.apply_fails(&configuration);
-        run.says(&["Timeout while waiting for a chat completion", "disagg/tiny", "timeouts"]);
-        assert_eq!(workspace.resource("disagg_endpoint.tiny"), Value::Null);
-        assert_eq!(workspace.machines().len(), 2, "the machines are healthy, and stay");
-        let all = format!(
-            "{}{}{}{}{ENDPOINT}",
-            fleet(""),
-            service(""),
-            group("prefill", "replicas = 1"),
-            group("decode", "replicas = 1")
-        );
-        workspace.apply(&all);
-        workspace.assert_no_changes();
-        workspace.destroy();
-    }
-
-    #[test]
-    fn running_machines_can_be_enough() {
-        let workspace = Workspace::new();
-        let custom = r#"
+fn running_machines_can_be_enough(cloud: &Cloud) {
+    let workspace = Workspace::on(cloud);
+    let custom = r#"
 resource "disagg_replica_group" "idle" {
   name       = "idle"
   service_id = disagg_service.tiny.id
@@ -144,57 +145,53 @@ resource "disagg_replica_group" "idle" {
   engine     = { type = "custom", commands = ["echo \"I am $DISAGG_GROUP of $DISAGG_ROUTER_INTERNAL_IP\"", "exec tail -f /dev/null"] }
 }
 "#;
-        workspace.apply(&format!("{}{}{custom}", fleet(""), service("")));
-        let idle = workspace.group("idle").remove(0);
-        let said = format!("I am idle of {}", workspace.router().address);
-        wait_until("the commands have run", || {
-            workspace.disagg(&["local", "journal", &idle.id]).success().stdout.contains(&said)
-        });
-        workspace.assert_no_changes();
-        // They never register, and are rolled all the same.
-        let changed = custom.replace("I am", "Here is");
-        workspace.apply(&format!("{}{}{changed}", fleet(""), service("")));
-        assert_ne!(workspace.group("idle")[0].id, idle.id);
-        workspace.assert_no_changes();
-        workspace.destroy();
-    }
+    workspace.apply(&format!("{}{}{custom}", fleet(""), service("")));
+    let idle = workspace.group("idle").remove(0);
+    let said = format!("I am idle of {}", workspace.router().address);
+    wait_until("the commands have run", || cloud.journal(&idle.id).contains(&said));
+    workspace.assert_no_changes();
+    // They never register, and are rolled all the same.
+    let changed = custom.replace("I am", "Here is");
+    workspace.apply(&format!("{}{}{changed}", fleet(""), service("")));
+    assert_ne!(workspace.group("idle")[0].id, idle.id);
+    workspace.assert_no_changes();
+    workspace.destroy();
+}
 
-    #[test]
-    fn a_secret_reaches_the_engine_and_nothing_else() {
-        let value = "hf_this_is_the_value";
-        let workspace = Workspace::new().with_env("DISAGG_TEST_TOKEN", value);
-        let stack = Stack {
-            groups: "secret_env = { HF_TOKEN = \"env://DISAGG_TEST_TOKEN\" }".to_owned(),
-            ..Stack::default()
-        };
-        workspace.apply(&stack.hcl());
-        workspace.assert_no_changes();
-        let engines = processes_with(&format!("HF_TOKEN={value}"));
-        assert!(engines >= 2, "{engines} engines have it");
-        let mut directories = vec![workspace.path().to_owned()];
-        while let Some(directory) = directories.pop() {
-            for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
-                let kind = entry.file_type().expect("a file type");
-                if kind.is_dir() {
-                    directories.push(entry.path());
-                } else if kind.is_file() {
-                    let bytes = std::fs::read(entry.path()).unwrap_or_default();
-                    let found = bytes.windows(value.len()).any(|window| window == value.as_bytes());
-                    assert!(!found, "{} has the secret", entry.path().display());
-                }
+fn a_secret_reaches_the_engine_and_nothing_else(cloud: &Cloud) {
+    let value = "hf_this_is_the_value";
+    let workspace = Workspace::on(cloud).with_env("DISAGG_TEST_TOKEN", value);
+    let stack = Stack {
+        groups: "secret_env = { HF_TOKEN = \"env://DISAGG_TEST_TOKEN\" }".to_owned(),
+        ..Stack::on(cloud)
+    };
+    workspace.apply(&stack.hcl());
+    workspace.assert_no_changes();
+    let engines = processes_with(&format!("HF_TOKEN={value}"));
+    assert!(engines >= 2, "{engines} engines have it");
+    let mut directories = vec![workspace.path().to_owned(), workspace.state_directory()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
+            let kind = entry.file_type().expect("a file type");
+            if kind.is_dir() {
+                directories.push(entry.path());
+            } else if kind.is_file() {
+                let bytes = std::fs::read(entry.path()).unwrap_or_default();
+                let found = bytes.windows(value.len()).any(|window| window == value.as_bytes());
+                assert!(!found, "{} has the secret", entry.path().display());
             }
         }
-        workspace.destroy();
     }
+    workspace.destroy();
+}
 
-    fn processes_with(variable: &str) -> usize {
-        let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
-        let environments =
-            processes.map(|entry| std::fs::read(entry.path().join("environ")).unwrap_or_default());
-        environments
-            .filter(|environment| {
-                environment.split(|byte| *byte == 0).any(|found| found == variable.as_bytes())
-            })
-            .count()
-    }
+fn processes_with(variable: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let environments =
+        processes.map(|entry| std::fs::read(entry.path().join("environ")).unwrap_or_default());
+    environments
+        .filter(|environment| {
+            environment.split(|byte| *byte == 0).any(|found| found == variable.as_bytes())
+        })
+        .count()
 }

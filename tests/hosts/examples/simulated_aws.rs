@@ -1,6 +1,6 @@
 //! `simulated_aws`: a simulated AWS whose machines boot, for Terraform by hand, until Enter is pressed.
 
-use acceptance::Aws;
+use acceptance::{Aws, Site};
 use cloudsim::ec2::{Account, Region};
 use hosts::datacentre::Datacentre;
 use hosts::ec2::Hosts;

@@ -2,7 +2,7 @@
 //! very user data from the metadata service, security groups and public addresses are packet filters,
 //! and Terraform stands outside.
 
-use acceptance::{Aws, Place, Workspace};
+use acceptance::{Aws, Cloud, Workspace};
 use cloudsim::datacentre::{self, WayOut};
 use cloudsim::ec2::{Account, Region as Model, Settings, Subnet};
 use hosts::datacentre::{Datacentre, Host};
@@ -26,7 +26,8 @@ impl Region {
         let mut model = Model::new(settings);
         model.set_guest(Hosts::new(Arc::clone(&datacentre), Image::Trixie));
         let aws = Arc::new(Aws::serve(model, Some(datacentre.operator())));
-        let workspace = Workspace::at(Place::Aws(Arc::clone(&aws)));
+        let cloud: Cloud = Arc::clone(&aws) as Cloud;
+        let workspace = Workspace::on(&cloud);
         Self { datacentre, aws, workspace }
     }
 

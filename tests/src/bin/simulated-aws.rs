@@ -2,7 +2,7 @@
 //! for as long as its input stays open. Prints one line of JSON: the variables with which Terraform and the
 //! provider find it. A benchmark measures with it; see `tests/bench`.
 
-use acceptance::Aws;
+use acceptance::{Aws, Site};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{Read, Write};

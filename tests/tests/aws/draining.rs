@@ -2,13 +2,13 @@
 //! consoles.
 
 use super::stack;
-use acceptance::{Workspace, wait_until};
+use acceptance::{Fault, Workspace, wait_until};
 
 #[test]
 fn without_a_route_to_the_router_machines_drain_by_themselves() {
     let workspace = Workspace::on_aws();
     workspace.apply(&stack("replicas = 1", "replicas = 3"));
-    workspace.faults(r#"{ "busy": true }"#);
+    workspace.faults(&[Fault::Busy]);
     // No longer than they may.
     let fewer = stack("replicas = 1", "replicas = 2\n  drain_timeout = \"4s\"");
     let plan = workspace.plan(&fewer);
@@ -25,7 +25,7 @@ fn without_a_route_to_the_router_machines_drain_by_themselves() {
     wait_until("one is let go", || draining() == 1);
     assert_eq!(apply.try_wait().expect("wait"), None);
     assert_eq!(workspace.group("decode").len(), 2, "it is busy");
-    workspace.faults("{}");
+    workspace.faults(&[]);
     assert!(apply.wait().expect("it ends").success());
     assert_eq!(workspace.group("decode").len(), 1);
     workspace.assert_no_changes();

@@ -1,5 +1,5 @@
-//! What is AWS's alone, on a simulated one. Everything that all clouds have in common is tested on it by
-//! the other files, with `DISAGG_TEST_CLOUD=aws`.
+//! What is AWS's alone, on a simulated one. What all clouds have in common is tested on it by the other
+//! files.
 
 mod calls;
 mod draining;
@@ -10,7 +10,7 @@ mod one_set;
 mod silence;
 
 use acceptance::config::{group, service};
-use acceptance::{Aws, Place, Workspace};
+use acceptance::{Aws, Workspace};
 use std::collections::BTreeMap;
 
 fn fleet(attributes: &str) -> String {
@@ -27,10 +27,7 @@ fn stack(prefill: &str, decode: &str) -> String {
 }
 
 fn aws(workspace: &Workspace) -> &Aws {
-    match workspace.place() {
-        Place::Aws(aws) => aws,
-        Place::Local => panic!("this workspace is on the simulated AWS"),
-    }
+    workspace.site()
 }
 
 /// How often each operation was called by what `act` does.

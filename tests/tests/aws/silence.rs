@@ -1,6 +1,6 @@
 //! An AWS that takes connections and answers nothing.
 
-use acceptance::{Workspace, signal, wait_until};
+use acceptance::{Workspace, patient, signal, wait_until};
 use rustix::process::Signal;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -58,7 +58,8 @@ fn a_refresh_waits_once_and_a_stop_ends_it() {
         "`timeouts.read` (8s) was over",
     ]);
     // Four rounds of ten would be 32 seconds.
-    assert!(silent < Duration::from_millis(8800), "{silent:?}");
+    let slack = patient(Duration::from_millis(800));
+    assert!(silent < Duration::from_secs(8) + slack, "{silent:?}");
 
     let before = silence.connections.load(Ordering::SeqCst);
     let mut plan = workspace.start_terraform(&["plan", "-lock=false"]);
@@ -72,5 +73,5 @@ fn a_refresh_waits_once_and_a_stop_ends_it() {
     let taken = begun.elapsed();
     println!("a stop ends it within {taken:?}");
     assert!(!ended.success());
-    assert!(taken < Duration::from_secs(3), "{taken:?}, with Terraform's own end");
+    assert!(taken < patient(Duration::from_secs(3)), "{taken:?}, with Terraform's own end");
 }

@@ -1,14 +1,14 @@
 //! A simulated AWS of a test's own: the workspace's provider finds it by its endpoint.
 //!
-//! As a rule its machines boot nothing. What would run on them is told by [`crate::guests`], on their
+//! As a rule its machines boot nothing. What would run on them is told by `guests`, on their
 //! consoles alone: clients cannot chat here. `tests/hosts` gives it machines that boot.
 
-use crate::guests::{Guests, Outages};
+use super::{Cloud, Fault, Site};
 use crate::machines::Machine;
 use cloudsim::ec2::{Region, Settings};
 use cloudsim::{Server, datacentre, patience};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use serde_json::Value;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::net::Ipv4Addr;
@@ -21,9 +21,59 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+mod guests;
+
+use guests::{Guests, Outages};
+
+/// A test on the simulated AWS, or the reason why not.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! aws_test {
+    ($test:ident) => {
+        $crate::test_on!(Aws, $test);
+    };
+    ($test:ident chats $($more:ident)*) => {
+        $crate::test_on!(
+            Aws,
+            $test,
+            "not run on aws: needs chats, and its machines boot no Dynamo"
+        );
+    };
+    ($test:ident journals $($more:ident)*) => {
+        $crate::test_on!(
+            Aws,
+            $test,
+            "not run on aws: needs journals, and its machines boot nothing"
+        );
+    };
+    ($test:ident hangs $($more:ident)*) => {
+        $crate::test_on!(
+            Aws,
+            $test,
+            "not run on aws: needs hangs, of which EC2's list does not tell"
+        );
+    };
+    ($test:ident records $($more:ident)*) => {
+        $crate::test_on!(
+            Aws,
+            $test,
+            "not run on aws: needs records in files; tests/aws has others"
+        );
+    };
+    ($test:ident own_secrets $($more:ident)*) => {
+        $crate::test_on!(
+            Aws,
+            $test,
+            "not run on aws: needs own_secrets, which go to no machine of AWS"
+        );
+    };
+}
+
 /// Its region and the zone that tests use.
-pub(crate) const REGION: &str = "us-east-2";
-pub(crate) const ZONE: &str = "us-east-2a";
+const REGION: &str = "us-east-2";
+const ZONE: &str = "us-east-2a";
+/// From a launch to a machine that runs, where no fault says otherwise.
+const BOOT_SECONDS: f64 = 0.2;
 
 /// A datacentre that is served from a thread of this process; it ends with the last workspace in it.
 #[derive(Debug)]
@@ -37,11 +87,12 @@ pub struct Aws {
 }
 
 impl Aws {
-    pub(crate) fn start() -> Self {
-        let (boot_seconds, end_seconds) = (0.2, 0.2);
+    /// One without faults.
+    pub fn cloud() -> Cloud {
+        let (boot_seconds, end_seconds) = (BOOT_SECONDS, 0.2);
         let datacentre =
             datacentre::Settings { boot_seconds, end_seconds, ..datacentre::Settings::default() };
-        Self::start_with(datacentre.into())
+        Arc::new(Self::start_with(datacentre.into()))
     }
 
     /// One that is like this, whose machines tell that they have booted.
@@ -93,8 +144,22 @@ impl Aws {
         Self { server, namespace, outages, end: Some(end), thread: Some(thread) }
     }
 
-    /// What Terraform and the provider need to find it.
-    pub fn environment(&self) -> Vec<(String, String)> {
+    /// The region and its datacentre, to look into and to break.
+    pub fn datacentre(&self) -> std::sync::MutexGuard<'_, Region> {
+        self.server.datacentre()
+    }
+}
+
+impl Site for Aws {
+    fn region(&self) -> String {
+        format!("aws/{REGION}")
+    }
+
+    fn fleet_attributes(&self) -> String {
+        format!("cloud = \"aws\"\n  zone  = \"{ZONE}\"")
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
         [
             ("AWS_ENDPOINT_URL", self.server.endpoint()),
             ("AWS_REGION", REGION.to_owned()),
@@ -106,20 +171,23 @@ impl Aws {
         .to_vec()
     }
 
-    /// A program as a client of it.
-    pub(crate) fn client(&self, program: &OsStr) -> Command {
+    fn client(&self, program: &OsStr) -> Command {
         let Some(namespace) = &self.namespace else { return Command::new(program) };
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={}", namespace.display())).arg("--").arg(program);
         command
     }
 
-    /// The region and its datacentre, to look into and to break.
-    pub fn datacentre(&self) -> std::sync::MutexGuard<'_, Region> {
-        self.server.datacentre()
+    /// Its machines boot nothing.
+    fn serves(&self) -> bool {
+        false
     }
 
-    pub(crate) fn machines(&self) -> Vec<Machine> {
+    fn most_user_data(&self) -> usize {
+        16 * 1024
+    }
+
+    fn machines(&self) -> Vec<Machine> {
         let living = self.datacentre().living().into_iter();
         living
             .filter(|machine| machine["state"] != "ending")
@@ -132,35 +200,61 @@ impl Aws {
             .collect()
     }
 
-    /// The faults of the local cloud, as far as they mean something here.
-    pub(crate) fn faults(&self, faults: &str) {
-        let faults: Value = serde_json::from_str(faults).expect("faults are JSON");
-        let boot = faults["slow_boot"].as_str().and_then(|time| time.strip_suffix('s'));
-        let boot = boot.map_or(0.2, |seconds| seconds.parse().expect("seconds"));
-        let mut datacentre = self.datacentre();
-        datacentre.settings_mut().boot_seconds = boot;
-        let lacking = &faults["no_capacity"];
-        for group in ["prefill", "decode"] {
-            let after = (lacking["group"] == group).then(|| lacking["after"].as_u64().unwrap_or(0));
-            let after = after.map(|after| u32::try_from(after).expect("few"));
-            datacentre.limit_tagged("disagg:group", group, after);
-        }
-        let failing = &faults["boot_failure"];
-        *self.outages.lock().unwrap_or_else(PoisonError::into_inner) = Outages {
-            fails: failing.is_object(),
-            group: failing["group"].as_str().map(str::to_owned),
-            program: failing["program"].as_str().unwrap_or("/opt/disagg/engine").to_owned(),
-            first: failing["first"].as_u64(),
-            are_busy: faults["busy"] == true,
-        };
-    }
-
-    pub(crate) fn console(&self, id: &str) -> String {
+    fn console(&self, id: &str) -> String {
         self.datacentre().console(id).unwrap_or_default()
     }
 
-    pub(crate) fn age(&self, id: &str) {
+    fn tag(&self, id: &str, key: &str) -> String {
+        let living = self.datacentre().living();
+        let machine = living.into_iter().find(|machine| machine["id"] == id);
+        let tag = machine.and_then(|machine| machine.get(&format!("disagg:{key}")).cloned());
+        tag.unwrap_or_default()
+    }
+
+    fn left(&self) -> Vec<String> {
+        self.datacentre().left()
+    }
+
+    fn lose(&self, id: &str) {
+        assert!(self.datacentre().lose(id), "there is no {id}");
+    }
+
+    fn stop(&self, id: &str) {
+        assert!(self.datacentre().power_off(id), "there is no {id}");
+    }
+
+    fn retag(&self, id: &str, key: &str, value: Option<&str>) {
+        self.datacentre().retag(id, key, value);
+    }
+
+    fn age(&self, id: &str) {
         self.datacentre().age(id, Duration::from_secs(24 * 60 * 60));
+    }
+
+    fn faults(&self, faults: &[Fault]) {
+        let mut boot_seconds = BOOT_SECONDS;
+        let mut limits = BTreeMap::from([("prefill", None), ("decode", None)]);
+        let mut outages = Outages::default();
+        for fault in faults {
+            match *fault {
+                Fault::SlowBoot(time) => boot_seconds = time.as_secs_f64(),
+                Fault::NoCapacity { group, after } => {
+                    limits.insert(group, Some(after));
+                }
+                Fault::BootFailure { group, first } => outages.failing = Some((group, first)),
+                Fault::Busy => outages.are_busy = true,
+            }
+        }
+        let mut datacentre = self.datacentre();
+        datacentre.settings_mut().boot_seconds = boot_seconds;
+        for (group, after) in limits {
+            datacentre.limit_tagged("disagg:group", group, after);
+        }
+        *self.outages.lock().unwrap_or_else(PoisonError::into_inner) = outages;
+    }
+
+    fn hold(&self) {
+        self.datacentre().hold();
     }
 }
 

@@ -10,16 +10,11 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Boots that fail.
+/// What goes wrong with what runs on machines.
 #[derive(Debug, Default)]
 pub(crate) struct Outages {
-    pub(crate) fails: bool,
-    /// Of this group's machines; of all without it.
-    pub(crate) group: Option<String>,
-    /// The program that does not start.
-    pub(crate) program: String,
-    /// So many of each launch; all without it.
-    pub(crate) first: Option<u64>,
+    /// The group whose machines do not come up, and how many of each launch; all without it.
+    pub(crate) failing: Option<(&'static str, Option<u32>)>,
     /// Workers that are let go do not come to the end of what runs on them.
     pub(crate) are_busy: bool,
 }
@@ -29,21 +24,16 @@ impl Outages {
     fn failure(&self, machine: &Running) -> Option<(String, String)> {
         let phase = if machine.tags.contains_key("disagg:group") { "engine" } else { "frontend" };
         if self.strikes(machine) {
-            return Some((phase.to_owned(), format!("{}: not found", self.program)));
+            return Some((phase.to_owned(), "/opt/disagg/engine: not found".to_owned()));
         }
         let has_wrong_flag = arguments_of(&machine.user_data).contains(WRONG_FLAG);
         has_wrong_flag.then(|| (phase.to_owned(), format!("unrecognized arguments: {WRONG_FLAG}")))
     }
 
     fn strikes(&self, machine: &Running) -> bool {
-        let group = machine.tags.get("disagg:group");
-        let is_meant = match &self.group {
-            Some(meant) => group == Some(meant),
-            None if self.program.ends_with("frontend") => group.is_none(),
-            None => group.is_some(),
-        };
-        let is_among = self.first.is_none_or(|first| u64::from(machine.index) < first);
-        self.fails && is_meant && is_among
+        let Some((failing, first)) = self.failing else { return false };
+        let is_meant = machine.tags.get("disagg:group").is_some_and(|group| group == failing);
+        is_meant && first.is_none_or(|first| machine.index < first)
     }
 }
 
