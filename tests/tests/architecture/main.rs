@@ -12,7 +12,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cloud", &[]),
     ("plugin", &[]),
     ("domain", &["cloud"]),
-    ("cloud-local", &["cloud"]),
+    ("machine", &[]),
+    ("cloud-local", &["cloud", "machine"]),
     ("cloud-aws", &["cloud", "cloudsim"]),
     ("schemas", &["domain", "plugin"]),
     (

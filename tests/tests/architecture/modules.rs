@@ -71,39 +71,6 @@ fn no_files_import_each_other_in_a_circle() {
     }
 }
 
-/// What runs inside a machine of the local cloud, and what it needs, is to become a crate of its own.
-#[test]
-fn a_machine_s_supervisor_knows_nothing_of_the_cloud_around_it() {
-    const INSIDE: &[&str] = &[
-        "machine",
-        "cloud_config",
-        "containers",
-        "error",
-        "files",
-        "machine_directory",
-        "processes",
-        "runtime",
-        "secrets",
-        "time_span",
-    ];
-    let folder =
-        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../provider/crates/cloud-local/src"));
-    let read = Crate::read(folder);
-    let is_inside =
-        |module: &Module| module.first().is_some_and(|top| INSIDE.contains(&top.as_str()));
-    let mut seen = 0;
-    for (from, file) in read.modules.iter().filter(|(module, _)| is_inside(module)) {
-        for path in &file.paths {
-            if let Some(to) = read.home(from, path, 0) {
-                let from = read.shown(from, folder);
-                assert!(is_inside(&to), "{from} takes `{}` from outside", path.join("::"));
-                seen += 1;
-            }
-        }
-    }
-    assert!(seen > 20, "{seen} imports");
-}
-
 impl Crate {
     fn read(folder: &Path) -> Self {
         let mut modules = BTreeMap::new();

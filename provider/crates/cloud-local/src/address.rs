@@ -90,7 +90,7 @@ pub(crate) fn holder(
 pub(crate) fn used(cloud: &LocalCloud, fleet: &str) -> Result<BTreeSet<Ipv4Addr>, StateError> {
     let reserved = records::addresses(cloud, fleet)?.into_iter().map(|address| address.ip);
     let machines = records::machines(cloud, fleet)?;
-    Ok(reserved.chain(machines.into_iter().map(|(_, machine)| machine.ip)).collect())
+    Ok(reserved.chain(machines.into_iter().map(|(_, machine)| machine.config.ip)).collect())
 }
 
 /// Addresses for machines that are records only, apart from every fleet's block, so that a fleet can

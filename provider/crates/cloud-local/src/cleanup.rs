@@ -2,25 +2,26 @@
 //! depends on the process that asked for the end to have lived to see it.
 
 use crate::LocalCloud;
-use crate::containers;
 use crate::error::StateError;
-use crate::files;
 use crate::gpu_claims;
-use crate::machine_directory::{Desired, Life, MachineDirectory};
-use crate::processes::{self, Handle};
+use crate::machine_record::{Life, MachineRecord};
 use crate::records;
 use crate::store::Change;
+use machine::containers;
+use machine::files;
+use machine::processes::{self, Handle};
+use machine::{Desired, MachineDirectory};
 use rustix::process::Signal;
 use std::fs;
 
 /// Removes every machine that is gone for good, and asks those that should go and do not know it.
 pub(crate) async fn collect(cloud: &LocalCloud, change: &Change) -> Result<(), StateError> {
     for machine in cloud.store.list_machines()? {
-        let Some(mut record) = machine.record()? else {
+        let Some(mut record) = MachineRecord::read(&machine)? else {
             remove(cloud, &machine, change).await?;
             continue;
         };
-        match (record.desired, record.life(&machine)?) {
+        match (record.config.desired, record.life(&machine)?) {
             (Desired::Up, Life::Dead) => {
                 let log = fs::read_to_string(machine.supervisor_log()).unwrap_or_default();
                 tracing::warn!(machine = machine.id(), log = log.trim(), "the machine was lost");
@@ -28,7 +29,7 @@ pub(crate) async fn collect(cloud: &LocalCloud, change: &Change) -> Result<(), S
             }
             // Who was to start it again died before that: it is still stopped, and has its disk.
             (Desired::Up, Life::NotStarted) if record.has_run => {
-                record.desired = Desired::Stopped;
+                record.config.desired = Desired::Stopped;
                 records::save_machine(&machine, change, &record)?;
             }
             // The launch that made its record died before it started it, and nobody was told of it:
@@ -75,7 +76,7 @@ pub(crate) async fn remove(
     machine: &MachineDirectory,
     _: &Change,
 ) -> Result<(), StateError> {
-    let record = machine.record()?;
+    let record = MachineRecord::read(machine)?;
     end_processes(machine).await?;
     remove_directory(machine)?;
     gpu_claims::release(cloud, machine, record.as_ref()).await
@@ -85,7 +86,7 @@ fn remove_directory(machine: &MachineDirectory) -> Result<(), StateError> {
     let gone = machine.path().with_file_name(format!(".gone-{}", machine.id()));
     fs::rename(machine.path(), &gone).map_err(StateError::io("remove", machine.path()))?;
     files::remove_directory(&machine.memory())?;
-    files::remove_directory(&gone)
+    Ok(files::remove_directory(&gone)?)
 }
 
 /// Kills whatever still runs in a machine whose supervisor is dead.
@@ -102,7 +103,7 @@ pub(crate) async fn end_processes(machine: &MachineDirectory) -> Result<(), Stat
 
 /// Sends a signal to a machine's supervisor; one that is dead does not mind.
 pub(crate) fn signal(machine: &MachineDirectory, signal: Signal) -> Result<(), StateError> {
-    if let Life::Alive(status) = machine.life()? {
+    if let machine::Life::Alive(status) = machine.life()? {
         let failed = StateError::io("signal the supervisor of", machine.path());
         let signalled = (|| {
             if status.kernel_boot_id != processes::kernel_boot_id()? {
@@ -121,8 +122,8 @@ pub(crate) fn signal(machine: &MachineDirectory, signal: Signal) -> Result<(), S
 /// Whether there is anything for [`collect`] to do, told without a lock.
 fn needed(cloud: &LocalCloud) -> Result<bool, StateError> {
     for machine in cloud.store.list_machines()? {
-        let Some(record) = machine.record()? else { return Ok(true) };
-        match (record.desired, record.life(&machine)?) {
+        let Some(record) = MachineRecord::read(&machine)? else { return Ok(true) };
+        match (record.config.desired, record.life(&machine)?) {
             (Desired::Up | Desired::Terminated, Life::NotStarted | Life::Dead)
             | (Desired::Terminated, Life::RecordOnly) => return Ok(true),
             // Its supervisor may never have heard of it; a second signal does no harm.

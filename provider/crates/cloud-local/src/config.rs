@@ -2,7 +2,7 @@
 //! `env://` secrets come from.
 
 use crate::gpus::{GpuSource, UnknownGpuSource};
-use crate::secrets::SecretLookup;
+use machine::SecretLookup;
 use std::{collections::BTreeMap, env, fmt, path::PathBuf, sync::Arc};
 
 /// The configuration of one local cloud.

@@ -1,6 +1,7 @@
 //! From what can go wrong on this machine to what the contract calls it.
 
 use cloud::{CloudError, ErrorKind};
+use machine::files::FileError;
 use std::{
     io,
     path::{Path, PathBuf},
@@ -10,10 +11,8 @@ use std::{
 /// The state directory could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StateError {
-    #[error("cannot {doing} {}", path.display())]
-    Io { doing: &'static str, path: PathBuf, source: io::Error },
-    #[error("{} is not what this version of the provider writes", path.display())]
-    Malformed { path: PathBuf, source: serde_json::Error },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error(
         "the state directory {} was written by a newer version of the provider (format {found}; \
          this one knows {known})",
@@ -32,12 +31,13 @@ pub(crate) enum StateError {
 impl StateError {
     /// For `map_err`: what was being done, to which file.
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { doing, path: path.to_owned(), source }
+        let of_file = FileError::io(doing, path);
+        move |source| Self::File(of_file(source))
     }
 
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io { source, .. } => match source.kind() {
+            Self::File(FileError::Io { source, .. }) => match source.kind() {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                     ErrorKind::PermissionDenied
                 }
@@ -46,7 +46,9 @@ impl StateError {
                 }
                 _ => ErrorKind::Other,
             },
-            Self::Malformed { .. } | Self::Newer { .. } => ErrorKind::InvalidRequest,
+            Self::File(FileError::Malformed { .. }) | Self::Newer { .. } => {
+                ErrorKind::InvalidRequest
+            }
             Self::Locked { .. } => ErrorKind::Unavailable,
         }
     }
@@ -57,16 +59,17 @@ pub(crate) trait During<T> {
     fn during(self, operation: &'static str) -> cloud::Result<T>;
 }
 
-impl<T> During<T> for Result<T, StateError> {
+impl<T, E: Into<StateError>> During<T> for Result<T, E> {
     fn during(self, operation: &'static str) -> cloud::Result<T> {
         self.map_err(|error| {
+            let error: StateError = error.into();
             let kind = error.kind();
             let message = error.to_string();
             let cloud_error = CloudError::new(kind, operation, message);
             // The sentence is the message already; only what is below it is news.
             match error {
-                StateError::Io { source, .. } => cloud_error.source(source),
-                StateError::Malformed { source, .. } => cloud_error.source(source),
+                StateError::File(FileError::Io { source, .. }) => cloud_error.source(source),
+                StateError::File(FileError::Malformed { source, .. }) => cloud_error.source(source),
                 StateError::Newer { .. } | StateError::Locked { .. } => cloud_error,
             }
         })

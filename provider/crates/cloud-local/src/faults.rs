@@ -12,11 +12,11 @@
 //! ```
 
 use crate::error::StateError;
-use crate::files;
-use crate::machine_directory::MachineRecord;
+use crate::machine_record::MachineRecord;
 use crate::store::Store;
-use crate::time_span;
 use cloud::{LaunchRequest, tag};
+use machine::files;
+use machine::time_span;
 use serde::Deserialize;
 use std::{path::PathBuf, time::Duration};
 

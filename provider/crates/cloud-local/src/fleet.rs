@@ -4,9 +4,9 @@ use crate::LocalCloud;
 use crate::blocks::{Block, Registry};
 use crate::cleanup;
 use crate::error::{During, absent, invalid, no_subnets};
-use crate::files::is_file_name;
 use crate::records::{self, FleetRecord, IngressRecord, REGION, ZONE};
 use cloud::{CloudError, ErrorKind, Fleet, FleetClaim, FleetKey, FleetRequest, Ingress};
+use machine::files::is_file_name;
 use std::collections::BTreeMap;
 
 pub(crate) fn list_zones(region: &str) -> cloud::Result<Vec<String>> {

@@ -8,10 +8,11 @@
 use crate::LocalCloud;
 use crate::error::{During, StateError};
 use crate::gpus::{DetectedGpu, DetectedGpus, GpuSource, detect_gpus};
-use crate::machine_directory::{MachineDirectory, MachineRecord};
+use crate::machine_record::MachineRecord;
 use crate::nvidia_smi::{self, DetectionError};
 use crate::shared_file::SharedFile;
 use cloud::{CloudError, ErrorKind, LaunchRequest};
+use machine::MachineDirectory;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -114,12 +115,12 @@ impl Owner {
     /// exists for all we know.
     fn holds(&self, gpu: &str) -> bool {
         let directory = self.directory();
-        match directory.record() {
+        match MachineRecord::read(&directory) {
             Ok(None) => false,
             Ok(Some(record)) => {
                 let is_gone =
                     record.life(&directory).is_ok_and(|life| record.state(&life, false).is_none());
-                !is_gone && record.gpus.iter().any(|has| has == gpu)
+                !is_gone && record.config.gpus.iter().any(|has| has == gpu)
             }
             Err(_) => true,
         }
@@ -193,7 +194,9 @@ pub(crate) async fn release(
     record: Option<&MachineRecord>,
 ) -> Result<(), StateError> {
     match record {
-        Some(record) if !record.gpus.is_empty() => GpuClaims::open(cloud).await?.release(machine),
+        Some(record) if !record.config.gpus.is_empty() => {
+            GpuClaims::open(cloud).await?.release(machine)
+        }
         _ => Ok(()),
     }
 }

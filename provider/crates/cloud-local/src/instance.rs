@@ -5,12 +5,13 @@ use crate::LocalCloud;
 use crate::cleanup;
 use crate::error::{During, StateError, absent, invalid};
 use crate::faults::{CrashPoint, Faults};
-use crate::files;
-use crate::machine_directory::{Desired, Life, MachineDirectory, MachineRecord, log_tail};
+use crate::machine_record::{Life, MachineRecord};
 use crate::records::{self, ZONE};
-use crate::secrets::Secrets;
 use crate::spawn::{not_started, start_all};
 use cloud::{CloudError, Console, ErrorKind, Finding, FleetKey, Instance, InstanceId, TagFilter};
+use machine::Secrets;
+use machine::files;
+use machine::{Desired, MachineDirectory, log_tail};
 use rustix::process::Signal;
 use std::fs;
 
@@ -40,7 +41,7 @@ pub(crate) async fn start(
     const OPERATION: &str = "StartMachine";
     let change = cloud.store.change().await.during(OPERATION)?;
     let (machine, mut record) = records::require_machine(cloud, OPERATION, key, id)?;
-    match (record.desired, record.life(&machine).during(OPERATION)?) {
+    match (record.config.desired, record.life(&machine).during(OPERATION)?) {
         (Desired::Up, Life::Starting | Life::Alive(_) | Life::RecordOnly) => return Ok(()),
         (Desired::Stopped, Life::Starting | Life::Alive(_)) => {
             return Err(CloudError::new(ErrorKind::Unavailable, OPERATION, "it is still stopping")
@@ -59,7 +60,7 @@ pub(crate) async fn start(
     files::remove(&machine.cut()).during(OPERATION)?;
     // First the status, then the record: a machine that should be up and was alive once is lost.
     files::remove(&machine.status_path()).during(OPERATION)?;
-    record.desired = Desired::Up;
+    record.config.desired = Desired::Up;
     record.has_run = true;
     records::save_machine(&machine, &change, &record).during(OPERATION)?;
     Faults::read(&cloud.store).during(OPERATION)?.crash(CrashPoint::BeforeSpawn);
@@ -99,7 +100,7 @@ pub(crate) async fn terminate(
         if let Some((machine, mut record)) =
             records::find_machine(cloud, key, id).during(OPERATION)?
         {
-            record.desired = Desired::Terminated;
+            record.config.desired = Desired::Terminated;
             records::save_machine(&machine, &change, &record).during(OPERATION)?;
         }
     }
@@ -134,14 +135,14 @@ pub(crate) fn user_data(
 
 /// The machine as it is now; `None` when it is gone.
 pub(crate) fn describe(machine: &MachineDirectory) -> Result<Option<Instance>, StateError> {
-    let Some(record) = machine.record()? else { return Ok(None) };
+    let Some(record) = MachineRecord::read(machine)? else { return Ok(None) };
     let life = record.life(machine)?;
     let state = record.state(&life, machine.cut().exists());
     let findings = findings(&record, &life);
     Ok(state.map(|state| Instance {
-        id: InstanceId(record.id),
+        id: InstanceId(record.config.id),
         state,
-        ip: Some(record.ip.into()),
+        ip: Some(record.config.ip.into()),
         instance_type: record.instance_type,
         zone: ZONE.to_owned(),
         image: None,

@@ -7,15 +7,16 @@ use crate::address;
 use crate::cleanup;
 use crate::error::{During, StateError};
 use crate::faults::{CrashPoint, Faults};
-use crate::files;
 use crate::gpu_claims;
 use crate::instance::{describe_all, secrets};
-use crate::machine_directory::{Desired, MachineDirectory, MachineRecord, digest_of};
+use crate::machine_record::MachineRecord;
 use crate::records::{self, ZONE};
 use crate::runtime;
 use crate::spawn::{not_started, start_all};
 use crate::store::Change;
 use cloud::{CloudError, CloudName, Egress, ErrorKind, Instance, LaunchRequest, Limits, Market};
+use machine::files;
+use machine::{Desired, MachineConfig, MachineDirectory, digest_of};
 use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fs, time::SystemTime};
@@ -166,33 +167,36 @@ async fn make_records(
             Some(chosen) => chosen.claim(cloud, &id)?,
             None => Vec::new(),
         };
-        let record = MachineRecord {
+        let config = MachineConfig {
             id,
-            fleet: fleet_name.clone(),
             ip,
+            gpus,
+            engine_runtimes: cloud.config.engine_runtimes.clone(),
+            desired: Desired::Up,
+            cache_directory: cloud.config.cache_directory.clone(),
+            namespaces: cloud.config.namespaces,
+            boot_delay_ms: faults.boot_delay().as_millis().try_into().unwrap_or(u64::MAX),
+            broken_program: faults.broken_program(request, index),
+        };
+        let record = MachineRecord {
+            config,
+            fleet: fleet_name.clone(),
             address: request.address.clone(),
             instance_type: request.offer.instance_type.clone(),
             gpu: request.offer.gpu.clone(),
-            gpus,
-            engine_runtimes: cloud.config.engine_runtimes.clone(),
             token: request.token.clone(),
             index,
             request: digest.to_owned(),
             launched_at: now,
             tags: request.tags.clone(),
             user_data: Some(user_data.clone()),
-            desired: Desired::Up,
             has_run: false,
-            cache_directory: cloud.config.cache_directory.clone(),
-            namespaces: cloud.config.namespaces,
-            boot_delay_ms: faults.boot_delay().as_millis().try_into().unwrap_or(u64::MAX),
-            broken_program: faults.broken_program(request, index),
             record_only: faults.no_processes(),
         };
         let machine = make_record(cloud, change, &record, &request.user_data)?;
         made.insert(index, (machine, record));
         faults.crash(CrashPoint::AmongRecords);
-        Ok(())
+        Ok::<_, StateError>(())
     });
     if written.is_err() {
         for (machine, _) in made.values() {
@@ -209,8 +213,9 @@ fn make_record(
     record: &MachineRecord,
     user_data: &[u8],
 ) -> Result<MachineDirectory, StateError> {
-    let path = cloud.store.machines().join(&record.id);
-    let new = MachineDirectory::new(cloud.store.machines().join(format!(".new-{}", record.id)));
+    let path = cloud.store.machines().join(&record.config.id);
+    let new =
+        MachineDirectory::new(cloud.store.machines().join(format!(".new-{}", record.config.id)));
     files::make_private_directory(new.path()).map_err(StateError::io("make", new.path()))?;
     files::write(&new.user_data(), user_data)?;
     records::save_machine(&new, change, record)?;
@@ -225,7 +230,8 @@ async fn remove_all(
     machines: impl IntoIterator<Item = &(MachineDirectory, MachineRecord)>,
 ) -> Result<(), StateError> {
     for (machine, record) in machines {
-        let record = MachineRecord { desired: Desired::Terminated, ..record.clone() };
+        let mut record = record.clone();
+        record.config.desired = Desired::Terminated;
         records::save_machine(machine, change, &record)?;
         cleanup::signal(machine, Signal::KILL)?;
         cleanup::remove(cloud, machine, change).await?;

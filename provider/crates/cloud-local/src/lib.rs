@@ -2,8 +2,7 @@
 //! tests, with no account and no GPU, or with the GPUs of this computer.
 //!
 //! A machine is a supervised process tree at a loopback address of its own, below a root directory
-//! of its own. It is given the very user data a VM would get, and honours exactly the subset of
-//! cloud-init and systemd that our generator emits. Machines outlive the process that launched
+//! of its own: see the crate [`machine`]. It is given the very user data a VM would get. Machines outlive the process that launched
 //! them; what is gone is brought back by nothing but another launch.
 //!
 //! All truth is in the state directory and in the locks on it: a [`LocalCloud`] holds none, so any
@@ -19,39 +18,31 @@ mod address;
 mod blocks;
 mod cleanup;
 mod cli;
-mod cloud_config;
 mod config;
-mod containers;
 mod error;
 mod faults;
-mod files;
 mod fleet;
 mod gpu_claims;
 mod gpus;
 mod instance;
 mod launch;
 mod lock_wait;
-mod machine;
-mod machine_directory;
+mod machine_record;
 mod nvidia_smi;
-mod processes;
 mod program;
 mod records;
 mod runtime;
-mod secrets;
 mod shared_file;
 mod simulate;
 mod spawn;
 mod store;
 mod tags;
-mod time_span;
 
 pub use cli::local_main;
 pub use config::LocalConfig;
 pub use gpus::{DetectedGpu, DetectedGpus, GpuSource, UnknownGpuSource, detect_gpus, known_models};
-pub use machine::machine_main;
+pub use machine::{SecretLookup, machine_main};
 pub use nvidia_smi::DetectionError;
-pub use secrets::SecretLookup;
 
 use crate::error::During;
 use crate::store::Store;

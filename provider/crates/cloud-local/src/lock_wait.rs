@@ -1,7 +1,7 @@
 //! Waiting for a lock that another process has: for a while, and then with its name.
 
 use crate::error::StateError;
-use crate::files::try_lock;
+use machine::files::try_lock;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

@@ -2,8 +2,8 @@
 //! removed does not disturb the machines it launched.
 
 use crate::error::StateError;
-use crate::files;
 use crate::store::{Change, Store};
+use machine::files;
 use rustix::fs::{AtFlags, CWD, linkat};
 use std::{
     fs, io,

@@ -1,15 +1,15 @@
 //! What the local cloud has written down: a record for each fleet, reserved address and machine.
 //!
-//! How a machine's record and directory look is in `machine_directory`, because its supervisor reads them
-//! too.
+//! How a machine's record looks is in `machine_record`.
 
 use crate::LocalCloud;
 use crate::blocks::Block;
 use crate::error::{During, StateError, absent};
-use crate::files::{self, is_file_name};
-use crate::machine_directory::{MachineDirectory, MachineRecord};
+use crate::machine_record::MachineRecord;
 use crate::store::Change;
 use cloud::{AddressId, FleetKey, InstanceId, PlacementStrategy, Tags};
+use machine::MachineDirectory;
+use machine::files::{self, FileError, is_file_name};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -75,7 +75,7 @@ pub(crate) fn find_fleet(
     if key.region != REGION || !is_file_name(&key.name) {
         return Ok(None);
     }
-    read_fleet(cloud, &key.name)
+    Ok(read_fleet(cloud, &key.name)?)
 }
 
 /// The fleet's record, for a request that cannot do without.
@@ -93,25 +93,22 @@ pub(crate) fn save_fleet(
     cloud: &LocalCloud,
     _: &Change,
     fleet: &FleetRecord,
-) -> Result<(), StateError> {
+) -> Result<(), FileError> {
     write_fleet(cloud, fleet)
 }
 
 /// The record of this name, in whatever region it was asked for.
-pub(crate) fn read_fleet(
-    cloud: &LocalCloud,
-    name: &str,
-) -> Result<Option<FleetRecord>, StateError> {
+pub(crate) fn read_fleet(cloud: &LocalCloud, name: &str) -> Result<Option<FleetRecord>, FileError> {
     files::read_json(&fleet_path(cloud, name))
 }
 
 /// Makes the record: under the lock of the registry of addresses.
-pub(crate) fn write_fleet(cloud: &LocalCloud, record: &FleetRecord) -> Result<(), StateError> {
+pub(crate) fn write_fleet(cloud: &LocalCloud, record: &FleetRecord) -> Result<(), FileError> {
     files::write_json_durably(&fleet_path(cloud, &record.name), record)
 }
 
 /// Removes the record.
-pub(crate) fn remove_fleet(cloud: &LocalCloud, name: &str) -> Result<(), StateError> {
+pub(crate) fn remove_fleet(cloud: &LocalCloud, name: &str) -> Result<(), FileError> {
     files::remove(&fleet_path(cloud, name))
 }
 
@@ -144,12 +141,12 @@ pub(crate) fn addresses(cloud: &LocalCloud, fleet: &str) -> Result<Vec<AddressRe
     Ok(records)
 }
 
-pub(crate) fn write_address(cloud: &LocalCloud, record: &AddressRecord) -> Result<(), StateError> {
+pub(crate) fn write_address(cloud: &LocalCloud, record: &AddressRecord) -> Result<(), FileError> {
     files::write_json_durably(&address_path(cloud, &record.id.0), record)
 }
 
 /// Removes the record.
-pub(crate) fn remove_address(cloud: &LocalCloud, id: &AddressId) -> Result<(), StateError> {
+pub(crate) fn remove_address(cloud: &LocalCloud, id: &AddressId) -> Result<(), FileError> {
     files::remove(&address_path(cloud, &id.0))
 }
 
@@ -165,7 +162,8 @@ pub(crate) fn machines(
     let mut records = Vec::new();
     for machine in cloud.store.list_machines()? {
         // One that went since the directory was read is no error.
-        if let Some(record) = machine.record()?.filter(|record| record.fleet == fleet) {
+        if let Some(record) = MachineRecord::read(&machine)?.filter(|record| record.fleet == fleet)
+        {
             records.push((machine, record));
         }
     }
@@ -182,7 +180,7 @@ pub(crate) fn find_machine(
         return Ok(None);
     }
     let Some(machine) = cloud.store.machine(&id.0) else { return Ok(None) };
-    let record = machine.record()?.filter(|record| record.fleet == key.name);
+    let record = MachineRecord::read(&machine)?.filter(|record| record.fleet == key.name);
     Ok(record.map(|record| (machine, record)))
 }
 
@@ -202,8 +200,8 @@ pub(crate) fn save_machine(
     machine: &MachineDirectory,
     _: &Change,
     record: &MachineRecord,
-) -> Result<(), StateError> {
-    files::write_json(&machine.record_path(), record)
+) -> Result<(), FileError> {
+    files::write_json(&machine.config_path(), record)
 }
 
 /// An id that nobody else has or will have.

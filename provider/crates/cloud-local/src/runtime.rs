@@ -1,15 +1,9 @@
-//! The cache that all machines share: installed runtimes and models, and the tiny model that needs
-//! no download.
-//!
-//! Installing Dynamo, etcd and NATS is the boot scripts' business; they lock.
+//! The cache that all machines share, put in place, and the tiny model in it that needs no download.
 
 use crate::error::StateError;
-use crate::files;
-use std::{
-    fs, io,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-};
+use machine::files;
+use machine::shared_cache::{models, runtime};
+use std::{fs, path::Path};
 
 /// The embedded model's name.
 const TINY_MODEL: &str = "disagg/tiny";
@@ -46,32 +40,9 @@ pub(crate) fn prepare(cache_directory: &Path) -> Result<(), StateError> {
     files::remove_directory(&model)?;
     match fs::rename(&new, &model) {
         // Another process was faster.
-        Err(_) if is_complete(&model) => files::remove_directory(&new),
+        Err(_) if is_complete(&model) => Ok(files::remove_directory(&new)?),
         renamed => renamed.map_err(StateError::io("write", &model)),
     }
-}
-
-/// Links the cache into a machine's root.
-pub(crate) fn link(cache_directory: &Path, root: &Path) -> io::Result<()> {
-    let below = root.join("opt/disagg");
-    fs::create_dir_all(&below)?;
-    for (name, target) in
-        [("runtime", runtime(cache_directory)), ("models", models(cache_directory))]
-    {
-        match symlink(target, below.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn runtime(cache_directory: &Path) -> PathBuf {
-    cache_directory.join("runtime")
-}
-
-fn models(cache_directory: &Path) -> PathBuf {
-    cache_directory.join("models")
 }
 
 fn is_complete(model: &Path) -> bool {
@@ -98,17 +69,5 @@ mod tests {
         prepare(cache.path()).unwrap();
         assert!(fs::metadata(&tokenizer).unwrap().len() > 100_000);
         assert_eq!(fs::read_dir(cache.path().join("models/disagg")).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn machines_see_the_cache() {
-        let cache = tempfile::tempdir().unwrap();
-        let root = tempfile::tempdir().unwrap();
-        prepare(cache.path()).unwrap();
-        for _ in 0..2 {
-            link(cache.path(), root.path()).unwrap();
-        }
-        assert!(root.path().join("opt/disagg/models/disagg/tiny/config.json").exists());
-        assert!(root.path().join("opt/disagg/runtime").is_dir());
     }
 }

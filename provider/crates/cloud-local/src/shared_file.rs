@@ -4,8 +4,8 @@
 //! A torn line is as good as none.
 
 use crate::error::StateError;
-use crate::files;
 use crate::lock_wait::wait_for_lock;
+use machine::files;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fs::{File, OpenOptions, Permissions},

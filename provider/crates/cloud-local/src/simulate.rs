@@ -4,12 +4,13 @@
 use crate::LocalCloud;
 use crate::cleanup;
 use crate::error::{During, StateError, absent, invalid};
-use crate::files;
 use crate::instance;
-use crate::machine_directory::{Desired, MachineDirectory, MachineRecord};
-use crate::processes;
+use crate::machine_record::MachineRecord;
 use crate::records;
 use cloud::{Instance, InstanceId};
+use machine::files;
+use machine::processes;
+use machine::{Desired, MachineDirectory};
 use rustix::process::Signal;
 use std::{fs, io, path::PathBuf, time::Duration};
 
@@ -35,8 +36,8 @@ impl LocalCloud {
         const OPERATION: &str = "StopMachine";
         let change = self.store.change().await.during(OPERATION)?;
         let (machine, mut record) = self.machine(OPERATION, id)?;
-        if record.desired == Desired::Up {
-            record.desired = Desired::Stopped;
+        if record.config.desired == Desired::Up {
+            record.config.desired = Desired::Stopped;
             records::save_machine(&machine, &change, &record).during(OPERATION)?;
         }
         cleanup::signal(&machine, Signal::TERM).during(OPERATION)
@@ -50,7 +51,7 @@ impl LocalCloud {
         const OPERATION: &str = "LoseMachine";
         let change = self.store.change().await.during(OPERATION)?;
         let (machine, mut record) = self.machine(OPERATION, id)?;
-        record.desired = Desired::Terminated;
+        record.config.desired = Desired::Terminated;
         records::save_machine(&machine, &change, &record).during(OPERATION)?;
         cleanup::signal(&machine, Signal::KILL).during(OPERATION)?;
         cleanup::remove(self, &machine, &change).await.during(OPERATION)
@@ -108,7 +109,8 @@ impl LocalCloud {
     /// When the state directory cannot be read.
     pub fn gpus(&self, id: &InstanceId) -> cloud::Result<Vec<String>> {
         let Some(machine) = self.store.machine(&id.0) else { return Ok(Vec::new()) };
-        Ok(machine.record().during("ListMachines")?.map(|record| record.gpus).unwrap_or_default())
+        let record = MachineRecord::read(&machine).during("ListMachines")?;
+        Ok(record.map(|record| record.config.gpus).unwrap_or_default())
     }
 
     fn machine(
@@ -118,7 +120,7 @@ impl LocalCloud {
     ) -> cloud::Result<(MachineDirectory, MachineRecord)> {
         let machine = self.store.machine(&id.0);
         let machine = machine.ok_or_else(|| absent(operation, "machine", &id.0))?;
-        let record = machine.record().during(operation)?;
+        let record = MachineRecord::read(&machine).during(operation)?;
         let record = record.ok_or_else(|| absent(operation, "machine", &id.0))?;
         Ok((machine, record))
     }

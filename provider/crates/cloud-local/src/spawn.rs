@@ -2,11 +2,12 @@
 
 use crate::LocalCloud;
 use crate::error::{During, StateError};
-use crate::machine_directory::{ALIVE, Desired, Life, MachineDirectory, MachineRecord};
+use crate::machine_record::{Life, MachineRecord};
 use crate::program;
-use crate::secrets::Secrets;
 use crate::store::Change;
 use cloud::{CloudError, ErrorKind};
+use machine::Secrets;
+use machine::{ALIVE, Desired, MachineDirectory};
 use std::{
     env,
     fs::OpenOptions,
@@ -54,7 +55,9 @@ pub(crate) async fn start_all<'a>(
     let program = program::place(&cloud.store, change, &cloud.config.machine_binary)?;
     let mut starting = JoinSet::new();
     for (machine, record) in machines {
-        if record.desired == Desired::Up && record.life(machine)? == Life::NotStarted {
+        if record.config.desired == Desired::Up
+            && record.life(machine).map_err(StateError::from)? == Life::NotStarted
+        {
             let (program, machine, secrets) = (program.clone(), machine.clone(), secrets.clone());
             starting.spawn(async move { start(&program, &machine, &secrets).await });
         }

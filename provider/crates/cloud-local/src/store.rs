@@ -6,18 +6,18 @@
 //! faults.json         fault switches, written by whoever tests
 //! fleets/NAME.json
 //! addresses/ID.json
-//! machines/ID/        see `machine_directory`
+//! machines/ID/        see [`MachineDirectory`]
 //! programs/           what machines run
 //! ```
 //!
 //! Reading takes no lock. What the records mean is not known here.
 
 use crate::error::StateError;
-use crate::files::{
+use crate::lock_wait::wait_for_lock;
+use machine::MachineDirectory;
+use machine::files::{
     is_file_name, list, make_private_directory, read_json, try_lock, unlock, write_json_durably,
 };
-use crate::lock_wait::wait_for_lock;
-use crate::machine_directory::MachineDirectory;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{File, OpenOptions},
@@ -72,7 +72,10 @@ impl Store {
                 Err(StateError::Newer { path: store.directory, found, known: FORMAT })
             }
             Some(_) => Ok(store),
-            None => write_json_durably(&format, &Format { format: FORMAT }).map(|()| store),
+            None => {
+                write_json_durably(&format, &Format { format: FORMAT })?;
+                Ok(store)
+            }
         }
     }
 

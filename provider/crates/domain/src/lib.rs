@@ -9,7 +9,7 @@
 //! | [`catalogue`] | machines and prices of each cloud | data files with source and date |
 //! | [`ports`] | every port of a service | no port of a machine twice, none above 32767 |
 //! | [`spec`] | what is baked into a machine | its digest depends on the inputs alone |
-//! | [`engine`], [`router`] | what a machine runs | one file per engine, one list |
+//! | [`engine`], [`router_setup`] | what a machine runs | one file per engine, one list |
 //! | [`user_data`] | the document a machine boots from | a pure function of its inputs, byte-identical on every render |
 //! | [`guard`] | changes of a live router | every change of a refused attribute is a violation |
 //! | [`scaling`] | the size of a group, or its bounds | its text reads back |
@@ -42,7 +42,7 @@ pub mod name;
 pub mod planner;
 pub mod ports;
 pub mod registration;
-pub mod router;
+pub mod router_setup;
 pub mod scaling;
 pub mod secret;
 pub mod spec;

@@ -9,7 +9,7 @@ use crate::boot::{self, BootFile, MachineKind, SCRIPT_VERSION};
 use crate::engine::{self, EngineError, NodeFile, NodeSetup};
 use crate::environment::{self, Environment, InvalidVariable};
 use crate::gzip;
-use crate::router;
+use crate::router_setup::router_setup;
 use crate::secret::{SecretReference, SecretStore};
 use crate::spec::{GroupSpec, RouterKind, RouterSpec, ServiceFacts};
 use crate::version::DynamoVersion;
@@ -38,7 +38,7 @@ pub struct UserData {
 pub fn router_user_data(spec: &RouterSpec, router_ip: IpAddr) -> Result<UserData, UserDataError> {
     check_script_version(spec.script_version)?;
     let facts = ServiceFacts::of(spec, router_ip);
-    let mut setup = router::router_setup(spec)?;
+    let mut setup = router_setup(spec)?;
     setup.env.insert("DISAGG_PORT".to_owned(), spec.port.to_string());
     let requirements = spec.version.requirements().filter(|_| setup.installs_packages);
     let baked = Baked::Router(spec.clone());

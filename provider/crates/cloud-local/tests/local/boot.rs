@@ -119,7 +119,7 @@ async fn user_data_that_is_not_understood_is_reported_on_the_console() {
     expect![[r#"
         disagg-state boot=BOOT role=unknown status=failed phase=user-data attempts=1 code=1
         disagg-log unit x.service is refused
-        disagg-log line 8: the local cloud does not understand `Restart=on-failure` in [Service]
+        disagg-log line 8: the machine's supervisor does not understand `Restart=on-failure` in [Service]
         disagg-end
     "#]]
     .assert_eq(&console.replace(boot, "BOOT"));

@@ -3,11 +3,11 @@
 //! systemd keeps a unit's processes together in a control group. Here they are told by the
 //! `INVOCATION_ID` that systemd too gives each start of a unit, and by the session of its main process.
 
-use super::environment;
-use super::logs::Logs;
-use super::root::below;
-use super::unit::{KillMode, Unit};
+use crate::environment;
+use crate::logs::Logs;
 use crate::processes::{self, Handle};
+use crate::root::below;
+use crate::unit::{KillMode, Unit};
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, getpid, getppid, getrlimit, kill_process,
     set_parent_process_death_signal, setrlimit, setsid,
@@ -264,8 +264,7 @@ fn open_files(wanted: u64, hard: Option<u64>) -> (Rlimit, Option<u64>) {
     (Rlimit { current: limit, maximum: limit }, most)
 }
 
-/// Every process of one start of a unit.
-/// The processes of a start of a unit. Engines write over their environment when they name themselves: those
+/// The processes of one start of a unit. Engines write over their environment when they name themselves: those
 /// are known by the session that the main process has begun, whose id is nobody else's while they are in it.
 fn members(main: Pid, invocation: &str) -> io::Result<Vec<Handle>> {
     let mut found = processes::with_variable(&format!("{INVOCATION_VARIABLE}={invocation}"))?;

@@ -1,17 +1,46 @@
 //! Files that are either old or new, never torn; and their locks.
 
-use crate::error::StateError;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
+/// A file could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The computer said so.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// As in `write`.
+        doing: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the computer said.
+        source: io::Error,
+    },
+    /// It is there, and says nothing that could be understood.
+    #[error("{} is not what this version of the provider writes", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+impl FileError {
+    /// For `map_err`: what was being done, to which file.
+    pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { doing, path: path.to_owned(), source }
+    }
+}
+
 /// Whether a name can be a file's: nothing that leads elsewhere, nothing hidden.
-pub(crate) fn is_file_name(name: &str) -> bool {
+pub fn is_file_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 100
         && !name.starts_with('.')
@@ -19,8 +48,8 @@ pub(crate) fn is_file_name(name: &str) -> bool {
 }
 
 /// The names in a directory, sorted, without hidden ones: those are being written.
-pub(crate) fn list(directory: &Path) -> Result<Vec<String>, StateError> {
-    let failed = || StateError::io("list", directory);
+pub fn list(directory: &Path) -> Result<Vec<String>, FileError> {
+    let failed = || FileError::io("list", directory);
     let mut names = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed())? {
         let name = entry.map_err(failed())?.file_name();
@@ -34,35 +63,35 @@ pub(crate) fn list(directory: &Path) -> Result<Vec<String>, StateError> {
 
 /// A JSON file, or nothing where there is none, or an empty one, which a loss of power leaves of what
 /// was not written durably.
-pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StateError> {
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FileError> {
     let Some(bytes) = read(path)?.filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
     let parsed = serde_json::from_slice(&bytes);
-    parsed.map(Some).map_err(|source| StateError::Malformed { path: path.to_owned(), source })
+    parsed.map(Some).map_err(|source| FileError::Malformed { path: path.to_owned(), source })
 }
 
 /// A file's bytes, or nothing where there is none.
-pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if is_absence(&error) => Ok(None),
-        Err(error) => Err(StateError::io("read", path)(error)),
+        Err(error) => Err(FileError::io("read", path)(error)),
     }
 }
 
 /// Replaces a JSON file.
-pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StateError> {
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), FileError> {
     write(path, &json_bytes(value))
 }
 
 /// Replaces a JSON file, and is done when it would survive a loss of power: for what outlives the
 /// computer's boot. Machines do not, and to sync a thousand of them is most of what they cost.
-pub(crate) fn write_json_durably<T: Serialize>(path: &Path, value: &T) -> Result<(), StateError> {
+pub fn write_json_durably<T: Serialize>(path: &Path, value: &T) -> Result<(), FileError> {
     replace(path, &json_bytes(value), true)
 }
 
 /// Replaces a file: after the death of any process at any instant it holds the old bytes or the new
 /// ones. After a loss of power it may be empty.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     replace(path, bytes, false)
 }
 
@@ -72,7 +101,7 @@ fn json_bytes<T: Serialize>(value: &T) -> Vec<u8> {
     bytes
 }
 
-fn replace(path: &Path, bytes: &[u8], durably: bool) -> Result<(), StateError> {
+fn replace(path: &Path, bytes: &[u8], durably: bool) -> Result<(), FileError> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -92,33 +121,33 @@ fn replace(path: &Path, bytes: &[u8], durably: bool) -> Result<(), StateError> {
     replaced.map_err(|error| {
         // Best effort: what is left of it is hidden and harmless.
         let _ = fs::remove_file(&new);
-        StateError::io("write", path)(error)
+        FileError::io("write", path)(error)
     })
 }
 
 /// Removes a file that may not be there.
-pub(crate) fn remove(path: &Path) -> Result<(), StateError> {
+pub fn remove(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {
-        Err(error) if !is_absence(&error) => Err(StateError::io("remove", path)(error)),
+        Err(error) if !is_absence(&error) => Err(FileError::io("remove", path)(error)),
         _ => Ok(()),
     }
 }
 
 /// Removes a directory with all in it that may not be there.
-pub(crate) fn remove_directory(path: &Path) -> Result<(), StateError> {
+pub fn remove_directory(path: &Path) -> Result<(), FileError> {
     match fs::remove_dir_all(path) {
-        Err(error) if !is_absence(&error) => Err(StateError::io("remove", path)(error)),
+        Err(error) if !is_absence(&error) => Err(FileError::io("remove", path)(error)),
         _ => Ok(()),
     }
 }
 
 /// Makes a directory for this user alone.
-pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {
+pub fn make_private_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Takes a file's lock if it is free.
-pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
+pub fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
         Err(fs::TryLockError::WouldBlock) => Ok(false),
@@ -128,7 +157,7 @@ pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
 
 /// Gives a file's lock up at once. Closing the file alone would not: a process that another thread
 /// is just starting may have it open for a moment longer.
-pub(crate) fn unlock(file: &File) {
+pub fn unlock(file: &File) {
     if let Err(error) = file.unlock() {
         tracing::debug!(%error, "a lock is given up only with its file");
     }

@@ -1,7 +1,7 @@
-//! One machine on disk, as the cloud and the machine's own supervisor both see it.
+//! One machine on disk, as whoever launches it and the machine's own supervisor both see it.
 //!
 //! ```text
-//! machine.json     the record; the cloud writes it, the supervisor reads it
+//! machine.json     its configuration; whoever launches writes it, the supervisor reads it
 //! user-data        the very bytes of the launch
 //! alive            flock'd by the supervisor as long as it lives: the truth about liveness
 //! status.json      written by the supervisor once it has the lock
@@ -12,16 +12,13 @@
 //! supervisor.log   what the supervisor itself has to say, which should be nothing
 //! ```
 
-use crate::error::StateError;
-use crate::files;
-use cloud::{AddressId, InstanceState, Tags};
+use crate::config::MachineConfig;
+use crate::files::{self, FileError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
-    collections::BTreeMap,
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom},
-    net::Ipv4Addr,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -30,155 +27,120 @@ use std::{
 pub(crate) const MACHINE_VARIABLE: &str = "DISAGG_MACHINE";
 
 /// What the supervisor says once it has the lock that means life.
-pub(crate) const ALIVE: &str = "alive\n";
+pub const ALIVE: &str = "alive\n";
 
 /// A machine's directory.
 #[derive(Clone, Debug)]
-pub(crate) struct MachineDirectory(PathBuf);
-
-/// What was asked for. Written by the cloud alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct MachineRecord {
-    pub(crate) id: String,
-    pub(crate) fleet: String,
-    pub(crate) ip: Ipv4Addr,
-    /// The reserved address that `ip` is, if it is one.
-    pub(crate) address: Option<AddressId>,
-    pub(crate) instance_type: String,
-    pub(crate) gpu: Option<String>,
-    /// The GPUs of this computer that it alone has, by their UUIDs; none where they are pretended.
-    #[serde(default)]
-    pub(crate) gpus: Vec<String>,
-    /// Virtual environments that engines are found in, by the engines' names.
-    #[serde(default)]
-    pub(crate) engine_runtimes: BTreeMap<String, PathBuf>,
-    /// The launch it belongs to, its place in it, and the digest of its request.
-    pub(crate) token: String,
-    pub(crate) index: u32,
-    pub(crate) request: String,
-    /// Seconds since 1970.
-    pub(crate) launched_at: u64,
-    pub(crate) tags: Tags,
-    /// The digest of the user data that it was launched with; records of before have none.
-    #[serde(default)]
-    pub(crate) user_data: Option<String>,
-    pub(crate) desired: Desired,
-    /// Whether it was started again once: a launch that dies leaves nothing, a start a disk.
-    #[serde(default)]
-    pub(crate) has_run: bool,
-    pub(crate) cache_directory: PathBuf,
-    pub(crate) namespaces: bool,
-    /// Faults, fixed at launch.
-    pub(crate) boot_delay_ms: u64,
-    pub(crate) broken_program: Option<PathBuf>,
-    /// It is this record and nothing else: no supervisor was or will be started for it.
-    #[serde(default)]
-    pub(crate) record_only: bool,
-}
-
-/// What the machine should be doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Desired {
-    Up,
-    Stopped,
-    Terminated,
-}
+pub struct MachineDirectory(PathBuf);
 
 /// Who the supervisor is. A process id alone may come to mean another process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Status {
-    pub(crate) pid: i32,
+pub struct Status {
+    /// Its process.
+    pub pid: i32,
     /// Field 22 of `/proc/PID/stat`.
-    pub(crate) start_time: u64,
+    pub start_time: u64,
     /// The kernel's boot, not the machine's.
-    pub(crate) kernel_boot_id: String,
+    pub kernel_boot_id: String,
     /// Whether the user data has been dealt with.
-    pub(crate) booted: bool,
+    pub booted: bool,
     /// The digest of the user data that it was started with.
     #[serde(default)]
-    pub(crate) user_data: Option<String>,
+    pub user_data: Option<String>,
 }
 
 /// Whether the supervisor lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
+pub enum Life {
     /// It never took the lock.
     NotStarted,
     /// It has the lock and is about to say who it is.
     Starting,
+    /// It has the lock.
     Alive(Status),
     /// It had the lock once.
     Dead,
-    /// There is none by intention: the machine is a record only, and does what is asked at once.
-    RecordOnly,
 }
 
 impl MachineDirectory {
-    pub(crate) fn new(path: PathBuf) -> Self {
+    /// The machine in this directory, whether there is one or not.
+    pub fn new(path: PathBuf) -> Self {
         Self(path)
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// The directory.
+    pub fn path(&self) -> &Path {
         &self.0
     }
 
     /// The id, which is the directory's name.
-    pub(crate) fn id(&self) -> &str {
+    pub fn id(&self) -> &str {
         self.0.file_name().and_then(|name| name.to_str()).unwrap_or_default()
     }
 
-    pub(crate) fn record_path(&self) -> PathBuf {
+    /// Its [`MachineConfig`].
+    pub fn config_path(&self) -> PathBuf {
         self.0.join("machine.json")
     }
 
-    pub(crate) fn user_data(&self) -> PathBuf {
+    /// What it was launched with.
+    pub fn user_data(&self) -> PathBuf {
         self.0.join("user-data")
     }
 
-    pub(crate) fn status_path(&self) -> PathBuf {
+    /// Its [`Status`].
+    pub fn status_path(&self) -> PathBuf {
         self.0.join("status.json")
     }
 
-    pub(crate) fn cut(&self) -> PathBuf {
+    /// There while its network is cut.
+    pub fn cut(&self) -> PathBuf {
         self.0.join("cut")
     }
 
-    pub(crate) fn root(&self) -> PathBuf {
+    /// Its root directory: what is `/` on a VM.
+    pub fn root(&self) -> PathBuf {
         self.0.join("root")
     }
 
-    pub(crate) fn console(&self) -> PathBuf {
+    /// Its serial console.
+    pub fn console(&self) -> PathBuf {
         self.0.join("console.log")
     }
 
-    pub(crate) fn journal(&self) -> PathBuf {
+    /// What its units print.
+    pub fn journal(&self) -> PathBuf {
         self.0.join("journal.log")
     }
 
-    pub(crate) fn supervisor_log(&self) -> PathBuf {
+    /// What the supervisor itself has to say, which should be nothing.
+    pub fn supervisor_log(&self) -> PathBuf {
         self.0.join("supervisor.log")
     }
 
     /// What `/run` is on a VM: in memory, and empty at every boot.
-    pub(crate) fn memory(&self) -> PathBuf {
+    pub fn memory(&self) -> PathBuf {
         Path::new("/dev/shm").join(format!("disagg-{}", self.id()))
     }
 
-    pub(crate) fn record(&self) -> Result<Option<MachineRecord>, StateError> {
-        files::read_json(&self.record_path())
+    /// What it is told by whoever launched it; nothing when that is gone.
+    pub(crate) fn config(&self) -> Result<Option<MachineConfig>, FileError> {
+        files::read_json(&self.config_path())
     }
 
     /// Whether the supervisor lives.
-    pub(crate) fn life(&self) -> Result<Life, StateError> {
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn life(&self) -> Result<Life, FileError> {
         // In this order: the supervisor takes the lock before it writes its status, so a status
         // with a free lock is that of a dead one.
         let status = files::read_json::<Status>(&self.status_path())?;
         let path = self.alive_path();
         let locked = match File::open(&path) {
-            Ok(file) => !is_free(&file).map_err(StateError::io("lock", &path))?,
+            Ok(file) => !is_free(&file).map_err(FileError::io("lock", &path))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => return Err(StateError::io("open", &path)(error)),
+            Err(error) => return Err(FileError::io("open", &path)(error)),
         };
         Ok(match (status, locked) {
             (None, false) => Life::NotStarted,
@@ -204,42 +166,16 @@ impl MachineDirectory {
     }
 }
 
-impl MachineRecord {
-    /// What the contract calls the machine's state; `None` for one that is gone for good.
-    pub(crate) fn state(&self, life: &Life, cut: bool) -> Option<InstanceState> {
-        match (self.desired, life) {
-            (Desired::Up, Life::NotStarted | Life::Starting) => Some(InstanceState::Pending),
-            (Desired::Up, Life::Alive(_) | Life::RecordOnly) if cut => {
-                Some(InstanceState::Impaired)
-            }
-            (Desired::Up, Life::RecordOnly) => Some(InstanceState::Running),
-            (Desired::Up, Life::Alive(status)) if status.booted => Some(InstanceState::Running),
-            (Desired::Up, Life::Alive(_)) => Some(InstanceState::Pending),
-            (Desired::Up, Life::Dead) => None,
-            (Desired::Stopped, Life::Starting | Life::Alive(_)) => Some(InstanceState::Stopping),
-            (Desired::Stopped, Life::NotStarted | Life::Dead | Life::RecordOnly) => {
-                Some(InstanceState::Stopped)
-            }
-            (Desired::Terminated, Life::Starting | Life::Alive(_)) => {
-                Some(InstanceState::Terminating)
-            }
-            (Desired::Terminated, Life::NotStarted | Life::Dead | Life::RecordOnly) => None,
-        }
-    }
-
-    /// Whether the machine's supervisor lives, if it is to have one.
-    pub(crate) fn life(&self, machine: &MachineDirectory) -> Result<Life, StateError> {
-        if self.record_only { Ok(Life::RecordOnly) } else { machine.life() }
-    }
-}
-
 /// What user data is compared by.
-pub(crate) fn digest_of(user_data: &[u8]) -> String {
+pub fn digest_of(user_data: &[u8]) -> String {
     hex::encode(Sha256::digest(user_data))
 }
 
 /// The last bytes of a log, from the beginning of a line on.
-pub(crate) fn log_tail(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// When it cannot be read; one that is not there is empty.
+pub fn log_tail(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
     let mut tail = Vec::new();
     for path in [set_aside(path), path.to_owned()] {
         match File::open(path) {

@@ -1,19 +1,7 @@
-//! A machine, from the inside: a process of the provider's own binary that does for its units what
-//! a VM's kernel, cloud-init and systemd would.
-//!
-//! What it deliberately does not do: come back by itself after it was killed, or know what its
-//! units are for.
+//! The program that a machine is: how it is started as nobody's child.
 
-mod environment;
-mod logs;
-mod namespace;
-mod root;
-mod service;
-mod supervisor;
-mod unit;
-mod unit_file;
-
-use crate::machine_directory::MachineDirectory;
+use crate::directory::MachineDirectory;
+use crate::supervisor;
 use std::{
     ffi::OsString,
     fs, io,
@@ -29,14 +17,17 @@ use std::{
 const SUPERVISE: &str = "--supervise";
 
 /// Runs `machine DIRECTORY`, with the arguments after that word: starts the machine's supervisor as
-/// nobody's child and ends. It is the local cloud that calls this; secrets come on the standard
-/// input.
+/// nobody's child and ends. Secrets come on the standard input, and what it has to say of itself goes
+/// to the standard error.
 pub fn machine_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = arguments.into_iter().collect::<Vec<_>>();
     let result = match &arguments[..] {
         [directory] => detach(Path::new(directory)).map_err(Into::into),
         [flag, directory] if flag == SUPERVISE => supervise(PathBuf::from(directory)),
-        _ => Err("this command is the local cloud's own; it takes a machine's directory".into()),
+        _ => {
+            Err("this command is for whoever launches machines; it takes a machine's directory"
+                .into())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,25 +1,29 @@
 //! The processes of this computer, found by a variable in their environment, and signals that
 //! reach the process that was found and never one that has got its id since.
 
-use crate::machine_directory::{MACHINE_VARIABLE, MachineDirectory};
+use crate::directory::{MACHINE_VARIABLE, MachineDirectory};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, wait};
 use std::{fs, io, os::fd::OwnedFd, path::Path, time::Duration};
 use tokio::time::Instant;
 
 /// A process that cannot become another one.
 #[derive(Debug)]
-pub(crate) struct Handle {
+pub struct Handle {
     pid: Pid,
     pidfd: OwnedFd,
 }
 
 /// What `/proc/PID/stat` says of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stat {
-    pub(crate) state: u8,
-    pub(crate) parent: i32,
-    pub(crate) session: i32,
-    pub(crate) start_time: u64,
+pub struct Stat {
+    /// `R`, `S`, `T`, `Z` …
+    pub state: u8,
+    /// Its parent's id.
+    pub parent: i32,
+    /// Its session, by the id of the process that began it.
+    pub session: i32,
+    /// When it started, in ticks since the kernel's boot.
+    pub start_time: u64,
 }
 
 impl Handle {
@@ -36,19 +40,26 @@ impl Handle {
     }
 
     /// The process with this id, if it also started then.
-    pub(crate) fn open_started_at(pid: i32, start_time: u64) -> io::Result<Option<Self>> {
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn open_started_at(pid: i32, start_time: u64) -> io::Result<Option<Self>> {
         let Some(handle) = Pid::from_raw(pid).map(Self::open).transpose()?.flatten() else {
             return Ok(None);
         };
         Ok(stat(handle.pid).is_some_and(|stat| stat.start_time == start_time).then_some(handle))
     }
 
-    pub(crate) fn pid(&self) -> Pid {
+    /// Its id.
+    pub fn pid(&self) -> Pid {
         self.pid
     }
 
     /// Sends a signal; a process that has ended meanwhile does not mind.
-    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
         match pidfd_send_signal(&self.pidfd, signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
             Err(error) => Err(error.into()),
@@ -59,7 +70,10 @@ impl Handle {
 /// The processes of a machine's units; not its supervisor, nor what it is just starting: a child that is
 /// stopped before it has become another program holds its parent up for ever. Engines write over their
 /// environment when they name themselves: those are in the session of a process that has not.
-pub(crate) fn members(machine: &MachineDirectory) -> io::Result<Vec<Handle>> {
+///
+/// # Errors
+/// When the kernel does not tell.
+pub fn members(machine: &MachineDirectory) -> io::Result<Vec<Handle>> {
     let variable = format!("{}={}", MACHINE_VARIABLE, machine.id());
     let mut found = with_variable(&variable)?;
     let leaders = found.iter().map(Handle::pid).collect::<Vec<_>>();
@@ -68,7 +82,10 @@ pub(crate) fn members(machine: &MachineDirectory) -> io::Result<Vec<Handle>> {
 }
 
 /// Lets every process of a machine's units go on.
-pub(crate) fn continue_members(machine: &MachineDirectory) -> io::Result<()> {
+///
+/// # Errors
+/// When the kernel does not tell.
+pub fn continue_members(machine: &MachineDirectory) -> io::Result<()> {
     members(machine)?.iter().try_for_each(|member| member.signal(Signal::CONT))
 }
 
@@ -101,7 +118,10 @@ pub(crate) fn descendants_or_session(ancestor: Pid) -> io::Result<Vec<Handle>> {
 
 /// Every process that works below this directory and whose session has lost its leader: what the units of
 /// a machine leave behind, and never the shell of somebody who has a look.
-pub(crate) fn leaderless_in(directory: &Path) -> io::Result<Vec<Handle>> {
+///
+/// # Errors
+/// When the kernel does not tell.
+pub fn leaderless_in(directory: &Path) -> io::Result<Vec<Handle>> {
     matching(|pid| {
         let works_there = fs::read_link(format!("/proc/{}/cwd", pid.as_raw_pid()))
             .is_ok_and(|path| path.starts_with(directory));
@@ -139,7 +159,7 @@ pub(crate) fn in_session_below(ancestor: Pid, session: Pid) -> io::Result<Vec<Ha
 ///
 /// # Errors
 /// `TimedOut` when some do not go although they were killed.
-pub(crate) async fn kill_all(find: impl Fn() -> io::Result<Vec<Handle>>) -> io::Result<()> {
+pub async fn kill_all(find: impl Fn() -> io::Result<Vec<Handle>>) -> io::Result<()> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let found = find()?;
@@ -173,12 +193,15 @@ pub(crate) fn reap() -> io::Result<Option<(Pid, i32)>> {
 }
 
 /// What the kernel says of a process; `None` when it is gone.
-pub(crate) fn stat(pid: Pid) -> Option<Stat> {
+pub fn stat(pid: Pid) -> Option<Stat> {
     parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat", pid = pid.as_raw_pid())).ok()?)
 }
 
 /// The kernel's boot: process ids and start times mean nothing beyond it.
-pub(crate) fn kernel_boot_id() -> io::Result<String> {
+///
+/// # Errors
+/// When the kernel does not tell.
+pub fn kernel_boot_id() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 

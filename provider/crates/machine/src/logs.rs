@@ -1,7 +1,7 @@
 //! What a machine prints: its journal and its serial console, as files that do not grow without
 //! bound.
 
-use crate::machine_directory::set_aside;
+use crate::directory::set_aside;
 use jiff::Timestamp;
 use std::{
     fs::{self, File, OpenOptions},
@@ -82,7 +82,7 @@ fn append(log: &Mutex<LogFile>, text: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine_directory::log_tail;
+    use crate::directory::log_tail;
 
     #[test]
     fn the_tail_begins_with_a_line_and_spans_files() {

@@ -1,17 +1,16 @@
 //! The process that is a machine: boots it, keeps its units running, stops it, and is the only
 //! parent its processes ever have.
 
-use super::logs::Logs;
-use super::namespace;
-use super::root::{self, BootError};
-use super::service::{Service, Surroundings};
+use crate::config::{Desired, MachineConfig};
 use crate::containers;
-use crate::files;
-use crate::machine_directory::{
-    ALIVE, Desired, MACHINE_VARIABLE, MachineDirectory, MachineRecord, Status, digest_of,
-};
+use crate::directory::{ALIVE, MACHINE_VARIABLE, MachineDirectory, Status, digest_of};
+use crate::files::{self, FileError};
+use crate::logs::Logs;
+use crate::namespace;
 use crate::processes;
+use crate::root::{self, BootError};
 use crate::secrets::Secrets;
+use crate::service::{Service, Surroundings};
 use rustix::process::getpid;
 use std::{
     collections::BTreeMap,
@@ -34,13 +33,13 @@ const IP_VARIABLE: &str = "DISAGG_IP";
 
 /// How often a machine looks whether it still exists: somebody may remove the whole state directory
 /// without a word, and nobody could ever find what ran on.
-const RECORD_INTERVAL: Duration = Duration::from_secs(2);
+const CONFIG_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A machine that is up or about to be.
 #[derive(Debug)]
 struct Supervisor {
     machine: MachineDirectory,
-    record: MachineRecord,
+    config: MachineConfig,
     status: Status,
     secrets: Secrets,
     logs: Arc<Logs>,
@@ -68,7 +67,7 @@ enum End {
 }
 
 /// Runs the machine until it is powered off. Reads its secrets from the standard input.
-pub(super) async fn run(machine: MachineDirectory) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(machine: MachineDirectory) -> Result<(), Box<dyn Error>> {
     // Before anything else: whoever launches waits for no more than this.
     let mut secrets = Vec::new();
     io::stdin().read_to_end(&mut secrets)?;
@@ -79,8 +78,8 @@ pub(super) async fn run(machine: MachineDirectory) -> Result<(), Box<dyn Error>>
         io::stdout().write_all(ALIVE.as_bytes())?;
         return Ok(());
     };
-    let record = machine.record()?.filter(|record| record.desired == Desired::Up);
-    let record = record.ok_or("the machine is not to be up any more")?;
+    let config = machine.config()?.filter(|config| config.desired == Desired::Up);
+    let config = config.ok_or("the machine is not to be up any more")?;
     let signals = Signals::new()?;
     rustix::process::set_child_subreaper(Some(getpid()))?;
     let this = processes::stat(getpid()).ok_or("this process is not in /proc")?;
@@ -96,9 +95,9 @@ pub(super) async fn run(machine: MachineDirectory) -> Result<(), Box<dyn Error>>
     let _ = io::stdout().write_all(ALIVE.as_bytes());
     leave_standard_streams()?;
 
-    root::prepare(&machine, &record)?;
+    root::prepare(&machine, &config)?;
     let logs = Arc::new(Logs::open(&machine.journal(), &machine.console())?);
-    if record.namespaces
+    if config.namespaces
         && let Err(error) = namespace::enter(&machine.root().join("etc/hosts"))
     {
         let line = format!("no hosts file of its own: the kernel gives no namespace: {error}");
@@ -106,7 +105,7 @@ pub(super) async fn run(machine: MachineDirectory) -> Result<(), Box<dyn Error>>
     }
     let supervisor = Supervisor {
         machine,
-        record,
+        config,
         status,
         secrets,
         logs,
@@ -149,14 +148,14 @@ impl Supervisor {
     /// One boot, from its beginning to its end.
     async fn boot(&mut self) -> Result<End, Box<dyn Error>> {
         self.set_booted(false)?;
-        root::prepare(&self.machine, &self.record)?;
+        root::prepare(&self.machine, &self.config)?;
         let boot_id = fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().to_owned();
         self.logs.journal("machine", format!("boot {boot_id}").as_bytes());
-        if let Some(end) = self.delay(Duration::from_millis(self.record.boot_delay_ms)).await {
+        if let Some(end) = self.delay(Duration::from_millis(self.config.boot_delay_ms)).await {
             return Ok(end);
         }
         let root = self.machine.root();
-        let units = root::first_boot(&self.machine, &self.record)
+        let units = root::first_boot(&self.machine, &self.config)
             .and_then(|()| root::enabled_units(&root))
             .unwrap_or_else(|error| {
                 self.report(&boot_id, &error);
@@ -183,7 +182,7 @@ impl Supervisor {
         services: &mut [Service],
         around: &Surroundings<'_>,
     ) -> io::Result<End> {
-        let mut look = tokio::time::interval(RECORD_INTERVAL);
+        let mut look = tokio::time::interval(CONFIG_INTERVAL);
         loop {
             for service in &mut *services {
                 service.start_if_due(around, &mut self.readers);
@@ -196,7 +195,7 @@ impl Supervisor {
                 _ = self.signals.child.recv() => reap(services, around).await?,
                 Some(_) = self.readers.join_next() => {}
                 _ = look.tick() => {
-                    if !self.machine.record_path().exists() {
+                    if !self.machine.config_path().exists() {
                         return Ok(End::PowerOff);
                     }
                 }
@@ -276,18 +275,18 @@ impl Supervisor {
     fn environment(&self, boot_id: &str, root: &Path) -> BTreeMap<String, String> {
         let mut environment = self.secrets.variables().clone();
         let root = root.to_string_lossy();
-        if !self.record.gpus.is_empty() {
-            environment.insert("DISAGG_GPUS".to_owned(), self.record.gpus.join(","));
+        if !self.config.gpus.is_empty() {
+            environment.insert("DISAGG_GPUS".to_owned(), self.config.gpus.join(","));
         }
-        environment.extend(self.record.engine_runtimes.iter().map(|(engine, path)| {
+        environment.extend(self.config.engine_runtimes.iter().map(|(engine, path)| {
             let name = format!("DISAGG_ENGINE_RUNTIME_{}", engine.to_ascii_uppercase());
             (name, path.to_string_lossy().into_owned())
         }));
         environment.extend(
             [
-                (MACHINE_VARIABLE, self.record.id.clone()),
+                (MACHINE_VARIABLE, self.config.id.clone()),
                 (ROOT_VARIABLE, root.clone().into_owned()),
-                (IP_VARIABLE, self.record.ip.to_string()),
+                (IP_VARIABLE, self.config.ip.to_string()),
                 ("DISAGG_BOOT_ID", boot_id.to_owned()),
                 ("HOME", format!("{root}/root")),
             ]
@@ -296,14 +295,14 @@ impl Supervisor {
         environment
     }
 
-    fn set_booted(&mut self, booted: bool) -> Result<(), crate::error::StateError> {
+    fn set_booted(&mut self, booted: bool) -> Result<(), FileError> {
         self.status.booted = booted;
         files::write_json(&self.machine.status_path(), &self.status)
     }
 
-    /// What the machine should be doing; nothing when its record is gone.
-    fn desired(&self) -> Result<Option<Desired>, crate::error::StateError> {
-        Ok(self.machine.record()?.map(|record| record.desired))
+    /// What the machine should be doing; nothing when its configuration is gone.
+    fn desired(&self) -> Result<Option<Desired>, FileError> {
+        Ok(self.machine.config()?.map(|config| config.desired))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Containers of a machine's engines. They belong to the computer's container daemon, not to the machine's
 //! processes: whoever ends a machine ends them by their names, which `engine` has written down.
 
+use crate::directory::MachineDirectory;
 use crate::files::is_file_name;
-use crate::machine_directory::MachineDirectory;
 use std::{fs, process::Stdio, time::Duration};
 use tokio::process::Command;
 
@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Removes whatever containers the machine has started. A daemon that does not answer is no reason to keep
 /// a machine: it is said, and what it still runs goes with it or is seen on its GPUs.
-pub(crate) async fn remove(machine: &MachineDirectory) {
+pub async fn remove(machine: &MachineDirectory) {
     let directory = machine.root().join("var/lib/disagg/containers");
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());

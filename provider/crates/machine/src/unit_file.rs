@@ -1,9 +1,9 @@
 //! Units as systemd's files define them: the subset that our generator emits. Anything else is refused:
 //! it would mean something on a VM and nothing here.
 
-use super::environment::{self, EnvironmentError};
-use super::unit::{EnvironmentFile, KillMode, Unit};
+use crate::environment::{self, EnvironmentError};
 use crate::time_span::{self, NotATimeSpan};
+use crate::unit::{EnvironmentFile, KillMode, Unit};
 use std::{path::PathBuf, time::Duration};
 
 /// Reads the text of a unit's file, for the unit of this name.
@@ -35,7 +35,9 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Unit, UnitError> {
 pub(crate) enum UnitError {
     #[error("line {line}: `{text}` is neither a section nor an assignment")]
     Syntax { line: usize, text: String },
-    #[error("line {line}: the local cloud does not understand `{key}={value}` in [{section}]")]
+    #[error(
+        "line {line}: the machine's supervisor does not understand `{key}={value}` in [{section}]"
+    )]
     Unknown { line: usize, section: String, key: String, value: String },
     #[error("line {line}: `{value}` is no value of `{key}`")]
     Value { line: usize, key: String, value: String },
@@ -264,7 +266,7 @@ WantedBy=multi-user.target
         .assert_debug_eq(&parse("disagg-engine@3.service", text).unwrap());
     }
 
-    /// The units that machines of the local cloud are really given.
+    /// The units that machines are really given.
     #[test]
     fn the_units_of_the_boot_contract_are_understood() {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/boot/units");
@@ -301,21 +303,27 @@ WantedBy=multi-user.target
         }
         check(
             "User=nobody",
-            expect!["line 5: the local cloud does not understand `User=nobody` in [Service]"],
+            expect![
+                "line 5: the machine's supervisor does not understand `User=nobody` in [Service]"
+            ],
         );
         check(
             "Restart=on-failure",
             expect![
-                "line 5: the local cloud does not understand `Restart=on-failure` in [Service]"
+                "line 5: the machine's supervisor does not understand `Restart=on-failure` in [Service]"
             ],
         );
         check(
             "ExecStart=/opt/y",
-            expect!["line 5: the local cloud does not understand `ExecStart=/opt/y` in [Service]"],
+            expect![
+                "line 5: the machine's supervisor does not understand `ExecStart=/opt/y` in [Service]"
+            ],
         );
         check(
             "[Timer]\nOnCalendar=daily",
-            expect!["line 6: the local cloud does not understand `OnCalendar=daily` in [Timer]"],
+            expect![
+                "line 6: the machine's supervisor does not understand `OnCalendar=daily` in [Timer]"
+            ],
         );
         check(
             "RestartSec=soon",

@@ -1,10 +1,11 @@
 //! A machine's root directory: what a VM's image and its first boot put in place.
 
-use super::unit::{self, Unit};
-use super::unit_file::{self, UnitError};
 use crate::cloud_config::{CloudConfig, CloudConfigError, FileToWrite};
-use crate::machine_directory::{MachineDirectory, MachineRecord};
-use crate::runtime;
+use crate::config::MachineConfig;
+use crate::directory::MachineDirectory;
+use crate::shared_cache;
+use crate::unit::{self, Unit};
+use crate::unit_file::{self, UnitError};
 use std::{
     fs::{self, DirBuilder, OpenOptions, Permissions},
     io::{self, Write},
@@ -35,13 +36,13 @@ pub(crate) enum BootError {
 }
 
 /// Puts in place what is there before user data is: at every boot.
-pub(crate) fn prepare(machine: &MachineDirectory, record: &MachineRecord) -> io::Result<()> {
+pub(crate) fn prepare(machine: &MachineDirectory, config: &MachineConfig) -> io::Result<()> {
     let root = machine.root();
     for directory in ["etc", "tmp", "var/lib", "var/log", UNITS, ENABLED] {
         fs::create_dir_all(root.join(directory))?;
     }
     DirBuilder::new().recursive(true).mode(0o700).create(root.join("root"))?;
-    runtime::link(&record.cache_directory, &root)?;
+    shared_cache::link(&config.cache_directory, &root)?;
     if !root.join("etc/hosts").exists() {
         let hosts = fs::read("/etc/hosts").unwrap_or_default();
         fs::write(root.join("etc/hosts"), hosts)?;
@@ -52,7 +53,7 @@ pub(crate) fn prepare(machine: &MachineDirectory, record: &MachineRecord) -> io:
 /// Deals with the user data, unless an earlier boot did.
 pub(crate) fn first_boot(
     machine: &MachineDirectory,
-    record: &MachineRecord,
+    config: &MachineConfig,
 ) -> Result<(), BootError> {
     let root = machine.root();
     let marker = root.join(BOOT_FINISHED);
@@ -61,17 +62,17 @@ pub(crate) fn first_boot(
     }
     let path = machine.user_data();
     let user_data = fs::read(&path).map_err(failed("read", &path))?;
-    let config = CloudConfig::parse(&user_data)?;
-    for file in &config.files {
+    let document = CloudConfig::parse(&user_data)?;
+    for file in &document.files {
         let path = below(&root, &file.path);
         write_file(&path, file).map_err(failed("write", &path))?;
     }
-    if let Some(program) = record.broken_program.as_deref().map(|program| below(&root, program))
+    if let Some(program) = config.broken_program.as_deref().map(|program| below(&root, program))
         && program.exists()
     {
         fs::write(&program, BROKEN_PROGRAM).map_err(failed("write", &program))?;
     }
-    for name in &config.units {
+    for name in &document.units {
         let unit = unit_file(&root, name)?;
         let link = root.join(ENABLED).join(name);
         let _ = fs::remove_file(&link);

@@ -5,10 +5,13 @@ use std::time::Duration;
 /// A text that is no span of time.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is not a span of time like `90`, `500ms` or `1min 30s`")]
-pub(crate) struct NotATimeSpan(String);
+pub struct NotATimeSpan(String);
 
 /// Reads a span of time; a number without a unit is seconds.
-pub(crate) fn parse(text: &str) -> Result<Duration, NotATimeSpan> {
+///
+/// # Errors
+/// When it is none.
+pub fn parse(text: &str) -> Result<Duration, NotATimeSpan> {
     let fail = || NotATimeSpan(text.to_owned());
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -34,11 +37,15 @@ pub(crate) fn parse(text: &str) -> Result<Duration, NotATimeSpan> {
 }
 
 /// For `#[serde(with)]`: a span of time that may be left out.
-pub(crate) mod optional {
+pub mod optional {
     use serde::{Deserialize, Deserializer, de::Error};
     use std::time::Duration;
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+    /// Reads one, or nothing.
+    ///
+    /// # Errors
+    /// When it is no span of time.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Duration>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;

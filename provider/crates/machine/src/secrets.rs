@@ -1,4 +1,4 @@
-//! `env://NAME` secrets: read where the provider runs, handed to the machine's supervisor over a
+//! `env://NAME` secrets: read where whoever launches runs, handed to the machine's supervisor over a
 //! pipe, kept in memory only.
 
 use crate::cloud_config::CloudConfig;
@@ -14,7 +14,7 @@ pub type SecretLookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// Environment variables that a machine's secrets refer to, with their values.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Secrets(BTreeMap<String, String>);
+pub struct Secrets(BTreeMap<String, String>);
 
 /// A variable that is not there to be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(crate) struct Secrets(BTreeMap<String, String>);
     "the environment variable `{variable}`, which the secret `{secret}` refers to, is not set where \
      the provider runs"
 )]
-pub(crate) struct MissingVariable {
+pub struct MissingVariable {
     variable: String,
     secret: String,
 }
@@ -30,10 +30,10 @@ pub(crate) struct MissingVariable {
 impl Secrets {
     /// Reads what the user data refers to. User data that cannot be understood refers to nothing:
     /// its machine will say what is wrong with it.
-    pub(crate) fn of_user_data(
-        user_data: &[u8],
-        lookup: &SecretLookup,
-    ) -> Result<Self, MissingVariable> {
+    ///
+    /// # Errors
+    /// When a variable is not set.
+    pub fn of_user_data(user_data: &[u8], lookup: &SecretLookup) -> Result<Self, MissingVariable> {
         let config = CloudConfig::parse(user_data).unwrap_or_default();
         let references = config.file(FILE).map(String::from_utf8_lossy).unwrap_or_default();
         let mut secrets = BTreeMap::new();
