@@ -17,6 +17,7 @@ pub(super) fn summary_of(kind: ErrorKind, doing: &str) -> String {
         ErrorKind::NotFound => "Not known to the cloud",
         ErrorKind::Conflict | ErrorKind::TokenSpent => "Name or token already taken",
         ErrorKind::InUse => "Still in use",
+        ErrorKind::Unreadable => "Not what the provider has written",
         ErrorKind::Unsupported => "Not supported by the cloud",
         ErrorKind::Unavailable => "Cloud unavailable",
         ErrorKind::Timeout => "Cloud did not answer in time",
@@ -69,6 +70,9 @@ pub(super) fn remedy(kind: ErrorKind) -> &'static str {
             "Something else has it. Choose another name, or import what exists."
         }
         ErrorKind::InUse => "Remove what uses it first.",
+        ErrorKind::Unreadable => {
+            "Somebody has changed it, or a newer release has written it. Change it back, or remove it."
+        }
         ErrorKind::Cancelled => "Run it again to go on: what exists already is found and kept.",
         ErrorKind::Other => "If the text does not tell what to do, please report it.",
     }

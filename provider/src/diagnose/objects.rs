@@ -83,6 +83,10 @@ pub(super) fn way_out(why: Unrepairable) -> &'static str {
              the service, which replaces its replica groups too: \
              `terraform apply -replace=disagg_service.NAME`."
         }
+        Unrepairable::Unreadable => {
+            "Nobody knows whose it is, and machines of this group may be removed. If it is not one of them, take \
+             the group's tags from it. If it is, terminate it in the cloud: another one takes its place."
+        }
         Unrepairable::SettingsNeedAnother => {
             "That takes another router, and workers hold connections to this one. Put it back \
              by hand, or replace the service, which replaces its replica groups too: \

@@ -1,19 +1,19 @@
 //! What a configuration asks for that cannot be, in words.
 
+use domain::boot_document::BootDocumentError;
 use domain::guard::Violation;
 use domain::spec::WorkerRole;
-use domain::user_data::UserDataError;
 use orchestration::failure::NoZone;
 use orchestration::object::Object;
 use plugin::{AttributePath, Diagnostic};
 
-pub(super) fn no_user_data(what: &Object, error: &UserDataError) -> Diagnostic {
+pub(super) fn no_user_data(what: &Object, error: &BootDocumentError) -> Diagnostic {
     let (whose, attribute) = match what {
         Object::ReplicaGroup(_) => ("the workers", "engine"),
         Object::Service(_) | Object::Fleet(_) => ("the router", "router"),
     };
     let summary = match error {
-        UserDataError::TooLarge(_) => "User data too large".to_owned(),
+        BootDocumentError::TooLarge(_) => "User data too large".to_owned(),
         _ => format!("No user data for {whose}"),
     };
     Diagnostic::error(summary, format!("{error}.")).at(AttributePath::root(attribute))

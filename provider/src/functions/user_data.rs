@@ -121,9 +121,9 @@ fn render(machine: &Json) -> Result<Rendered, String> {
     catalogue::offers(fleet.cloud, &router.resources)
         .map_err(|error| format!("No machine fits the router: {error}."))?;
     let limit = Limits::of(fleet.cloud).user_data_bytes;
-    let (data, digest) = match given("group") {
+    let (document, digest) = match given("group") {
         None => (
-            orchestration::service::user_data(&router, address).map_err(not_made)?,
+            orchestration::service::boot_document(&router, address).map_err(not_made)?,
             router.digest(),
         ),
         Some(group) => {
@@ -141,15 +141,15 @@ fn render(machine: &Json) -> Result<Rendered, String> {
             let offers = replica_group::offers(&gpus, fleet.cloud, &spec.resources)
                 .map_err(|error| format!("No machine fits: {error}."))?;
             let facts = ServiceFacts::of(&router, address);
-            let data = orchestration::group::user_data(&spec, &facts, &offers[0]);
-            let data = data.map_err(not_made)?;
-            (data, spec.digest())
+            let document = orchestration::group::boot_document(&spec, &facts, &offers[0]);
+            (document.map_err(not_made)?, spec.digest())
         }
     };
+    let sent = document.to_cloud_config();
     Ok(Rendered {
-        text: data.cloud_config().to_owned(),
-        base64: BASE64_STANDARD.encode(data.bytes()),
-        size: data.bytes().len(),
+        text: document.cloud_config_text(),
+        base64: BASE64_STANDARD.encode(&sent),
+        size: sent.len(),
         limit,
         digest,
     })
@@ -194,6 +194,7 @@ fn said(part: &str, diagnostics: Diagnostics) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cloud::BootDocument;
     use expect_test::expect;
     use plugin::{Value, function};
 
@@ -219,7 +220,8 @@ mod tests {
         let worker = call(worker).unwrap();
         assert_ne!(worker["digest"], router["digest"]);
         let sent = BASE64_STANDARD.decode(worker["base64"].as_str().unwrap()).unwrap();
-        assert_eq!(domain::user_data::parse_worker(&sent).unwrap().group, "prefill");
+        let sent = BootDocument::from_cloud_config(&sent).unwrap();
+        assert_eq!(domain::made_from::worker(&sent).unwrap().group, "prefill");
         assert!(worker["size"].as_u64() < worker["limit"].as_u64());
     }
 

@@ -3,12 +3,12 @@
 //! `document` as it is before gzip. A benchmark reads it; see the README beside this crate.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use domain::boot_document::worker_document;
 use domain::catalogue::{self, Resources};
-use domain::cloud::{CloudName, Egress, Market, Offer};
+use domain::cloud::{BootDocument, CloudName, Egress, Market, Offer};
 use domain::environment::Environment;
 use domain::id::FleetId;
 use domain::spec::{EngineSpec, GroupSpec, RouterKind, RouterSpec, ServiceFacts, WorkerRole};
-use domain::user_data::{UserData, worker_user_data};
 use domain::version::DynamoVersion;
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
@@ -28,8 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut characters = 0;
     for index in 0..count {
         // What is sent to a cloud is text: base64 is part of the work.
-        let user_data = render(&router, &facts, offer, index)?;
-        characters += BASE64_STANDARD.encode(user_data.bytes()).len();
+        let document = render(&router, &facts, offer, index)?;
+        characters += BASE64_STANDARD.encode(document.to_cloud_config()).len();
     }
     let cpu_seconds = cpu_seconds() - began;
 
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "cpu_seconds": cpu_seconds,
         "characters": characters,
         "name": group(&router, 0).group,
-        "document": first.cloud_config(),
+        "document": first.cloud_config_text(),
     });
     Ok(writeln!(std::io::stdout(), "{report}")?)
 }
@@ -47,8 +47,8 @@ fn render(
     facts: &ServiceFacts,
     offer: &Offer,
     index: u32,
-) -> Result<UserData, Box<dyn Error>> {
-    Ok(worker_user_data(&group(router, index), facts, offer)?)
+) -> Result<BootDocument, Box<dyn Error>> {
+    Ok(worker_document(&group(router, index), facts, offer)?)
 }
 
 fn router() -> Result<RouterSpec, Box<dyn Error>> {

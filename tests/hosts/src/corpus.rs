@@ -6,7 +6,6 @@ use domain::cloud::CloudName;
 use domain::engine::{CUSTOM, ENGINES, Engine};
 use domain::environment::Environment;
 use domain::spec::{GroupSpec, RouterKind, RouterSpec, Runtime, WorkerRole};
-use domain::user_data::UserData;
 use domain::version::DynamoVersion;
 
 /// A machine to be judged.
@@ -17,7 +16,7 @@ pub struct Specimen {
     /// Where it runs.
     pub cloud: CloudName,
     /// What it boots from.
-    pub user_data: UserData,
+    pub user_data: Vec<u8>,
 }
 
 /// Commands as users bring them: they need bash, `HOME` and a virtual environment.

@@ -7,7 +7,6 @@ use crate::image::Image;
 use crate::wait::{timed, wait_for};
 use crate::{SCRIPTS, require_root};
 use domain::console::{self, BootFailure, MachineState};
-use domain::user_data::UserData;
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -71,14 +70,8 @@ impl Datacentre {
     ///
     /// # Panics
     /// When there is one of that name or address.
-    pub fn host(
-        &self,
-        name: &str,
-        address: IpAddr,
-        image: Image,
-        user_data: &UserData,
-    ) -> Host<'_> {
-        self.create(name, address, image, user_data.bytes());
+    pub fn host(&self, name: &str, address: IpAddr, image: Image, user_data: &[u8]) -> Host<'_> {
+        self.create(name, address, image, user_data);
         Host { datacentre: self, name: name.to_owned(), address, image }
     }
 

@@ -1,13 +1,13 @@
 //! What the machines of the tests are made of.
 
 use domain::SCRIPT_VERSION;
+use domain::boot_document::{router_document, worker_document};
 use domain::catalogue::Resources;
 use domain::cloud::{CloudName, Egress, Market, Offer};
 use domain::environment::Environment;
 use domain::id::FleetId;
 use domain::local_gpus::LocalGpus;
 use domain::spec::{EngineSpec, GroupSpec, RouterKind, RouterSpec, ServiceFacts, WorkerRole};
-use domain::user_data::{UserData, router_user_data, worker_user_data};
 use domain::version::DynamoVersion;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -67,18 +67,20 @@ pub fn group(router: &RouterSpec, engine: &str, role: WorkerRole) -> GroupSpec {
 ///
 /// # Panics
 /// When the spec cannot be carried out.
-pub fn render_router(spec: &RouterSpec, router_ip: IpAddr) -> UserData {
-    router_user_data(spec, router_ip).expect("there is user data for the router")
+pub fn render_router(spec: &RouterSpec, router_ip: IpAddr) -> Vec<u8> {
+    let document = router_document(spec, router_ip);
+    document.expect("there is a document for the router").to_cloud_config()
 }
 
 /// The user data of the workers of a group, on the cheapest machine that fits.
 ///
 /// # Panics
 /// When the spec cannot be carried out.
-pub fn render_worker(spec: &GroupSpec, router: &RouterSpec, router_ip: IpAddr) -> UserData {
+pub fn render_worker(spec: &GroupSpec, router: &RouterSpec, router_ip: IpAddr) -> Vec<u8> {
     let facts = ServiceFacts::of(router, router_ip);
     let offer = offer(router.fleet.cloud, &spec.resources);
-    worker_user_data(spec, &facts, &offer).expect("there is user data for the worker")
+    let document = worker_document(spec, &facts, &offer);
+    document.expect("there is a document for the worker").to_cloud_config()
 }
 
 /// On the local cloud GPUs are those of a computer that has them.

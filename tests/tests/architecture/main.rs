@@ -12,7 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cloud", &[]),
     ("plugin", &[]),
     ("domain", &["cloud"]),
-    ("machine", &[]),
+    ("machine", &["cloud"]),
     ("cloud-local", &["cloud", "machine"]),
     ("cloud-aws", &["cloud", "cloudsim"]),
     ("schemas", &["domain", "plugin"]),

@@ -1,9 +1,7 @@
-//! What EC2 tells of one machine at a time: its serial console, and the user data that it was launched
-//! with.
+//! A machine's serial console.
 
 use crate::Region;
 use crate::error::{During, is_gone};
-use aws_sdk_ec2::types::InstanceAttributeName;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use cloud::{CloudError, Console, ErrorKind, InstanceId};
 
@@ -20,20 +18,4 @@ pub(crate) async fn read(region: &Region, id: &InstanceId) -> cloud::Result<Cons
             .source(error)
     })?;
     Ok(Console { text: String::from_utf8_lossy(&bytes).into_owned() })
-}
-
-pub(crate) async fn user_data(region: &Region, id: &InstanceId) -> cloud::Result<Option<Vec<u8>>> {
-    const OPERATION: &str = "DescribeInstanceAttribute";
-    let call = region.ec2.describe_instance_attribute().instance_id(&id.0);
-    let answer = call.attribute(InstanceAttributeName::UserData).send().await;
-    let value = match answer.during(OPERATION).map_err(|error| error.object(&id.0)) {
-        Err(error) if is_gone(&error) => return Ok(None),
-        answer => answer?.user_data.and_then(|value| value.value),
-    };
-    let Some(value) = value else { return Ok(None) };
-    BASE64_STANDARD.decode(value).map(Some).map_err(|error| {
-        CloudError::new(ErrorKind::Other, OPERATION, "the user data is not base64")
-            .object(&id.0)
-            .source(error)
-    })
 }

@@ -7,7 +7,7 @@ use crate::interfaces::{Interface, layout};
 use crate::security_group::{self, FleetFacts};
 use crate::subnet::{self, WayOut};
 use crate::token::client_token;
-use crate::{Region, drift, egress, image, instance, instance_type, tags};
+use crate::{Region, drift, egress, image, instance, instance_type, tags, user_data};
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
     BlockDeviceMapping, CapacityReservationSpecification, CapacityReservationTarget,
@@ -16,7 +16,6 @@ use aws_sdk_ec2::types::{
     InstanceMetadataTagsState, InstanceNetworkInterfaceSpecification, InstanceType as Ec2Type,
     MarketType, Placement, ResourceType, SpotInstanceType, SpotMarketOptions, VolumeType,
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use cloud::{
     CloudError, CloudName, Egress, ErrorKind, Instance, LaunchRequest, Limits, Market, RequestPart,
 };
@@ -122,7 +121,7 @@ async fn prepare(
         .min_count(count)
         .max_count(count)
         .client_token(client_token(request))
-        .user_data(BASE64_STANDARD.encode(&request.user_data))
+        .user_data(user_data::encode(&request.document))
         .placement(placement)
         .set_network_interfaces(Some(interfaces))
         .block_device_mappings(root_disk(&image, request.disk_gb))

@@ -28,6 +28,7 @@ mod tagging;
 mod tags;
 mod termination;
 mod token;
+mod user_data;
 
 pub use connect::{AssumeRole, region_from_environment};
 
@@ -35,8 +36,9 @@ use crate::recent::RecentlyCreated;
 use async_trait::async_trait;
 use aws_sdk_ec2::Client;
 use cloud::{
-    Address, AddressId, AddressRequest, Cloud, CloudName, Console, Fleet, FleetKey, FleetRequest,
-    Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, SshAccess, TagFilter, Tags,
+    Address, AddressId, AddressRequest, BootDocument, Cloud, CloudName, Console, Fleet, FleetKey,
+    FleetRequest, Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, SshAccess,
+    TagFilter, Tags,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -187,8 +189,12 @@ impl Cloud for AwsCloud {
         console::read(&*self.region(&fleet.region).await, id).await
     }
 
-    async fn user_data(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Option<Vec<u8>>> {
-        console::user_data(&*self.region(&fleet.region).await, id).await
+    async fn boot_document(
+        &self,
+        fleet: &FleetKey,
+        id: &InstanceId,
+    ) -> Result<Option<BootDocument>> {
+        user_data::read(&*self.region(&fleet.region).await, id).await
     }
 
     async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()> {

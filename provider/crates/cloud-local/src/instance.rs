@@ -8,7 +8,10 @@ use crate::faults::{CrashPoint, Faults};
 use crate::machine_record::{Life, MachineRecord};
 use crate::records::{self, ZONE};
 use crate::spawn::{not_started, start_all};
-use cloud::{CloudError, Console, ErrorKind, Finding, FleetKey, Instance, InstanceId, TagFilter};
+use cloud::{
+    BootDocument, CloudError, Console, ErrorKind, Finding, FleetKey, Instance, InstanceId,
+    TagFilter,
+};
 use machine::Secrets;
 use machine::files;
 use machine::{Desired, MachineDirectory, log_tail};
@@ -55,7 +58,9 @@ pub(crate) async fn start(
     let user_data = fs::read(machine.user_data())
         .map_err(StateError::io("read", &machine.user_data()))
         .during(OPERATION)?;
-    let secrets = secrets(cloud, OPERATION, &user_data)?;
+    // What cannot be read refers to nothing: the machine itself will say what is wrong with it.
+    let document = BootDocument::from_cloud_config(&user_data).unwrap_or_default();
+    let secrets = secrets(cloud, OPERATION, &document)?;
     cleanup::end_processes(&machine).await.during(OPERATION)?;
     files::remove(&machine.cut()).during(OPERATION)?;
     // First the status, then the record: a machine that should be up and was alive once is lost.
@@ -121,16 +126,17 @@ pub(crate) fn console(
     Ok(Console { text: String::from_utf8_lossy(&tail.during(OPERATION)?).into_owned() })
 }
 
-pub(crate) fn user_data(
+pub(crate) fn boot_document(
     cloud: &LocalCloud,
     key: &FleetKey,
     id: &InstanceId,
-) -> cloud::Result<Option<Vec<u8>>> {
+) -> cloud::Result<Option<BootDocument>> {
     const OPERATION: &str = "GetUserData";
-    match records::find_machine(cloud, key, id).during(OPERATION)? {
-        Some((machine, _)) => files::read(&machine.user_data()).during(OPERATION),
-        None => Ok(None),
-    }
+    let Some((machine, _)) = records::find_machine(cloud, key, id).during(OPERATION)? else {
+        return Ok(None);
+    };
+    let user_data = files::read(&machine.user_data()).during(OPERATION)?;
+    BootDocument::of_instance(OPERATION, id, user_data.as_deref()).map(Some)
 }
 
 /// The machine as it is now; `None` when it is gone.
@@ -175,8 +181,8 @@ pub(crate) fn describe_all(
 pub(crate) fn secrets(
     cloud: &LocalCloud,
     operation: &'static str,
-    user_data: &[u8],
+    document: &BootDocument,
 ) -> cloud::Result<Secrets> {
-    Secrets::of_user_data(user_data, &cloud.config.secrets)
+    Secrets::of(document, &cloud.config.secrets)
         .map_err(|error| invalid(operation, error.to_string()))
 }

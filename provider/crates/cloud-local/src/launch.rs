@@ -24,20 +24,29 @@ use std::{collections::BTreeMap, fs, time::SystemTime};
 /// The machines of a launch, by their place in it.
 type Launched = BTreeMap<u32, (MachineDirectory, MachineRecord)>;
 
+/// A launch, with what is made of its request.
+struct Wanted<'a> {
+    request: &'a LaunchRequest,
+    /// The boot document, as a VM would get it.
+    user_data: Vec<u8>,
+    /// What its token stands for: everything that makes the machines what they are.
+    digest: String,
+}
+
 pub(crate) async fn launch(
     cloud: &LocalCloud,
     request: &LaunchRequest,
 ) -> cloud::Result<Vec<Instance>> {
     const OPERATION: &str = "LaunchMachines";
     check(OPERATION, request)?;
-    let secrets = secrets(cloud, OPERATION, &request.user_data)?;
+    let secrets = secrets(cloud, OPERATION, &request.document)?;
+    let wanted = Wanted::by(request);
     let change = cloud.store.change().await.during(OPERATION)?;
     records::require_fleet(cloud, OPERATION, &request.fleet)?;
     cleanup::collect(cloud, &change).await.during(OPERATION)?;
 
     let mut launched = of_token(cloud, request).during(OPERATION)?;
-    let digest = digest(request);
-    if launched.values().any(|(_, record)| record.request != digest) {
+    if launched.values().any(|(_, record)| record.request != wanted.digest) {
         return Err(CloudError::new(
             ErrorKind::Conflict,
             OPERATION,
@@ -47,8 +56,7 @@ pub(crate) async fn launch(
         .code("TokenConflict"));
     }
     let faults = Faults::read(&cloud.store).during(OPERATION)?;
-    let made =
-        make_records(cloud, &change, OPERATION, request, &digest, &launched, &faults).await?;
+    let made = make_records(cloud, &change, OPERATION, &wanted, &launched, &faults).await?;
     faults.crash(CrashPoint::BeforeSpawn);
     let new = made.clone();
     launched.extend(made);
@@ -65,7 +73,7 @@ pub(crate) async fn launch(
 pub(crate) fn check_launch(cloud: &LocalCloud, request: &LaunchRequest) -> cloud::Result<()> {
     const OPERATION: &str = "CheckLaunch";
     check(OPERATION, request)?;
-    secrets(cloud, OPERATION, &request.user_data)?;
+    secrets(cloud, OPERATION, &request.document)?;
     records::require_fleet(cloud, OPERATION, &request.fleet)?;
     Ok(())
 }
@@ -96,17 +104,20 @@ fn of_token(cloud: &LocalCloud, request: &LaunchRequest) -> Result<Launched, Sta
     Ok(machines.map(|(directory, record)| (record.index, (directory, record))).collect())
 }
 
-/// What a token stands for: everything that makes the machines what they are.
-fn digest(request: &LaunchRequest) -> String {
-    let inputs = serde_json::json!([
-        request.offer.instance_type,
-        request.count,
-        request.disk_gb,
-        request.address,
-        request.tags,
-        Sha256::digest(&request.user_data).as_slice(),
-    ]);
-    hex::encode(Sha256::digest(inputs.to_string().as_bytes()))
+impl<'a> Wanted<'a> {
+    fn by(request: &'a LaunchRequest) -> Self {
+        let user_data = request.document.to_cloud_config();
+        let inputs = serde_json::json!([
+            request.offer.instance_type,
+            request.count,
+            request.disk_gb,
+            request.address,
+            request.tags,
+            Sha256::digest(&user_data).as_slice(),
+        ]);
+        let digest = hex::encode(Sha256::digest(inputs.to_string().as_bytes()));
+        Self { request, user_data, digest }
+    }
 }
 
 /// Writes the records of the launch's machines that have none, all or none.
@@ -114,11 +125,11 @@ async fn make_records(
     cloud: &LocalCloud,
     change: &Change,
     operation: &'static str,
-    request: &LaunchRequest,
-    digest: &str,
+    wanted: &Wanted<'_>,
     existing: &Launched,
     faults: &Faults,
 ) -> cloud::Result<Launched> {
+    let Wanted { request, user_data, digest } = wanted;
     let missing =
         (0..request.count).filter(|index| !existing.contains_key(index)).collect::<Vec<_>>();
     if missing.is_empty() {
@@ -159,7 +170,7 @@ async fn make_records(
 
     let now =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let user_data = digest_of(&request.user_data);
+    let user_data_digest = digest_of(user_data);
     let mut made = BTreeMap::new();
     let written = addresses.into_iter().try_for_each(|(index, ip)| {
         let id = records::new_id("m")?;
@@ -186,14 +197,14 @@ async fn make_records(
             gpu: request.offer.gpu.clone(),
             token: request.token.clone(),
             index,
-            request: digest.to_owned(),
+            request: digest.clone(),
             launched_at: now,
             tags: request.tags.clone(),
-            user_data: Some(user_data.clone()),
+            user_data: Some(user_data_digest.clone()),
             has_run: false,
             record_only: faults.no_processes(),
         };
-        let machine = make_record(cloud, change, &record, &request.user_data)?;
+        let machine = make_record(cloud, change, &record, user_data)?;
         made.insert(index, (machine, record));
         faults.crash(CrashPoint::AmongRecords);
         Ok::<_, StateError>(())

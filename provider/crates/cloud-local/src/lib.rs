@@ -48,8 +48,9 @@ use crate::error::During;
 use crate::store::Store;
 use async_trait::async_trait;
 use cloud::{
-    Address, AddressId, AddressRequest, Cloud, CloudName, Console, Fleet, FleetKey, FleetRequest,
-    Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, SshAccess, TagFilter, Tags,
+    Address, AddressId, AddressRequest, BootDocument, Cloud, CloudName, Console, Fleet, FleetKey,
+    FleetRequest, Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, SshAccess,
+    TagFilter, Tags,
 };
 use std::collections::BTreeMap;
 
@@ -163,8 +164,12 @@ impl Cloud for LocalCloud {
         instance::console(self, fleet, id)
     }
 
-    async fn user_data(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Option<Vec<u8>>> {
-        instance::user_data(self, fleet, id)
+    async fn boot_document(
+        &self,
+        fleet: &FleetKey,
+        id: &InstanceId,
+    ) -> Result<Option<BootDocument>> {
+        instance::boot_document(self, fleet, id)
     }
 
     /// Recorded and shown again, and nothing more: a loopback address can be reached from this

@@ -140,6 +140,8 @@ pub enum ErrorKind {
     TokenSpent,
     /// It cannot go while something else needs it.
     InUse,
+    /// What it holds is nothing that we have written.
+    Unreadable,
     /// This cloud cannot do that.
     Unsupported,
     /// The cloud did not answer, or answered with a failure of its own.
@@ -175,6 +177,7 @@ impl ErrorKind {
             | Self::Conflict
             | Self::TokenSpent
             | Self::InUse
+            | Self::Unreadable
             | Self::Unsupported
             | Self::Timeout
             | Self::Cancelled

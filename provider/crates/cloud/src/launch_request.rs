@@ -1,5 +1,7 @@
 //! What is asked for when instances are launched.
 
+use crate::boot_document::BootDocument;
+use crate::cloud_config::TooLarge;
 use crate::error::{CloudError, ErrorKind, RequestPart, Result};
 use crate::tags::Tags;
 use crate::types::{AddressId, FleetKey, Offer};
@@ -111,8 +113,8 @@ pub struct LaunchRequest {
     pub egress: Egress,
     /// The reserved address of the one instance; `count` is 1 then.
     pub address: Option<AddressId>,
-    /// A cloud-config, gzip'd.
-    pub user_data: Vec<u8>,
+    /// What they boot from.
+    pub document: BootDocument,
     /// The identity the machine may use: instance profile, service account or managed identity.
     pub identity: Option<String>,
     /// Same token, same instances.
@@ -129,29 +131,26 @@ impl LaunchRequest {
     pub fn check(&self, operation: &'static str, user_data_bytes: usize) -> Result<()> {
         let invalid =
             |message: String| CloudError::new(ErrorKind::InvalidRequest, operation, message);
-        let size = self.user_data.len();
         if self.count == 0 {
             Err(invalid("a launch is of one machine at least".to_owned()))
         } else if self.count > 1 && self.address.is_some() {
             Err(invalid("one address is for one machine".to_owned()))
-        } else if size > user_data_bytes {
-            let text = format!("user data of {size} bytes is over the limit of {user_data_bytes}");
-            Err(invalid(text).part(RequestPart::UserData))
         } else {
-            Ok(())
+            let too_large =
+                |error: TooLarge| invalid(error.to_string()).part(RequestPart::UserData);
+            self.document.check_size(user_data_bytes).map_err(too_large)
         }
     }
 }
 
 impl fmt::Debug for LaunchRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // User data is large, and no log's business.
         f.debug_struct("LaunchRequest")
             .field("fleet", &self.fleet)
             .field("instance_type", &self.offer.instance_type)
             .field("count", &self.count)
             .field("address", &self.address)
-            .field("user_data_bytes", &self.user_data.len())
+            .field("document", &self.document)
             .field("token", &self.token)
             .field("tags", &self.tags)
             .finish_non_exhaustive()

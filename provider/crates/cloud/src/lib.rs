@@ -5,12 +5,15 @@
 //! crate of this workspace.
 
 mod backoff;
+mod boot_document;
 mod changes;
 mod claim;
+mod cloud_config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod deadline;
 mod error;
+mod gzip;
 mod launch;
 mod launch_request;
 mod managed;
@@ -20,8 +23,10 @@ mod tags;
 mod types;
 
 pub use backoff::Backoff;
+pub use boot_document::{BootDocument, BootFile, SPEC_PATH};
 pub use changes::{Changes, FleetPart};
 pub use claim::FleetClaim;
+pub use cloud_config::{ForeignDocument, TooLarge, is_printable};
 pub use deadline::{Deadline, Interrupted};
 pub use error::{CloudError, ErrorKind, RequestPart, Result};
 pub use launch::{LaunchError, check_over_offers, launch_over_offers};
@@ -133,8 +138,14 @@ pub trait Cloud: Debug + Send + Sync {
     /// keeps them. May lag behind.
     async fn console(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Console>;
 
-    /// The very bytes the instance was launched with.
-    async fn user_data(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Option<Vec<u8>>>;
+    /// The document that the instance was launched with; nothing when there is no such instance. A cloud that
+    /// does not show what it was given keeps a copy that it can read. `Unreadable` when the instance is there
+    /// and was launched with something else, or with nothing.
+    async fn boot_document(
+        &self,
+        fleet: &FleetKey,
+        id: &InstanceId,
+    ) -> Result<Option<BootDocument>>;
 
     /// Makes the service's rule for traffic from outside exactly this one; no CIDR closes it. The
     /// rules as they are come with [`Cloud::get_fleet`].

@@ -6,9 +6,9 @@
 //! is one line per attempt, never a request's body: user data and secrets are no log's business.
 
 use crate::{
-    Address, AddressId, AddressRequest, Backoff, Changes, Cloud, CloudError, CloudName, Console,
-    Deadline, ErrorKind, Fleet, FleetKey, FleetPart, FleetRequest, Ingress, Instance, InstanceId,
-    LaunchRequest, ObjectId, Result, SshAccess, TagFilter, Tags,
+    Address, AddressId, AddressRequest, Backoff, BootDocument, Changes, Cloud, CloudError,
+    CloudName, Console, Deadline, ErrorKind, Fleet, FleetKey, FleetPart, FleetRequest, Ingress,
+    Instance, InstanceId, LaunchRequest, ObjectId, Result, SshAccess, TagFilter, Tags,
 };
 use async_trait::async_trait;
 use std::{
@@ -407,8 +407,12 @@ impl Cloud for Managed {
         self.read("console", id, || self.cloud.console(fleet, id)).await
     }
 
-    async fn user_data(&self, fleet: &FleetKey, id: &InstanceId) -> Result<Option<Vec<u8>>> {
-        self.read("user_data", id, || self.cloud.user_data(fleet, id)).await
+    async fn boot_document(
+        &self,
+        fleet: &FleetKey,
+        id: &InstanceId,
+    ) -> Result<Option<BootDocument>> {
+        self.read("boot_document", id, || self.cloud.boot_document(fleet, id)).await
     }
 
     async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()> {

@@ -2,9 +2,9 @@
 //! in memory or is not needed.
 
 use crate::{
-    Address, AddressId, AddressRequest, Cloud, CloudError, CloudName, Console, ErrorKind, Fleet,
-    FleetKey, FleetRequest, Ingress, Instance, InstanceId, InstanceState, LaunchRequest, Market,
-    ObjectId, Offer, Result, SshAccess, TagFilter, Tags, tag,
+    Address, AddressId, AddressRequest, BootDocument, Cloud, CloudError, CloudName, Console,
+    ErrorKind, Fleet, FleetKey, FleetRequest, Ingress, Instance, InstanceId, InstanceState,
+    LaunchRequest, Market, ObjectId, Offer, Result, SshAccess, TagFilter, Tags, tag,
 };
 use async_trait::async_trait;
 use std::{
@@ -83,7 +83,7 @@ pub fn launch_request() -> LaunchRequest {
         reservation: None,
         egress: crate::Egress::default(),
         address: None,
-        user_data: Vec::new(),
+        document: BootDocument::default(),
         identity: None,
         token: "t".to_owned(),
         tags: Tags::from([(tag::LAUNCH.to_owned(), "t".to_owned())]),
@@ -195,7 +195,7 @@ impl Cloud for Scripted {
         self.not_scripted().await
     }
 
-    async fn user_data(&self, _: &FleetKey, _: &InstanceId) -> Result<Option<Vec<u8>>> {
+    async fn boot_document(&self, _: &FleetKey, _: &InstanceId) -> Result<Option<BootDocument>> {
         self.not_scripted().await
     }
 

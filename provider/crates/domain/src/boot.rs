@@ -1,7 +1,7 @@
 //! The static files that boot a machine, as they stand in `boot/`: scripts, units, package locks.
 //!
 //! Nothing is rendered into them. What differs between machines is in `/etc/disagg`, which
-//! [`crate::user_data`] writes.
+//! [`crate::boot_document`] writes.
 
 use crate::secret::SecretStore;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ pub const SCRIPT_VERSION: u32 = 1;
 
 /// One static file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BootFile {
+pub(crate) struct StaticFile {
     pub(crate) name: &'static str,
     pub(crate) text: &'static str,
 }
@@ -109,7 +109,7 @@ pub(crate) fn scripts(
     kind: MachineKind,
     stores: &BTreeSet<SecretStore>,
     units: &[String],
-) -> impl Iterator<Item = BootFile> {
+) -> impl Iterator<Item = StaticFile> {
     let mut of_stores: Vec<&str> = stores.iter().filter_map(|store| reader(*store)).collect();
     of_stores.extend(units.iter().filter_map(|unit| of_unit(unit)));
     files(SCRIPTS).filter(move |file| {
@@ -136,7 +136,7 @@ fn reader(store: SecretStore) -> Option<&'static str> {
 
 /// The unit files that these units are made of, each once: `disagg-engine@.service` for
 /// `disagg-engine@0.service` and its siblings.
-pub(crate) fn units(units: &[String]) -> impl Iterator<Item = BootFile> {
+pub(crate) fn units(units: &[String]) -> impl Iterator<Item = StaticFile> {
     let templates: Vec<String> = units.iter().map(|unit| template(unit)).collect();
     files(UNITS).filter(move |file| templates.iter().any(|template| template == file.name))
 }
@@ -155,8 +155,8 @@ pub(crate) fn requirements(version: &str) -> Option<&'static str> {
         .map(|file| file.text)
 }
 
-fn files(table: &'static [(&'static str, &'static str)]) -> impl Iterator<Item = BootFile> {
-    table.iter().map(|(name, text)| BootFile { name, text })
+fn files(table: &'static [(&'static str, &'static str)]) -> impl Iterator<Item = StaticFile> {
+    table.iter().map(|(name, text)| StaticFile { name, text })
 }
 
 #[cfg(test)]

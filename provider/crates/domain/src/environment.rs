@@ -2,6 +2,7 @@
 //! of a file that systemd reads with `EnvironmentFile=`.
 
 use crate::text::shown;
+use cloud::is_printable;
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -192,14 +193,6 @@ fn decode_line(line: &str) -> Option<(&str, String)> {
         });
     }
     Some((name, value))
-}
-
-/// Whether a character survives systemd, a shell and a YAML reader: no control character but the
-/// tab, and none that Unicode keeps out of text.
-pub(crate) fn is_printable(character: char) -> bool {
-    let code = u32::from(character);
-    let non_character = code & 0xFFFE == 0xFFFE || (0xFDD0..=0xFDEF).contains(&code);
-    character == '\t' || !(character.is_control() || non_character)
 }
 
 #[cfg(test)]

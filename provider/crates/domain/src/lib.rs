@@ -10,7 +10,7 @@
 //! | [`ports`] | every port of a service | no port of a machine twice, none above 32767 |
 //! | [`spec`] | what is baked into a machine | its digest depends on the inputs alone |
 //! | [`engine`], [`router_setup`] | what a machine runs | one file per engine, one list |
-//! | [`user_data`] | the document a machine boots from | a pure function of its inputs, byte-identical on every render |
+//! | [`boot_document`], [`made_from`] | what a machine boots from, and the spec read back from it | a pure function of its inputs, the same on every call |
 //! | [`guard`] | changes of a live router | every change of a refused attribute is a violation |
 //! | [`scaling`] | the size of a group, or its bounds | its text reads back |
 //! | [`planner`] | counts, slots, the router's recovery | nothing is removed beyond the difference |
@@ -21,11 +21,11 @@
 
 mod boot;
 mod canonical;
-mod gzip;
 mod host_machine;
 #[cfg(test)]
 mod sample;
 
+pub mod boot_document;
 pub mod catalogue;
 pub mod cidr;
 pub mod console;
@@ -38,6 +38,7 @@ pub mod gpu;
 pub mod guard;
 pub mod id;
 pub mod local_gpus;
+pub mod made_from;
 pub mod name;
 pub mod planner;
 pub mod ports;
@@ -47,7 +48,6 @@ pub mod scaling;
 pub mod secret;
 pub mod spec;
 pub mod text;
-pub mod user_data;
 pub mod version;
 
 pub use ::cloud;

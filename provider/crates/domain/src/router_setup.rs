@@ -1,11 +1,10 @@
 //! What a router machine runs: etcd, NATS and Dynamo's frontend, or the user's commands.
 
-use crate::engine::{
-    EngineError, IP, NodeFile, NodeSetup, argument_lines, check_arguments, commands_file,
-};
+use crate::engine::{EngineError, IP, NodeSetup, argument_lines, check_arguments, commands_file};
 use crate::environment::Environment;
 use crate::ports;
 use crate::spec::{RouterKind, RouterSpec, Runtime};
+use cloud::BootFile;
 
 /// How often a request moves to another worker when its own is lost in the middle.
 const MIGRATION_LIMIT: &str = "3";
@@ -19,7 +18,7 @@ pub fn router_setup(spec: &RouterSpec) -> Result<NodeSetup, EngineError> {
     env.insert("DISAGG_RUNTIME".to_owned(), Runtime::Venv.as_str().to_owned());
     let port = ports::RESPONSE_STREAM.to_string();
     env.insert("DYN_TCP_RESPONSE_STREAM_PORT".to_owned(), port);
-    let (file, units): (NodeFile, &[&str]) = match spec.kind {
+    let (file, units): (BootFile, &[&str]) = match spec.kind {
         RouterKind::Custom => (commands_file(&spec.commands)?, &["custom", "ready"]),
         RouterKind::Dynamo => {
             if spec.version.requirements().is_none() {
@@ -34,7 +33,7 @@ pub fn router_setup(spec: &RouterSpec) -> Result<NodeSetup, EngineError> {
 }
 
 /// The page size is not among them: the frontend takes it from the workers' model card.
-fn frontend_args(spec: &RouterSpec) -> Result<NodeFile, EngineError> {
+fn frontend_args(spec: &RouterSpec) -> Result<BootFile, EngineError> {
     check_arguments(&spec.args)?;
     let port = spec.port.to_string();
     let ours = [
@@ -49,7 +48,7 @@ fn frontend_args(spec: &RouterSpec) -> Result<NodeFile, EngineError> {
     ];
     let args: Vec<String> =
         ours.into_iter().map(str::to_owned).chain(spec.args.iter().cloned()).collect();
-    Ok(NodeFile {
+    Ok(BootFile {
         path: "/etc/disagg/frontend.args".to_owned(),
         mode: 0o600,
         content: argument_lines(&args),

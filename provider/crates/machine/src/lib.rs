@@ -2,14 +2,13 @@
 //! systemd would, in a directory that is its disk.
 //!
 //! It boots from the very user data that a VM would get, and honours exactly the subset of cloud-init and
-//! systemd that our generator emits. Whoever launches a machine writes a [`MachineConfig`] into its
+//! systemd that our generator emits ([`cloud::BootDocument`] is all of it). Whoever launches a machine writes a [`MachineConfig`] into its
 //! [`MachineDirectory`] and starts [`machine_main`]; from then on the directory tells how it does.
 //!
 //! What it deliberately does not do: know who launched it, of which fleet or service it is, or what its units
 //! are for; come back by itself after it was killed. Linux only.
 
 #![cfg(target_os = "linux")]
-mod cloud_config;
 mod config;
 pub mod containers;
 mod directory;

@@ -1,11 +1,11 @@
 //! A machine's root directory: what a VM's image and its first boot put in place.
 
-use crate::cloud_config::{CloudConfig, CloudConfigError, FileToWrite};
 use crate::config::MachineConfig;
 use crate::directory::MachineDirectory;
 use crate::shared_cache;
 use crate::unit::{self, Unit};
 use crate::unit_file::{self, UnitError};
+use cloud::{BootDocument, BootFile, ForeignDocument};
 use std::{
     fs::{self, DirBuilder, OpenOptions, Permissions},
     io::{self, Write},
@@ -25,8 +25,8 @@ const BROKEN_PROGRAM: &str =
 /// Why a machine's user data came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BootError {
-    #[error(transparent)]
-    CloudConfig(#[from] CloudConfigError),
+    #[error("the user data is refused")]
+    UserData(#[from] ForeignDocument),
     #[error("cannot {doing} {}", path.display())]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
     #[error("there is no unit {0}")]
@@ -62,10 +62,10 @@ pub(crate) fn first_boot(
     }
     let path = machine.user_data();
     let user_data = fs::read(&path).map_err(failed("read", &path))?;
-    let document = CloudConfig::parse(&user_data)?;
-    for file in &document.files {
-        let path = below(&root, &file.path);
-        write_file(&path, file).map_err(failed("write", &path))?;
+    let document = BootDocument::from_cloud_config(&user_data)?;
+    for file in document.all_files() {
+        let path = below(&root, Path::new(&file.path));
+        write_file(&path, &file).map_err(failed("write", &path))?;
     }
     if let Some(program) = config.broken_program.as_deref().map(|program| below(&root, program))
         && program.exists()
@@ -114,13 +114,13 @@ fn unit_file(root: &Path, name: &str) -> Result<PathBuf, BootError> {
 }
 
 /// As cloud-init does it: directories on the way are made, an old file is replaced.
-fn write_file(path: &Path, file: &FileToWrite) -> io::Result<()> {
+fn write_file(path: &Path, file: &BootFile) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
     let mut open =
         OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
-    open.write_all(&file.content)?;
+    open.write_all(file.content.as_bytes())?;
     open.set_permissions(Permissions::from_mode(file.mode))
 }
 

@@ -1,7 +1,7 @@
 //! `env://NAME` secrets: read where whoever launches runs, handed to the machine's supervisor over a
 //! pipe, kept in memory only.
 
-use crate::cloud_config::CloudConfig;
+use cloud::BootDocument;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -28,14 +28,12 @@ pub struct MissingVariable {
 }
 
 impl Secrets {
-    /// Reads what the user data refers to. User data that cannot be understood refers to nothing:
-    /// its machine will say what is wrong with it.
+    /// Reads what the document refers to.
     ///
     /// # Errors
     /// When a variable is not set.
-    pub fn of_user_data(user_data: &[u8], lookup: &SecretLookup) -> Result<Self, MissingVariable> {
-        let config = CloudConfig::parse(user_data).unwrap_or_default();
-        let references = config.file(FILE).map(String::from_utf8_lossy).unwrap_or_default();
+    pub fn of(document: &BootDocument, lookup: &SecretLookup) -> Result<Self, MissingVariable> {
+        let references = document.file(FILE).unwrap_or_default();
         let mut secrets = BTreeMap::new();
         for (secret, reference) in references.lines().filter_map(|line| line.split_once('=')) {
             if let Some(variable) = reference.strip_prefix(SCHEME) {
@@ -64,12 +62,13 @@ impl fmt::Debug for Secrets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud_config::tests::user_data;
+    use cloud::BootFile;
 
     fn check(lines: &str) -> Result<Secrets, String> {
         let lookup: SecretLookup = Arc::new(|name| (name == "HF").then(|| "hf_secret".to_owned()));
-        let data = user_data(&[(FILE, lines)], &[]);
-        Secrets::of_user_data(&data, &lookup).map_err(|error| error.to_string())
+        let files = vec![BootFile::private(FILE, lines.to_owned())];
+        let document = BootDocument { files, ..BootDocument::default() };
+        Secrets::of(&document, &lookup).map_err(|error| error.to_string())
     }
 
     #[test]

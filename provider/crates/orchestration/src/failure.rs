@@ -2,12 +2,12 @@
 
 use crate::object::Object;
 use cloud::{CloudError, CloudName, InstanceId, Interrupted, LaunchError};
+use domain::boot_document::BootDocumentError;
 use domain::catalogue::NoOffer;
 use domain::console::{BootFailure, MachineState, Refusal};
 use domain::gpu::GpuRequest;
 use domain::id::{FleetId, GroupId, ServiceId};
 use domain::spec::WorkerRole;
-use domain::user_data::UserDataError;
 use std::net::IpAddr;
 
 /// What an operation comes to.
@@ -112,7 +112,7 @@ pub enum Failure {
         /// Whose: a service's router, or a group's workers.
         what: Object,
         /// Why not.
-        error: UserDataError,
+        error: BootDocumentError,
     },
     /// New machines of a roll differ from the old ones in what both halves of the work have to agree on, and no
     /// group of the other half changes with them.
@@ -161,6 +161,8 @@ pub enum Unrepairable {
     MadeFromAnother,
     /// A router's settings take another router.
     SettingsNeedAnother,
+    /// A machine that is not known of a group carries its tags, and does not say what it was made for.
+    Unreadable,
 }
 
 /// Why a fleet has no zone.

@@ -28,6 +28,7 @@ pub mod group;
 pub mod handovers;
 pub mod in_flight;
 pub mod journal;
+pub mod made_from;
 pub mod object;
 pub mod readiness;
 pub mod service;

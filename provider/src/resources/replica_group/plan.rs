@@ -102,7 +102,7 @@ fn plan_offers(
     match offers(&gpus, cloud, planned) {
         Some(Ok(offers)) => {
             fill_offer(planned, &offers, diagnostics);
-            check_user_data(planned, &offers, diagnostics);
+            check_boot_document(planned, &offers, diagnostics);
             if let (CloudName::Local, Some(offer)) = (cloud, offers.first()) {
                 this_computer::refuse(planned, offer, &gpus, computer, diagnostics);
             }
@@ -242,7 +242,7 @@ fn plan_update(
 
 /// Whether there is user data for the workers, as far as it is known now: the service's own facts
 /// are not, and can only make it larger.
-fn check_user_data(planned: &ReplicaGroup, offers: &[Offer], diagnostics: &mut Diagnostics) {
+fn check_boot_document(planned: &ReplicaGroup, offers: &[Offer], diagnostics: &mut Diagnostics) {
     let (Some(service), Some(name)) = (service_of(&planned.service_id), planned.name.known())
     else {
         return;
@@ -260,7 +260,7 @@ fn check_user_data(planned: &ReplicaGroup, offers: &[Offer], diagnostics: &mut D
         router_ip: Ipv4Addr::LOCALHOST.into(),
         script_version: spec.script_version,
     };
-    if let Err(failure) = group::check_user_data(&spec, &facts, offer)
+    if let Err(failure) = group::check_boot_document(&spec, &facts, offer)
         && !diagnostics.has_error()
     {
         diagnostics.extend(diagnose::failure(failure.into(), &[]));

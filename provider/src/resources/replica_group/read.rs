@@ -4,11 +4,11 @@ use super::model;
 use crate::deadline::deadline;
 use crate::error::{Failure, Result};
 use crate::session::Session;
-use cloud::{Cloud, Deadline, Phase, tag};
+use cloud::{Deadline, Phase, tag};
 use domain::id::{GroupId, ImportPath};
 use orchestration::Refusals;
-use orchestration::failure::Failure as Ended;
 use orchestration::group::{self, Members};
+use orchestration::made_from::{MadeFrom, made_from};
 use orchestration::service::{self, find_by_id};
 use orchestration::snapshot::{Freshness, Snapshot, key};
 use plugin::{Attr, AttributePath, Ctx, State};
@@ -106,18 +106,17 @@ pub(super) async fn import(
         .min_by_key(|instance| Phase::of(&instance.tags) == Phase::Draining)
         .ok_or_else(|| missing("The fleet has no machine of such a group."))?;
     let cloud = orchestrator.cloud(deadline, fleet.cloud).await?;
-    let user_data = cloud
-        .user_data(&key(&fleet), &machine.id)
-        .await
-        .map_err(|error| Ended::Cloud {
-            cloud: fleet.cloud,
-            doing: format!("read the user data of {}", machine.id),
-            error,
-        })?
-        .ok_or_else(|| missing("The cloud has no user data for its machines."))?;
-    let spec = domain::user_data::parse_worker(&user_data).map_err(|error| {
-        missing(&format!("The user data of {} is not ours: {error}.", machine.id))
-    })?;
+    let asked = made_from(&*cloud, &key(&fleet), &machine.id, domain::made_from::worker).await?;
+    let spec = match asked {
+        MadeFrom::Spec(spec) => spec,
+        MadeFrom::Gone => return Err(missing("Its machines have gone meanwhile.")),
+        MadeFrom::Unreadable(why) => {
+            return Err(missing(&format!(
+                "What machine {} was made from cannot be read: {why}.",
+                machine.id
+            )));
+        }
+    };
     let mut group = model::from_spec(&spec);
     if let Some(count) = machine.tags.get(tag::COUNT) {
         model::scale_from_tag(&mut group, count);

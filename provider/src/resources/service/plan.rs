@@ -101,7 +101,7 @@ pub(super) fn plan(change: &mut Change<Service>) -> Diagnostics {
         Some(prior) => plan_update(change, prior, planned),
     };
     if change.prior.as_ref().is_none_or(|prior| *prior != planned) {
-        check_user_data(&planned, &mut diagnostics);
+        check_boot_document(&planned, &mut diagnostics);
     }
     if is_open(&planned) && !open_before && !is_on_loopback(&planned) {
         diagnostics.push(
@@ -132,7 +132,7 @@ pub(super) fn addresses(change: &Change<Service>) -> Planned {
 
 /// Whether there is user data for the router, as far as it is known now: what is not known yet can
 /// only make it larger.
-fn check_user_data(planned: &Service, diagnostics: &mut Diagnostics) {
+fn check_boot_document(planned: &Service, diagnostics: &mut Diagnostics) {
     let fleet = planned.fleet_id.known().and_then(|id| id.parse::<FleetId>().ok());
     let (Some(fleet), Some(name)) = (fleet, planned.name.known()) else { return };
     let commands = planned.router.known().map(|router| has_text(&router.commands));
@@ -141,7 +141,7 @@ fn check_user_data(planned: &Service, diagnostics: &mut Diagnostics) {
     }
     let id = ServiceId { fleet, name: name.clone(), uid: Uid::from_random(0) };
     let Ok(spec) = model::spec(planned, &id) else { return };
-    if let Err(failure) = service::user_data(&spec, Ipv4Addr::LOCALHOST.into()) {
+    if let Err(failure) = service::boot_document(&spec, Ipv4Addr::LOCALHOST.into()) {
         diagnostics.extend(diagnose::failure(failure.into(), &[]));
     }
 }

@@ -8,6 +8,7 @@ use crate::session::Session;
 use cloud::{Cloud, Ingress};
 use domain::id::{ImportPath, ServiceId};
 use orchestration::failure::Failure as Ended;
+use orchestration::made_from::{MadeFrom, made_from};
 use orchestration::service::{self, FoundService, find_by_id, find_by_name};
 use orchestration::snapshot::{Freshness, key};
 use plugin::{Attr, AttributePath, Ctx, State};
@@ -114,18 +115,17 @@ pub(super) async fn import(
         missing("Its router is gone, and with it what it was made from.".to_owned())
     })?;
     let cloud = orchestrator.cloud(deadline, fleet.cloud).await?;
-    let user_data = cloud
-        .user_data(&key(&fleet), &router.id)
-        .await
-        .map_err(|error| Ended::Cloud {
-            cloud: fleet.cloud,
-            doing: format!("read the user data of {}", router.id),
-            error,
-        })?
-        .ok_or_else(|| missing(format!("The cloud has no user data for {}.", router.id)))?;
-    let spec = domain::user_data::parse_router(&user_data).map_err(|error| {
-        missing(format!("The user data of {} is not ours: {error}.", router.id))
-    })?;
+    let asked = made_from(&*cloud, &key(&fleet), &router.id, domain::made_from::router).await?;
+    let spec = match asked {
+        MadeFrom::Spec(spec) => spec,
+        MadeFrom::Gone => return Err(missing("Its router has gone meanwhile.".to_owned())),
+        MadeFrom::Unreadable(why) => {
+            return Err(missing(format!(
+                "What router {} was made from cannot be read: {why}.",
+                router.id
+            )));
+        }
+    };
     let mut service = model::from_spec(&spec);
     service.id = Attr::Known(id.to_string());
     model::fill_offer(&mut service, Some(router));

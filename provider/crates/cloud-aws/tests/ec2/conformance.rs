@@ -1,6 +1,6 @@
 //! The contract, examined on a datacentre that speaks EC2.
 
-use crate::harness::{REGION, ZONE, connect, offer, serve};
+use crate::harness::{REGION, ZONE, connect, document, offer, serve};
 use async_trait::async_trait;
 use cloud::conformance::wait::{self, Schedule};
 use cloud::conformance::{self, Sabotage, Subject};
@@ -27,7 +27,7 @@ pub(crate) async fn the_contract() {
         region: REGION.to_owned(),
         fleet: "conformance".to_owned(),
         offer: offer(TYPE, None),
-        user_data: b"#cloud-config\n{}\n".to_vec(),
+        document: document(),
         console_line: "hello from a machine".to_owned(),
         absent: (InstanceId(absent.0), AddressId(absent.1)),
         account: conformance::Account {

@@ -1,8 +1,8 @@
 //! A datacentre, a cloud that works in it, and a fleet.
 
 use cloud::{
-    Address, AddressRequest, Cloud, FleetKey, FleetRequest, LaunchRequest, Managed, Market, Offer,
-    Phase, PlacementStrategy, Tags, tag,
+    Address, AddressRequest, BootDocument, Cloud, FleetKey, FleetRequest, LaunchRequest, Managed,
+    Market, Offer, Phase, PlacementStrategy, Tags, tag,
 };
 use cloud_aws::{AwsCloud, AwsConfig};
 use cloudsim::Server;
@@ -129,11 +129,16 @@ pub(crate) fn request(instance_type: &str, count: u32, token: &str) -> LaunchReq
         reservation: None,
         egress: cloud::Egress::default(),
         address: None,
-        user_data: b"#cloud-config\n{}\n".to_vec(),
+        document: document(),
         identity: None,
         token: token.to_owned(),
         tags,
     }
+}
+
+/// What simulated machines boot from, which run none of it.
+pub(crate) fn document() -> BootDocument {
+    BootDocument { spec: "{}".to_owned(), ..BootDocument::default() }
 }
 
 pub(crate) fn tags(group: &str) -> Tags {

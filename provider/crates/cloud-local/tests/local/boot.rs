@@ -1,10 +1,10 @@
 //! What a machine makes of its user data.
 
 use crate::harness::{
-    Computer, console_with, create_fleet, delete_all, eventually, launch_request, reach, unit,
-    user_data,
+    Computer, console_with, create_fleet, delete_all, document, eventually, launch_request, reach,
+    unit,
 };
-use cloud::{Cloud, Instance, InstanceState};
+use cloud::{BootDocument, Cloud, Instance, InstanceState};
 use expect_test::expect;
 use std::{fs, sync::Arc};
 
@@ -12,10 +12,10 @@ use std::{fs, sync::Arc};
 const TELL: &str = "#!/bin/sh\nenv | sort > \"$DISAGG_ROOT/told\"\npwd >> \"$DISAGG_ROOT/told\"\n\
                     echo told \"$@\"\nexec sleep 1000\n";
 
-async fn launch_one(cloud: &dyn Cloud, data: Vec<u8>) -> Instance {
+async fn launch_one(cloud: &dyn Cloud, document: BootDocument) -> Instance {
     create_fleet(cloud, "f").await;
     let mut request = launch_request("f", "t", 1, "");
-    request.user_data = data;
+    request.document = document;
     cloud.launch(&request).await.unwrap().remove(0)
 }
 
@@ -30,7 +30,7 @@ async fn units_are_told_what_the_contract_says_and_no_more() {
         "Type=exec\nEnvironment=A=1 B=2\nEnvironmentFile=/etc/disagg/env\n\
          EnvironmentFile=-/etc/none\nWorkingDirectory=/root",
     );
-    let data = user_data(
+    let document = document(
         &[
             ("/opt/tell", TELL),
             ("/etc/disagg/env", "B=\"x \\\"y\\\" $Z\"\nHOME=/elsewhere\n"),
@@ -39,7 +39,7 @@ async fn units_are_told_what_the_contract_says_and_no_more() {
         ],
         &["tell@7"],
     );
-    let machine = launch_one(&cloud, data).await;
+    let machine = launch_one(&cloud, document).await;
     console_with(&cloud, "f", &machine.id, "told one engine@7").await;
 
     let root = computer.machine(&machine.id).join("root");
@@ -98,7 +98,7 @@ async fn a_secret_that_is_not_set_stops_the_launch() {
     let cloud = computer.cloud();
     create_fleet(&cloud, "f").await;
     let mut request = launch_request("f", "t", 2, "");
-    request.user_data = user_data(&[("/etc/disagg/secrets", "HF_TOKEN=env://HF\n")], &["x"]);
+    request.document = document(&[("/etc/disagg/secrets", "HF_TOKEN=env://HF\n")], &["x"]);
     let error = cloud.launch(&request).await.unwrap_err();
     expect!["LaunchMachines failed: the environment variable `HF`, which the secret `HF_TOKEN` refers to, is not set where the provider runs (code InvalidRequest)"]
         .assert_eq(&error.to_string());
@@ -111,8 +111,8 @@ async fn user_data_that_is_not_understood_is_reported_on_the_console() {
     let computer = Computer::new();
     let cloud = computer.cloud();
     let bad = unit("/opt/x").replace("Restart=always", "Restart=on-failure");
-    let data = user_data(&[("/opt/x", ""), ("/etc/systemd/system/x.service", &bad)], &["x"]);
-    let machine = launch_one(&cloud, data).await;
+    let document = document(&[("/opt/x", ""), ("/etc/systemd/system/x.service", &bad)], &["x"]);
+    let machine = launch_one(&cloud, document).await;
     let console = console_with(&cloud, "f", &machine.id, "disagg-end").await;
     let boot = console.split("boot=").nth(1).unwrap().split(' ').next().unwrap();
     assert_eq!(boot.len(), 36);
@@ -145,7 +145,7 @@ async fn user_data_runs_once_and_units_at_every_boot() {
         ("/etc/mine", "fresh"),
         ("/etc/systemd/system/s.service", service.as_str()),
     ];
-    let machine = launch_one(&cloud, user_data(&files, &["s"])).await;
+    let machine = launch_one(&cloud, document(&files, &["s"])).await;
     console_with(&cloud, "f", &machine.id, "boot  run 0").await;
 
     cloud.reboot_instance(&crate::harness::key("f"), &machine.id).await.unwrap();

@@ -34,7 +34,7 @@ async fn examine(namespaces: bool) {
         region: "local".to_owned(),
         fleet: "conformance".to_owned(),
         offer: harness::offer(None),
-        user_data: harness::user_data(
+        document: harness::document(
             &[
                 ("/opt/hello", "#!/bin/sh\necho hello from a machine\nexec sleep 1000\n"),
                 ("/etc/systemd/system/hello.service", &unit("/opt/hello")),

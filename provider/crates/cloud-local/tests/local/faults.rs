@@ -1,12 +1,13 @@
 //! Faults on demand: by `faults.json`, and by the `local` command.
 
 use crate::harness::{
-    Computer, console_with, create_fleet, delete_all, eventually, key, launch_request, offer,
-    reach, unit, user_data,
+    Computer, console_with, create_fleet, delete_all, document, eventually, key, launch_request,
+    offer, reach, unit,
 };
 use cloud::{Cloud, ErrorKind, InstanceState, ObjectId, TagFilter, Tags, tag};
 use std::{
     collections::BTreeSet,
+    fs,
     net::IpAddr,
     process::{Command, Output},
 };
@@ -85,13 +86,24 @@ async fn a_boot_can_fail_on_the_first_machines_of_a_launch() {
         ("/etc/systemd/system/engine.service", service.as_str()),
     ];
     let mut request = launch_request("f", "t", 2, "");
-    request.user_data = user_data(&files, &["engine"]);
+    request.document = document(&files, &["engine"]);
     let launched = cloud.launch(&request).await.unwrap();
     console_with(&cloud, "f", &launched[0].id, "broken on purpose").await;
     console_with(&cloud, "f", &launched[1].id, "engine works").await;
     // What was asked for is what is shown.
-    let shown = cloud.user_data(&key("f"), &launched[0].id).await.unwrap();
-    assert_eq!(shown, Some(request.user_data));
+    let shown = cloud.boot_document(&key("f"), &launched[0].id).await.unwrap();
+    assert_eq!(shown, Some(request.document));
+    let user_data = computer.machine(&launched[0].id).join("user-data");
+    for (changed, why) in [(Some("#!/bin/sh\n"), "does not begin"), (None, "it is not there")] {
+        match changed {
+            Some(text) => fs::write(&user_data, text).unwrap(),
+            None => fs::remove_file(&user_data).unwrap(),
+        }
+        let error = cloud.boot_document(&key("f"), &launched[0].id).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unreadable);
+        assert_eq!(error.object.as_ref(), Some(&launched[0].id.0));
+        assert!(error.message.contains(why), "{error}");
+    }
     delete_all(&cloud, "f").await;
     computer.assert_nothing_left();
 }
@@ -177,7 +189,7 @@ async fn machines_can_be_records_only_as_many_as_one_likes() {
 
     let (one, two) = (&launched[0].id, &launched[1].id);
     assert_eq!(cloud.console(&key("f"), one).await.unwrap().text, "");
-    assert_eq!(cloud.user_data(&key("f"), one).await.unwrap(), Some(request.user_data));
+    assert_eq!(cloud.boot_document(&key("f"), one).await.unwrap(), Some(request.document));
     let tags = Tags::from([("colour".to_owned(), "red".to_owned())]);
     cloud.tag(&key("f"), &[ObjectId::Instance(one.clone())], &tags).await.unwrap();
     let red = TagFilter::all().and("colour", "red");

@@ -1,13 +1,11 @@
 //! A computer with a local cloud on it, and machines that run small shell scripts.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use cloud::conformance::wait::{self, Schedule};
 use cloud::{
-    Cloud, Fleet, FleetKey, FleetRequest, Instance, InstanceId, InstanceState, LaunchRequest,
-    Market, Offer, PlacementStrategy, TagFilter, Tags, tag,
+    BootDocument, BootFile, Cloud, Fleet, FleetKey, FleetRequest, Instance, InstanceId,
+    InstanceState, LaunchRequest, Market, Offer, PlacementStrategy, TagFilter, Tags, tag,
 };
 use cloud_local::{GpuSource, LocalCloud, LocalConfig};
-use serde_json::json;
 use std::{
     collections::BTreeMap,
     fs,
@@ -190,7 +188,7 @@ pub(crate) fn launch_request(fleet: &str, token: &str, count: u32, script: &str)
         reservation: None,
         egress: cloud::Egress::default(),
         address: None,
-        user_data: user_data(&files, &["script"]),
+        document: document(&files, &["script"]),
         identity: None,
         token: token.to_owned(),
         tags: Tags::from([(tag::LAUNCH.to_owned(), token.to_owned())]),
@@ -207,19 +205,18 @@ pub(crate) fn unit(program: &str) -> String {
     )
 }
 
-/// User data with these files, all executable, and these units.
-pub(crate) fn user_data(files: &[(&str, &str)], units: &[&str]) -> Vec<u8> {
-    let files = files.iter().map(|(path, content)| {
-        let content = BASE64_STANDARD.encode(content);
-        json!({"path": path, "content": content, "encoding": "b64", "permissions": "0755"})
-    });
-    let mut enable = vec!["systemctl", "enable", "--now"];
-    enable.extend(units);
-    let document = json!({
-        "write_files": files.collect::<Vec<_>>(),
-        "runcmd": [["systemctl", "daemon-reload"], enable],
-    });
-    format!("#cloud-config\n{document}").into_bytes()
+/// A document with these files, all executable, and these services.
+pub(crate) fn document(files: &[(&str, &str)], services: &[&str]) -> BootDocument {
+    let file = |(path, content): &(&str, &str)| BootFile {
+        path: (*path).to_owned(),
+        mode: 0o755,
+        content: (*content).to_owned(),
+    };
+    BootDocument {
+        files: files.iter().map(file).collect(),
+        units: services.iter().map(|service| format!("{service}.service")).collect(),
+        spec: "{}".to_owned(),
+    }
 }
 
 /// Waits until `look` has an answer, for a minute at most on a computer that is not slow.

@@ -122,7 +122,7 @@ impl<'a> Examination<'a> {
             reservation: None,
             egress: Egress::default(),
             address: None,
-            user_data: self.subject.user_data.clone(),
+            document: self.subject.document.clone(),
             identity: None,
             tags: self.tags(group, &token),
             token,

@@ -15,7 +15,7 @@ pub use rules::{RULES, Rule};
 
 use self::examination::{Ended, Examination};
 use self::wait::Schedule;
-use crate::{AddressId, Calls, Cloud, FleetKey, InstanceId, Offer};
+use crate::{AddressId, BootDocument, Calls, Cloud, FleetKey, InstanceId, Offer};
 use async_trait::async_trait;
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -34,8 +34,8 @@ pub struct Subject<'a> {
     pub fleet: String,
     /// The cheapest machine there is.
     pub offer: Offer,
-    /// User data of a machine that prints [`Subject::console_line`] on its console.
-    pub user_data: Vec<u8>,
+    /// What a machine boots from that prints [`Subject::console_line`] on its console.
+    pub document: BootDocument,
     /// A line, without its end.
     pub console_line: String,
     /// Ids as this cloud makes them, which nothing has.
@@ -159,7 +159,7 @@ mod tests {
             region: "r".to_owned(),
             fleet: "f".to_owned(),
             offer: offer("a"),
-            user_data: Vec::new(),
+            document: BootDocument::default(),
             console_line: String::new(),
             absent: (InstanceId("none".to_owned()), AddressId("none".to_owned())),
             account: Account::default(),

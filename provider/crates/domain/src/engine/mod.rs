@@ -21,7 +21,7 @@ use crate::ports::{self, EnginePorts};
 use crate::spec::{GroupSpec, Runtime, ServiceFacts, WorkerRole};
 use crate::text::{nearest, shown};
 use crate::version::ImageKind;
-use cloud::{CloudName, Offer};
+use cloud::{BootFile, CloudName, Offer, is_printable};
 use std::fmt;
 
 /// The engine that runs the user's commands as they are.
@@ -96,22 +96,11 @@ pub struct NodeSetup {
     /// Variables of every process, for `/etc/disagg/env`.
     pub env: Environment,
     /// More files.
-    pub files: Vec<NodeFile>,
+    pub files: Vec<BootFile>,
     /// Whether it installs Dynamo from its package lock.
     pub installs_packages: bool,
     /// Units to enable and start, in this order.
     pub units: Vec<String>,
-}
-
-/// A file of a machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeFile {
-    /// Its absolute path.
-    pub path: String,
-    /// Its permissions: `0o600`.
-    pub mode: u32,
-    /// Its content.
-    pub content: String,
 }
 
 /// The worker machine that an engine is set up for.
@@ -237,7 +226,7 @@ pub fn worker_setup(
     } else {
         for index in 0..worker.split.engines {
             let process = process(engine, &worker, index)?;
-            let file = |extension: &str, content: String| NodeFile {
+            let file = |extension: &str, content: String| BootFile {
                 path: format!("/etc/disagg/engine-{index}.{extension}"),
                 mode: 0o600,
                 content,
@@ -255,7 +244,7 @@ pub fn worker_setup(
 }
 
 /// A bash script of the user's commands, as they are.
-pub(crate) fn commands_file(commands: &[String]) -> Result<NodeFile, EngineError> {
+pub(crate) fn commands_file(commands: &[String]) -> Result<BootFile, EngineError> {
     if commands.iter().all(|command| command.trim().is_empty()) {
         return Err(EngineError::NoCommands);
     }
@@ -263,12 +252,12 @@ pub(crate) fn commands_file(commands: &[String]) -> Result<NodeFile, EngineError
         return Err(EngineError::Command { number: index + 1 });
     }
     let content = format!("#!/bin/bash\nset -eo pipefail\n{}\n", commands.join("\n"));
-    Ok(NodeFile { path: "/etc/disagg/commands".to_owned(), mode: 0o700, content })
+    Ok(BootFile { path: "/etc/disagg/commands".to_owned(), mode: 0o700, content })
 }
 
 /// Checks that each argument is a line, and so survives the file it travels in.
 pub(crate) fn check_arguments(args: &[String]) -> Result<(), EngineError> {
-    let is_line = |arg: &String| arg.chars().all(crate::environment::is_printable);
+    let is_line = |arg: &String| arg.chars().all(is_printable);
     match args.iter().position(|arg| !is_line(arg)) {
         Some(index) => Err(EngineError::Argument { number: index + 1 }),
         None => Ok(()),

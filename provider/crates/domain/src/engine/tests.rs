@@ -7,7 +7,7 @@ use expect_test::{Expect, expect};
 fn shown(setup: &NodeSetup) -> String {
     let mut text = format!("units {}\n", setup.units.join(" "));
     text.push_str(&crate::environment::encode(&setup.env).unwrap());
-    for NodeFile { path, mode, content } in &setup.files {
+    for BootFile { path, mode, content } in &setup.files {
         text.push_str(&format!("-- {path} {mode:o}\n{content}"));
     }
     text

@@ -4,6 +4,7 @@ use super::drain::Draining;
 use super::{DesiredGroup, GroupPolicy, WaitFor, members};
 use crate::drift::needs_another;
 use crate::failure::{Doing, FailedMachine, Failure, MachineFailure, Missing, Result};
+use crate::made_from::made_from;
 use crate::orchestrator::Orchestrator;
 use crate::readiness::{self, RouterAccess, Worker};
 use crate::service::{self, find_by_id, mark_live};
@@ -16,7 +17,6 @@ use domain::engine::engine_count;
 use domain::id::GroupId;
 use domain::planner::Member;
 use domain::spec::{GroupSpec, ServiceFacts};
-use domain::user_data;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::Semaphore;
 
@@ -290,11 +290,10 @@ impl Group {
                 continue;
             }
             let id = instance.id.clone();
-            let data = cloud.user_data(&self.router.fleet, &id).await;
-            let data = data.doing(cloud.name(), || format!("read the user data of {id}"))?;
-            let made_from = data.and_then(|data| user_data::parse_worker(&data).ok());
-            if let Some(made_from) = made_from {
-                let digest = Tags::from([(tag::DIGEST.to_owned(), made_from.digest())]);
+            let asked = made_from(&**cloud, &self.router.fleet, &id, domain::made_from::worker);
+            // One that does not know it either is none of what is wanted, and is replaced.
+            if let Some(spec) = asked.await?.spec() {
+                let digest = Tags::from([(tag::DIGEST.to_owned(), spec.digest())]);
                 self.tag([&*instance], &digest).await?;
                 instance.tags.extend(digest);
             }

@@ -7,11 +7,11 @@ use crate::object::Object;
 use crate::poll::Poll;
 use crate::readiness::{self, Pace};
 use cloud::{
-    Cloud, Deadline, ErrorKind, Instance, InstanceId, LaunchRequest, Limits, Offer, Phase,
-    TagFilter, Tags, check_over_offers, launch_over_offers, tag,
+    BootDocument, Cloud, Deadline, ErrorKind, Instance, InstanceId, LaunchRequest, Limits, Offer,
+    Phase, TagFilter, Tags, check_over_offers, launch_over_offers, tag,
 };
+use domain::boot_document::{self, BootDocumentError};
 use domain::spec::{GroupSpec, ServiceFacts};
-use domain::user_data::{self, UserData, UserDataError};
 use std::time::Duration;
 
 /// What a launch has come to.
@@ -183,7 +183,7 @@ impl Group {
 
     fn request(&self, count: u32, token: String, tags: Tags) -> Result<LaunchRequest> {
         let offer = self.offers[0].clone();
-        let data = user_data(&self.spec, &self.facts, &offer)?;
+        let document = boot_document(&self.spec, &self.facts, &offer)?;
         Ok(LaunchRequest {
             fleet: self.router.fleet.clone(),
             offer,
@@ -194,7 +194,7 @@ impl Group {
             reservation: self.spec.reservation.clone(),
             egress: self.spec.egress,
             address: None,
-            user_data: data.bytes().to_vec(),
+            document,
             identity: self.spec.identity.clone(),
             token,
             tags,
@@ -209,24 +209,28 @@ impl Group {
     }
 }
 
-/// What a worker of this offer boots with.
+/// What a worker of this offer boots from.
 ///
 /// # Errors
 /// When there is none, or it is too large for the cloud.
-pub fn user_data(spec: &GroupSpec, facts: &ServiceFacts, offer: &Offer) -> Result<UserData> {
+pub fn boot_document(
+    spec: &GroupSpec,
+    facts: &ServiceFacts,
+    offer: &Offer,
+) -> Result<BootDocument> {
     let refused = |error| refused(spec, error);
-    let data = user_data::worker_user_data(spec, facts, offer).map_err(refused)?;
-    data.check_size(user_data_limit(spec)).map_err(|error| refused(error.into()))?;
-    Ok(data)
+    let document = boot_document::worker_document(spec, facts, offer).map_err(refused)?;
+    document.check_size(user_data_limit(spec)).map_err(|error| refused(error.into()))?;
+    Ok(document)
 }
 
-/// Whether there is user data for a worker of this offer, without making it.
+/// Whether there is a boot document for a worker of this offer, without making it.
 ///
 /// # Errors
 /// When there is none, or it is too large for the cloud.
-pub fn check_user_data(spec: &GroupSpec, facts: &ServiceFacts, offer: &Offer) -> Result<()> {
+pub fn check_boot_document(spec: &GroupSpec, facts: &ServiceFacts, offer: &Offer) -> Result<()> {
     let limit = user_data_limit(spec);
-    user_data::check_worker_user_data(spec, facts, offer, limit)
+    boot_document::check_worker_document(spec, facts, offer, limit)
         .map_err(|error| refused(spec, error))
 }
 
@@ -234,7 +238,7 @@ fn user_data_limit(spec: &GroupSpec) -> usize {
     Limits::of(spec.service_id.fleet.cloud).user_data_bytes
 }
 
-fn refused(spec: &GroupSpec, error: UserDataError) -> Failure {
+fn refused(spec: &GroupSpec, error: BootDocumentError) -> Failure {
     Failure::UserData { what: Object::from(&spec.id()), error }
 }
 

@@ -1,16 +1,18 @@
 //! Machines that carry a group's name and are another's: somebody has changed a tag. To take them for its
 //! own would be to remove what serves somewhere else.
 
-use crate::failure::{Doing, Result};
+use crate::failure::{Failure, Result, Unrepairable};
+use crate::made_from::{MadeFrom, made_from};
+use crate::object::Object;
 use crate::orchestrator::Orchestrator;
 use crate::snapshot::key;
-use cloud::{Cloud, Deadline, Instance, Phase};
+use cloud::{Deadline, Instance, InstanceState, Phase};
 use domain::id::GroupId;
-use domain::user_data;
 use std::collections::BTreeMap;
 
 /// The machines without those of others. Only one that is not known of this group, and that is owned,
-/// is asked what it was made for: its user data still say so.
+/// is asked what it was made for: its user data still say so. One whose user data say nothing is an error:
+/// nobody knows whether it may be rolled away.
 pub async fn drop_foreign(
     orchestrator: &Orchestrator,
     deadline: &Deadline,
@@ -27,14 +29,29 @@ pub async fn drop_foreign(
     for machine in machines {
         let is_known = known.values().any(|known| *known == machine.id.0);
         if !is_known && Phase::of(&machine.tags) != Phase::Creating {
-            let data = cloud.user_data(&key(&id.service.fleet), &machine.id).await;
-            let data = data.doing(cloud.name(), || format!("read user data of {}", machine.id))?;
-            let made_for = data.and_then(|data| user_data::parse_worker(&data).ok());
-            if made_for.is_some_and(|it| it.group != id.name || it.service_id != id.service) {
-                continue;
+            let fleet = key(&id.service.fleet);
+            match made_from(&*cloud, &fleet, &machine.id, domain::made_from::worker).await? {
+                MadeFrom::Spec(it) if it.group != id.name || it.service_id != id.service => {
+                    continue;
+                }
+                // What is on its way out is only waited for, whosever it is.
+                MadeFrom::Unreadable(_) if machine.state == InstanceState::Terminating => {}
+                MadeFrom::Unreadable(why) => return Err(unreadable(id, &machine, &why)),
+                MadeFrom::Spec(_) | MadeFrom::Gone => {}
             }
         }
         own.push(machine);
     }
     Ok(own)
+}
+
+fn unreadable(id: &GroupId, machine: &Instance, why: &str) -> Failure {
+    Failure::Unrepairable {
+        what: Object::from(id),
+        findings: vec![format!(
+            "machine {} carries its tags, is not known of it, and does not say what it was made for: {why}",
+            machine.id
+        )],
+        why: Unrepairable::Unreadable,
+    }
 }

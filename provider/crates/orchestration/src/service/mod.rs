@@ -32,7 +32,7 @@ pub use find::{FoundService, all, find_by_id, find_by_name};
 pub use findings::drift;
 pub use recovery::recover;
 pub use removal::unowned;
-pub use router::{access, endpoint, user_data};
+pub use router::{access, boot_document, endpoint};
 pub use wait::WaitFor;
 
 pub(crate) use removal::{remove_old_unowned, remove_unowned};

@@ -7,13 +7,13 @@ use super::wait::{WaitFor, wait};
 use super::{DesiredService, removal, router, tags};
 use crate::drift::needs_another;
 use crate::failure::{Doing, Failure, Result, Unrepairable};
+use crate::made_from::made_from;
 use crate::orchestrator::Orchestrator;
 use crate::readiness::{self, Restarted, RouterAccess};
 use crate::snapshot::{Freshness, key};
 use cloud::{Address, Cloud, Deadline, InstanceState, ObjectId, tag};
 use domain::id::ServiceId;
 use domain::spec::{RouterSpec, ServiceFacts};
-use domain::user_data;
 use std::sync::Arc;
 
 /// Brings the router back at its address, under its name.
@@ -99,10 +99,8 @@ async fn restore_tags(
             (ObjectId::Instance(router), None) => {
                 // The tag is gone, and the machine itself still knows what it was made from.
                 let fleet = key(&id.fleet);
-                let data = cloud.user_data(&fleet, router).await;
-                let data = data.doing(id.fleet.cloud, || format!("read user data of {router}"))?;
-                let made_from = data.and_then(|data| user_data::parse_router(&data).ok());
-                made_from.is_none_or(|made_from| made_from.digest() != spec.digest())
+                let asked = made_from(cloud, &fleet, router, domain::made_from::router).await?;
+                asked.spec().is_none_or(|made_from| made_from.digest() != spec.digest())
             }
             (ObjectId::Instance(_), Some(digest)) => *digest != spec.digest(),
             (ObjectId::Fleet | ObjectId::Address(_), _) => false,

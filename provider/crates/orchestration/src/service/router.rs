@@ -8,14 +8,14 @@ use crate::orchestrator::Orchestrator;
 use crate::readiness::{self, RouterAccess};
 use crate::snapshot::key;
 use cloud::{
-    Address, Cloud, Deadline, ErrorKind, FleetKey, Instance, LaunchRequest, Limits, Managed,
-    Market, ObjectId, Phase, Tags, launch_over_offers, tag,
+    Address, BootDocument, Cloud, Deadline, ErrorKind, FleetKey, Instance, LaunchRequest, Limits,
+    Managed, Market, ObjectId, Phase, Tags, launch_over_offers, tag,
 };
+use domain::boot_document::router_document;
 use domain::catalogue;
 use domain::id::ServiceId;
 use domain::planner::{self, RouterObserved, RouterStep};
 use domain::spec::{RouterSpec, ServiceFacts};
-use domain::user_data::{self, UserData};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -64,13 +64,13 @@ pub(crate) async fn ensure(
         .ok_or_else(|| Failure::Bug(format!("{name} was neither found nor launched")))
 }
 
-/// What a router at this address boots with.
-pub fn user_data(spec: &RouterSpec, ip: IpAddr) -> Result<UserData> {
+/// What a router at this address boots from.
+pub fn boot_document(spec: &RouterSpec, ip: IpAddr) -> Result<BootDocument> {
     let refused = |error| Failure::UserData { what: Object::from(&spec.id()), error };
-    let data = user_data::router_user_data(spec, ip).map_err(refused)?;
+    let document = router_document(spec, ip).map_err(refused)?;
     let limit = Limits::of(spec.fleet.cloud).user_data_bytes;
-    data.check_size(limit).map_err(|error| refused(error.into()))?;
-    Ok(data)
+    document.check_size(limit).map_err(|error| refused(error.into()))?;
+    Ok(document)
 }
 
 async fn launch(
@@ -83,7 +83,7 @@ async fn launch(
     let doing = || format!("launch the router of service {id}");
     let offers = catalogue::offers(spec.fleet.cloud, &spec.resources);
     let offers = offers.map_err(|error| Failure::NoOffer { service: spec.id(), error })?;
-    let data = user_data(spec, address.ip)?;
+    let document = boot_document(spec, address.ip)?;
     // Each launch of this service has a token of its own, told by the one before it, so that a
     // repeat after a lost answer finds the same machine and a recovery gets a new one.
     for attempt in 1..=MOST_LAUNCHES {
@@ -100,7 +100,7 @@ async fn launch(
             reservation: None,
             egress: cloud::Egress::default(),
             address: Some(address.id.clone()),
-            user_data: data.bytes().to_vec(),
+            document: document.clone(),
             identity: None,
             token,
             tags,

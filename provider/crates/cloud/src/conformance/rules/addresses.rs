@@ -29,7 +29,7 @@ pub(super) async fn at_once(of: &Examination<'_>) -> Outcome {
 pub(super) async fn tags(of: &Examination<'_>) -> Outcome {
     of.fleet().await?;
     let (first, second) = (of.address("address-1").await?, of.address("address-2").await?);
-    let launched = |name: &str| of.filter("address").and(tag::LAUNCH, &of.token(name));
+    let launched = |name: &str| of.filter("address").and(tag::LAUNCH, of.token(name));
     equal("of no tag", &listed(of, &launched("address-3")).await?, &Vec::new())?;
     equal("of one tag", &listed(of, &launched("address-2")).await?, &vec![second])?;
 

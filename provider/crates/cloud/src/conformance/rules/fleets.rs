@@ -22,7 +22,7 @@ pub(super) async fn absence(of: &Examination<'_>) -> Outcome {
         equal("instances", &cloud.list_instances(key, &all).await?, &Vec::new())?;
         equal("instances", &cloud.find_instances(key, ids).await?, &Vec::new())?;
         equal("addresses", &cloud.list_addresses(key, &all).await?, &Vec::new())?;
-        equal("user data", &cloud.user_data(key, instance).await?, &None)?;
+        equal("boot document", &cloud.boot_document(key, instance).await?, &None)?;
         equal("console", &cloud.console(key, instance).await?.text.as_str(), &"")?;
         expect(cloud.why_ended(key, ids).await?.is_empty(), "why nothing has ended")?;
         cloud.terminate_instances(key, ids).await?;

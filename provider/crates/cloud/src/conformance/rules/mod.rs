@@ -41,7 +41,7 @@ pub const RULES: &[Rule] = &[
             "list_instances",
             "find_instances",
             "list_addresses",
-            "user_data",
+            "boot_document",
             "console",
             "terminate_instances",
             "why_ended",
@@ -102,8 +102,8 @@ pub const RULES: &[Rule] = &[
         launches::several
     ),
     rule!(
-        "an instance comes up with its address, its tags, its user data and what it prints",
-        ["launch", "user_data", "console"],
+        "an instance comes up with its address, its tags, its boot document and what it prints",
+        ["launch", "boot_document", "console"],
         launches::comes_up
     ),
     rule!(

@@ -1,7 +1,8 @@
 use super::*;
+use crate::made_from;
 use crate::sample;
 use crate::spec::WorkerRole;
-use cloud::CloudName;
+use cloud::{CloudName, is_printable};
 use expect_test::expect;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -17,93 +18,86 @@ fn sglang() -> GroupSpec {
     }
 }
 
-fn worker(spec: &GroupSpec, cloud: CloudName) -> UserData {
-    worker_user_data(spec, &sample::facts(cloud), &sample::offer(cloud, spec)).unwrap()
+fn worker(spec: &GroupSpec, cloud: CloudName) -> BootDocument {
+    worker_document(spec, &sample::facts(cloud), &sample::offer(cloud, spec)).unwrap()
 }
 
-fn router(cloud: CloudName) -> UserData {
-    router_user_data(&sample::router(cloud), sample::ROUTER_IP).unwrap()
+fn router(cloud: CloudName) -> BootDocument {
+    router_document(&sample::router(cloud), sample::ROUTER_IP).unwrap()
 }
 
-fn document(data: &UserData) -> Document {
-    serde_json::from_str(data.cloud_config().strip_prefix(HEADER).unwrap()).unwrap()
+fn content(document: &BootDocument, path: &str) -> Option<String> {
+    document.file(path).map(str::to_owned)
 }
 
-fn content(data: &UserData, path: &str) -> Option<String> {
-    let file = document(data).write_files.into_iter().find(|file| file.path == path)?;
-    Some(match file.encoding {
-        Some(_) => String::from_utf8(BASE64_STANDARD.decode(file.content).unwrap()).unwrap(),
-        None => file.content,
-    })
-}
-
-fn outline(data: &UserData) -> String {
-    let document = document(data);
-    let files = document.write_files.iter().map(|file| {
-        let encoding = file.encoding.as_deref().unwrap_or("text");
-        format!("{} {encoding} {}", file.permissions, file.path)
-    });
-    let commands = document.runcmd.iter().map(|command| command.join(" "));
-    files.chain(commands).collect::<Vec<_>>().join("\n")
+fn outline(document: &BootDocument) -> String {
+    let files =
+        document.all_files().into_iter().map(|file| format!("{:04o} {}", file.mode, file.path));
+    let units = document.units.iter().cloned();
+    files.chain(units).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn router_outline() {
     expect![[r#"
-        0600 text /etc/disagg/env
-        0600 text /etc/disagg/frontend.args
-        0600 text /etc/disagg/spec.json
-        0644 text /etc/systemd/system/disagg-etcd.service
-        0644 text /etc/systemd/system/disagg-frontend.service
-        0644 text /etc/systemd/system/disagg-nats.service
-        0644 text /etc/systemd/system/disagg-ready.service
-        0755 text /opt/disagg/environment
-        0755 text /opt/disagg/etcd
-        0755 text /opt/disagg/frontend
-        0755 text /opt/disagg/hosts
-        0755 text /opt/disagg/install-packages
-        0755 text /opt/disagg/install-runtime
-        0755 text /opt/disagg/install-venv
-        0755 text /opt/disagg/nats
-        0755 text /opt/disagg/phase
-        0755 text /opt/disagg/ready
-        0755 text /opt/disagg/resolve-secrets
-        0755 text /opt/disagg/router-ready
-        0644 text /opt/disagg/requirements.txt
-        systemctl daemon-reload
-        systemctl enable --now disagg-etcd.service disagg-nats.service disagg-frontend.service disagg-ready.service"#]].assert_eq(&outline(&router(CloudName::Aws)));
+        0600 /etc/disagg/env
+        0600 /etc/disagg/frontend.args
+        0600 /etc/disagg/spec.json
+        0644 /etc/systemd/system/disagg-etcd.service
+        0644 /etc/systemd/system/disagg-frontend.service
+        0644 /etc/systemd/system/disagg-nats.service
+        0644 /etc/systemd/system/disagg-ready.service
+        0755 /opt/disagg/environment
+        0755 /opt/disagg/etcd
+        0755 /opt/disagg/frontend
+        0755 /opt/disagg/hosts
+        0755 /opt/disagg/install-packages
+        0755 /opt/disagg/install-runtime
+        0755 /opt/disagg/install-venv
+        0755 /opt/disagg/nats
+        0755 /opt/disagg/phase
+        0755 /opt/disagg/ready
+        0755 /opt/disagg/resolve-secrets
+        0755 /opt/disagg/router-ready
+        0644 /opt/disagg/requirements.txt
+        disagg-etcd.service
+        disagg-nats.service
+        disagg-frontend.service
+        disagg-ready.service"#]]
+    .assert_eq(&outline(&router(CloudName::Aws)));
 }
 
 #[test]
 fn worker_outline() {
     expect![[r#"
-        0600 text /etc/disagg/env
-        0600 text /etc/disagg/engine-0.env
-        0600 text /etc/disagg/engine-0.args
-        0600 text /etc/disagg/secrets
-        0600 text /etc/disagg/spec.json
-        0644 text /etc/systemd/system/disagg-engine@.service
-        0644 text /etc/systemd/system/disagg-notices.service
-        0644 text /etc/systemd/system/disagg-ready.service
-        0755 text /opt/disagg/containers
-        0755 text /opt/disagg/engine
-        0755 text /opt/disagg/environment
-        0755 text /opt/disagg/gpus
-        0755 text /opt/disagg/hosts
-        0755 text /opt/disagg/install-runtime
-        0755 text /opt/disagg/model
-        0755 text /opt/disagg/phase
-        0755 text /opt/disagg/preflight
-        0755 text /opt/disagg/pull-image
-        0755 text /opt/disagg/ready
-        0755 text /opt/disagg/resolve-secrets
-        0755 text /opt/disagg/worker-ready
-        0755 text /opt/disagg/aws-secret
-        0755 text /opt/disagg/download-model
-        0755 text /opt/disagg/drain
-        0755 text /opt/disagg/notices
-        systemctl daemon-reload
-        systemctl enable --now disagg-engine@0.service disagg-notices.service disagg-ready.service"#]]
+        0600 /etc/disagg/env
+        0600 /etc/disagg/engine-0.env
+        0600 /etc/disagg/engine-0.args
+        0600 /etc/disagg/secrets
+        0600 /etc/disagg/spec.json
+        0644 /etc/systemd/system/disagg-engine@.service
+        0644 /etc/systemd/system/disagg-notices.service
+        0644 /etc/systemd/system/disagg-ready.service
+        0755 /opt/disagg/containers
+        0755 /opt/disagg/engine
+        0755 /opt/disagg/environment
+        0755 /opt/disagg/gpus
+        0755 /opt/disagg/hosts
+        0755 /opt/disagg/install-runtime
+        0755 /opt/disagg/model
+        0755 /opt/disagg/phase
+        0755 /opt/disagg/preflight
+        0755 /opt/disagg/pull-image
+        0755 /opt/disagg/ready
+        0755 /opt/disagg/resolve-secrets
+        0755 /opt/disagg/worker-ready
+        0755 /opt/disagg/aws-secret
+        0755 /opt/disagg/download-model
+        0755 /opt/disagg/drain
+        0755 /opt/disagg/notices
+        disagg-engine@0.service
+        disagg-notices.service
+        disagg-ready.service"#]]
     .assert_eq(&outline(&worker(&sglang(), CloudName::Aws)));
 }
 
@@ -180,10 +174,9 @@ fn what_machines_are_told() {
 #[test]
 fn the_same_inputs_give_the_same_bytes() {
     assert_eq!(router(CloudName::Aws), router(CloudName::Aws));
-    let data = worker(&sglang(), CloudName::Aws);
-    assert_eq!(data, worker(&sglang(), CloudName::Aws));
-    // No time in the header of the gzip.
-    assert_eq!(data.bytes()[4..8], [0; 4]);
+    let document = worker(&sglang(), CloudName::Aws);
+    assert_eq!(document, worker(&sglang(), CloudName::Aws));
+    assert_eq!(document.to_cloud_config(), document.to_cloud_config());
 }
 
 #[test]
@@ -195,13 +188,12 @@ fn every_unit_has_its_file() {
     custom_router.commands = vec!["sleep infinity".to_owned()];
     for data in [
         router(CloudName::Aws),
-        router_user_data(&custom_router, sample::ROUTER_IP).unwrap(),
+        router_document(&custom_router, sample::ROUTER_IP).unwrap(),
         worker(&sglang(), CloudName::Aws),
         worker(&sample::group("mocker", WorkerRole::Decode, None), CloudName::Local),
         worker(&custom, CloudName::Aws),
     ] {
-        let document = document(&data);
-        for unit in &document.runcmd[1][3..] {
+        for unit in &data.units {
             let file = match unit.split_once('@') {
                 Some((name, _)) => format!("/etc/systemd/system/{name}@.service"),
                 None => format!("/etc/systemd/system/{unit}"),
@@ -215,35 +207,20 @@ fn every_unit_has_its_file() {
     }
 }
 
+/// As it comes back from a cloud.
+fn reread(document: &BootDocument) -> BootDocument {
+    let reread = BootDocument::from_cloud_config(&document.to_cloud_config()).unwrap();
+    assert_eq!(reread, *document);
+    reread
+}
+
 #[test]
 fn what_is_baked_in_comes_back() {
     let spec = sglang();
     let data = worker(&spec, CloudName::Aws);
-    assert_eq!(parse_worker(data.bytes()).unwrap(), spec);
-    assert_eq!(
-        parse_router(router(CloudName::Aws).bytes()).unwrap(),
-        sample::router(CloudName::Aws)
-    );
-    let error = parse_router(data.bytes()).unwrap_err().to_string();
-    assert_eq!(error, "it is that of a worker, not of a router");
-}
-
-#[test]
-fn foreign_user_data_is_refused() {
-    for (bytes, expected) in [
-        (b"#!/bin/sh\n".to_vec(), "it is not gzip"),
-        (gzip::quick(b"#!/bin/sh\n"), "it does not begin with `#cloud-config`"),
-        (
-            gzip::quick(b"#cloud-config\npackages: [x]\n"),
-            "it is not JSON of the shape that this release writes",
-        ),
-        (
-            gzip::quick(b"#cloud-config\n{\"write_files\":[],\"runcmd\":[]}"),
-            "it has no `/etc/disagg/spec.json`",
-        ),
-    ] {
-        assert_eq!(parse(&bytes).unwrap_err().to_string(), expected);
-    }
+    assert_eq!(made_from::worker(&reread(&data)).unwrap(), spec);
+    let data = router(CloudName::Aws);
+    assert_eq!(made_from::router(&reread(&data)).unwrap(), sample::router(CloudName::Aws));
 }
 
 #[test]
@@ -260,12 +237,12 @@ fn every_machine_fits_the_smallest_limit_with_room_for_the_user() {
         ("vllm x 8", worker(&eight, CloudName::Aws), 2048),
         ("mocker", worker(&trial, CloudName::Aws), 3072),
     ] {
-        let size = data.bytes().len();
+        let size = data.to_cloud_config().len();
         assert!(size <= SMALLEST_LIMIT - room, "{name} has {size} bytes");
         assert_eq!(data.check_size(SMALLEST_LIMIT), Ok(()));
     }
     // For trials, with the packages of the runtime in it.
-    let size = worker(&mocker, CloudName::Aws).bytes().len();
+    let size = worker(&mocker, CloudName::Aws).to_cloud_config().len();
     assert!(size <= SMALLEST_LIMIT - 1024, "mocker with secrets has {size} bytes");
 }
 
@@ -280,9 +257,10 @@ fn the_static_files_of_a_worker_stay_below_what_the_quick_check_takes_for_them()
     for (kind, unit, requirements) in kinds {
         let units = [unit, "ready"].map(|unit| format!("disagg-{unit}.service")).to_vec();
         for stores in [BTreeSet::new(), BTreeSet::from([SecretStore::AwsSecretsManager])] {
-            let (varying, units) = (Vec::new(), units.clone());
-            let empty = Content { kind, stores, varying, requirements, units };
-            let (size, most) = (empty.render().bytes().len(), empty.most_static_bytes());
+            let (varying, spec, units) = (Vec::new(), String::new(), units.clone());
+            let empty = Content { kind, stores, varying, spec, requirements, units };
+            let most = empty.most_static_bytes();
+            let size = empty.document().to_cloud_config().len();
             assert!(size <= most && most <= size + 3000, "{kind:?}: {size}, not {most}");
         }
     }
@@ -300,8 +278,8 @@ proptest! {
         spec.engine.args = noise;
         let (facts, offer) =
             (sample::facts(CloudName::Aws), sample::offer(CloudName::Aws, &spec));
-        let quick = check_worker_user_data(&spec, &facts, &offer, limit).is_ok();
-        let whole = worker_user_data(&spec, &facts, &offer)
+        let quick = check_worker_document(&spec, &facts, &offer, limit).is_ok();
+        let whole = worker_document(&spec, &facts, &offer)
             .is_ok_and(|data| data.check_size(limit).is_ok());
         prop_assert_eq!(quick, whole);
     }
@@ -325,18 +303,17 @@ fn what_is_too_large_is_named() {
 #[test]
 fn only_this_release_s_scripts_can_be_given() {
     let spec = GroupSpec { script_version: SCRIPT_VERSION + 1, ..sglang() };
-    let error = worker_user_data(
+    let error = worker_document(
         &spec,
         &sample::facts(CloudName::Aws),
         &sample::offer(CloudName::Aws, &spec),
     );
-    assert_eq!(error, Err(UserDataError::ScriptVersion(SCRIPT_VERSION + 1)));
+    assert_eq!(error, Err(BootDocumentError::ScriptVersion(SCRIPT_VERSION + 1)));
 }
 
 /// One line of any text that may stand in a variable or an argument.
 fn any_line() -> impl Strategy<Value = String> {
-    any::<String>()
-        .prop_map(|text| text.chars().filter(|c| environment::is_printable(*c)).collect())
+    any::<String>().prop_map(|text| text.chars().filter(|c| is_printable(*c)).collect())
 }
 
 proptest! {
@@ -351,7 +328,7 @@ proptest! {
         spec.engine.args = args.clone();
         spec.engine.commands = vec![command.clone()];
         let data = worker(&spec, CloudName::Local);
-        prop_assert_eq!(parse_worker(data.bytes()).unwrap(), spec);
+        prop_assert_eq!(made_from::worker(&reread(&data)).unwrap(), spec);
         let script = content(&data, "/etc/disagg/commands").unwrap();
         prop_assert_eq!(script, format!("#!/bin/bash\nset -eo pipefail\n{command}\n"));
         let variables = content(&data, "/etc/disagg/env").unwrap();
@@ -360,8 +337,8 @@ proptest! {
 
         let mut router = sample::router(CloudName::Local);
         router.args = args.clone();
-        let data = router_user_data(&router, sample::ROUTER_IP).unwrap();
-        prop_assert_eq!(parse_router(data.bytes()).unwrap(), router);
+        let data = router_document(&router, sample::ROUTER_IP).unwrap();
+        prop_assert_eq!(made_from::router(&reread(&data)).unwrap(), router);
         let lines = content(&data, "/etc/disagg/frontend.args").unwrap();
         let lines: Vec<&str> = lines.split_terminator('\n').collect();
         prop_assert_eq!(&lines[lines.len() - args.len()..], &args[..]);
