@@ -27,7 +27,7 @@ pub(super) fn missing_object(
     hint: String,
     attribute: Option<AttributePath>,
 ) -> Diagnostic {
-    at(Diagnostic::error(format!("{} not found", capitalised(&what.to_string())), hint), attribute)
+    at(Diagnostic::error(format!("{} not found", capitalised(what)), hint), attribute)
 }
 
 pub(super) fn missing(what: &Missing) -> Diagnostic {

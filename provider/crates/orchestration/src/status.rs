@@ -1,19 +1,20 @@
 //! What there is of a fleet, as an engineer on call asks for it. Nothing is changed here, and nothing is
 //! compared with what somebody has declared: only with what the machines were made from.
 
-use crate::failure::{Doing, Result};
+use crate::failure::Result;
 use crate::group::{self, Members};
+use crate::made_from::made_from;
 use crate::orchestrator::Orchestrator;
 use crate::readiness::{self, RouterAccess, consoles};
 use crate::service::{self, FoundService, find_by_id};
 use crate::snapshot::{Freshness, Snapshot, key};
-use cloud::{Cloud, Deadline, Instance, InstanceId, Phase, tag};
+use cloud::{BootDocument, Deadline, Instance, InstanceId, Phase, tag};
 use domain::catalogue;
 use domain::console;
 use domain::id::{FleetId, GroupId, ServiceId};
+use domain::made_from::{self, ForeignSpec};
 use domain::scaling::Scale;
 use domain::spec::ServiceFacts;
-use domain::user_data;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -197,13 +198,7 @@ impl Look<'_> {
         found: &FoundService,
         id: &ServiceId,
     ) -> Result<BTreeMap<String, String>> {
-        let spec = match &found.router {
-            Some(router) => {
-                let data = self.user_data(&router.id).await?;
-                data.and_then(|data| user_data::parse_router(&data).ok())
-            }
-            None => None,
-        };
+        let spec = self.spec(found.router.as_ref(), made_from::router).await?;
         Ok(match spec {
             // Made from it, it cannot differ from it; what its tags say can.
             Some(spec) if spec.id() == *id => service::drift(found, &spec),
@@ -220,13 +215,7 @@ impl Look<'_> {
         let tag_of = |key: &str| newest.or(leaving.first()).and_then(|one| one.tags.get(key));
         let scale: Option<Scale> = tag_of(tag::COUNT).and_then(|text| text.parse().ok());
         let role = tag_of(tag::ROLE).cloned().unwrap_or_default();
-        let spec = match newest {
-            Some(newest) => {
-                let data = self.user_data(&newest.id).await?;
-                data.and_then(|data| user_data::parse_worker(&data).ok())
-            }
-            None => None,
-        };
+        let spec = self.spec(newest, made_from::worker).await?;
         let refusals = match self.access {
             Some(router) => self.orchestrator.refusals(&id.service, router).await,
             None => Default::default(),
@@ -274,10 +263,15 @@ impl Look<'_> {
         Ok(each.collect())
     }
 
-    async fn user_data(&self, id: &InstanceId) -> Result<Option<Vec<u8>>> {
+    /// What a machine was made from. One that does not say is shown all the same.
+    async fn spec<S>(
+        &self,
+        machine: Option<&Instance>,
+        read: fn(&BootDocument) -> Result<S, ForeignSpec>,
+    ) -> Result<Option<S>> {
+        let Some(machine) = machine else { return Ok(None) };
         let fleet = &self.scope.fleet;
         let cloud = self.orchestrator.cloud(self.deadline, fleet.cloud).await?;
-        let data = cloud.user_data(&key(fleet), id).await;
-        data.doing(fleet.cloud, || format!("read the user data of {id}"))
+        Ok(made_from(&*cloud, &key(fleet), &machine.id, read).await?.spec())
     }
 }
