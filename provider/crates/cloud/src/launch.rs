@@ -104,7 +104,11 @@ fn summary(attempts: &[(Offer, CloudError)]) -> String {
 mod tests {
     use super::*;
     use crate::scripted::{Scripted, launch_request, offer};
+    use crate::{Backoff, Deadline, Managed};
     use expect_test::{Expect, expect};
+    use std::time::Duration;
+    use tokio::time::Instant;
+    use tokio_util::sync::CancellationToken;
 
     /// What the cloud was asked for, and what came of it.
     async fn check(offers: &[&str], script: &[ErrorKind], expect: Expect) {
@@ -160,6 +164,55 @@ mod tests {
             InsufficientCapacity: no offer could be launched: a: Launch failed: scripted; b: Launch failed: scripted
         "#]])
         .await;
+    }
+
+    /// As on Google Cloud and Azure, where capacity is known a while after a launch was accepted.
+    fn deciding_after_a_minute(script: &[ErrorKind]) -> (Managed, Deadline) {
+        let scripted = Scripted::launches(script).deciding_after(Duration::from_secs(60));
+        let deadline = Deadline {
+            at: Instant::now() + Duration::from_secs(150),
+            cancel: CancellationToken::new(),
+            called: "`timeouts.create` (150s)".to_owned(),
+        };
+        (Managed::with(scripted, Backoff::NONE, 0).within(deadline.clone()), deadline)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn capacity_that_is_known_late_reaches_the_next_offer() {
+        let (cloud, _) = deciding_after_a_minute(&[ErrorKind::InsufficientCapacity]);
+        let start = Instant::now();
+        let (offers, request) = (["a", "b"].map(offer), launch_request());
+        let launched = launch_over_offers(&cloud, &offers, &request).await.unwrap();
+        assert_eq!(launched[0].instance_type, "b");
+        assert_eq!(start.elapsed(), Duration::from_secs(120));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quota_that_is_known_late_stops_the_walk() {
+        let (cloud, _) = deciding_after_a_minute(&[ErrorKind::QuotaExceeded]);
+        let (offers, request) = (["a", "b"].map(offer), launch_request());
+        let error = launch_over_offers(&cloud, &offers, &request).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts.len()), (ErrorKind::QuotaExceeded, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_decided_by_the_operation_s_end_may_be_done() {
+        let (cloud, _) = deciding_after_a_minute(&[ErrorKind::InsufficientCapacity; 3]);
+        let (start, offers) = (Instant::now(), ["a", "b", "c", "d"].map(offer));
+        let error = launch_over_offers(&cloud, &offers, &launch_request()).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts.len()), (ErrorKind::Timeout, 3));
+        assert!(error.kind().may_be_done());
+        assert_eq!(start.elapsed(), Duration::from_secs(150));
+
+        let (cloud, deadline) = deciding_after_a_minute(&[]);
+        let (start, request) = (Instant::now(), launch_request());
+        let stop = async {
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            deadline.cancel.cancel();
+        };
+        let (launched, ()) = tokio::join!(launch_over_offers(&cloud, &offers, &request), stop);
+        assert_eq!(launched.unwrap_err().kind(), ErrorKind::Cancelled);
+        assert!(start.elapsed() < Duration::from_secs(32));
     }
 
     #[tokio::test]

@@ -47,14 +47,18 @@ use std::{collections::BTreeMap, fmt::Debug};
 /// Rules for every method:
 /// - **Idempotent.** A repeat with the same request has the effect of one call, also when the first
 ///   call's answer was lost. Requests that create carry a `token`: same token, same object.
-/// - **None waits.** A call returns as soon as the cloud has accepted it. An instance may come back
-///   without being up, an instance that is being terminated is still listed. Waiting is the caller's
-///   ([`Cloud::list_instances`] is made to be polled: one call for a whole fleet).
+/// - **A call returns when the cloud has decided**: what is asked for is had, or it is refused. Where a cloud
+///   accepts first and decides later, the call asks until it has. What lacks capacity or quota is refused by the
+///   call, on every cloud, so that [`launch_over_offers`] can go on to the next offer. How long that may take is
+///   the operation's to say, and [`Managed`]'s to end.
+/// - **None waits for more.** An instance may come back without being up, an instance that is being terminated
+///   is still listed. Waiting is the caller's ([`Cloud::list_instances`] is made to be polled: one call for a whole
+///   fleet).
 /// - **Absent is not an error.** Reads answer `None` or an empty list; deletes answer `Ok`.
 /// - **Errors tell the truth.** [`ErrorKind`] is decided by the cloud's code, never guessed; what
 ///   the cloud said (code, message, request id) is carried along.
-/// - **May be cut off.** [`Managed`] drops a call when its operation ends; that has the effect of a lost
-///   answer, and nothing else.
+/// - **May be cut off.** [`Managed`] drops a call when its operation ends, at any `await`; that has the effect of
+///   a lost answer, and nothing else: the same request again goes on with what the first one began.
 /// - **No secrets** in errors, in `Debug` or in tracing.
 #[async_trait]
 pub trait Cloud: Debug + Send + Sync {
@@ -95,7 +99,8 @@ pub trait Cloud: Debug + Send + Sync {
     async fn release_address(&self, fleet: &FleetKey, id: &AddressId) -> Result<()>;
 
     /// Launches `count` identical instances, all or none: when the cloud cannot give them all, what
-    /// it gave is removed before the error is returned. The same token again returns the same
+    /// it gave is removed before the error is returned, also what it gave before it refused the rest. The same
+    /// token again returns the same
     /// instances while they live; with another request it is `Conflict`, and when they are gone it may
     /// be `TokenSpent`, because some clouds remember a token for good.
     async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>>;

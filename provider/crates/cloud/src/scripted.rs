@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 /// The cloud.
@@ -17,6 +18,8 @@ use std::{
 pub struct Scripted {
     /// Whether it never answers.
     is_silent: bool,
+    /// How long it takes to decide about a launch that it has accepted.
+    decides_after: Duration,
     failures: Mutex<VecDeque<ErrorKind>>,
     requests: Mutex<Vec<LaunchRequest>>,
     instances: Mutex<Vec<Instance>>,
@@ -27,6 +30,7 @@ impl Scripted {
     pub fn launches(failures: &[ErrorKind]) -> Self {
         Self {
             is_silent: false,
+            decides_after: Duration::ZERO,
             failures: Mutex::new(failures.iter().copied().collect()),
             requests: Mutex::default(),
             instances: Mutex::default(),
@@ -36,6 +40,12 @@ impl Scripted {
     /// No call is ever answered.
     pub fn silent() -> Self {
         Self { is_silent: true, ..Self::launches(&[]) }
+    }
+
+    /// The same, and it decides about each launch only so long after it has accepted it.
+    #[must_use]
+    pub fn deciding_after(self, decides_after: Duration) -> Self {
+        Self { decides_after, ..self }
     }
 
     /// The launches that were asked for.
@@ -99,6 +109,7 @@ impl Cloud for Scripted {
     async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>> {
         lock(&self.requests).push(request.clone());
         self.answer().await;
+        tokio::time::sleep(self.decides_after).await;
         if let Some(kind) = lock(&self.failures).pop_front() {
             return Err(CloudError::new(kind, "Launch", "scripted"));
         }

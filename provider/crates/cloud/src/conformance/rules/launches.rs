@@ -3,6 +3,7 @@
 use crate::conformance::examination::{Examination, Outcome, equal, expect, fails, ids};
 use crate::{ErrorKind, TagFilter};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 pub(super) async fn check(of: &Examination<'_>) -> Outcome {
     of.fleet().await?;
@@ -43,6 +44,24 @@ pub(super) async fn at_once(of: &Examination<'_>) -> Outcome {
     equal("of the second", &ids(&two?), &one)?;
     equal("of the third", &ids(&three?), &one)?;
     equal("listed", &of.listed(&TagFilter::all()).await?, &one)
+}
+
+/// At every moment a run may be stopped or its time be over.
+pub(super) async fn dropped(of: &Examination<'_>) -> Outcome {
+    of.fleet().await?;
+    let request = of.launch_request("workers", 2);
+    for milliseconds in [0, 1, 2, 5, 10, 20, 50, 100] {
+        let moment = Duration::from_millis(milliseconds);
+        // Whether it was fast enough does not matter.
+        let _ = tokio::time::timeout(moment, of.cloud().launch(&request)).await;
+    }
+    let launched = of.cloud().launch(&request).await?;
+    equal("launched", &launched.len(), &2)?;
+    let mut all = BTreeSet::new();
+    for instance in &launched {
+        all.insert(of.reach_running(&instance.id).await?.id);
+    }
+    equal("listed", &of.listed(&of.filter("workers")).await?, &all)
 }
 
 pub(super) async fn several(of: &Examination<'_>) -> Outcome {

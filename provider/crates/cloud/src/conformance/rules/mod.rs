@@ -97,6 +97,11 @@ pub const RULES: &[Rule] = &[
     rule!("same token, same instances", ["launch", "list_instances"], launches::same_token),
     rule!("one set of instances of several launches at once", ["launch"], launches::at_once),
     rule!(
+        "a launch that is dropped on its way is gone on with by the same request",
+        ["launch", "list_instances"],
+        launches::dropped
+    ),
+    rule!(
         "a launch gives as many as were asked for, each with an address",
         ["launch", "list_instances"],
         launches::several
@@ -175,5 +180,9 @@ pub const RULES: &[Rule] = &[
         ["why_ended"],
         accidents::ended
     ),
-    rule!("a launch gives all or none", ["launch", "list_instances"], accidents::full),
+    rule!(
+        "a launch gives all or none, and it is the launch that says what lacks capacity",
+        ["launch", "list_instances"],
+        accidents::full
+    ),
 ];
