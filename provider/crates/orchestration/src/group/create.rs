@@ -12,6 +12,7 @@ use crate::orchestrator::Orchestrator;
 use crate::readiness;
 use crate::snapshot::Freshness;
 use cloud::{Deadline, Instance, Phase};
+use domain::planner::{self, Found};
 use std::collections::BTreeMap;
 
 /// Makes a group, goes on with one that a creation which died has begun, or takes over one that changes hands.
@@ -49,7 +50,8 @@ pub async fn create(
         gather(deadline, &group, found, journal).await?;
     let machines: Vec<Instance> = adopted.iter().chain(&launched).cloned().collect();
     if let Some(cause) = shortfall {
-        let missing = wanted(&group).saturating_sub(machines.len());
+        let wanted = group.policy.scale.least() as usize;
+        let missing = wanted.saturating_sub(machines.len());
         journal.warned(Warning::WorkersMissing { group: id.clone(), missing, cause });
     }
     let slots = members::in_slots(&machines, &BTreeMap::new());
@@ -123,29 +125,30 @@ async fn gather(
     found: Vec<Instance>,
     journal: &mut dyn Journal<GroupRecord>,
 ) -> Result<(Vec<Instance>, Launched)> {
-    let wanted = wanted(group);
-    let (mut kept, mut stale): (Vec<_>, Vec<_>) = found.into_iter().partition(|instance| {
-        instance.state.is_up()
-            && group.is_current(instance)
-            && Phase::of(&instance.tags) == Phase::Creating
-    });
-    stale.extend(kept.split_off(kept.len().min(wanted)));
+    let observed: Vec<Found> = found
+        .iter()
+        .map(|machine| Found {
+            id: machine.id.clone(),
+            is_creating: machine.state.is_up() && Phase::of(&machine.tags) == Phase::Creating,
+            is_current: group.is_current(machine),
+            launched_at: machine.launched_at,
+        })
+        .collect();
+    let plan = planner::plan_creation(group.policy.scale.least(), &observed);
+    let (kept, stale): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|machine| plan.adopted.contains(&machine.id));
     // They are unowned, and may have registered all the same.
     group.draining.mark(&stale).await?;
     if let Some(said) = group.draining.wait(deadline, &stale).await? {
         journal.warned(said);
     }
     group.remove(deadline, &stale).await?;
-    let missing = u32::try_from(wanted - kept.len()).unwrap_or(u32::MAX);
-    match group.launch(deadline, missing, members::scale_tag(&group.policy.scale), &kept).await {
+    match group.launch(deadline, plan.missing, members::scale_tag(&group.policy.scale), &kept).await
+    {
         Ok(launched) => Ok((kept, launched)),
         Err(failure) if kept.is_empty() => Err(failure),
         Err(failure) => Ok((kept, Launched { machines: Vec::new(), shortfall: Some(failure) })),
     }
-}
-
-fn wanted(group: &Group) -> usize {
-    group.policy.scale.least() as usize
 }
 
 /// Nothing serves. What could not be removed, or is kept for inspection, stays in the state, tainted.
