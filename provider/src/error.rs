@@ -1,5 +1,5 @@
 //! What can end an operation beyond what its cloud and its machines do: values of configurations and states.
-//! The words for the user are in `diagnose.rs`.
+//! The words for the user are in `diagnose/`.
 
 use orchestration::failure::Failure as Ended;
 use plugin::{AttributePath, ConvertError};

@@ -1,5 +1,13 @@
 //! The one place where errors become diagnostics: a short summary, a detail that says what
 //! happened to which object in which cloud with which code, and what to do next.
+//!
+//! | file | in words |
+//! |---|---|
+//! | `cloud.rs` | what a cloud has answered |
+//! | `machines.rs` | machines that did not come up, and waits that ended |
+//! | `objects.rs` | fleets, services and groups that are there, missing, in use, or cannot be put back |
+//! | `plan.rs` | what a configuration asks for that cannot be |
+//! | `warnings.rs` | what ends nothing |
 
 mod cloud;
 mod machines;

@@ -1,5 +1,5 @@
-//! The resources, one folder each: `mod.rs` (the `Resource`), `plan.rs` (pure), `lifecycle.rs` or a
-//! file for each operation (calls to the cloud), and where there is much to convert `model.rs`.
+//! The resources, one folder each: `mod.rs` (the `Resource`), `plan.rs` (pure), `lifecycle.rs`
+//! (what is done, by `orchestration`), and where there is much to convert `model.rs`.
 
 mod attributes;
 mod concealment;

@@ -1,5 +1,5 @@
 //! What can go wrong in a cloud. Decided once, where the cloud's code is known; shown once, in the
-//! provider's `diagnose.rs`.
+//! provider's `diagnose/`.
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | what a group is to be | `desired.rs` |
 //! | which machines are a group's, and what about them is not as it was made | `members.rs`, `ownership.rs` |
+//! | what a group and its router can be asked and told; what workers are waited for | `access.rs` |
 //! | how machines are launched, and never twice | `launch.rs` |
 //! | how a group is made, changed, removed, handed over | `create.rs`, `update.rs`, `delete.rs`, `handover.rs` |
 //! | what an operation has come to, whatever stops it | `progress.rs` |

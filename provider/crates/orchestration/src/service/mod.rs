@@ -7,6 +7,7 @@
 //! | what about it is not as it was made | `findings.rs` |
 //! | under which id it is made, when two runs make one | `claim.rs` |
 //! | how it is made | `create.rs`, `router.rs`, `wait.rs` |
+//! | the tags of its router and its address | `tags.rs` |
 //! | its address, its rule and its way from outside | `address.rs` |
 //! | how a router comes back | `recovery.rs` |
 //! | how it goes | `delete.rs`, `removal.rs` |
