@@ -12,7 +12,7 @@ use crate::diagnose;
 use cloud::Deadline;
 use orchestration::Orchestrator;
 use orchestration::failure::Failure;
-use orchestration::status::Scope;
+use orchestration::status::{FleetStatus, Scope};
 use plugin::Attr;
 use schemas::{Local, ProviderConfig};
 use std::ffi::OsString;
@@ -85,6 +85,10 @@ async fn run(arguments: Arguments, out: &mut (dyn Write + Send)) -> Result<ExitC
         Command::Status { scope, is_json } => {
             let found = orchestration::status::status(&orchestrator, &patience(), &scope).await?;
             let Some(found) = found else { return Ok(missing(&scope)) };
+            if let Some(what) = not_in(&scope, &found) {
+                complain(&format!("Fleet {} has no {what} with machines or an address.", found.id));
+                return Ok(ExitCode::FAILURE);
+            }
             if is_json {
                 writeln!(out, "{:#}", json::fleet(&found))?;
             } else {
@@ -110,6 +114,17 @@ fn missing(scope: &Scope) -> ExitCode {
         id.cloud, id.name, id.region
     ));
     ExitCode::FAILURE
+}
+
+/// What was asked for by name, where it is not there.
+fn not_in(scope: &Scope, found: &FleetStatus) -> Option<String> {
+    let service = scope.service.as_ref()?;
+    if found.services.is_empty() {
+        return Some(format!("service `{service}`"));
+    }
+    let group = scope.group.as_ref()?;
+    let is_missing = found.services.iter().all(|service| service.groups.is_empty());
+    is_missing.then(|| format!("replica group `{service}/{group}`"))
 }
 
 fn complain(text: &str) {

@@ -71,8 +71,8 @@ fn row(machine: &MachineStatus, of: &str) -> [String; 9] {
         Phase::Ready => instance.state.to_string(),
         phase => format!("{}, {}", instance.state, phase.as_str()),
     };
-    let digest =
-        instance.tags.get(tag::DIGEST).map_or("-", |digest| &digest[..digest.len().min(8)]);
+    let digest = instance.tags.get(tag::DIGEST);
+    let digest = digest.map_or_else(|| "-".to_owned(), |digest| digest.chars().take(8).collect());
     [
         instance.id.to_string(),
         of.to_owned(),
@@ -81,7 +81,7 @@ fn row(machine: &MachineStatus, of: &str) -> [String; 9] {
         instance.instance_type.clone(),
         age(instance.launched_at),
         format!("{:.2}", machine.hourly_cost),
-        digest.to_owned(),
+        digest,
         machine.is_registered.map_or("-", |is| if is { "yes" } else { "no" }).to_owned(),
     ]
 }

@@ -22,7 +22,7 @@ pub(crate) async fn wait_until_unused(
     users: impl Fn(&Snapshot) -> BTreeMap<String, String>,
 ) -> Result<Vec<String>> {
     let pace = Pace::new(&*orchestrator.cloud(deadline, fleet.cloud).await?);
-    let poll = Poll::new(deadline, pace, format!("the removal of what uses {what}"));
+    let mut poll = Poll::new(deadline, pace, format!("the removal of what uses {what}"));
     loop {
         let users = users(&*orchestrator.snapshot(deadline, fleet, Freshness::New).await?);
         let all_go = users.keys().all(|path| orchestrator.in_flight().is_removing(path));

@@ -12,12 +12,14 @@ pub(crate) struct Poll<'a> {
     pub(crate) pace: Pace,
     waiting_for: String,
     kept: bool,
+    rounds: u32,
 }
 
 impl<'a> Poll<'a> {
     /// For something, as in `the removal of machine m-1`, beside which what was made is kept.
     pub(crate) fn new(deadline: &'a Deadline, pace: Pace, waiting_for: impl Into<String>) -> Self {
-        Self { deadline, pace, waiting_for: waiting_for.into(), kept: true }
+        let waiting_for = waiting_for.into();
+        Self { deadline, pace, waiting_for, kept: true, rounds: 1 }
     }
 
     /// The same of an operation that has made nothing so far.
@@ -25,11 +27,17 @@ impl<'a> Poll<'a> {
         Self { kept: false, ..self }
     }
 
+    /// Which look this is, from 1. How many there have been says more than a time, which one slow call may use up.
+    pub(crate) fn round(&self) -> u32 {
+        self.rounds
+    }
+
     /// Lets the next pause go by, after a look that has seen this.
     ///
     /// # Errors
     /// When the operation ends before.
-    pub(crate) async fn again(&self, seen: impl Into<String>) -> Result<()> {
+    pub(crate) async fn again(&mut self, seen: impl Into<String>) -> Result<()> {
+        self.rounds += 1;
         self.pace.next(self.deadline).await.map_err(|why| Failure::Interrupted {
             waiting_for: self.waiting_for.clone(),
             seen: seen.into(),

@@ -52,10 +52,15 @@ pub enum Freshness {
 /// The snapshots of one process.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshots {
-    latest: Mutex<BTreeMap<FleetId, Read>>,
-    /// Of fleets of which only a part has changed since: what was seen of the rest.
-    unchanged: Mutex<BTreeMap<FleetId, Unchanged>>,
+    seen: Mutex<Seen>,
     outages: Outages,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    latest: BTreeMap<FleetId, Read>,
+    /// Of fleets of which only a part has changed since: what was seen of the rest.
+    unchanged: BTreeMap<FleetId, Unchanged>,
 }
 
 /// One reading, which whoever comes first does for all.
@@ -86,8 +91,7 @@ struct Unchanged {
 impl Snapshots {
     /// Another run begins.
     pub(crate) fn forget(&self) {
-        lock(&self.latest).clear();
-        lock(&self.unchanged).clear();
+        *self.seen() = Seen::default();
         self.outages.forget();
     }
 
@@ -102,17 +106,19 @@ impl Snapshots {
     ) -> Result<Arc<Snapshot>> {
         self.expire(id, freshness);
         let patience = deadline.remaining();
+        // Who wants a new one, as to remove what is left after a failure, asks again whatever came of others.
+        let is_shared = matches!(freshness, Freshness::Any | Freshness::Recent);
         let failed =
             |error| Failure::Cloud { cloud: id.cloud, doing: format!("read fleet {id}"), error };
         loop {
-            if let Some(missed) = self.outages.of(id, patience) {
+            if is_shared && let Some(missed) = self.outages.of(id, patience) {
                 return Err(failed(missed.error));
             }
             let Read { snapshot, .. } =
-                lock(&self.latest).entry(id.clone()).or_insert_with(Read::new).clone();
+                self.seen().latest.entry(id.clone()).or_insert_with(Read::new).clone();
             let seen = snapshot.get_or_init(|| async {
                 let begun = Instant::now();
-                let unchanged = lock(&self.unchanged).get(id).cloned().unwrap_or_default();
+                let unchanged = self.seen().unchanged.get(id).cloned().unwrap_or_default();
                 let seen = read(cloud, &key(id), unchanged).await;
                 seen.map(Arc::new).map_err(|error| Missed::new(error, begun))
             });
@@ -128,11 +134,16 @@ impl Snapshots {
                 return Err(failed(missed.error));
             }
             // It was the failure of another operation, or of a while ago.
-            let mut latest = lock(&self.latest);
-            if latest.get(id).is_some_and(|read| Arc::ptr_eq(&read.snapshot, &snapshot)) {
-                latest.remove(id);
+            let mut seen = self.seen();
+            if seen.latest.get(id).is_some_and(|read| Arc::ptr_eq(&read.snapshot, &snapshot)) {
+                seen.latest.remove(id);
             }
         }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        // No code panics while it holds this; if it did, the data would still be whole.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets what is too old. Who wants all of it new suspects somebody else to have changed anything.
@@ -140,7 +151,7 @@ impl Snapshots {
         match freshness {
             Freshness::Any => {}
             Freshness::Recent => {
-                let age = lock(&self.latest).get(id).map(|read| read.begun.elapsed());
+                let age = self.seen().latest.get(id).map(|read| read.begun.elapsed());
                 if age.is_some_and(|age| age >= RECENT) {
                     self.forget_part(id, FleetPart::Instances);
                 }
@@ -151,8 +162,9 @@ impl Snapshots {
     }
 
     fn forget_part(&self, id: &FleetId, part: FleetPart) {
-        let read = lock(&self.latest).remove(id);
-        let mut unchanged = lock(&self.unchanged);
+        let mut seen = self.seen();
+        let Seen { latest, unchanged } = &mut *seen;
+        let read = latest.remove(id);
         if let Some(seen) = read.and_then(|read| read.seen()) {
             let (fleet, addresses) = (seen.fleet.clone(), Some(seen.addresses.clone()));
             unchanged.insert(id.clone(), Unchanged { fleet, addresses });
@@ -249,8 +261,3 @@ async fn find_fleet(cloud: &Managed, key: &FleetKey) -> cloud::Result<Option<Fle
 /// How often, and how long in between, a fleet is looked for that may be gone.
 const MOST_READS: u32 = 4;
 const READ_PAUSE: Duration = Duration::from_secs(1);
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code panics while it holds one of these; if it did, the data would still be whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

@@ -8,7 +8,7 @@ use crate::orchestrator::Orchestrator;
 use crate::readiness::{self, RouterAccess, consoles};
 use crate::service::{self, FoundService, find_by_id};
 use crate::snapshot::{Freshness, Snapshot, key};
-use cloud::{BootDocument, Deadline, Instance, InstanceId, Phase, tag};
+use cloud::{BootDocument, Deadline, Instance, InstanceId, InstanceState, Phase, tag};
 use domain::catalogue;
 use domain::console;
 use domain::id::{FleetId, GroupId, ServiceId};
@@ -167,7 +167,9 @@ async fn of_service(
         _ => None,
     };
     let mut by_group: BTreeMap<String, Vec<Instance>> = BTreeMap::new();
-    for worker in &found.workers {
+    // One that is being terminated is nobody's any more, and soon costs nothing.
+    let is_there = |worker: &&Instance| worker.state != InstanceState::Terminating;
+    for worker in found.workers.iter().filter(is_there) {
         let group = worker.tags.get(tag::GROUP).cloned().unwrap_or_default();
         by_group.entry(group).or_default().push(worker.clone());
     }

@@ -40,10 +40,18 @@ impl<'a> GroupJournal<'a> {
         Self { so_far: prior, planned, is_creation: false, offers, state }
     }
 
+    /// Of a removal.
+    pub(super) fn of_removal(group: ReplicaGroup, state: &'a mut State<ReplicaGroup>) -> Self {
+        Self::of_update(group.clone(), group, Vec::new(), state)
+    }
+
     /// Puts what there is into the group.
     fn fill(&self, group: &mut ReplicaGroup, record: &GroupRecord) {
         let GroupRecord { id, slots, leaving, .. } = record;
         group.id = Attr::Known(id.to_string());
+        if group.image_id.known().is_none() {
+            group.image_id = Attr::from(record.image.clone());
+        }
         model::fill_members(group, id.service.fleet.cloud, slots, leaving);
         let bounds = [&group.minimum_hourly_cost, &group.maximum_hourly_cost];
         if bounds.iter().any(|bound| bound.known().is_none()) {

@@ -3,11 +3,11 @@
 use super::journal::GroupJournal;
 use super::{handover, model, this_computer};
 use crate::deadline::deadline;
-use crate::diagnose;
 use crate::error::{Failure, Result};
 use crate::session::Session;
 use cloud::Deadline;
 use domain::id::GroupId;
+use domain::local_gpus::LocalGpus;
 use orchestration::group::{self, DesiredGroup, Removal};
 use orchestration::service::find_by_id;
 use orchestration::snapshot::Freshness;
@@ -72,11 +72,8 @@ pub(super) async fn delete(
         known: model::known_slots(&group),
         drain_limit: model::drain_timeout(&group),
     };
-    let said = group::delete(session.orchestrator(), &deadline, &removal).await?;
-    if let Some(said) = said {
-        state.warn_all(diagnose::warning(said));
-    }
-    state.remove();
+    let mut journal = GroupJournal::of_removal(group, state);
+    group::delete(session.orchestrator(), &deadline, &removal, &mut journal).await?;
     Ok(())
 }
 
@@ -102,6 +99,9 @@ async fn refuse_old_driver(
 ) -> Result<()> {
     let spec = &desired.spec;
     let (service, gpus) = (&spec.service_id, session.local_gpus(spec.service_id.fleet.cloud));
+    if !matches!(gpus, LocalGpus::Detected(_)) {
+        return Ok(());
+    }
     let orchestrator = session.orchestrator();
     let snapshot = orchestrator.snapshot(deadline, &service.fleet, Freshness::Recent).await?;
     let Ok((facts, _)) = find_by_id(&snapshot, service).facts(service) else { return Ok(()) };

@@ -6,6 +6,7 @@ use crate::error::{Failure, Result};
 use crate::session::Session;
 use cloud::{Deadline, Phase, tag};
 use domain::id::{GroupId, ImportPath};
+use domain::scaling::Scale;
 use orchestration::Refusals;
 use orchestration::group::{self, Members};
 use orchestration::made_from::{MadeFrom, made_from};
@@ -35,8 +36,11 @@ pub(super) async fn read(
     let slots = group::in_slots(&machines, &known);
     let refusals = refusals(session, deadline, &snapshot, &id).await;
     let members = Members { known: &known, slots: &slots, leaving: &leaving, refusals: &refusals };
-    let (spec, policy) = (model::spec(&replica_group, &id)?, model::policy(&replica_group)?);
-    replica_group.drift = Attr::Known(group::drift(&spec, &policy.scale, members));
+    let spec = model::spec(&replica_group, &id)?;
+    // After an import of machines that tell no size, it is what there is.
+    let count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+    let scale = model::scale(&replica_group).unwrap_or(Scale::Fixed(count));
+    replica_group.drift = Attr::Known(group::drift(&spec, &scale, members));
     if replica_group.scaling.is_null() {
         replica_group.replicas = Attr::Known(i64::try_from(slots.len()).unwrap_or(i64::MAX));
     }

@@ -39,7 +39,7 @@ async fn delete_when_empty(
     cloud: &dyn Cloud,
     id: &FleetId,
 ) -> Result<()> {
-    let poll = Poll::new(deadline, Pace::new(cloud), format!("fleet {id} to be empty"));
+    let mut poll = Poll::new(deadline, Pace::new(cloud), format!("fleet {id} to be empty"));
     loop {
         let deleted = cloud.delete_fleet(&key(id)).await;
         let may_be_new = poll.pace.is_eventually_consistent() && poll.pace.waited() < KNOWN_AFTER;

@@ -1,9 +1,9 @@
 //! A group goes: its own machines, and never those of another object under its name.
 
 use super::drain::Draining;
-use super::{access, members, order};
+use super::{GroupRecord, access, members, order};
 use crate::failure::Result;
-use crate::journal::Warning;
+use crate::journal::Journal;
 use crate::orchestrator::Orchestrator;
 use crate::snapshot::{Freshness, key};
 use cloud::{Deadline, Instance, Phase};
@@ -25,7 +25,7 @@ pub struct Removal {
     pub drain_limit: Duration,
 }
 
-/// Removes a group's machines, when nothing runs on them any more. What comes back is to be said.
+/// Removes a group's machines, when nothing runs on them any more.
 ///
 /// # Errors
 /// Whatever the cloud refuses; and the end of the operation.
@@ -33,7 +33,8 @@ pub async fn delete(
     orchestrator: &Orchestrator,
     deadline: &Deadline,
     removal: &Removal,
-) -> Result<Option<Warning>> {
+    journal: &mut dyn Journal<GroupRecord>,
+) -> Result<()> {
     let Removal { id, role, known, drain_limit } = removal;
     let _removing = orchestrator.in_flight().removing(id.to_string());
     let drains = order::begin_removal(orchestrator, id, *role);
@@ -52,8 +53,11 @@ pub async fn delete(
     let draining = Draining::new(orchestrator, &cloud, id, *drain_limit, &snapshot)?;
     order::after_prefill(orchestrator, deadline, id, *role).await?;
     draining.mark(&machines).await?;
-    let said = draining.wait(deadline, &machines).await?;
+    if let Some(said) = draining.wait(deadline, &machines).await? {
+        journal.warned(said);
+    }
     drop(drains);
     access::remove(deadline, &*cloud, &key(fleet), id, &machines).await?;
-    Ok(said)
+    journal.removed();
+    Ok(())
 }

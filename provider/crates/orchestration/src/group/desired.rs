@@ -64,6 +64,8 @@ pub struct GroupRecord {
     pub slots: BTreeMap<u32, Instance>,
     /// Machines on their way out, which somebody still pays for.
     pub leaving: Vec<Instance>,
+    /// The image that new machines are made from, where one is pinned.
+    pub image: Option<String>,
     /// Whether it is what it is to be: until then whoever keeps the record keeps what was true before.
     pub is_done: bool,
 }

@@ -144,10 +144,10 @@ impl Group {
     async fn find_launched(&self, deadline: &Deadline, token: &str) -> Result<Vec<Instance>> {
         let lags = Pace::new(&*self.router.cloud).is_eventually_consistent();
         let listed = format!("machines of {} to be listed", self.id);
-        let poll = Poll::new(deadline, Pace::every(LISTING_PAUSE), listed).before_anything();
+        let mut poll = Poll::new(deadline, Pace::every(LISTING_PAUSE), listed);
         loop {
             let found = self.of_launch(&*self.router.cloud, token).await?;
-            if !lags || !found.is_empty() || poll.pace.waited() >= LISTED_WITHIN {
+            if !lags || !found.is_empty() || poll.round() >= MOST_LISTS {
                 return Ok(found);
             }
             poll.again("another run has launched them").await?;
@@ -245,8 +245,8 @@ fn refused(spec: &GroupSpec, error: BootDocumentError) -> Failure {
 /// Root disk of a worker in GB, when none is asked for and the model's size is not known.
 const DISK_GB: u32 = 200;
 
-/// Machines that another launch has made are listed by then; how often is looked.
-const LISTED_WITHIN: Duration = Duration::from_secs(8);
+/// Machines that another launch has made are in one of so many lists; the pause between two.
+const MOST_LISTS: u32 = 5;
 const LISTING_PAUSE: Duration = Duration::from_secs(2);
 
 /// Tokens that a cloud may still know from machines that are gone.

@@ -48,6 +48,7 @@ impl<'a> Progress<'a> {
             id: self.group.id.clone(),
             slots,
             leaving,
+            image: self.group.policy.image.clone(),
             is_done: false,
         });
     }
@@ -205,7 +206,8 @@ impl<'a> Progress<'a> {
             machine.state = InstanceState::Running;
         }
         let (id, leaving) = (self.group.id.clone(), self.leaving.clone());
-        self.journal.saved(&GroupRecord { id, slots, leaving, is_done: true });
+        let image = self.group.policy.image.clone();
+        self.journal.saved(&GroupRecord { id, slots, leaving, image, is_done: true });
         Ok(())
     }
 

@@ -18,7 +18,7 @@ pub(crate) async fn gone(
     what: &str,
     is_meant: impl Fn(&Instance) -> bool,
 ) -> Result<()> {
-    let poll = Poll::new(deadline, Pace::new(cloud), format!("the removal of {what}"));
+    let mut poll = Poll::new(deadline, Pace::new(cloud), format!("the removal of {what}"));
     loop {
         let listed = list(cloud, fleet, || format!("watch the removal of {what}")).await;
         let seen = match passing(listed)? {
@@ -53,7 +53,7 @@ pub(crate) async fn running(
     is_enough: impl Fn(InstanceState) -> bool,
 ) -> Result<Vec<FailedMachine>> {
     let (cloud, fleet) = (&*access.cloud, &access.fleet);
-    let poll = Poll::new(deadline, Pace::new(cloud), format!("{what} to run"));
+    let mut poll = Poll::new(deadline, Pace::new(cloud), format!("{what} to run"));
     let mut waiting: Vec<(InstanceId, Sightings)> =
         machines.iter().map(|id| (id.clone(), Sightings::default())).collect();
     let mut gone = Vec::new();

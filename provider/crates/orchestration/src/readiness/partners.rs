@@ -18,7 +18,7 @@ pub(crate) async fn others(
     what: &str,
     mut missing: impl FnMut(&[Instance], &BTreeSet<IpAddr>) -> Result<Option<String>>,
 ) -> Result<()> {
-    let poll = Poll::new(deadline, Pace::new(&*router.cloud), what);
+    let mut poll = Poll::new(deadline, Pace::new(&*router.cloud), what);
     loop {
         let look = async {
             let listed = router.listings.recent(deadline, &*router.cloud, &router.fleet).await?;

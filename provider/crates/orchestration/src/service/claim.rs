@@ -70,7 +70,7 @@ async fn wins(
 ) -> Result<bool> {
     let fleet = key(&id.fleet);
     let listed = format!("the cloud to tell who else makes a service {}", id.name);
-    let poll = Poll::new(deadline, Pace::every(READ_PAUSE), listed).before_anything();
+    let mut poll = Poll::new(deadline, Pace::every(READ_PAUSE), listed).before_anything();
     loop {
         let addresses = cloud.list_addresses(&fleet, &TagFilter::all()).await;
         let addresses = addresses.doing(cloud.name(), || format!("look who else makes {id}"))?;
@@ -85,7 +85,7 @@ async fn wins(
         if rivals.iter().any(|other| other.uid < id.uid) {
             return Ok(false);
         }
-        if poll.pace.waited() >= KNOWN_WITHIN {
+        if poll.round() >= MOST_LISTS {
             // Either nobody else has shown, or who has does not give way.
             return Ok(!has_rivals);
         }
@@ -100,8 +100,8 @@ async fn wins(
 
 /// How often a name is tried to be had.
 const MOST_ATTEMPTS: u32 = 5;
-/// Within this time who should stay is known, and the other has given way; how often is looked.
-const KNOWN_WITHIN: Duration = Duration::from_secs(7);
+/// In one of so many lists who should stay is known, and the other has given way; the pause between two.
+const MOST_LISTS: u32 = 8;
 const READ_PAUSE: Duration = Duration::from_secs(1);
 
 async fn id_for(

@@ -105,7 +105,7 @@ impl Making<'_> {
             set_ingress(orchestrator, deadline, id, desired).await?;
         }
         let listed = format!("the router of service {id} to be listed");
-        let poll = Poll::new(deadline, Pace::every(LISTING_PAUSE), listed).before_anything();
+        let mut poll = Poll::new(deadline, Pace::every(LISTING_PAUSE), listed);
         let mut snapshot = Arc::clone(snapshot);
         loop {
             // Its address is newer than that.
@@ -115,7 +115,7 @@ impl Making<'_> {
             match router::ensure(deadline, &*cloud, &desired.spec, image, address, &found).await {
                 // Another run has launched it at this address, and no list has told yet.
                 Err(Failure::Launch { error, .. })
-                    if error.kind() == ErrorKind::InUse && poll.pace.waited() < LISTED_WITHIN =>
+                    if error.kind() == ErrorKind::InUse && poll.round() < MOST_LISTS =>
                 {
                     poll.again(error.to_string()).await?;
                 }
@@ -125,12 +125,12 @@ impl Making<'_> {
         }
     }
 
-    /// Whether its router is there; a look that fails finds none.
+    /// Whether its router is there, or may be: whoever cannot look takes nothing away from another run.
     async fn has_router(&self) -> bool {
         let id = &self.record.id;
         let late = readiness::last_words(self.deadline);
         let snapshot = self.orchestrator.snapshot(&late, &id.fleet, Freshness::New).await;
-        snapshot.is_ok_and(|snapshot| find_by_id(&snapshot, id).router.is_some())
+        snapshot.map_or(true, |snapshot| find_by_id(&snapshot, id).router.is_some())
     }
 
     /// After a failed creation: removes what was made. What cannot be removed stays in the journal, for the
@@ -182,6 +182,6 @@ fn with_fate(failure: Failure, fate: Fate) -> Failure {
     }
 }
 
-/// A router that another run has launched is listed by then; how often is looked.
-const LISTED_WITHIN: Duration = Duration::from_secs(8);
+/// A router that another run has launched is in one of so many lists; the pause between two.
+const MOST_LISTS: u32 = 8;
 const LISTING_PAUSE: Duration = Duration::from_secs(1);

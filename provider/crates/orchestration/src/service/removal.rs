@@ -152,7 +152,7 @@ async fn release(
     address: &Address,
 ) -> Result<()> {
     let free = format!("the address {} of service {id} to be free", address.ip);
-    let poll = Poll::new(deadline, Pace::new(cloud), free);
+    let mut poll = Poll::new(deadline, Pace::new(cloud), free);
     loop {
         match cloud.release_address(&key(&id.fleet), &address.id).await {
             Err(error)
