@@ -1,9 +1,8 @@
 //! What a cloud has answered, in words.
 
 use super::text::list;
-use cloud::{CloudError, CloudName, ErrorKind, LaunchError};
+use cloud::{CloudError, CloudName, ErrorKind, LaunchError, with_causes};
 use plugin::Diagnostic;
-use std::error::Error;
 use std::fmt::Write;
 
 pub(super) fn summary_of(kind: ErrorKind, doing: &str) -> String {
@@ -28,13 +27,7 @@ pub(super) fn summary_of(kind: ErrorKind, doing: &str) -> String {
 }
 
 pub(super) fn cloud_detail(cloud: CloudName, doing: &str, error: &CloudError) -> String {
-    let mut text = format!("Could not {doing} in cloud `{cloud}`: {error}");
-    let mut cause = error.source();
-    while let Some(below) = cause {
-        let _ = write!(text, ": {below}");
-        cause = below.source();
-    }
-    text.push('.');
+    let mut text = format!("Could not {doing} in cloud `{cloud}`: {}.", with_causes(error));
     if let Some(id) = &error.request_id {
         let _ = write!(text, " Request id: {id}.");
     }

@@ -89,13 +89,7 @@ pub fn local_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let mut text = error.to_string();
-            let mut cause = error.source();
-            while let Some(below) = cause {
-                text = format!("{text}: {below}");
-                cause = below.source();
-            }
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "{}", cloud::with_causes(&*error));
             ExitCode::FAILURE
         }
     }

@@ -185,3 +185,14 @@ impl ErrorKind {
         }
     }
 }
+
+/// An error with what caused it, down to the first cause, in one line.
+pub fn with_causes(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(below) = cause {
+        text = format!("{text}: {below}");
+        cause = below.source();
+    }
+    text
+}

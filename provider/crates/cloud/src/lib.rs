@@ -28,7 +28,7 @@ pub use changes::{Changes, FleetPart};
 pub use claim::FleetClaim;
 pub use cloud_config::{ForeignDocument, TooLarge, is_printable};
 pub use deadline::{Deadline, Interrupted};
-pub use error::{CloudError, ErrorKind, RequestPart, Result};
+pub use error::{CloudError, ErrorKind, RequestPart, Result, with_causes};
 pub use launch::{LaunchError, check_over_offers, launch_over_offers};
 pub use launch_request::{Egress, LaunchRequest, Market, UnknownEgress, UnknownMarket};
 pub use managed::{Calls, Managed};

@@ -32,14 +32,8 @@ pub fn machine_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let mut text = error.to_string();
-            let mut cause = error.source();
-            while let Some(below) = cause {
-                text = format!("{text}: {below}");
-                cause = below.source();
-            }
             // The standard error is the machine's own log; there is nowhere else to go.
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "{}", cloud::with_causes(&*error));
             ExitCode::FAILURE
         }
     }

@@ -7,7 +7,6 @@ use super::engines::{Engine, watched};
 use super::listings::Listings;
 use super::machines::is_gone;
 use super::pace::{Pace, Sightings};
-use super::reason;
 use crate::failure::{Failure, Result};
 use cloud::{Cloud, Deadline, FleetKey, Instance, InstanceId, InstanceState, Interrupted};
 use domain::drain::{Registered, Request, read_registry};
@@ -247,8 +246,8 @@ impl Drain<'_> {
         // What is in the way may take any connection, and answer nothing.
         let answer = self.http.post(url).timeout(ANSWERS_WITHIN).json(&body).send().await;
         let answer = answer.and_then(reqwest::Response::error_for_status);
-        let answer = answer.map_err(|error| reason(&error))?;
-        answer.text().await.map_err(|error| reason(&error))
+        let answer = answer.map_err(|error| cloud::with_causes(&error))?;
+        answer.text().await.map_err(|error| cloud::with_causes(&error))
     }
 }
 

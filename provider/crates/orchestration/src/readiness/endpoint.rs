@@ -7,7 +7,7 @@ use super::access::RouterAccess;
 use super::grace::last_look;
 use super::machines::console;
 use super::pace::Pace;
-use super::{reason, status};
+use super::status;
 use crate::failure::{Failure, Result};
 use cloud::Deadline;
 use domain::console::latest_state;
@@ -146,7 +146,7 @@ async fn chat(http: &reqwest::Client, endpoint: &str, model: &str) -> Answer {
             let text = if text.is_empty() { text } else { format!(": {text}") };
             Answer::No(format!("the chat completion answers {code}{text}"))
         }
-        Err(error) if error.is_connect() => Answer::NoWayIn(reason(&error)),
-        Err(error) => Answer::No(reason(&error)),
+        Err(error) if error.is_connect() => Answer::NoWayIn(cloud::with_causes(&error)),
+        Err(error) => Answer::No(cloud::with_causes(&error)),
     }
 }

@@ -1,7 +1,6 @@
 //! The engines of machines that are drained: which of them have to be watched, and what runs on them, by
 //! their metrics. Each machine says itself what it runs, whatever the configuration says by now.
 
-use super::reason;
 use cloud::InstanceId;
 use domain::drain::Load;
 use domain::ports::EnginePorts;
@@ -136,8 +135,8 @@ async fn look(http: &reqwest::Client, metrics: SocketAddr) -> Look {
             Err(error) => Look::Unreadable(error.to_string()),
         },
         Err(error) if is_refused(&error) => Look::Nobody,
-        Err(error) if error.is_connect() => Look::Unreachable(reason(&error)),
-        Err(error) => Look::Silent(reason(&error)),
+        Err(error) if error.is_connect() => Look::Unreachable(cloud::with_causes(&error)),
+        Err(error) => Look::Silent(cloud::with_causes(&error)),
     }
 }
 

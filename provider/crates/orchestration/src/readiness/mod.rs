@@ -33,6 +33,7 @@ pub(crate) use router::{
 pub(crate) use workers::{Worker, failed, workers};
 
 use crate::failure::{Failure, Result};
+use cloud::with_causes;
 use std::time::Duration;
 
 /// The client of all looks.
@@ -62,17 +63,6 @@ fn passing<T>(look: Result<T>) -> Result<Result<T, String>> {
 async fn status(request: reqwest::RequestBuilder) -> Result<u16, String> {
     match request.send().await {
         Ok(answer) => Ok(answer.status().as_u16()),
-        Err(error) => Err(reason(&error)),
+        Err(error) => Err(with_causes(&error)),
     }
-}
-
-/// What is wrong with a request, down to its cause.
-fn reason(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(below) = cause {
-        text = format!("{text}: {below}");
-        cause = below.source();
-    }
-    text
 }
