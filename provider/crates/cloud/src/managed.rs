@@ -8,7 +8,7 @@
 use crate::{
     Address, AddressId, AddressRequest, Backoff, BootDocument, Changes, Cloud, CloudError,
     CloudName, Console, Deadline, ErrorKind, Fleet, FleetKey, FleetPart, FleetRequest, Ingress,
-    Instance, InstanceId, LaunchRequest, ObjectId, Result, SshAccess, TagFilter, Tags,
+    Instance, InstanceId, Interrupted, LaunchRequest, ObjectId, Result, SshAccess, TagFilter, Tags,
 };
 use async_trait::async_trait;
 use std::{
@@ -96,12 +96,7 @@ impl Managed {
 
     /// What else the operation waits for; none when it ends first.
     pub async fn bounded<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            () = self.deadline.cancel.cancelled() => None,
-            done = work => Some(done),
-            () = tokio::time::sleep_until(self.deadline.at) => None,
-        }
+        self.deadline.checked(work).await.ok()
     }
 
     /// The counter, which goes on counting, whatever the calls are bound to.
@@ -211,10 +206,10 @@ impl Managed {
 
     /// Why no attempt may begin any more, if so.
     fn ended(&self) -> Option<ErrorKind> {
-        if self.deadline.cancel.is_cancelled() {
-            return Some(ErrorKind::Cancelled);
-        }
-        self.deadline.remaining().is_zero().then_some(ErrorKind::Timeout)
+        Some(match self.deadline.ended()? {
+            Interrupted::Cancelled => ErrorKind::Cancelled,
+            Interrupted::Deadline => ErrorKind::Timeout,
+        })
     }
 
     /// The error of a call that the operation's end has cut off, or kept from being made.

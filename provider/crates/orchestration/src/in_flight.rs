@@ -3,6 +3,8 @@
 
 use crate::failure::{Failure, Result};
 use crate::object::Object;
+use crate::poll::Poll;
+use crate::readiness::Pace;
 use cloud::Deadline;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,14 +62,10 @@ impl InFlight {
     /// # Errors
     /// When the operation ends first.
     pub async fn after_removal(&self, deadline: &Deadline, what: &Object) -> Result<()> {
+        let removal = format!("the removal of {what} by this same run");
+        let mut poll = Poll::new(deadline, Pace::every(REMOVAL_PAUSE), removal).before_anything();
         while self.is_removing(what.path()) {
-            let pause = tokio::time::sleep(REMOVAL_PAUSE);
-            deadline.checked(pause).await.map_err(|why| Failure::Interrupted {
-                waiting_for: format!("the removal of {what} by this same run"),
-                seen: "it is not gone yet".to_owned(),
-                why,
-                kept: false,
-            })?;
+            poll.again("it is not gone yet").await?;
         }
         Ok(())
     }

@@ -120,8 +120,7 @@ impl Group {
     }
 
     /// Refuses to launch anything for a router whose creation has not seen it ready, unless it is by now:
-    /// GPUs would be paid for while it may never come. No machine is left by this error, so that it taints
-    /// nothing.
+    /// GPUs would be paid for while it may never come. No machine is left by this error.
     pub(crate) async fn refuse_before_its_router(&self, listed: &[Instance]) -> Result<()> {
         if self.router_is_finished {
             return Ok(());

@@ -72,7 +72,7 @@ pub async fn create(
         }
         Err(failure) => return progress.leave_unfinished(deadline, failure).await,
     };
-    // Who is only late is no failure: an error would taint, and so sell, what may have loaded most of its model.
+    // Who is only late is no failure: an error would let go what may have loaded most of its model.
     let (late, failed): (Vec<_>, Vec<_>) = failed.into_iter().partition(FailedMachine::is_late);
     if !late.is_empty() {
         progress.journal.warned(Warning::WorkersFailed {
@@ -151,7 +151,7 @@ async fn gather(
     }
 }
 
-/// Nothing serves. What could not be removed, or is kept for inspection, stays in the state, tainted.
+/// Nothing serves. What could not be removed, or is kept for inspection, stays in the journal.
 async fn give_up(deadline: &Deadline, mut progress: Progress<'_>, failure: Failure) -> Failure {
     if progress.slots.is_empty() {
         progress.journal.removed();

@@ -38,9 +38,8 @@ pub(crate) async fn claim_name(
 ) -> Result<Claim> {
     let fleet = &desired.spec.fleet;
     let cloud = orchestrator.cloud(deadline, fleet.cloud).await?;
-    let mut freshness = Freshness::New;
     for _ in 0..MOST_ATTEMPTS {
-        let id = id_for(orchestrator, deadline, freshness, desired).await?;
+        let id = id_for(orchestrator, deadline, desired).await?;
         let snapshot = orchestrator.snapshot(deadline, fleet, Freshness::Any).await?;
         let is_new = find_by_id(&snapshot, &id).address.is_none();
         let address = reserve(&*cloud, &desired.of(&id), is_new).await?;
@@ -55,7 +54,6 @@ pub(crate) async fn claim_name(
         let released = late.release_address(&key(fleet), &address.id).await;
         released.doing(cloud.name(), || format!("give up the address {} for {id}", address.ip))?;
         is_won?;
-        freshness = Freshness::New;
     }
     Err(Failure::AlreadyExists(Object::Service(format!("{fleet}/{}", desired.spec.service))))
 }
@@ -107,11 +105,10 @@ const READ_PAUSE: Duration = Duration::from_secs(1);
 async fn id_for(
     orchestrator: &Orchestrator,
     deadline: &Deadline,
-    freshness: Freshness,
     desired: &DesiredService,
 ) -> Result<ServiceId> {
     let (fleet, name) = (&desired.spec.fleet, desired.spec.service.clone());
-    let snapshot = orchestrator.snapshot(deadline, fleet, freshness).await?;
+    let snapshot = orchestrator.snapshot(deadline, fleet, Freshness::New).await?;
     if snapshot.fleet.is_none() {
         return Err(Failure::Missing(Missing::Fleet(fleet.clone())));
     }
