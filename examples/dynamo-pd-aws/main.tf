@@ -36,7 +36,7 @@ variable "subnet" {
 }
 
 variable "egress" {
-  description = "`elastic_ip` gives each worker an Elastic IP, for a subnet without NAT."
+  description = "`public_ip` gives each worker an Elastic IP, for a subnet without NAT."
   type        = string
   default     = null
 }

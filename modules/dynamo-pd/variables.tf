@@ -33,7 +33,7 @@ variable "placement" {
 }
 
 variable "egress" {
-  description = "How workers reach the internet on AWS: `subnet` or `elastic_ip`; `subnet` when left out."
+  description = "How workers reach the internet on AWS: `subnet` or `public_ip`; `subnet` when left out."
   type        = string
   default     = null
 }

@@ -51,15 +51,14 @@ impl Session {
         lock(&self.clouds).default_region(name)
     }
 
-    /// Where the GPUs of machines of this cloud come from, if it is the local one. This computer is looked
-    /// at once.
+    /// Where the GPUs of machines of this cloud come from, if it is this computer, which is looked at once.
     pub(crate) fn local_gpus(&self, cloud: CloudName) -> LocalGpus {
-        Arc::clone(&lock(&self.clouds)).gpus_of(cloud)
+        Arc::clone(&lock(&self.clouds)).local_gpus(cloud)
     }
 
-    /// Why the virtual environment that the local cloud is told of for this engine is none, if so.
-    pub(crate) fn missing_runtime(&self, engine: &str) -> Option<String> {
-        lock(&self.clouds).missing_runtime(engine)
+    /// Why the virtual environment that the configuration names for this engine is none, if so.
+    pub(crate) fn missing_environment(&self, cloud: CloudName, engine: &str) -> Option<String> {
+        lock(&self.clouds).missing_environment(cloud, engine)
     }
 
     /// Says whether a plan gives a service another endpoint. Terraform plans what refers to the service

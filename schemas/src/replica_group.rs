@@ -78,9 +78,9 @@ pub struct ReplicaGroup {
     pub reservation: Attr<String>,
 
     /// How the machines reach the internet, for what they install: `subnet`, which is the default, as their
-    /// subnet leads, or `elastic_ip`, each by an Elastic IP of its own, which goes with it. For machines
-    /// with several network cards in a subnet without NAT. Only on AWS.
-    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "enum" = ["subnet", "elastic_ip"]))]
+    /// subnet leads, or `public_ip`, each by a public address of its own, which goes with it: on AWS an
+    /// Elastic IP, for machines with several network cards in a subnet without NAT. Only on AWS.
+    #[schemars(extend("x-disagg" = optional(Rolling).import(UserData), "enum" = ["subnet", "public_ip"]))]
     pub egress: Attr<String>,
 
     /// Raise it to roll the group over to machines with the provider's newest scripts.

@@ -9,7 +9,13 @@ use std::time::{Duration, SystemTime};
 
 /// Writes what there is.
 pub(super) fn write(out: &mut (dyn Write + Send), fleet: &FleetStatus) -> io::Result<()> {
-    writeln!(out, "fleet {} in {}, {}", fleet.id, fleet.zone, dollars(fleet.hourly_cost()))?;
+    writeln!(
+        out,
+        "fleet {} in {}, {}",
+        fleet.id,
+        fleet.zone.as_deref().unwrap_or("no zone"),
+        dollars(fleet.hourly_cost())
+    )?;
     findings(out, &fleet.findings)?;
     if fleet.services.is_empty() {
         writeln!(out, "no such service in it")?;

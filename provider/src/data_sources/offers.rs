@@ -46,8 +46,10 @@ fn look_up(session: &Session, config: &Offers) -> Result<Vec<Offer>, Diagnostics
     let number = |attribute: &Attr<i64>| {
         attribute.known().map(|value| u32::try_from(*value).unwrap_or(u32::MAX))
     };
-    let cloud: CloudName =
-        config.cloud.known().and_then(|cloud| cloud.parse().ok()).unwrap_or(CloudName::Local);
+    let cloud = config.cloud.known().map_or("", String::as_str).parse::<CloudName>();
+    let cloud = cloud.map_err(|error| {
+        Diagnostic::error("Unknown cloud", format!("{error}.")).at(AttributePath::root("cloud"))
+    })?;
     let wanted = Resources {
         gpu: config.gpu.known().and_then(|gpu| gpu.parse().ok()),
         cpu: number(&config.cpu),
@@ -72,7 +74,7 @@ fn offered(offer: Offer) -> OfferedMachine {
         gpu_count: offer.gpu_count.into(),
         cpu: offer.cpu.into(),
         memory_gb: offer.memory_gb.into(),
-        interconnect: offer.interconnect.unwrap_or_else(|| "tcp".to_owned()),
+        interconnect: offer.interconnect.as_str().to_owned(),
         hourly_cost: offer.hourly_cost,
         priced_on: offer.priced_on,
     }

@@ -13,7 +13,7 @@ pub(super) fn summary_of(kind: ErrorKind, doing: &str) -> String {
         ErrorKind::Unauthenticated => "Credentials missing or expired",
         ErrorKind::PermissionDenied => "Permission denied",
         ErrorKind::InvalidRequest => "Refused by the cloud",
-        ErrorKind::NotFound => "Not known to the cloud",
+        ErrorKind::NotFound | ErrorKind::NotVisibleYet => "Not known to the cloud",
         ErrorKind::Conflict | ErrorKind::TokenSpent => "Name or token already taken",
         ErrorKind::InUse => "Still in use",
         ErrorKind::Unreadable => "Not what the provider has written",
@@ -56,6 +56,9 @@ pub(super) fn remedy(kind: ErrorKind) -> &'static str {
             "Change the configuration so that the cloud can do it."
         }
         ErrorKind::NotFound => {
+            "It may have been removed at this moment: plan again to see what there is, and apply."
+        }
+        ErrorKind::NotVisibleYet => {
             "It may have been removed at this moment, or be too new to be known everywhere: plan again to see \
              what there is, and apply."
         }

@@ -94,7 +94,7 @@ fn ended(ended: Ended, attributes: &AttributesOf) -> Diagnostic {
         ),
         Ended::NoCloud(cloud) => Diagnostic::error(
             format!("Cloud `{cloud}` is not available"),
-            clouds::not_built_in(cloud.as_str())
+            clouds::not_built_in(cloud)
                 .unwrap_or_else(|| "The provider is not configured yet.".to_owned()),
         ),
         Ended::Launch { cloud, doing, error } => {
@@ -142,6 +142,15 @@ fn ended(ended: Ended, attributes: &AttributesOf) -> Diagnostic {
         )
         .at(AttributePath::root("router")),
         Ended::UserData { what, error } => no_user_data(&what, &error),
+        // The plan refuses it where it can: one of the two may have been unknown then.
+        Ended::Purchase(group) => Diagnostic::error(
+            "Market and reservation contradict each other",
+            format!(
+                "Of replica group {group}: spot machines are taken out of no reservation, and `market = \
+                 \"capacity-block\"` needs the `reservation` that names the block."
+            ),
+        )
+        .at(AttributePath::root("market")),
         Ended::NoCounterpart { group, role, namespace, missing } => {
             no_counterpart(&group.to_string(), role, &namespace, &missing)
         }

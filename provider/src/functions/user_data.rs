@@ -3,7 +3,6 @@
 
 use crate::resources::{replica_group, service};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use cloud::Limits;
 use domain::catalogue;
 use domain::engine;
 use domain::id::{FleetId, GroupId, ServiceId};
@@ -120,7 +119,7 @@ fn render(machine: &Json) -> Result<Rendered, String> {
     let router = service::router_spec(&service, &id).map_err(told)?;
     catalogue::offers(fleet.cloud, &router.resources)
         .map_err(|error| format!("No machine fits the router: {error}."))?;
-    let limit = Limits::of(fleet.cloud).user_data_bytes;
+    let limit = fleet.cloud.profile().user_data_bytes;
     let (document, digest) = match given("group") {
         None => (
             orchestration::service::boot_document(&router, address).map_err(not_made)?,

@@ -4,6 +4,7 @@
 mod attributes;
 mod concealment;
 pub(crate) mod endpoint;
+mod features;
 pub(crate) mod fleet;
 mod identity;
 pub(crate) mod replica_group;

@@ -5,9 +5,10 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use domain::boot_document::worker_document;
 use domain::catalogue::{self, Resources};
-use domain::cloud::{BootDocument, CloudName, Egress, Market, Offer};
+use domain::cloud::{BootDocument, CloudName, Egress, Offer};
 use domain::environment::Environment;
 use domain::id::FleetId;
+use domain::market::Market;
 use domain::spec::{EngineSpec, GroupSpec, RouterKind, RouterSpec, ServiceFacts, WorkerRole};
 use domain::version::DynamoVersion;
 use rustix::time::{ClockId, clock_gettime};

@@ -3,10 +3,11 @@
 use domain::SCRIPT_VERSION;
 use domain::boot_document::{router_document, worker_document};
 use domain::catalogue::Resources;
-use domain::cloud::{CloudName, Egress, Market, Offer};
+use domain::cloud::{CloudName, Egress, Offer};
 use domain::environment::Environment;
 use domain::id::FleetId;
 use domain::local_gpus::LocalGpus;
+use domain::market::Market;
 use domain::spec::{EngineSpec, GroupSpec, RouterKind, RouterSpec, ServiceFacts, WorkerRole};
 use domain::version::DynamoVersion;
 use std::collections::BTreeMap;

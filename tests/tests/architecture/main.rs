@@ -1,5 +1,6 @@
 //! The arrows of docs/ARCHITECTURE.md, held against what cargo knows.
 
+mod clouds;
 mod modules;
 mod source;
 

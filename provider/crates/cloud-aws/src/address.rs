@@ -15,12 +15,9 @@ use sha2::{Digest, Sha256};
 pub(crate) async fn reserve(region: &Region, request: &AddressRequest) -> cloud::Result<Address> {
     let facts = security_group::facts(region, &request.fleet).await?;
     let of_token = TagFilter::all().and(tags::TOKEN, request.token.as_str());
-    let found = match request.is_new {
-        true => None,
-        false => find(region, &request.fleet, &of_token).await?.into_iter().next(),
-    };
-    let interface = match found {
-        Some(interface) => interface,
+    let found = find(region, &request.fleet, &of_token).await?.into_iter().next();
+    let (interface, is_new) = match found {
+        Some(interface) => (interface, false),
         None => create_interface(region, request, &facts).await?,
     };
     let mut address = describe(&interface)?;
@@ -31,7 +28,7 @@ pub(crate) async fn reserve(region: &Region, request: &AddressRequest) -> cloud:
     };
     match (public, address.public_ip) {
         (true, None) => {
-            address.public_ip = Some(make_public(region, request, &address.id.0).await?);
+            address.public_ip = Some(make_public(region, request, &address.id.0, is_new).await?);
         }
         (false, Some(_)) => {
             release_elastic_of(region, &address.id.0).await?;
@@ -81,11 +78,12 @@ pub(crate) async fn release(region: &Region, id: &AddressId) -> cloud::Result<()
     }
 }
 
+/// The interface, and whether this process had it from no earlier call: then nothing was made for it.
 async fn create_interface(
     region: &Region,
     request: &AddressRequest,
     facts: &FleetFacts,
-) -> cloud::Result<NetworkInterface> {
+) -> cloud::Result<(NetworkInterface, bool)> {
     const OPERATION: &str = "CreateNetworkInterface";
     let mut own = request.tags.clone();
     own.insert(tags::TOKEN.to_owned(), request.token.clone());
@@ -100,8 +98,10 @@ async fn create_interface(
         .during(OPERATION)?;
     let missing = || CloudError::new(ErrorKind::Other, OPERATION, "the answer has no interface");
     let interface = created.network_interface.ok_or_else(missing)?;
-    region.recent.add(interface.network_interface_id.clone()).await;
-    Ok(interface)
+    let id = interface.network_interface_id().unwrap_or_default();
+    let is_new = !region.recent.is_new(id).await;
+    region.recent.add([id.to_owned()]).await;
+    Ok((interface, is_new))
 }
 
 /// Puts an Elastic IP on the interface: one that an earlier call made and could not tell of, or a new
@@ -111,8 +111,9 @@ async fn make_public(
     region: &Region,
     request: &AddressRequest,
     interface: &str,
+    is_new: bool,
 ) -> cloud::Result<std::net::IpAddr> {
-    let made = match request.is_new {
+    let made = match is_new {
         true => Vec::new(),
         false => elastic_ip::list(region, &of_interface(interface)).await?,
     };

@@ -9,18 +9,16 @@ pub(crate) struct Claim {
     pub(crate) zone: String,
     pub(crate) subnet: String,
     pub(crate) placement: PlacementStrategy,
-    /// Of the request that made it.
-    pub(crate) token: String,
 }
 
 impl Claim {
     /// The description of the group: below the 255 characters that EC2 takes, and of those only.
     pub(crate) fn describe(&self, fleet: &str) -> String {
-        let Self { zone, subnet, placement, token } = self;
+        let Self { zone, subnet, placement } = self;
         let placement = word(*placement);
         format!(
             "Fleet {fleet} of terraform-provider-disagg: zone={zone} subnet={subnet} \
-             placement={placement} token={token}"
+             placement={placement}"
         )
     }
 
@@ -36,7 +34,6 @@ impl Claim {
             zone: value("zone")?,
             subnet: value("subnet")?,
             placement: all.into_iter().find(|strategy| word(*strategy) == placement)?,
-            token: value("token")?,
         })
     }
 }
@@ -59,7 +56,6 @@ mod tests {
                 zone: "us-east-2a".to_owned(),
                 subnet: "subnet-0123456789abcdef0".to_owned(),
                 placement,
-                token: "fleet-us-east-2-pd".to_owned(),
             };
             let text = claim.describe("pd");
             assert!(text.len() < 200, "{text}");

@@ -7,7 +7,7 @@
 
 use crate::error::During;
 use crate::security_group::{self, FleetFacts};
-use crate::{Region, egress, token};
+use crate::{Region, egress, tags, token};
 use aws_sdk_ec2::types::{
     HttpTokensState, Instance as Ec2Instance, InstanceMetadataEndpointState,
     InstanceMetadataOptionsResponse, InstanceMetadataTagsState, InstanceNetworkInterface,
@@ -28,13 +28,15 @@ pub(crate) fn findings(instance: &Ec2Instance, facts: &FleetFacts) -> Vec<Findin
     }
     let group = instance.placement().and_then(|placement| placement.group_name());
     let group = group.filter(|name| !name.is_empty());
-    if group != facts.placement_group.as_deref() {
+    let is_placed = instance.tags().iter().all(|tag| tag.key() != Some(tags::UNPLACED));
+    let wanted = facts.placement_group.as_deref().filter(|_| is_placed);
+    if group != wanted {
         let shown = |group: Option<&str>| match group {
             Some(name) => format!("in placement group `{name}`"),
             None => "in no placement group".to_owned(),
         };
-        let (now, wanted) = (shown(group), shown(facts.placement_group.as_deref()));
-        found(false, format!("it is {now}, and its fleet {wanted}"));
+        let (now, before) = (shown(group), shown(wanted));
+        found(false, format!("it is {now}, and was launched {before}"));
     }
     if let Some(options) = instance.metadata_options()
         && let Some(text) = metadata_finding(options)

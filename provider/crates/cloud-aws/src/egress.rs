@@ -1,4 +1,4 @@
-//! The way out of machines with `egress = "elastic_ip"`.
+//! The way out of machines with `egress = "public_ip"`.
 //!
 //! EC2 puts an Elastic IP on a machine that runs and on no other, and it has no token for one. So they are
 //! taken before the launch, because a quota may refuse them, and are tagged with its token; a machine that
@@ -40,7 +40,7 @@ pub(crate) async fn hold(region: &Region, request: &LaunchRequest) -> cloud::Res
 async fn mark(region: &Region, key: &FleetKey) -> cloud::Result<()> {
     let facts = security_group::facts(region, key).await?;
     if !facts.has_elastic_ips {
-        let mark = Tags::from([(tags::EGRESS.to_owned(), Egress::ElasticIp.as_str().to_owned())]);
+        let mark = Tags::from([(tags::EGRESS.to_owned(), Egress::PublicIp.as_str().to_owned())]);
         tags::set(region, &[facts.group_id], &mark).await?;
         note(region, key).await;
     }
@@ -57,7 +57,7 @@ pub(crate) async fn note(region: &Region, key: &FleetKey) {
 /// Whether a machine was launched to have one.
 pub(crate) fn is_wanted(instance: &Ec2Instance) -> bool {
     instance.tags().iter().any(|tag| {
-        tag.key() == Some(tags::EGRESS) && tag.value() == Some(Egress::ElasticIp.as_str())
+        tag.key() == Some(tags::EGRESS) && tag.value() == Some(Egress::PublicIp.as_str())
     })
 }
 

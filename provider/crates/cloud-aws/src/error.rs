@@ -150,9 +150,9 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
             "PendingVerification",
         ],
     ),
-    // Of what is the provider's own: no user names one of these.
+    // Of what is the provider's own: no user names one of these. It may always be too new to be known.
     (
-        ErrorKind::NotFound,
+        ErrorKind::NotVisibleYet,
         &[
             "InvalidInstanceID.NotFound",
             "InvalidNetworkInterfaceID.NotFound",
@@ -278,7 +278,7 @@ mod tests {
             ("RequestLimitExceeded", ErrorKind::Throttled),
             ("InvalidAMIID.NotFound", ErrorKind::InvalidRequest),
             ("InvalidPlacementGroup.InUse", ErrorKind::InUse),
-            ("InvalidPlacementGroup.Unknown", ErrorKind::NotFound),
+            ("InvalidPlacementGroup.Unknown", ErrorKind::NotVisibleYet),
             ("InvalidInstanceID.Malformed", ErrorKind::InvalidRequest),
             ("UnauthorizedOperation", ErrorKind::PermissionDenied),
             ("IdempotentParameterMismatch", ErrorKind::Conflict),

@@ -7,28 +7,41 @@ use crate::claim::Claim;
 use crate::error::{During, is, refused};
 use crate::security_group::{claim_of, find, object_name, remember, require};
 use crate::subnet::{self, Subnet};
-use crate::{Region, address, elastic_ip, ingress, instance, placement, ssh, tags};
+use crate::{Region, address, elastic_ip, ingress, instance, instance_type, placement, ssh, tags};
 use aws_sdk_ec2::types::{
     IpPermission, IpRange, NetworkInterface, ResourceType, SecurityGroup, UserIdGroupPair,
 };
 use cloud::{
     CloudError, ErrorKind, Fleet, FleetClaim, FleetKey, FleetRequest, InstanceId,
-    PlacementStrategy, TagFilter, Tags, tag,
+    PlacementStrategy, RequestPart, Site, SiteFilter, TagFilter, Tags, tag,
 };
 use std::collections::BTreeMap;
+
+/// In a subnet there is one site, elsewhere one in each zone.
+pub(crate) async fn find_sites(region: &Region, filter: &SiteFilter) -> cloud::Result<Vec<Site>> {
+    let of_subnet = match &filter.subnet {
+        Some(subnet) => Some(subnet::find(region, subnet).await?.1),
+        None => None,
+    };
+    let is_meant = |zone: &String| {
+        let wanted = [&filter.zone, &of_subnet];
+        wanted.into_iter().flatten().all(|wanted| wanted == zone)
+    };
+    let zones = match (&of_subnet, filter.instance_types.as_slice()) {
+        (Some(zone), []) => vec![zone.clone()],
+        (_, types) => instance_type::zones(region, types).await?,
+    };
+    let sites = zones.into_iter().filter(is_meant);
+    Ok(sites.map(|zone| Site { zone: Some(zone), subnet: filter.subnet.clone() }).collect())
+}
 
 pub(crate) async fn create(region: &Region, request: &FleetRequest) -> cloud::Result<Fleet> {
     const OPERATION: &str = "CreateSecurityGroup";
     let key = &request.key;
     let name = object_name(key);
     if find(region, key).await?.is_none() {
-        let subnet = subnet_for(region, request).await?;
-        let claim = Claim {
-            zone: request.zone.clone(),
-            subnet: subnet.id,
-            placement: request.placement,
-            token: request.token.clone(),
-        };
+        let (subnet, zone) = site_for(region, request).await?;
+        let claim = Claim { zone, subnet: subnet.id, placement: request.placement };
         let call = region.ec2.create_security_group().group_name(&name).vpc_id(&subnet.vpc);
         let created = call
             .description(claim.describe(&key.name))
@@ -46,7 +59,7 @@ pub(crate) async fn create(region: &Region, request: &FleetRequest) -> cloud::Re
         }
     }
     let group = find(region, key).await?.ok_or_else(|| {
-        CloudError::new(ErrorKind::NotFound, OPERATION, "the new group is not listed yet")
+        CloudError::new(ErrorKind::NotVisibleYet, OPERATION, "the new group is not listed yet")
             .object(&name)
     })?;
     if let Some(why) = claimed_by_another(&group, request) {
@@ -54,7 +67,7 @@ pub(crate) async fn create(region: &Region, request: &FleetRequest) -> cloud::Re
     }
     open(region, &group).await?;
     if request.placement == PlacementStrategy::Cluster {
-        placement::create(region, &name, &request.token, &request.tags).await?;
+        placement::create(region, &name, &request.tags).await?;
     }
     // With the rules that it has now.
     let group = require(region, key).await?;
@@ -77,7 +90,7 @@ pub(crate) async fn repair(region: &Region, key: &FleetKey) -> cloud::Result<Fle
     tags::set(region, &[id], &own).await?;
     let claim = claim_of(&group)?;
     if claim.placement == PlacementStrategy::Cluster {
-        placement::restore(region, &object_name(key), &claim.token, &own).await?;
+        placement::restore(region, &object_name(key), &own).await?;
     }
     let group = require(region, key).await?;
     describe(region, key, &group).await
@@ -111,28 +124,41 @@ pub(crate) async fn delete(region: &Region, key: &FleetKey) -> cloud::Result<()>
     Ok(())
 }
 
-async fn subnet_for(region: &Region, request: &FleetRequest) -> cloud::Result<Subnet> {
-    let Some(id) = &request.subnet else { return subnet::default_of(region, &request.zone).await };
-    let (subnet, zone) = subnet::find(region, id).await?;
-    if zone != request.zone {
-        let message = format!("the subnet is in zone {zone}, and the fleet in {}", request.zone);
-        return Err(refused("DescribeSubnets", "InvalidSubnet.Conflict", message).object(id));
+/// The subnet that is asked for, or else the default one of the zone; and the zone.
+async fn site_for(region: &Region, request: &FleetRequest) -> cloud::Result<(Subnet, String)> {
+    match (&request.subnet, &request.zone) {
+        (Some(id), zone) => {
+            let (subnet, of_subnet) = subnet::find(region, id).await?;
+            match zone {
+                Some(zone) if *zone != of_subnet => {
+                    let message =
+                        format!("the subnet is in zone {of_subnet}, and the fleet in {zone}");
+                    let error = refused("DescribeSubnets", "InvalidSubnet.Conflict", message);
+                    Err(error.object(id))
+                }
+                _ => Ok((subnet, of_subnet)),
+            }
+        }
+        (None, Some(zone)) => Ok((subnet::default_of(region, zone).await?, zone.clone())),
+        (None, None) => {
+            let message = "a fleet is in a zone or in a subnet";
+            let error = CloudError::new(ErrorKind::InvalidRequest, "DescribeSubnets", message);
+            Err(error.object(&request.key.name).part(RequestPart::Zone))
+        }
     }
-    Ok(subnet)
 }
 
 async fn describe(region: &Region, key: &FleetKey, group: &SecurityGroup) -> cloud::Result<Fleet> {
     remember(region, key, group).await?;
-    let Claim { zone, subnet, placement, token } = claim_of(group)?;
+    let Claim { zone, subnet, placement } = claim_of(group)?;
     let mut shown = tags::from_ec2(group.tags());
     let findings = findings(key, group, &shown);
     shown.remove(tags::SSH_KEY);
     Ok(Fleet {
         key: key.clone(),
-        zone,
+        zone: Some(zone),
         subnet: Some(subnet),
         placement,
-        token,
         tags: shown,
         ingress: ingress::of_services(group),
         ssh: ssh::of(group),
@@ -186,11 +212,11 @@ fn leads_to_itself(rules: &[IpPermission], id: &str) -> bool {
 }
 
 fn claimed_by_another(group: &SecurityGroup, request: &FleetRequest) -> Option<&'static str> {
-    let Ok(Claim { subnet, placement, token, .. }) = claim_of(group) else {
+    let Ok(Claim { subnet, placement, .. }) = claim_of(group) else {
         return Some("a security group of this name exists that the provider has not made");
     };
     let tags = tags::from_ec2(group.tags());
-    FleetClaim { tags: &tags, token: &token, placement, subnet: Some(&subnet) }.is_another(request)
+    FleetClaim { tags: &tags, placement, subnet: Some(&subnet) }.is_another(request)
 }
 
 fn findings(key: &FleetKey, group: &SecurityGroup, found: &Tags) -> BTreeMap<String, String> {

@@ -70,7 +70,6 @@ pub(crate) fn describe(
     let ip = instance.private_ip_address().map(str::parse).transpose().map_err(|_| {
         CloudError::new(ErrorKind::Other, OPERATION, "its address cannot be read").object(id)
     })?;
-    let placement = instance.placement();
     let launched_at = instance.launch_time().map(DateTime::secs).unwrap_or_default();
     Ok(Instance {
         id: InstanceId(id.to_owned()),
@@ -80,7 +79,6 @@ pub(crate) fn describe(
             .instance_type()
             .map(|kind| kind.as_str().to_owned())
             .unwrap_or_default(),
-        zone: placement.and_then(|found| found.availability_zone()).unwrap_or_default().to_owned(),
         image: instance.image_id().map(str::to_owned),
         launched_at: u64::try_from(launched_at).unwrap_or_default(),
         tags: tags::from_ec2(instance.tags()),

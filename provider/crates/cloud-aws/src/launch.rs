@@ -17,7 +17,8 @@ use aws_sdk_ec2::types::{
     MarketType, Placement, ResourceType, SpotInstanceType, SpotMarketOptions, VolumeType,
 };
 use cloud::{
-    CloudError, CloudName, Egress, ErrorKind, Instance, LaunchRequest, Limits, Market, RequestPart,
+    CloudError, CloudName, Egress, ErrorKind, Instance, Interconnect, LaunchRequest, Purchase,
+    RequestPart,
 };
 
 const OPERATION: &str = "RunInstances";
@@ -29,7 +30,7 @@ pub(crate) async fn launch(
     request: &LaunchRequest,
 ) -> cloud::Result<Vec<Instance>> {
     let call = prepare(region, request).await?;
-    if request.egress == Egress::ElasticIp {
+    if request.egress == Egress::PublicIp {
         // A profile that is not known yet is asked for again and again: nothing is taken for it.
         if request.identity.is_some() {
             dry_run(call.clone().set_client_token(None), request).await?;
@@ -38,7 +39,7 @@ pub(crate) async fn launch(
     }
     let launched = run(region, request, call).await;
     let is_final = launched.as_ref().is_err_and(|error| !error.kind.retryable());
-    if is_final && request.egress == Egress::ElasticIp {
+    if is_final && request.egress == Egress::PublicIp {
         egress::release_held(region, request).await;
     }
     launched
@@ -76,15 +77,16 @@ async fn prepare(
     region: &Region,
     request: &LaunchRequest,
 ) -> cloud::Result<RunInstancesFluentBuilder> {
-    request.check(OPERATION, Limits::of(CloudName::Aws).user_data_bytes)?;
+    request.check(OPERATION, CloudName::Aws.profile().user_data_bytes)?;
     let facts = security_group::facts(region, &request.fleet).await?;
     let name = &request.offer.instance_type;
     let kind = instance_type::find(region, name).await?;
-    if facts.placement_group.is_some() && !kind.clusters {
+    let group = facts.placement_group.clone().filter(|_| request.placed);
+    if group.is_some() && !kind.clusters {
         let message = "machines of this type cannot be in a cluster placement group";
         return Err(refused(OPERATION, "InvalidParameterCombination", message).object(name));
     }
-    if facts.placement_group.is_some() && request.reservation.is_some() {
+    if group.is_some() && matches!(request.purchase, Purchase::Reserved { .. }) {
         let message = "what a reservation holds is where it is, and a placement group would ask for \
                        another place: give the fleet `placement = \"zone\"`";
         return Err(refused(OPERATION, "InvalidParameterCombination", message)
@@ -97,13 +99,14 @@ async fn prepare(
     };
     let interfaces = interfaces(region, request, &kind, &facts).await?;
     let count = i32::try_from(request.count).unwrap_or(i32::MAX);
-    let placement = Placement::builder()
-        .availability_zone(&facts.zone)
-        .set_group_name(facts.placement_group.clone())
-        .build();
+    let placement =
+        Placement::builder().availability_zone(&facts.zone).set_group_name(group).build();
     let mut named = tags::named(&request.tags);
-    if request.egress == Egress::ElasticIp {
+    if request.egress == Egress::PublicIp {
         named.insert(tags::EGRESS.to_owned(), request.egress.as_str().to_owned());
+    }
+    if !request.placed {
+        named.insert(tags::UNPLACED.to_owned(), "true".to_owned());
     }
     let specification = |kind| tags::specification(kind, &named);
     let profile = request.identity.as_ref().map(|identity| {
@@ -128,8 +131,8 @@ async fn prepare(
         .metadata_options(metadata_options())
         .set_iam_instance_profile(profile)
         .set_key_name(facts.key_name.clone())
-        .set_instance_market_options(market_options(request.market))
-        .set_capacity_reservation_specification(request.reservation.as_deref().map(reservation))
+        .set_instance_market_options(market_options(&request.purchase))
+        .set_capacity_reservation_specification(reservation(&request.purchase))
         .tag_specifications(specification(ResourceType::Instance))
         .tag_specifications(specification(ResourceType::Volume));
     Ok(call)
@@ -146,7 +149,7 @@ async fn interfaces(
         let reserved = specification().network_interface_id(&address.0).device_index(0);
         return Ok(vec![reserved.delete_on_termination(false).build()]);
     }
-    let with_efa = request.offer.interconnect.as_deref() == Some("efa");
+    let with_efa = request.offer.interconnect == Interconnect::Efa;
     let layout = layout(kind.network, with_efa);
     let way_out = subnet::way_out(region, &facts.subnet).await?;
     check_way_out(request, facts, layout.len(), way_out)?;
@@ -179,7 +182,7 @@ fn check_way_out(
 ) -> cloud::Result<()> {
     let name = &request.offer.instance_type;
     let subnet = &facts.subnet.id;
-    if request.egress == Egress::ElasticIp && way_out != WayOut::Gateway {
+    if request.egress == Egress::PublicIp && way_out != WayOut::Gateway {
         let message = format!(
             "an Elastic IP leads out by an internet gateway, and this subnet's routes lead to none \
              (subnet {subnet}). Leave `egress` out, or give the fleet a public `subnet`"
@@ -188,7 +191,7 @@ fn check_way_out(
             .object(name)
             .part(RequestPart::Egress));
     }
-    if request.image.is_some() || request.egress == Egress::ElasticIp {
+    if request.image.is_some() || request.egress == Egress::PublicIp {
         return Ok(());
     }
     let message = match way_out {
@@ -213,11 +216,11 @@ fn check_way_out(
         .part(RequestPart::Egress))
 }
 
-fn market_options(market: Market) -> Option<InstanceMarketOptionsRequest> {
+fn market_options(purchase: &Purchase) -> Option<InstanceMarketOptionsRequest> {
     let options = InstanceMarketOptionsRequest::builder();
-    match market {
-        Market::OnDemand => None,
-        Market::Spot => {
+    match purchase {
+        Purchase::OnDemand | Purchase::Reserved { prepaid: false, .. } => None,
+        Purchase::Spot => {
             // One that comes back by itself after an interruption would be nobody's.
             let spot = SpotMarketOptions::builder()
                 .spot_instance_type(SpotInstanceType::OneTime)
@@ -225,13 +228,17 @@ fn market_options(market: Market) -> Option<InstanceMarketOptionsRequest> {
                 .build();
             Some(options.market_type(MarketType::Spot).spot_options(spot).build())
         }
-        Market::CapacityBlock => Some(options.market_type(MarketType::CapacityBlock).build()),
+        Purchase::Reserved { prepaid: true, .. } => {
+            Some(options.market_type(MarketType::CapacityBlock).build())
+        }
     }
 }
 
-fn reservation(id: &str) -> CapacityReservationSpecification {
+fn reservation(purchase: &Purchase) -> Option<CapacityReservationSpecification> {
+    let Purchase::Reserved { id, .. } = purchase else { return None };
     let target = CapacityReservationTarget::builder().capacity_reservation_id(id).build();
-    CapacityReservationSpecification::builder().capacity_reservation_target(target).build()
+    let specification = CapacityReservationSpecification::builder();
+    Some(specification.capacity_reservation_target(target).build())
 }
 
 fn root_disk(image: &Image, gigabytes: u32) -> BlockDeviceMapping {
@@ -255,10 +262,10 @@ fn metadata_options() -> InstanceMetadataOptionsRequest {
 }
 
 /// A new instance profile takes some seconds to be known everywhere, and one that there is not reads the
-/// same: it is not found, so that whoever called calls again for a while.
+/// same: it is not visible yet, so that whoever called calls again for a while.
 fn about(error: CloudError, request: &LaunchRequest) -> CloudError {
     let kind = match is_unknown_profile(&error) {
-        true => ErrorKind::NotFound,
+        true => ErrorKind::NotVisibleYet,
         false => error.kind,
     };
     CloudError { kind, ..error }.object(&request.offer.instance_type)

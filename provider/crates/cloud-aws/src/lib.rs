@@ -37,8 +37,8 @@ use async_trait::async_trait;
 use aws_sdk_ec2::Client;
 use cloud::{
     Address, AddressId, AddressRequest, BootDocument, Cloud, CloudName, Console, Fleet, FleetKey,
-    FleetRequest, Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, SshAccess,
-    TagFilter, Tags,
+    FleetRequest, Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, Site, SiteFilter,
+    SshAccess, TagFilter, Tags,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -109,12 +109,8 @@ impl Cloud for AwsCloud {
         CloudName::Aws
     }
 
-    async fn list_zones(&self, region: &str, instance_types: &[String]) -> Result<Vec<String>> {
-        instance_type::zones(&*self.region(region).await, instance_types).await
-    }
-
-    async fn subnet_zone(&self, region: &str, subnet: &str) -> Result<String> {
-        subnet::find(&*self.region(region).await, subnet).await.map(|(_, zone)| zone)
+    async fn find_sites(&self, region: &str, filter: &SiteFilter) -> Result<Vec<Site>> {
+        fleet::find_sites(&*self.region(region).await, filter).await
     }
 
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet> {

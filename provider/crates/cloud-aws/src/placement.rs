@@ -6,18 +6,13 @@ use crate::tags;
 use aws_sdk_ec2::types::{PlacementStrategy, ResourceType};
 use cloud::Tags;
 
-/// Makes the group. A name that is taken by a group without the fleet's own token is somebody else's.
-pub(crate) async fn create(
-    region: &Region,
-    name: &str,
-    token: &str,
-    own: &Tags,
-) -> cloud::Result<()> {
-    match ensure(region, name, token, own).await {
+/// Makes the group. A name that is taken by a group which the provider has not made is somebody else's.
+pub(crate) async fn create(region: &Region, name: &str, own: &Tags) -> cloud::Result<()> {
+    match ensure(region, name, own).await {
         Err(error) if is(&error, DUPLICATE) => {
             let found = find(region, name).await?;
             let is_ours =
-                found.is_some_and(|found| found.get(tags::TOKEN).is_some_and(|of| of == token));
+                found.is_some_and(|found| found.get(tags::TOKEN).is_some_and(|of| of == name));
             if is_ours { Ok(()) } else { Err(error) }
         }
         created => created,
@@ -25,21 +20,16 @@ pub(crate) async fn create(
 }
 
 /// Makes the group again if it is gone. The fleet is there, so the one that has its name is its own.
-pub(crate) async fn restore(
-    region: &Region,
-    name: &str,
-    token: &str,
-    own: &Tags,
-) -> cloud::Result<()> {
-    match ensure(region, name, token, own).await {
+pub(crate) async fn restore(region: &Region, name: &str, own: &Tags) -> cloud::Result<()> {
+    match ensure(region, name, own).await {
         Err(error) if is(&error, DUPLICATE) => Ok(()),
         restored => restored,
     }
 }
 
-async fn ensure(region: &Region, name: &str, token: &str, own: &Tags) -> cloud::Result<()> {
+async fn ensure(region: &Region, name: &str, own: &Tags) -> cloud::Result<()> {
     let mut own = own.clone();
-    own.insert(tags::TOKEN.to_owned(), token.to_owned());
+    own.insert(tags::TOKEN.to_owned(), name.to_owned());
     let call = region.ec2.create_placement_group().group_name(name);
     let call = call.strategy(PlacementStrategy::Cluster);
     let tagged = tags::specification(ResourceType::PlacementGroup, &own);

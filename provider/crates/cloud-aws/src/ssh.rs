@@ -5,7 +5,7 @@ use crate::error::During;
 use crate::ingress::{SSH_PORT, SSH_RULE};
 use crate::{Region, ingress, security_group, tags};
 use aws_sdk_ec2::types::SecurityGroup;
-use cloud::{FleetKey, Ingress, SshAccess, Tags};
+use cloud::{CloudError, ErrorKind, FleetKey, Ingress, RequestPart, SshAccess, SshKey, Tags};
 
 /// The access as it is, by the group's tags and rules.
 pub(crate) fn of(group: &SecurityGroup) -> Option<SshAccess> {
@@ -13,7 +13,7 @@ pub(crate) fn of(group: &SecurityGroup) -> Option<SshAccess> {
     let rules = ingress::of(group).into_iter();
     let mut rules = rules.filter(|rule| rule.service == SSH_RULE && rule.port == SSH_PORT);
     let cidrs = rules.next().map(|rule| rule.cidrs).unwrap_or_default();
-    Some(SshAccess { key_name, cidrs })
+    Some(SshAccess { key: SshKey::Registered(key_name), cidrs })
 }
 
 /// A key that the region does not have is told before anything is opened.
@@ -22,13 +22,20 @@ pub(crate) async fn set(
     key: &FleetKey,
     access: Option<&SshAccess>,
 ) -> cloud::Result<()> {
-    if let Some(access) = access {
-        let call = region.ec2.describe_key_pairs().key_names(&access.key_name);
-        let found = call.send().await.during("DescribeKeyPairs");
-        found.map_err(|error| error.object(&access.key_name))?;
+    let name = match access.map(|access| &access.key) {
+        None => None,
+        Some(SshKey::Registered(name)) => Some(name.clone()),
+        Some(SshKey::Public(_)) => {
+            let message = "machines have key pairs of the region, by their names";
+            return Err(CloudError::new(ErrorKind::Unsupported, "DescribeKeyPairs", message)
+                .part(RequestPart::SshKey));
+        }
+    };
+    if let Some(name) = &name {
+        let found = region.ec2.describe_key_pairs().key_names(name).send().await;
+        found.during("DescribeKeyPairs").map_err(|error| error.object(name))?;
     }
     let group = security_group::facts(region, key).await?.group_id;
-    let name = access.map(|access| access.key_name.clone());
     let tag = Tags::from([(tags::SSH_KEY.to_owned(), name.clone().unwrap_or_default())]);
     tags::set(region, &[group], &tag).await?;
     // A server that has not heard of the tag yet would launch machines without the key for good.

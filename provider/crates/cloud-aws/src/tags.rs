@@ -12,6 +12,8 @@ pub(crate) const SSH_KEY: &str = "disagg:ssh-key";
 /// How an instance reaches the internet, where that is not by its subnet; see [`egress`](crate::egress). On
 /// a fleet's security group: that there have been such instances.
 pub(crate) const EGRESS: &str = "disagg:egress";
+/// On an instance: that it was launched outside its fleet's placement group.
+pub(crate) const UNPLACED: &str = "disagg:unplaced";
 /// The instance that an Elastic IP goes with.
 pub(crate) const INSTANCE: &str = "disagg:instance";
 /// When an Elastic IP was taken for an instance, in seconds since 1970.
@@ -38,7 +40,7 @@ pub(crate) fn from_ec2(tags: &[Tag]) -> Tags {
         |tag: &Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
     tags.iter()
         .filter_map(pair)
-        .filter(|(key, _)| ![NAME, EGRESS].contains(&key.as_str()))
+        .filter(|(key, _)| ![NAME, EGRESS, UNPLACED].contains(&key.as_str()))
         .collect()
 }
 

@@ -4,7 +4,9 @@ use crate::LocalCloud;
 use crate::cleanup;
 use crate::error::{During, StateError, invalid};
 use crate::records::{self, AddressRecord};
-use cloud::{Address, AddressId, AddressRequest, CloudError, ErrorKind, FleetKey, TagFilter};
+use cloud::{
+    Address, AddressId, AddressRequest, CloudError, ErrorKind, FleetKey, InstanceId, TagFilter,
+};
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
 pub(crate) async fn reserve(
@@ -25,7 +27,7 @@ pub(crate) async fn reserve(
             .object(address.id.0)
             .code("TokenConflict"));
         }
-        return Ok(describe(address));
+        return describe(cloud, address).during(OPERATION);
     }
     let used = used(cloud, &request.fleet.name).during(OPERATION)?;
     let ip = fleet.take_address(&used).ok_or_else(|| exhausted(OPERATION))?;
@@ -39,7 +41,7 @@ pub(crate) async fn reserve(
         tags: request.tags.clone(),
     };
     records::write_address(cloud, &record).during(OPERATION)?;
-    Ok(describe(record))
+    describe(cloud, record).during(OPERATION)
 }
 
 pub(crate) fn list(
@@ -52,7 +54,8 @@ pub(crate) fn list(
         return Ok(Vec::new());
     }
     let records = records::addresses(cloud, &key.name).during(OPERATION)?.into_iter();
-    Ok(records.filter(|record| filter.matches(&record.tags)).map(describe).collect())
+    let meant = records.filter(|record| filter.matches(&record.tags));
+    meant.map(|record| describe(cloud, record)).collect::<Result<_, _>>().during(OPERATION)
 }
 
 pub(crate) async fn release(
@@ -126,12 +129,12 @@ pub(crate) fn require_free(
     }
 }
 
-fn describe(record: AddressRecord) -> Address {
-    Address {
+fn describe(cloud: &LocalCloud, record: AddressRecord) -> Result<Address, StateError> {
+    Ok(Address {
+        instance: holder(cloud, &record)?.map(InstanceId),
         id: record.id,
         ip: record.ip.into(),
         public_ip: None,
-        instance: None,
         tags: record.tags,
-    }
+    })
 }

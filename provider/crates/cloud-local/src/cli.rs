@@ -271,7 +271,6 @@ mod tests {
             state: InstanceState::Running,
             ip: Some(std::net::Ipv4Addr::new(127, 64, 0, 10).into()),
             instance_type: "cpu".to_owned(),
-            zone: "local-a".to_owned(),
             image: None,
             launched_at: 0,
             findings: Vec::new(),

@@ -1,6 +1,6 @@
 //! From what can go wrong on this machine to what the contract calls it.
 
-use cloud::{CloudError, ErrorKind};
+use cloud::{CloudError, ErrorKind, SshKey};
 use machine::files::FileError;
 use std::{
     io,
@@ -89,9 +89,9 @@ pub(crate) fn invalid(operation: &'static str, message: impl Into<String>) -> Cl
 }
 
 /// Who may use this computer has its machines.
-pub(crate) fn no_ssh(key_name: &str) -> CloudError {
+pub(crate) fn no_ssh(key: &SshKey) -> CloudError {
     let message = "machines of the local cloud are processes of this computer";
-    CloudError::new(ErrorKind::Unsupported, "SetSsh", message).object(key_name).code("NoSsh")
+    CloudError::new(ErrorKind::Unsupported, "SetSsh", message).object(key.to_string()).code("NoSsh")
 }
 
 /// The local cloud has no networks to choose from.

@@ -5,13 +5,21 @@ use crate::blocks::{Block, Registry};
 use crate::cleanup;
 use crate::error::{During, absent, invalid, no_subnets};
 use crate::records::{self, FleetRecord, IngressRecord, REGION, ZONE};
-use cloud::{CloudError, ErrorKind, Fleet, FleetClaim, FleetKey, FleetRequest, Ingress};
+use cloud::{
+    CloudError, ErrorKind, Fleet, FleetClaim, FleetKey, FleetRequest, Ingress, Site, SiteFilter,
+};
 use machine::files::is_file_name;
 use std::collections::BTreeMap;
 
-pub(crate) fn list_zones(region: &str) -> cloud::Result<Vec<String>> {
-    check_region("ListZones", region)?;
-    Ok(vec![ZONE.to_owned()])
+/// The one site, unless another one is meant.
+pub(crate) fn find_sites(region: &str, filter: &SiteFilter) -> cloud::Result<Vec<Site>> {
+    check_region("FindSites", region)?;
+    if let Some(subnet) = &filter.subnet {
+        return Err(no_subnets(subnet));
+    }
+    let is_meant = filter.zone.as_ref().is_none_or(|zone| zone == ZONE);
+    let site = Site { zone: Some(ZONE.to_owned()), subnet: None };
+    Ok(is_meant.then_some(site).into_iter().collect())
 }
 
 pub(crate) async fn create(cloud: &LocalCloud, request: &FleetRequest) -> cloud::Result<Fleet> {
@@ -25,9 +33,9 @@ pub(crate) async fn create(cloud: &LocalCloud, request: &FleetRequest) -> cloud:
         )
         .object(name));
     }
-    if request.zone != ZONE {
-        return Err(invalid(OPERATION, format!("the local cloud's one zone is `{ZONE}`"))
-            .object(&request.zone));
+    if let Some(zone) = request.zone.as_deref().filter(|zone| *zone != ZONE) {
+        let message = format!("the local cloud's one zone is `{ZONE}`");
+        return Err(invalid(OPERATION, message).object(zone));
     }
     if let Some(subnet) = &request.subnet {
         return Err(no_subnets(subnet));
@@ -35,12 +43,8 @@ pub(crate) async fn create(cloud: &LocalCloud, request: &FleetRequest) -> cloud:
     let _change = cloud.store.change().await.during(OPERATION)?;
     let existing = records::read_fleet(cloud, name).during(OPERATION)?;
     if let Some(existing) = &existing {
-        let claim = FleetClaim {
-            tags: &existing.tags,
-            token: &existing.token,
-            placement: existing.placement,
-            subnet: None,
-        };
+        let claim =
+            FleetClaim { tags: &existing.tags, placement: existing.placement, subnet: None };
         if let Some(why) = claim.is_another(request) {
             return Err(CloudError::new(ErrorKind::Conflict, OPERATION, why)
                 .object(name)
@@ -65,7 +69,6 @@ pub(crate) async fn create(cloud: &LocalCloud, request: &FleetRequest) -> cloud:
             let record = FleetRecord {
                 name: name.clone(),
                 placement: request.placement,
-                token: request.token.clone(),
                 tags: request.tags.clone(),
                 block,
                 next_host: Block::FIRST_HOST,
@@ -145,10 +148,9 @@ fn describe(record: &FleetRecord) -> Fleet {
     });
     let key = FleetKey { region: REGION.to_owned(), name: record.name.clone() };
     Fleet {
-        zone: ZONE.to_owned(),
+        zone: Some(ZONE.to_owned()),
         subnet: None,
         placement: record.placement,
-        token: record.token.clone(),
         tags: record.tags.clone(),
         ingress: ingress.collect(),
         ssh: None,

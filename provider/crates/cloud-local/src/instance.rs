@@ -6,7 +6,7 @@ use crate::cleanup;
 use crate::error::{During, StateError, absent, invalid};
 use crate::faults::{CrashPoint, Faults};
 use crate::machine_record::{Life, MachineRecord};
-use crate::records::{self, ZONE};
+use crate::records;
 use crate::spawn::{not_started, start_all};
 use cloud::{
     BootDocument, CloudError, Console, ErrorKind, Finding, FleetKey, Instance, InstanceId,
@@ -150,7 +150,6 @@ pub(crate) fn describe(machine: &MachineDirectory) -> Result<Option<Instance>, S
         state,
         ip: Some(record.config.ip.into()),
         instance_type: record.instance_type,
-        zone: ZONE.to_owned(),
         image: None,
         launched_at: record.launched_at,
         findings,

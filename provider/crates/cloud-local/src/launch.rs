@@ -14,7 +14,7 @@ use crate::records::{self, ZONE};
 use crate::runtime;
 use crate::spawn::{not_started, start_all};
 use crate::store::Change;
-use cloud::{CloudError, CloudName, Egress, ErrorKind, Instance, LaunchRequest, Limits, Market};
+use cloud::{CloudError, CloudName, Egress, ErrorKind, Instance, LaunchRequest, Purchase};
 use machine::files;
 use machine::{Desired, MachineConfig, MachineDirectory, digest_of};
 use rustix::process::Signal;
@@ -79,13 +79,12 @@ pub(crate) fn check_launch(cloud: &LocalCloud, request: &LaunchRequest) -> cloud
 }
 
 fn check(operation: &'static str, request: &LaunchRequest) -> cloud::Result<()> {
-    let checked = request.check(operation, Limits::of(CloudName::Local).user_data_bytes);
+    let checked = request.check(operation, CloudName::Local.profile().user_data_bytes);
     checked.map_err(|error| error.code("InvalidRequest").object(&request.token))?;
     let missing = [
         (request.identity.is_some(), "identity"),
         (request.image.is_some(), "image"),
-        (request.reservation.is_some(), "reservation"),
-        (request.market != Market::OnDemand, "market"),
+        (request.purchase != Purchase::OnDemand, "market"),
         (request.egress != Egress::Subnet, "public address"),
     ];
     if let Some((_, what)) = missing.into_iter().find(|(is_wanted, _)| *is_wanted) {

@@ -49,8 +49,8 @@ use crate::store::Store;
 use async_trait::async_trait;
 use cloud::{
     Address, AddressId, AddressRequest, BootDocument, Cloud, CloudName, Console, Fleet, FleetKey,
-    FleetRequest, Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, SshAccess,
-    TagFilter, Tags,
+    FleetRequest, Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, Site, SiteFilter,
+    SshAccess, TagFilter, Tags,
 };
 use std::collections::BTreeMap;
 
@@ -79,12 +79,8 @@ impl Cloud for LocalCloud {
         CloudName::Local
     }
 
-    async fn list_zones(&self, region: &str, _instance_types: &[String]) -> Result<Vec<String>> {
-        fleet::list_zones(region)
-    }
-
-    async fn subnet_zone(&self, _region: &str, subnet: &str) -> Result<String> {
-        Err(error::no_subnets(subnet))
+    async fn find_sites(&self, region: &str, filter: &SiteFilter) -> Result<Vec<Site>> {
+        fleet::find_sites(region, filter)
     }
 
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet> {
@@ -180,7 +176,7 @@ impl Cloud for LocalCloud {
 
     /// Who may use this computer has no other way to its machines.
     async fn set_ssh(&self, _fleet: &FleetKey, access: Option<&SshAccess>) -> Result<()> {
-        access.map_or(Ok(()), |access| Err(error::no_ssh(&access.key_name)))
+        access.map_or(Ok(()), |access| Err(error::no_ssh(&access.key)))
     }
 
     async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()> {

@@ -27,7 +27,6 @@ pub(crate) const ZONE: &str = "local-a";
 pub(crate) struct FleetRecord {
     pub(crate) name: String,
     pub(crate) placement: PlacementStrategy,
-    pub(crate) token: String,
     pub(crate) tags: Tags,
     pub(crate) block: Block,
     /// Where to look for a free address next: one that was given back is used again as late as
@@ -219,7 +218,7 @@ mod tests {
     #[test]
     fn addresses_are_used_again_as_late_as_possible() {
         let mut fleet: FleetRecord = serde_json::from_str(
-            r#"{"name": "f", "placement": "zone", "token": "t", "tags": {},
+            r#"{"name": "f", "placement": "zone", "tags": {},
                 "block": "127.64.3.0/24", "next_host": 249, "ingress": {}}"#,
         )
         .unwrap();

@@ -28,7 +28,7 @@ impl Backoff {
     /// What is too new to be known takes longer than a server that answers again.
     pub(crate) fn attempts_for(&self, kind: ErrorKind) -> u32 {
         match kind {
-            ErrorKind::NotFound if self.attempts > 1 => self.attempts + 3,
+            ErrorKind::NotVisibleYet if self.attempts > 1 => self.attempts + 3,
             kind if kind.retryable() => self.attempts,
             _ => 1,
         }

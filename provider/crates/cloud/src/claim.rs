@@ -10,8 +10,6 @@ use std::collections::BTreeMap;
 pub struct FleetClaim<'a> {
     /// Its tags: while it is being created, the same request goes on with it.
     pub tags: &'a Tags,
-    /// The token that it was made with.
-    pub token: &'a str,
     /// Its placement.
     pub placement: PlacementStrategy,
     /// Its subnet, where the cloud has any.
@@ -23,8 +21,6 @@ impl FleetClaim<'_> {
     pub fn is_another(&self, request: &FleetRequest) -> Option<&'static str> {
         if Phase::of(self.tags) != Phase::Creating {
             Some("a fleet of this name exists already")
-        } else if self.token != request.token {
-            Some("a fleet of this name is being created by another run")
         } else if self.placement != request.placement {
             Some("the fleet is being created with another placement")
         } else if request.subnet.as_deref().is_some_and(|wanted| self.subnet != Some(wanted)) {
@@ -62,6 +58,7 @@ impl FleetKey {
 mod tests {
     use super::*;
     use expect_test::expect;
+    use std::collections::BTreeSet;
 
     fn key() -> FleetKey {
         FleetKey { region: "r".to_owned(), name: "pd".to_owned() }
@@ -72,16 +69,15 @@ mod tests {
         let creating = Phase::Creating.tag();
         let claim = FleetClaim {
             tags: &creating,
-            token: "one",
             placement: PlacementStrategy::Zone,
             subnet: Some("subnet-1"),
         };
         let request = FleetRequest {
             key: key(),
-            zone: "a".to_owned(),
+            zone: Some("a".to_owned()),
             subnet: None,
+            fabrics: BTreeSet::new(),
             placement: PlacementStrategy::Zone,
-            token: "one".to_owned(),
             tags: Tags::new(),
         };
         assert_eq!(claim.is_another(&request), None);
@@ -90,7 +86,6 @@ mod tests {
         let ready = Phase::Ready.tag();
         let whys = [
             FleetClaim { tags: &ready, ..claim }.is_another(&request),
-            FleetClaim { token: "two", ..claim }.is_another(&request),
             FleetClaim { placement: PlacementStrategy::Cluster, ..claim }.is_another(&request),
             claim.is_another(&subnet("subnet-2")),
             FleetClaim { subnet: None, ..claim }.is_another(&subnet("subnet-1")),
@@ -99,9 +94,6 @@ mod tests {
             [
                 Some(
                     "a fleet of this name exists already",
-                ),
-                Some(
-                    "a fleet of this name is being created by another run",
                 ),
                 Some(
                     "the fleet is being created with another placement",

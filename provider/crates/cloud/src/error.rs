@@ -132,8 +132,11 @@ pub enum ErrorKind {
     PermissionDenied,
     /// The request itself is wrong: a name, a type, a size.
     InvalidRequest,
-    /// What it names is not known: it is gone, or too new to be known everywhere.
+    /// What it names is gone.
     NotFound,
+    /// What it names is gone, or too new to be known everywhere. Only a cloud whose profile says that it
+    /// lags behind answers that.
+    NotVisibleYet,
     /// Something else has the name or the token already.
     Conflict,
     /// What the token made is gone, and the cloud remembers it: it takes another one.
@@ -168,12 +171,13 @@ impl ErrorKind {
     /// Whether the same call, made again after a while, may succeed by itself.
     pub fn retryable(self) -> bool {
         match self {
-            Self::Throttled | Self::Unavailable | Self::NotFound => true,
+            Self::Throttled | Self::Unavailable | Self::NotVisibleYet => true,
             Self::InsufficientCapacity
             | Self::QuotaExceeded
             | Self::Unauthenticated
             | Self::PermissionDenied
             | Self::InvalidRequest
+            | Self::NotFound
             | Self::Conflict
             | Self::TokenSpent
             | Self::InUse

@@ -3,53 +3,28 @@
 use crate::boot_document::BootDocument;
 use crate::cloud_config::TooLarge;
 use crate::error::{CloudError, ErrorKind, RequestPart, Result};
+use crate::offer::Offer;
 use crate::tags::Tags;
-use crate::types::{AddressId, FleetKey, Offer};
+use crate::types::{AddressId, FleetKey};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// How instances are bought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Market {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Purchase {
     /// By the hour, for as long as they are wanted.
     #[default]
     OnDemand,
     /// Cheaper, and taken away when the cloud wants them back.
     Spot,
-    /// Out of a block of capacity that was bought for a time.
-    CapacityBlock,
+    /// Out of capacity that is reserved.
+    Reserved {
+        /// The reservation, in the cloud's own words.
+        id: String,
+        /// Whether it is a block that was paid for in advance and ends at a certain time.
+        prepaid: bool,
+    },
 }
-
-impl Market {
-    /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 3] = [Self::OnDemand, Self::Spot, Self::CapacityBlock];
-
-    /// The word in configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OnDemand => "on-demand",
-            Self::Spot => "spot",
-            Self::CapacityBlock => "capacity-block",
-        }
-    }
-}
-
-impl FromStr for Market {
-    type Err = UnknownMarket;
-
-    fn from_str(text: &str) -> Result<Self, UnknownMarket> {
-        Self::ALL
-            .into_iter()
-            .find(|market| market.as_str() == text)
-            .ok_or_else(|| UnknownMarket(text.escape_debug().take(60).collect()))
-    }
-}
-
-/// A word that names no market.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not one of `on-demand`, `spot` and `capacity-block`")]
-pub struct UnknownMarket(pub String);
 
 /// How instances reach the internet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,18 +34,18 @@ pub enum Egress {
     #[default]
     Subnet,
     /// Each by a public address of its own, kept as long as it lives.
-    ElasticIp,
+    PublicIp,
 }
 
 impl Egress {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 2] = [Self::Subnet, Self::ElasticIp];
+    pub const ALL: [Self; 2] = [Self::Subnet, Self::PublicIp];
 
     /// The word in configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Subnet => "subnet",
-            Self::ElasticIp => "elastic_ip",
+            Self::PublicIp => "public_ip",
         }
     }
 }
@@ -88,7 +63,7 @@ impl FromStr for Egress {
 
 /// A word that names no way out.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not one of `subnet` and `elastic_ip`")]
+#[error("`{0}` is not one of `subnet` and `public_ip`")]
 pub struct UnknownEgress(pub String);
 
 /// Instances to be launched: all identical, so that N are one call.
@@ -105,10 +80,10 @@ pub struct LaunchRequest {
     /// The image to boot, in the cloud's own words; by default the newest one that fits the offer.
     pub image: Option<String>,
     /// How they are bought.
-    pub market: Market,
-    /// The reservation that they are taken out of, in the cloud's own words.
-    pub reservation: Option<String>,
-    /// How they reach the internet. What [`Egress::ElasticIp`] asks for is held before anything is launched,
+    pub purchase: Purchase,
+    /// Whether they are part of the fleet's placement; others may be anywhere in its zone.
+    pub placed: bool,
+    /// How they reach the internet. What [`Egress::PublicIp`] asks for is held before anything is launched,
     /// and given to an instance that runs by [`Cloud::repair_instance`](crate::Cloud::repair_instance).
     pub egress: Egress,
     /// The reserved address of the one instance; `count` is 1 then.

@@ -17,10 +17,13 @@ mod gzip;
 mod launch;
 mod launch_request;
 mod managed;
+mod offer;
+mod profile;
 #[cfg(any(test, feature = "conformance"))]
 pub mod scripted;
 mod tags;
 mod types;
+mod visibility;
 
 pub use backoff::Backoff;
 pub use boot_document::{BootDocument, BootFile, SPEC_PATH};
@@ -30,14 +33,19 @@ pub use cloud_config::{ForeignDocument, TooLarge, is_printable};
 pub use deadline::{Deadline, Interrupted};
 pub use error::{CloudError, ErrorKind, RequestPart, Result, with_causes};
 pub use launch::{LaunchError, check_over_offers, launch_over_offers};
-pub use launch_request::{Egress, LaunchRequest, Market, UnknownEgress, UnknownMarket};
+pub use launch_request::{Egress, LaunchRequest, Purchase, UnknownEgress};
 pub use managed::{Calls, Managed};
+pub use offer::{Interconnect, Offer};
+pub use profile::{
+    CloudName, Feature, OfferSource, Places, Polling, Profile, Propagation, UnknownCloud,
+};
 pub use tags::{Phase, TagFilter, Tags, tag};
 pub use types::{
-    Address, AddressId, AddressRequest, CloudName, Console, Finding, Fleet, FleetKey, FleetRequest,
-    Ingress, Instance, InstanceId, InstanceState, Limits, ObjectId, Offer, PlacementStrategy,
-    SshAccess, UnknownCloud,
+    Address, AddressId, AddressRequest, Console, Finding, Fleet, FleetKey, FleetRequest, Ingress,
+    Instance, InstanceId, InstanceState, ObjectId, PlacementStrategy, Site, SiteFilter, SshAccess,
+    SshKey,
 };
+pub use visibility::until_visible;
 
 use async_trait::async_trait;
 use std::{collections::BTreeMap, fmt::Debug};
@@ -65,17 +73,19 @@ pub trait Cloud: Debug + Send + Sync {
     /// Which cloud this is.
     fn name(&self) -> CloudName;
 
-    /// The zones of the region that offer *all* of `instance_types`, in no order that says anything. An
-    /// empty list of types asks for every zone.
-    async fn list_zones(&self, region: &str, instance_types: &[String]) -> Result<Vec<String>>;
+    /// What it is, as far as that can be told without asking it.
+    fn profile(&self) -> &'static Profile {
+        self.name().profile()
+    }
 
-    /// The zone of a subnet. `InvalidRequest` when the region has no such subnet, `Unsupported` when the
-    /// cloud has none at all.
-    async fn subnet_zone(&self, region: &str, subnet: &str) -> Result<String>;
+    /// The sites of the region that the filter means, in no order that says anything; none is no error.
+    /// `InvalidRequest` when the region has no subnet of that name, `Unsupported` when the cloud has none at
+    /// all.
+    async fn find_sites(&self, region: &str, filter: &SiteFilter) -> Result<Vec<Site>>;
 
     /// Claims the fleet's name in its region and makes its placement and network. The same request
     /// again returns the same fleet, also when a first call died half-way: what is missing is made.
-    /// A name that is claimed by a fleet with phase `ready` or by another token is `Conflict`.
+    /// A name that is claimed by a fleet with phase `ready`, or one that is made otherwise, is `Conflict`.
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet>;
 
     /// The fleet as the cloud has it now.

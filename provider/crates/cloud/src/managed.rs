@@ -8,7 +8,8 @@
 use crate::{
     Address, AddressId, AddressRequest, Backoff, BootDocument, Changes, Cloud, CloudError,
     CloudName, Console, Deadline, ErrorKind, Fleet, FleetKey, FleetPart, FleetRequest, Ingress,
-    Instance, InstanceId, Interrupted, LaunchRequest, ObjectId, Result, SshAccess, TagFilter, Tags,
+    Instance, InstanceId, LaunchRequest, ObjectId, Result, Site, SiteFilter, SshAccess, TagFilter,
+    Tags,
 };
 use async_trait::async_trait;
 use std::{
@@ -18,7 +19,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -292,12 +293,8 @@ impl Cloud for Managed {
         self.cloud.name()
     }
 
-    async fn list_zones(&self, region: &str, instance_types: &[String]) -> Result<Vec<String>> {
-        self.read("list_zones", &region, || self.cloud.list_zones(region, instance_types)).await
-    }
-
-    async fn subnet_zone(&self, region: &str, subnet: &str) -> Result<String> {
-        self.read("subnet_zone", &subnet, || self.cloud.subnet_zone(region, subnet)).await
+    async fn find_sites(&self, region: &str, filter: &SiteFilter) -> Result<Vec<Site>> {
+        self.read("find_sites", &region, || self.cloud.find_sites(region, filter)).await
     }
 
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet> {
@@ -322,13 +319,7 @@ impl Cloud for Managed {
     }
 
     async fn reserve_address(&self, request: &AddressRequest) -> Result<Address> {
-        // What the first attempt may have reserved is there when there is a second.
-        let again = AddressRequest { is_new: false, ..request.clone() };
-        let is_first = AtomicBool::new(true);
-        let call = || match is_first.swap(false, Ordering::Relaxed) {
-            true => self.cloud.reserve_address(request),
-            false => self.cloud.reserve_address(&again),
-        };
+        let call = || self.cloud.reserve_address(request);
         self.change("reserve_address", &request.token, (&request.fleet, FleetPart::Addresses), call)
             .await
     }

@@ -32,8 +32,8 @@ async fn patience_ends() {
     let (calls, error, waited) = launch(&[ErrorKind::Throttled; 20]).await;
     assert_eq!((calls, error), (6, Some(ErrorKind::Throttled)));
     assert!(waited <= Duration::from_secs(8), "{waited:?}");
-    let (calls, error, waited) = launch(&[ErrorKind::NotFound; 20]).await;
-    assert_eq!((calls, error), (9, Some(ErrorKind::NotFound)));
+    let (calls, error, waited) = launch(&[ErrorKind::NotVisibleYet; 20]).await;
+    assert_eq!((calls, error), (9, Some(ErrorKind::NotVisibleYet)));
     assert!(waited <= Duration::from_secs(36), "{waited:?}");
 }
 
@@ -43,6 +43,7 @@ async fn what_stays_is_not_called_again() {
         ErrorKind::InsufficientCapacity,
         ErrorKind::QuotaExceeded,
         ErrorKind::PermissionDenied,
+        ErrorKind::NotFound,
         ErrorKind::Conflict,
     ] {
         assert_eq!(launch(&[kind]).await, (1, Some(kind), Duration::ZERO));

@@ -4,7 +4,8 @@
 use crate::{
     Address, AddressId, AddressRequest, BootDocument, Cloud, CloudError, CloudName, Console,
     ErrorKind, Fleet, FleetKey, FleetRequest, Ingress, Instance, InstanceId, InstanceState,
-    LaunchRequest, Market, ObjectId, Offer, Result, SshAccess, TagFilter, Tags, tag,
+    Interconnect, LaunchRequest, ObjectId, Offer, Purchase, Result, Site, SiteFilter, SshAccess,
+    TagFilter, Tags, tag,
 };
 use async_trait::async_trait;
 use std::{
@@ -16,6 +17,7 @@ use std::{
 /// The cloud.
 #[derive(Debug)]
 pub struct Scripted {
+    name: CloudName,
     /// Whether it never answers.
     is_silent: bool,
     /// How long it takes to decide about a launch that it has accepted.
@@ -29,6 +31,7 @@ impl Scripted {
     /// Each launch takes the next failure; when they are used up, launches succeed.
     pub fn launches(failures: &[ErrorKind]) -> Self {
         Self {
+            name: CloudName::Local,
             is_silent: false,
             decides_after: Duration::ZERO,
             failures: Mutex::new(failures.iter().copied().collect()),
@@ -40,6 +43,12 @@ impl Scripted {
     /// No call is ever answered.
     pub fn silent() -> Self {
         Self { is_silent: true, ..Self::launches(&[]) }
+    }
+
+    /// The same, as it were this cloud.
+    #[must_use]
+    pub fn called(self, name: CloudName) -> Self {
+        Self { name, ..self }
     }
 
     /// The same, and it decides about each launch only so long after it has accepted it.
@@ -75,7 +84,8 @@ pub fn offer(instance_type: &str) -> Offer {
         cpu: 1,
         memory_gb: 1,
         simulated: false,
-        interconnect: None,
+        interconnect: Interconnect::Tcp,
+        fabric: None,
         hourly_cost: 0.0,
         priced_on: "2026-11-01".to_owned(),
     }
@@ -89,8 +99,8 @@ pub fn launch_request() -> LaunchRequest {
         count: 1,
         disk_gb: 10,
         image: None,
-        market: Market::OnDemand,
-        reservation: None,
+        purchase: Purchase::OnDemand,
+        placed: false,
         egress: crate::Egress::default(),
         address: None,
         document: BootDocument::default(),
@@ -103,7 +113,7 @@ pub fn launch_request() -> LaunchRequest {
 #[async_trait]
 impl Cloud for Scripted {
     fn name(&self) -> CloudName {
-        CloudName::Local
+        self.name
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>> {
@@ -118,7 +128,6 @@ impl Cloud for Scripted {
             state: InstanceState::Pending,
             ip: None,
             instance_type: request.offer.instance_type.clone(),
-            zone: "z".to_owned(),
             image: None,
             launched_at: 0,
             tags: request.tags.clone(),
@@ -134,11 +143,7 @@ impl Cloud for Scripted {
         Ok(instances.iter().filter(|instance| filter.matches(&instance.tags)).cloned().collect())
     }
 
-    async fn list_zones(&self, _: &str, _: &[String]) -> Result<Vec<String>> {
-        self.not_scripted().await
-    }
-
-    async fn subnet_zone(&self, _: &str, _: &str) -> Result<String> {
+    async fn find_sites(&self, _: &str, _: &SiteFilter) -> Result<Vec<Site>> {
         self.not_scripted().await
     }
 

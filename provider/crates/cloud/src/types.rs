@@ -2,107 +2,10 @@
 //!
 //! Deliberately not here: services, roles, engines. A cloud sees instances, addresses and tags.
 
+use crate::offer::Interconnect;
 use crate::tags::Tags;
 use serde::{Deserialize, Serialize};
-use std::{fmt, net::IpAddr, str::FromStr};
-
-/// The clouds that exist. The list of those that are built in is the provider's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CloudName {
-    /// Processes on this machine, each on a loopback address of its own.
-    Local,
-    /// Amazon EC2.
-    Aws,
-    /// Google Compute Engine.
-    Gcp,
-    /// Azure virtual machines.
-    Azure,
-}
-
-impl CloudName {
-    /// All of them, in the order of the documentation.
-    pub const ALL: [CloudName; 4] = [Self::Local, Self::Aws, Self::Gcp, Self::Azure];
-
-    /// The word in configuration, ids and state.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Aws => "aws",
-            Self::Gcp => "gcp",
-            Self::Azure => "azure",
-        }
-    }
-}
-
-impl fmt::Display for CloudName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A word that names no cloud.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not a cloud; the clouds are `local`, `aws`, `gcp` and `azure`")]
-pub struct UnknownCloud(pub String);
-
-impl FromStr for CloudName {
-    type Err = UnknownCloud;
-
-    fn from_str(text: &str) -> Result<Self, UnknownCloud> {
-        Self::ALL
-            .into_iter()
-            .find(|name| name.as_str() == text)
-            .ok_or_else(|| UnknownCloud(text.escape_debug().take(60).collect()))
-    }
-}
-
-/// What a cloud can tell without being asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Greatest size of user data, in bytes as they are sent.
-    pub user_data_bytes: usize,
-    /// Greatest length of a tag's value, in characters.
-    pub tag_value_chars: usize,
-    /// Whether a machine can have an identity of its own.
-    pub has_identities: bool,
-    /// Whether machines are made from images, and can be bought in more than one way.
-    pub has_images: bool,
-    /// Whether fleets are in subnets.
-    pub has_subnets: bool,
-    /// Whether people have keys there: [`SshAccess`].
-    pub has_ssh_keys: bool,
-    /// Whether a machine sees its own tags, and so what is wanted of it.
-    pub machines_see_tags: bool,
-    /// Whether instances can have public addresses of their own: [`Egress::ElasticIp`](crate::Egress).
-    pub has_elastic_ips: bool,
-}
-
-impl Limits {
-    /// The clouds' limits, from their own documentation of 2026: EC2 takes 16 KB of user data before
-    /// base64, a value of Compute Engine's metadata has at most 256 KB, Azure's custom data 64 KB
-    /// before base64. The local cloud is as generous as the most generous.
-    pub const fn of(cloud: CloudName) -> Self {
-        let (user_data_bytes, tag_value_chars) = match cloud {
-            CloudName::Local => (256 << 10, 256),
-            CloudName::Aws => (16 << 10, 256),
-            // Base64 makes four bytes of three.
-            CloudName::Gcp => ((256 << 10) / 4 * 3, 256),
-            CloudName::Azure => ((64 << 10) - 1, 256),
-        };
-        let is_local = matches!(cloud, CloudName::Local);
-        Self {
-            user_data_bytes,
-            tag_value_chars,
-            has_identities: !is_local,
-            has_images: !is_local,
-            has_subnets: !is_local,
-            has_ssh_keys: matches!(cloud, CloudName::Aws),
-            machines_see_tags: matches!(cloud, CloudName::Aws),
-            has_elastic_ips: matches!(cloud, CloudName::Aws),
-        }
-    }
-}
+use std::{collections::BTreeSet, fmt, net::IpAddr};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -164,19 +67,41 @@ pub enum PlacementStrategy {
     Zone,
 }
 
+/// Where a fleet can be: a zone, a subnet, both, or neither where a cloud does not tell them apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Site {
+    /// The zone.
+    pub zone: Option<String>,
+    /// The subnet; none is the cloud's default one.
+    pub subnet: Option<String>,
+}
+
+/// Which sites are meant: those of this zone, in this subnet, that offer all of these types. What is left
+/// out does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SiteFilter {
+    /// The zone.
+    pub zone: Option<String>,
+    /// The subnet.
+    pub subnet: Option<String>,
+    /// Types of instances.
+    pub instance_types: Vec<String>,
+}
+
 /// A fleet to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FleetRequest {
     /// Its name and region.
     pub key: FleetKey,
-    /// Its one zone.
-    pub zone: String,
+    /// Its one zone; none where a cloud has no zones, or leaves it to the machines.
+    pub zone: Option<String>,
     /// Its subnet in that zone; the cloud's default one when none is given.
     pub subnet: Option<String>,
+    /// The interconnects that its machines are to have, as far as that is known when it is made: a cloud that has
+    /// a network of its own for each makes those, and one whose network carries all of them need not look.
+    pub fabrics: BTreeSet<Interconnect>,
     /// How its instances are placed.
     pub placement: PlacementStrategy,
-    /// Same token, same fleet.
-    pub token: String,
     /// Tags of everything that is made for it.
     pub tags: Tags,
 }
@@ -186,14 +111,12 @@ pub struct FleetRequest {
 pub struct Fleet {
     /// Its name and region.
     pub key: FleetKey,
-    /// Its one zone.
-    pub zone: String,
+    /// Its one zone, in a cloud that has any.
+    pub zone: Option<String>,
     /// Its subnet, in a cloud that has any.
     pub subnet: Option<String>,
     /// How its instances are placed.
     pub placement: PlacementStrategy,
-    /// The token it was made with.
-    pub token: String,
     /// Its tags.
     pub tags: Tags,
     /// What may reach its services from outside, ordered by service.
@@ -214,9 +137,6 @@ pub struct AddressRequest {
     pub public: Option<bool>,
     /// Same token, same address.
     pub token: String,
-    /// Whether no address was there with this token a moment ago: a cloud need not look for one that an
-    /// earlier run reserved. The call repeated by itself is still one address.
-    pub is_new: bool,
     /// Its tags.
     pub tags: Tags,
 }
@@ -230,7 +150,7 @@ pub struct Address {
     pub ip: IpAddr,
     /// The address clients outside reach it by, where there is one.
     pub public_ip: Option<IpAddr>,
-    /// The instance that holds it, in a cloud that would lose sight of one whose tags are gone.
+    /// The instance that holds it, whatever has become of its tags.
     pub instance: Option<InstanceId>,
     /// Its tags.
     pub tags: Tags,
@@ -241,30 +161,15 @@ impl Address {
     pub fn reachable(&self) -> IpAddr {
         self.public_ip.unwrap_or(self.ip)
     }
-}
 
-/// One way to get a machine that fits.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Offer {
-    /// `p5.48xlarge`, `a3-highgpu-8g`, …
-    pub instance_type: String,
-    /// GPU model, as in `H200`; none on a CPU machine.
-    pub gpu: Option<String>,
-    /// GPUs per machine.
-    pub gpu_count: u32,
-    /// Virtual CPUs.
-    pub cpu: u32,
-    /// Main memory in GB.
-    pub memory_gb: u32,
-    /// Whether its GPUs are only pretended.
-    #[serde(default)]
-    pub simulated: bool,
-    /// The fabric for KV transfer: `efa`, `infiniband`, `gpudirect-tcpx`, …; none means TCP.
-    pub interconnect: Option<String>,
-    /// On-demand price of one machine in US dollars an hour: an estimate, see its date.
-    pub hourly_cost: f64,
-    /// The day the price was looked up, `YYYY-MM-DD`.
-    pub priced_on: String,
+    /// Whether the instance is at this address. One that was launched there a moment ago may not be known as its
+    /// holder yet.
+    pub fn is_held_by(&self, instance: &Instance) -> bool {
+        match &self.instance {
+            Some(holder) => *holder == instance.id,
+            None => instance.ip == Some(self.ip),
+        }
+    }
 }
 
 /// An instance as the cloud has it.
@@ -278,8 +183,6 @@ pub struct Instance {
     pub ip: Option<IpAddr>,
     /// Its type.
     pub instance_type: String,
-    /// Its zone.
-    pub zone: String,
     /// The image it was made from, in a cloud that tells.
     pub image: Option<String>,
     /// The moment it was asked for, seconds since 1970.
@@ -310,6 +213,8 @@ pub enum InstanceState {
     Running,
     /// Up, but the cloud's own checks fail.
     Impaired,
+    /// Nobody can tell: the cloud has lost sight of it. It may be at work, and nothing takes its place.
+    Unreachable,
     /// On its way to `Stopped`.
     Stopping,
     /// Off, with its disk and its address.
@@ -325,16 +230,17 @@ impl InstanceState {
             Self::Pending => "pending",
             Self::Running => "running",
             Self::Impaired => "impaired",
+            Self::Unreachable => "unreachable",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Terminating => "terminating",
         }
     }
 
-    /// Whether it is or will be at work without anyone doing anything.
+    /// Whether it is or will be at work without anyone doing anything, as far as anybody can tell.
     pub fn is_up(self) -> bool {
         match self {
-            Self::Pending | Self::Running | Self::Impaired => true,
+            Self::Pending | Self::Running | Self::Impaired | Self::Unreachable => true,
             Self::Stopping | Self::Stopped | Self::Terminating => false,
         }
     }
@@ -356,10 +262,28 @@ pub struct Console {
 /// Access to a fleet's instances for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SshAccess {
-    /// The key that instances are launched with from then on, by its name in the region.
-    pub key_name: String,
+    /// The key that instances are launched with from then on.
+    pub key: SshKey,
     /// Who may come in to port 22, as CIDR blocks, sorted.
     pub cidrs: Vec<String>,
+}
+
+/// The key of people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SshKey {
+    /// One that the region knows, by its name there.
+    Registered(String),
+    /// The public key itself, as a line of `authorized_keys`.
+    Public(String),
+}
+
+impl fmt::Display for SshKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registered(name) => f.write_str(name),
+            Self::Public(_) => f.write_str("a public key"),
+        }
+    }
 }
 
 /// A service's rule for traffic from outside the fleet.

@@ -1,11 +1,11 @@
-//! The machines each cloud sells, as far as we know them without asking: `catalogue/*.json`.
+//! The machines each cloud sells, as far as we know them without asking: the file of its profile.
 //!
 //! Prices are estimates with a date and a source, for plans; what is really offered in a zone is the
 //! cloud's to say. Deliberately not here: regions, capacity and quota.
 
 use crate::gpu::GpuRequest;
 use crate::host_machine;
-use cloud::{CloudName, Offer};
+use cloud::{CloudName, Interconnect, Offer};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -75,36 +75,30 @@ pub fn offers(cloud: CloudName, wanted: &Resources) -> Result<Vec<Offer>, NoOffe
     Ok(cheapest_first(chosen.cloned().collect()))
 }
 
-/// Whether machines of these two types reach each other over their fast fabric, as far as both have one.
-/// EFA of P4 machines reaches no other type (EC2 User Guide, "Elastic Fabric Adapter", limitations).
-pub fn fabrics_meet(one: &str, other: &str) -> bool {
-    let is_p4 = |name: &str| name.starts_with("p4d.") || name.starts_with("p4de.");
-    is_p4(one) == is_p4(other) || [one, other].iter().any(|name| !has_fabric(name))
-}
-
-fn has_fabric(instance_type: &str) -> bool {
-    let offer = CloudName::ALL.into_iter().find_map(|cloud| find(cloud, instance_type));
-    offer.is_some_and(|offer| offer.interconnect.is_some())
-}
-
 /// Every machine of a cloud with at least these CPUs and this memory, whatever its GPUs, cheapest
-/// first. Of the local cloud, which has CPU machines of any size, one of that size.
+/// first. Where there are machines without GPUs of every size, one of that size.
 pub fn all(cloud: CloudName, wanted: &Resources) -> Vec<Offer> {
     let listed = catalogue(cloud).offers.iter().filter(|offer| wanted.fits(offer)).cloned();
-    let local = (cloud == CloudName::Local).then(|| LocalCpuMachine::of(wanted).offer());
-    cheapest_first(listed.chain(local).collect())
+    let of_that_size = is_of_any_size(cloud).then(|| CpuMachine::of(wanted).offer(cloud));
+    cheapest_first(listed.chain(of_that_size).collect())
 }
 
 /// The machine of this type, if it is known.
 pub fn find(cloud: CloudName, instance_type: &str) -> Option<Offer> {
     let listed = catalogue(cloud).offers.iter().find(|offer| offer.instance_type == instance_type);
-    match (listed, cloud) {
-        (Some(offer), _) => Some(offer.clone()),
-        (None, CloudName::Local) => LocalCpuMachine::parse(instance_type)
-            .map(LocalCpuMachine::offer)
-            .or_else(|| host_machine::find(instance_type, priced_on(cloud))),
-        (None, _) => None,
-    }
+    let of_any_size = || {
+        let machine = CpuMachine::parse(instance_type).filter(|_| is_of_any_size(cloud))?;
+        Some(machine.offer(cloud))
+    };
+    let of_this_computer = || {
+        let is_here = cloud.profile().is_this_computer;
+        is_here.then(|| host_machine::find(instance_type, priced_on(cloud)))?
+    };
+    listed.cloned().or_else(of_any_size).or_else(of_this_computer)
+}
+
+fn is_of_any_size(cloud: CloudName) -> bool {
+    cloud.profile().offers.is_of_any_size()
 }
 
 /// Why no machine fits. `Display` says what there is instead.
@@ -174,8 +168,8 @@ fn counted(counts: &BTreeSet<u32>) -> String {
 }
 
 fn cpu_offers(cloud: CloudName, wanted: &Resources) -> Result<Vec<Offer>, NoOffer> {
-    if cloud == CloudName::Local {
-        return Ok(vec![LocalCpuMachine::of(wanted).offer()]);
+    if is_of_any_size(cloud) {
+        return Ok(vec![CpuMachine::of(wanted).offer(cloud)]);
     }
     let machines: Vec<&Offer> =
         catalogue(cloud).offers.iter().filter(|offer| offer.gpu.is_none()).collect();
@@ -212,14 +206,14 @@ fn models(cloud: CloudName) -> Vec<String> {
     models.into_iter().collect()
 }
 
-/// A machine of the local cloud without GPUs: there is one of any size.
+/// A machine without GPUs of a cloud that has one of every size.
 #[derive(Clone, Copy, Debug)]
-struct LocalCpuMachine {
+struct CpuMachine {
     cpu: u32,
     memory_gb: u32,
 }
 
-impl LocalCpuMachine {
+impl CpuMachine {
     fn of(wanted: &Resources) -> Self {
         Self { cpu: wanted.cpu.unwrap_or(2), memory_gb: wanted.memory_gb.unwrap_or(4) }
     }
@@ -229,7 +223,7 @@ impl LocalCpuMachine {
         Some(Self { cpu: cpu.parse().ok()?, memory_gb: memory_gb.parse().ok()? })
     }
 
-    fn offer(self) -> Offer {
+    fn offer(self, cloud: CloudName) -> Offer {
         Offer {
             instance_type: format!("cpu-{}-{}", self.cpu, self.memory_gb),
             gpu: None,
@@ -237,9 +231,10 @@ impl LocalCpuMachine {
             cpu: self.cpu,
             memory_gb: self.memory_gb,
             simulated: false,
-            interconnect: None,
+            interconnect: Interconnect::Tcp,
+            fabric: None,
             hourly_cost: 0.0,
-            priced_on: priced_on(CloudName::Local).to_owned(),
+            priced_on: priced_on(cloud).to_owned(),
         }
     }
 }
@@ -277,21 +272,17 @@ struct Machine {
     gpu_count: u32,
     cpu: u32,
     memory_gb: u32,
-    interconnect: Option<String>,
+    #[serde(default)]
+    interconnect: Interconnect,
+    /// Which network of that kind, where there are several that do not reach each other.
+    fabric: Option<String>,
     hourly_cost: f64,
 }
 
 fn catalogue(cloud: CloudName) -> &'static Catalogue {
     static CATALOGUES: LazyLock<BTreeMap<CloudName, Catalogue>> = LazyLock::new(|| {
-        [
-            (CloudName::Local, include_str!("../catalogue/local.json")),
-            (CloudName::Aws, include_str!("../catalogue/aws.json")),
-            (CloudName::Gcp, include_str!("../catalogue/gcp.json")),
-            (CloudName::Azure, include_str!("../catalogue/azure.json")),
-        ]
-        .into_iter()
-        .map(|(cloud, text)| (cloud, parse(text)))
-        .collect()
+        let files = CloudName::ALL.map(|cloud| (cloud, cloud.profile().offers.file()));
+        files.into_iter().map(|(cloud, text)| (cloud, parse(text))).collect()
     });
     CATALOGUES.get(&cloud).expect("every cloud has a catalogue")
 }
@@ -308,6 +299,7 @@ fn parse(text: &str) -> Catalogue {
         memory_gb: machine.memory_gb,
         simulated: simulated && machine.gpu_count > 0,
         interconnect: machine.interconnect,
+        fabric: machine.fabric,
         hourly_cost: machine.hourly_cost,
         priced_on: priced_on.clone(),
     };

@@ -35,6 +35,8 @@ fn the_files_are_sound() {
             let name = &offer.instance_type;
             assert_eq!(offer.gpu.is_some(), offer.gpu_count > 0, "{name}");
             assert!(offer.cpu > 0 && offer.memory_gb > 0, "{name}");
+            let has_own = offer.interconnect != Interconnect::Tcp;
+            assert!(offer.fabric.is_none() || has_own, "{name}: a fabric of nothing");
             assert_eq!(offer.hourly_cost == 0.0, cloud == CloudName::Local, "{name}");
             if let Some(model) = &offer.gpu {
                 assert!(gpu::MODELS.contains(&model.as_str()), "{name}: {model}");
@@ -142,6 +144,7 @@ fn fabrics_that_do_not_meet() {
         // TCP meets everybody.
         ("p4d.24xlarge", "g5.12xlarge", true),
     ] {
-        assert_eq!(fabrics_meet(one, other), meet, "{one} and {other}");
+        let offer = |name| find(CloudName::Aws, name).unwrap();
+        assert_eq!(offer(one).reaches(&offer(other)), meet, "{one} and {other}");
     }
 }

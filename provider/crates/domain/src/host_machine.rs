@@ -1,13 +1,10 @@
 //! A machine with GPUs of this very computer: what it is called, and what its name says.
 
 use crate::gpu;
-use cloud::Offer;
+use cloud::{Interconnect, Offer};
 
 /// What it is called, before the model and the count.
 const PREFIX: &str = "host-";
-
-/// KV caches travel inside this computer: no network is in between.
-const INTERCONNECT: &str = "host";
 
 /// The one that has this name; what else it has is not in the name.
 pub(crate) fn find(instance_type: &str, priced_on: &str) -> Option<Offer> {
@@ -26,7 +23,8 @@ pub(crate) fn offer(model: &str, count: u32, priced_on: &str) -> Offer {
         cpu: 0,
         memory_gb: 0,
         simulated: false,
-        interconnect: Some(INTERCONNECT.to_owned()),
+        interconnect: Interconnect::Host,
+        fabric: None,
         hourly_cost: 0.0,
         priced_on: priced_on.to_owned(),
     }

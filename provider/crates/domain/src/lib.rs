@@ -39,6 +39,7 @@ pub mod guard;
 pub mod id;
 pub mod local_gpus;
 pub mod made_from;
+pub mod market;
 pub mod name;
 pub mod planner;
 pub mod ports;

@@ -52,9 +52,9 @@ impl LocalGpus {
     /// # Errors
     /// When no machine fits: with what there is instead.
     pub fn offers(&self, cloud: CloudName, wanted: &Resources) -> Result<Vec<Offer>, NoOffer> {
-        match (self, cloud, &wanted.gpu) {
-            (Self::Detected(computer), CloudName::Local, Some(gpu)) => computer.offers(wanted, gpu),
-            (Self::Unknown(why), CloudName::Local, Some(gpu)) => {
+        match (self, cloud.profile().is_this_computer, &wanted.gpu) {
+            (Self::Detected(computer), true, Some(gpu)) => computer.offers(cloud, wanted, gpu),
+            (Self::Unknown(why), true, Some(gpu)) => {
                 Err(NoOffer::ThisComputer { wanted: gpu.clone(), there: why.clone() })
             }
             _ => catalogue::offers(cloud, wanted),
@@ -67,20 +67,22 @@ impl LocalGpus {
         let without_gpus = |offers: Vec<Offer>| {
             offers.into_iter().filter(|offer| offer.gpu.is_none()).collect::<Vec<_>>()
         };
-        match (self, cloud) {
-            (Self::Detected(computer), CloudName::Local) => {
+        match (self, cloud.profile().is_this_computer) {
+            (Self::Detected(computer), true) => {
                 let mut offers = without_gpus(listed);
-                offers.extend(computer.machines().filter(|offer| wanted.fits(offer)));
+                offers.extend(computer.machines(cloud).filter(|offer| wanted.fits(offer)));
                 offers
             }
-            (Self::Unknown(_), CloudName::Local) => without_gpus(listed),
+            (Self::Unknown(_), true) => without_gpus(listed),
             _ => listed,
         }
     }
 
     /// Why no machines of `count` with these GPUs each can ever be there at once, if so.
     pub fn never_enough(&self, cloud: CloudName, offer: &Offer, count: u32) -> Option<String> {
-        let (Self::Detected(computer), CloudName::Local) = (self, cloud) else { return None };
+        let (Self::Detected(computer), true) = (self, cloud.profile().is_this_computer) else {
+            return None;
+        };
         let model = offer.gpu.as_ref()?;
         let there = computer.usable.get(model).copied().unwrap_or_default();
         let wanted = u64::from(count) * u64::from(offer.gpu_count);
@@ -102,9 +104,14 @@ impl LocalGpus {
 
 impl ThisComputer {
     /// A machine may have any number of GPUs of one model, so what is asked for is had exactly.
-    fn offers(&self, wanted: &Resources, gpu: &GpuRequest) -> Result<Vec<Offer>, NoOffer> {
+    fn offers(
+        &self,
+        cloud: CloudName,
+        wanted: &Resources,
+        gpu: &GpuRequest,
+    ) -> Result<Vec<Offer>, NoOffer> {
         let enough: Vec<Offer> = self
-            .machines()
+            .machines(cloud)
             .filter(|offer| offer.gpu.as_ref() == Some(&gpu.model))
             .filter(|offer| gpu.count.contains(offer.gpu_count))
             .collect();
@@ -119,12 +126,12 @@ impl ThisComputer {
         Ok(fitting)
     }
 
-    fn machines(&self) -> impl Iterator<Item = Offer> {
+    fn machines(&self, cloud: CloudName) -> impl Iterator<Item = Offer> {
         self.usable.iter().flat_map(move |(model, most)| {
             (1..=*most).map(move |count| Offer {
                 cpu: self.cpu,
                 memory_gb: self.memory_gb,
-                ..host_machine::offer(model, count, catalogue::priced_on(CloudName::Local))
+                ..host_machine::offer(model, count, catalogue::priced_on(cloud))
             })
         })
     }

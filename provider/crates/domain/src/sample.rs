@@ -3,16 +3,17 @@
 use crate::catalogue::{self, Resources};
 use crate::environment::Environment;
 use crate::id::{FleetId, ServiceId};
+use crate::market::Market;
 use crate::spec::{EngineSpec, GroupSpec, RouterKind, RouterSpec, ServiceFacts, WorkerRole};
 use crate::{SCRIPT_VERSION, version::DynamoVersion};
-use cloud::{CloudName, Market, Offer};
+use cloud::{CloudName, Offer};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 pub(crate) const ROUTER_IP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 5));
 
 pub(crate) fn router(cloud: CloudName) -> RouterSpec {
-    let region = if cloud == CloudName::Local { "local" } else { "us-east-2" };
+    let region = cloud.profile().regions.only().unwrap_or("us-east-2");
     let fleet = FleetId { cloud, region: region.to_owned(), name: "pd".to_owned() };
     RouterSpec {
         fleet,

@@ -53,14 +53,9 @@ impl SecretStore {
         }
     }
 
-    /// The cloud whose machines can read it.
-    pub fn cloud(self) -> CloudName {
-        match self {
-            Self::AwsSecretsManager | Self::AwsParameterStore => CloudName::Aws,
-            Self::GcpSecretManager => CloudName::Gcp,
-            Self::AzureKeyVault => CloudName::Azure,
-            Self::Environment => CloudName::Local,
-        }
+    /// Whether a machine of this cloud can read it.
+    pub fn is_readable_on(self, cloud: CloudName) -> bool {
+        cloud.profile().secret_schemes.contains(&self.scheme())
     }
 
     /// The identity a machine needs to read it, in the words of its cloud.
@@ -92,13 +87,13 @@ impl SecretReference {
 
     /// What references that a machine of this cloud can read begin with.
     pub fn schemes_on(cloud: CloudName) -> Vec<String> {
-        let stores = SecretStore::ALL.iter().filter(|store| store.cloud() == cloud);
+        let stores = SecretStore::ALL.iter().filter(|store| store.is_readable_on(cloud));
         stores.map(|store| format!("`{}://…`", store.scheme())).collect()
     }
 
     /// Whether a machine of this cloud can read it.
     pub fn works_on(&self, cloud: CloudName) -> bool {
-        self.store.cloud() == cloud
+        self.store.is_readable_on(cloud)
     }
 
     /// The identity a machine needs to read it, in the words of its cloud.

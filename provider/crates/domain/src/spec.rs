@@ -9,9 +9,10 @@ use crate::canonical::write_canonical;
 use crate::catalogue::Resources;
 use crate::environment::Environment;
 use crate::id::{FleetId, GroupId, ServiceId, Uid};
+use crate::market::Market;
 use crate::secret::SecretReference;
 use crate::version::DynamoVersion;
-use cloud::{Egress, Market, Tags, tag};
+use cloud::{Egress, Purchase, Tags, tag};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -219,6 +220,18 @@ fn is_on_demand(market: &Market) -> bool {
 }
 
 impl GroupSpec {
+    /// How its machines are bought; none when market and reservation contradict each other.
+    pub fn purchase(&self) -> Option<Purchase> {
+        let reserved = |id: &String, prepaid| Purchase::Reserved { id: id.clone(), prepaid };
+        match (self.market, &self.reservation) {
+            (Market::OnDemand, None) => Some(Purchase::OnDemand),
+            (Market::Spot, None) => Some(Purchase::Spot),
+            (Market::OnDemand, Some(id)) => Some(reserved(id, false)),
+            (Market::CapacityBlock, Some(id)) => Some(reserved(id, true)),
+            (Market::Spot, Some(_)) | (Market::CapacityBlock, None) => None,
+        }
+    }
+
     /// The group's id.
     pub fn id(&self) -> GroupId {
         GroupId { service: self.service_id.clone(), name: self.group.clone() }

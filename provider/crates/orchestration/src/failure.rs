@@ -107,6 +107,8 @@ pub enum Failure {
         /// What there is.
         error: NoOffer,
     },
+    /// How a group's machines are to be bought contradicts the reservation that they are to be taken out of.
+    Purchase(GroupId),
     /// There is no user data for a machine.
     UserData {
         /// Whose: a service's router, or a group's workers.

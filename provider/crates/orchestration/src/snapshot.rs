@@ -5,10 +5,9 @@
 
 use crate::failure::{Doing, Failure, Result};
 use crate::outages::{Missed, Outages, SHARED, ended_first};
-use crate::readiness::Pace;
 use cloud::{
     Address, Changes, Cloud, CloudName, Deadline, Fleet, FleetKey, FleetPart, Ingress, Instance,
-    InstanceId, Managed, TagFilter,
+    InstanceId, Managed, TagFilter, until_visible,
 };
 use domain::id::FleetId;
 use std::collections::BTreeMap;
@@ -247,17 +246,6 @@ async fn read(cloud: &Managed, key: &FleetKey, unchanged: Unchanged) -> cloud::R
 /// A fleet that was made a moment ago may not be known to every server of the cloud, and who forgets it
 /// forgets machines that are paid for: it is gone when several answers in a row say so.
 async fn find_fleet(cloud: &Managed, key: &FleetKey) -> cloud::Result<Option<Fleet>> {
-    let most = if Pace::new(cloud).is_eventually_consistent() { MOST_READS } else { 1 };
-    for count in 1..=most {
-        let found = cloud.get_fleet(key).await?;
-        if found.is_some() || count == most {
-            return Ok(found);
-        }
-        tokio::time::sleep(READ_PAUSE).await;
-    }
-    Ok(None)
+    until_visible(cloud, || cloud.get_fleet(key)).await
 }
 
-/// How often, and how long in between, a fleet is looked for that may be gone.
-const MOST_READS: u32 = 4;
-const READ_PAUSE: Duration = Duration::from_secs(1);

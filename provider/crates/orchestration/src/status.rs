@@ -36,8 +36,8 @@ pub struct Scope {
 pub struct FleetStatus {
     /// Its id.
     pub id: FleetId,
-    /// The zone.
-    pub zone: String,
+    /// The zone, in a cloud that has any.
+    pub zone: Option<String>,
     /// What is not as it was made: object → finding.
     pub findings: BTreeMap<String, String>,
     /// Its services.

@@ -3,7 +3,7 @@
 use crate::deadline::deadline;
 use crate::error::{Failure, Result};
 use crate::session::Session;
-use cloud::{Address, Instance, Phase, Tags, tag};
+use cloud::{Address, Instance, Offer, Phase, Tags, tag};
 use domain::catalogue;
 use domain::id::{GroupId, ImportPath, ServiceId};
 use domain::spec::{ServiceFacts, WorkerRole};
@@ -12,7 +12,7 @@ use orchestration::service::{self, FoundService, find_by_id};
 use orchestration::snapshot::Freshness;
 use plugin::{Attr, AttributePath, Ctx, Diagnostic, State};
 use schemas::Endpoint;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Waits until the service answers, and only then is there an endpoint: a failure leaves the state
@@ -188,22 +188,24 @@ fn missing_counterpart(id: &ServiceId, service: &FoundService) -> Option<Diagnos
 
 /// Prefill and decode on machines whose fast fabrics do not reach each other.
 fn without_common_fabric(id: &ServiceId, service: &FoundService) -> Option<Diagnostic> {
-    let types_of = |role: WorkerRole| {
+    let machines_of = |role: WorkerRole| -> Vec<Offer> {
         let has_role =
             move |tags: &Tags| tags.get(tag::ROLE).map(String::as_str) == Some(role.as_str());
         let workers = service.workers.iter().filter(move |worker| has_role(&worker.tags));
-        workers.map(|worker| worker.instance_type.as_str())
+        let types: BTreeSet<&str> = workers.map(|worker| worker.instance_type.as_str()).collect();
+        types.into_iter().filter_map(|name| catalogue::find(id.fleet.cloud, name)).collect()
     };
-    let mut pairs = types_of(WorkerRole::Prefill)
-        .flat_map(|prefill| types_of(WorkerRole::Decode).map(move |decode| (prefill, decode)));
-    let (prefill, decode) = pairs.find(|(one, other)| !catalogue::fabrics_meet(one, other))?;
+    let (prefills, decodes) = (machines_of(WorkerRole::Prefill), machines_of(WorkerRole::Decode));
+    let mut pairs = prefills.iter().flat_map(|one| decodes.iter().map(move |other| (one, other)));
+    let (prefill, decode) = pairs.find(|(one, other)| !one.reaches(other))?;
     Some(
         Diagnostic::warning(
             "Prefill and decode have no fabric in common",
             format!(
-                "Service {id} has prefill on `{prefill}` and decode on `{decode}`, and EFA of the one does \
-                 not reach that of the other: the KV cache has no fast way between them, and may have none at \
-                 all. Choose the same family for both."
+                "Service {id} has prefill on `{}` and decode on `{}`, and {} of the one does not reach {} of \
+                 the other: the KV cache has no fast way between them, and may have none at all. Choose the \
+                 same family for both.",
+                prefill.instance_type, decode.instance_type, prefill.interconnect, decode.interconnect
             ),
         )
         .at(AttributePath::root("group_ids")),

@@ -38,7 +38,7 @@ impl Journal<cloud::Fleet> for Creation<'_> {
         let mut made = self.planned.clone();
         made.id = Attr::Known(self.id.to_string());
         made.region = Attr::Known(self.id.region.clone());
-        made.zone = Attr::Known(fleet.zone.clone());
+        made.zone = Attr::from(fleet.zone.clone());
         made.subnet = Attr::from(fleet.subnet.clone());
         made.drift = Attr::Known(BTreeMap::new());
         if model::ssh(&self.planned) != fleet.ssh {
@@ -66,7 +66,7 @@ pub(super) async fn read(session: &Session, ctx: &Ctx, state: &mut State<Fleet>)
         return Ok(());
     };
     fleet.region = Attr::Known(id.region.clone());
-    fleet.zone = Attr::Known(found.zone.clone());
+    fleet.zone = Attr::from(found.zone.clone());
     fleet.subnet = Attr::from(found.subnet.clone());
     fleet.placement = Attr::Known(model::placement_word(found.placement).to_owned());
     if model::ssh(&fleet) != found.ssh {

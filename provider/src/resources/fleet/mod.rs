@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::resources::identity;
 use crate::session::Session;
 use async_trait::async_trait;
-use cloud::{CloudName, RequestPart};
+use cloud::RequestPart;
 use plugin::{
     AttributePath, Change, Ctx, Diagnostics, IdentityPart, Resource, Schema, State, Timeouts,
 };
@@ -108,16 +108,6 @@ impl Resource for FleetResource {
     ) -> Result<(), Diagnostics> {
         lifecycle::import(&self.session, ctx, id, state).await.map_err(diagnosed)
     }
-}
-
-/// Regions of the local cloud: there is one.
-const LOCAL_REGION: &str = "local";
-
-/// Its one zone.
-const LOCAL_ZONE: &str = "local-a";
-
-fn is_local(cloud: &str) -> bool {
-    cloud == CloudName::Local.as_str()
 }
 
 fn diagnosed(failure: Failure) -> Diagnostics {

@@ -1,7 +1,7 @@
 //! Model ↔ what a fleet is to be.
 
 use crate::error::{Failure, Result};
-use cloud::{PlacementStrategy, SshAccess};
+use cloud::{PlacementStrategy, SshAccess, SshKey};
 use domain::gpu::GpuRequest;
 use domain::id::FleetId;
 use orchestration::fleet::DesiredFleet;
@@ -47,7 +47,8 @@ pub(super) fn ssh(fleet: &Fleet) -> Option<SshAccess> {
     let mut cidrs: Vec<String> =
         blocks.filter_map(|block| block.known().map(|block| block.0.clone())).collect();
     cidrs.sort();
-    Some(SshAccess { key_name: ssh.key_name.known().cloned().unwrap_or_default(), cidrs })
+    let key = SshKey::Registered(ssh.key_name.known().cloned().unwrap_or_default());
+    Some(SshAccess { key, cidrs })
 }
 
 /// The same for the state.
@@ -55,7 +56,10 @@ pub(super) fn shown_ssh(access: &Option<SshAccess>) -> Attr<Ssh> {
     let Some(access) = access else { return Attr::Null };
     let blocks = access.cidrs.iter().map(|block| Attr::Known(Cidr(block.clone())));
     Attr::Known(Ssh {
-        key_name: Attr::Known(access.key_name.clone()),
+        key_name: match &access.key {
+            SshKey::Registered(name) => Attr::Known(name.clone()),
+            SshKey::Public(_) => Attr::Null,
+        },
         ingress_cidrs: Attr::Known(blocks.collect()),
     })
 }

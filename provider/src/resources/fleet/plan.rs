@@ -1,9 +1,9 @@
 //! What a change of a fleet means. Pure.
 
-use super::{LOCAL_REGION, LOCAL_ZONE, is_local};
 use crate::addresses::Planned;
 use crate::clouds;
-use cloud::{CloudName, Offer};
+use crate::resources::features;
+use cloud::{CloudName, Feature, Interconnect, Offer};
 use domain::catalogue;
 use domain::local_gpus::LocalGpus;
 use domain::text::shown;
@@ -14,68 +14,43 @@ use std::collections::BTreeMap;
 /// What the attributes' own validators cannot see.
 pub(super) fn validate(config: &Fleet) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
-    let Some(cloud) = config.cloud.known() else { return diagnostics };
-    if cloud.parse::<CloudName>().is_err() {
-        // The attribute's own format says so; what else would follow from it is noise.
-        return diagnostics;
-    }
+    // Of a word that is none the attribute's own format tells; what else would follow from it is noise.
+    let cloud = config.cloud.known().and_then(|cloud| cloud.parse::<CloudName>().ok());
+    let Some(cloud) = cloud else { return diagnostics };
     if let Some(error) = clouds::not_built_in(cloud) {
         diagnostics.push(
             Diagnostic::error("Cloud is not available", error).at(AttributePath::root("cloud")),
         );
         return diagnostics;
     }
-    let region = AttributePath::root("region");
-    match (is_local(cloud), &config.region) {
-        (true, Attr::Known(given)) if given != LOCAL_REGION => diagnostics.push(
-            Diagnostic::error(
-                "Invalid region",
-                format!(
-                    "The local cloud has one region, `{LOCAL_REGION}`, not `{}`. Leave `region` out.",
-                    shown(given)
-                ),
-            )
-            .at(region),
-        ),
-        // Without one, the provider's own is known in the plan.
-        _ => {}
+    let profile = cloud.profile();
+    for (name, places, given) in
+        [("region", profile.regions, &config.region), ("zone", profile.zones, &config.zone)]
+    {
+        // Without a region of its own, a fleet has the provider's, which the plan knows.
+        if let (Some(only), Some(given)) = (places.only(), given.known())
+            && given != only
+        {
+            let detail = format!(
+                "Cloud `{cloud}` has one {name}, `{only}`, not `{}`. Leave `{name}` out.",
+                shown(given)
+            );
+            diagnostics.push(
+                Diagnostic::error(format!("Invalid {name}"), detail).at(AttributePath::root(name)),
+            );
+        }
     }
-    if is_local(cloud) && config.zone.known().is_some_and(|zone| zone != LOCAL_ZONE) {
-        diagnostics.push(
-            Diagnostic::error(
-                "Invalid zone",
-                format!("The local cloud has one zone, `{LOCAL_ZONE}`. Leave `zone` out."),
-            )
-            .at(AttributePath::root("zone")),
-        );
-    }
+    let asked =
+        [("subnet", config.subnet.known().is_some()), ("ssh", config.ssh.known().is_some())];
+    diagnostics.extend(features::missing(cloud, &asked));
+    diagnostics.extend(clouds::validate_fleet(cloud, config));
     let no_gpus = match &config.gpus {
         Attr::Null => true,
         Attr::Known(gpus) => gpus.is_empty(),
         Attr::Unknown(_) => false,
     };
-    if is_local(cloud) && config.subnet.known().is_some() {
-        diagnostics.push(
-            Diagnostic::error(
-                "Subnet without a cloud that has any",
-                "The local cloud has no subnets. Leave `subnet` out.",
-            )
-            .at(AttributePath::root("subnet")),
-        );
-    }
-    if is_local(cloud) && config.ssh.known().is_some() {
-        diagnostics.push(
-            Diagnostic::error(
-                "SSH without a cloud that has any",
-                "Machines of the local cloud are processes of this computer. Leave `ssh` out.",
-            )
-            .at(AttributePath::root("ssh")),
-        );
-    }
-    if cloud == CloudName::Aws.as_str() {
-        diagnostics.extend(validate_names_of_aws(config));
-    }
-    if !is_local(cloud) && config.zone.is_null() && config.subnet.is_null() && no_gpus {
+    let is_chosen = profile.zones.only().is_some();
+    if !is_chosen && config.zone.is_null() && config.subnet.is_null() && no_gpus {
         diagnostics.push(
             Diagnostic::error(
                 "Missing zone",
@@ -101,39 +76,6 @@ pub(super) fn addresses(change: &Change<Fleet>) -> Planned {
     }
 }
 
-/// What EC2 would refuse at sight.
-fn validate_names_of_aws(config: &Fleet) -> Diagnostics {
-    let mut diagnostics = Diagnostics::default();
-    if let Some(subnet) = config.subnet.known().filter(|subnet| !subnet.starts_with("subnet-")) {
-        diagnostics.push(
-            Diagnostic::error(
-                "Invalid subnet",
-                format!(
-                    "A subnet is named by its id, as in `subnet-0123456789abcdef0`, not `{}`.",
-                    shown(subnet)
-                ),
-            )
-            .at(AttributePath::root("subnet")),
-        );
-    }
-    if let (Some(region), Some(zone)) = (config.region.known(), config.zone.known())
-        && !zone.starts_with(region.as_str())
-    {
-        diagnostics.push(
-            Diagnostic::error(
-                "Zone of another region",
-                format!(
-                    "Zones of region `{}` are named after it; `{}` is none.",
-                    shown(region),
-                    shown(zone)
-                ),
-            )
-            .at(AttributePath::root("zone")),
-        );
-    }
-    diagnostics
-}
-
 /// `default_region` is the provider's own, for the fleet's cloud.
 pub(super) fn plan(
     change: &mut Change<Fleet>,
@@ -146,17 +88,20 @@ pub(super) fn plan(
     planned.drift = Attr::Known(BTreeMap::new());
     match prior {
         None => {
+            let cloud = planned.cloud.known().and_then(|cloud| cloud.parse::<CloudName>().ok());
             if change.config.as_ref().is_some_and(|config| config.region.is_null()) {
-                planned.region = match planned.cloud.known().map(|cloud| cloud.parse()) {
-                    Some(Ok(CloudName::Local)) => Attr::Known(LOCAL_REGION.to_owned()),
-                    Some(Ok(cloud)) => match default_region(cloud) {
-                        Attr::Null => return missing_region(cloud).into(),
-                        region => region,
+                planned.region = match cloud {
+                    Some(cloud) => match cloud.profile().regions.only() {
+                        Some(only) => Attr::Known(only.to_owned()),
+                        None => match default_region(cloud) {
+                            Attr::Null => return missing_region(cloud).into(),
+                            region => region,
+                        },
                     },
-                    Some(Err(_)) | None => Attr::unknown(),
+                    None => Attr::unknown(),
                 };
             }
-            if planned.cloud.known().is_some_and(|cloud| is_local(cloud)) {
+            if cloud.is_some_and(|cloud| !cloud.has(Feature::Subnet)) {
                 planned.subnet = Attr::Null;
             }
             planned.id = match (planned.cloud.known(), planned.region.known(), planned.name.known())
@@ -217,12 +162,14 @@ fn judge_gpus(fleet: &Fleet, local_gpus: impl Fn(CloudName) -> LocalGpus) -> Dia
                 continue;
             }
         };
-        if let Some((other, _)) = earlier.iter().find(|(_, others)| never_meet(&offers, others)) {
+        let stranger =
+            earlier.iter().find_map(|(other, others)| Some((*other, never_meet(&offers, others)?)));
+        if let Some((other, (ours, theirs))) = stranger {
             diagnostics.push(
                 Diagnostic::warning(
                     "GPUs without a fabric in common",
                     format!(
-                        "EFA of the machines with {gpu} does not reach EFA of those with {other}: with \
+                        "{ours} of the machines with {gpu} does not reach {theirs} of those with {other}: with \
                          prefill on the one and decode on the other, the KV cache has no fast way \
                          between them, and may have none at all. Choose GPUs of one family for both."
                     ),
@@ -235,19 +182,16 @@ fn judge_gpus(fleet: &Fleet, local_gpus: impl Fn(CloudName) -> LocalGpus) -> Dia
     diagnostics
 }
 
-fn never_meet(these: &[Offer], those: &[Offer]) -> bool {
+/// What both are on when none of these machines reaches any of those.
+fn never_meet(these: &[Offer], those: &[Offer]) -> Option<(Interconnect, Interconnect)> {
     let mut pairs = these.iter().flat_map(|one| those.iter().map(move |other| (one, other)));
-    pairs.all(|(one, other)| !catalogue::fabrics_meet(&one.instance_type, &other.instance_type))
+    let is_apart = pairs.all(|(one, other)| !one.reaches(other));
+    let kinds = (these.first()?.interconnect, those.first()?.interconnect);
+    is_apart.then_some(kinds)
 }
 
 fn missing_region(cloud: CloudName) -> Diagnostic {
-    let defaults = match cloud {
-        CloudName::Aws => {
-            ", or give the provider one: `aws = { region = … }` in its block, or `AWS_REGION` in its \
-             environment"
-        }
-        CloudName::Local | CloudName::Gcp | CloudName::Azure => "",
-    };
+    let defaults = clouds::other_ways_to_a_region(cloud);
     Diagnostic::error(
         "Missing region",
         format!("A fleet on `{cloud}` needs a `region`, as in `us-east-2`{defaults}."),

@@ -81,7 +81,7 @@ impl Resource for ReplicaGroupResource {
     fn plan(&self, change: &mut Change<ReplicaGroup>) -> Diagnostics {
         let computer = ThisComputer {
             gpus: &|cloud| self.session.local_gpus(cloud),
-            missing_runtime: &|engine| self.session.missing_runtime(engine),
+            missing_environment: &|cloud, engine| self.session.missing_environment(cloud, engine),
             version: &|service| self.session.siblings().service(service).version,
         };
         let mut diagnostics = plan::plan(change, &computer);

@@ -2,12 +2,13 @@
 
 use crate::error::{Failure, Result};
 use crate::resources::attributes::{from_pairs, from_texts, number, pairs, texts, word};
-use cloud::{CloudName, Egress, Instance, Market, Offer, Phase, tag};
+use cloud::{CloudName, Egress, Instance, Offer, Phase, tag};
 use domain::catalogue::{self, NoOffer, Resources as Wanted};
 use domain::console::Refusal;
 use domain::drain;
 use domain::id::GroupId;
 use domain::local_gpus::LocalGpus;
+use domain::market::Market;
 use domain::planner::{self, Count, UpdateStrategy};
 use domain::scaling::{self, Scale};
 use domain::spec::{EngineSpec, GroupSpec, WorkerRole};
@@ -45,7 +46,7 @@ pub(crate) fn offers(
     wanted: &Wanted,
 ) -> Result<Vec<Offer>, NoOffer> {
     let mut offers = gpus.offers(cloud, wanted)?;
-    let shape = |offer: &Offer| (offer.gpu_count, offer.interconnect.clone());
+    let shape = |offer: &Offer| (offer.gpu_count, offer.interconnect, offer.fabric.clone());
     let first = offers.first().map(shape);
     offers.retain(|offer| Some(shape(offer)) == first);
     Ok(offers)
@@ -350,7 +351,7 @@ pub(super) fn known_slots(group: &ReplicaGroup) -> BTreeMap<u32, String> {
 
 /// The fabric for KV transfer.
 pub(super) fn interconnect(offer: &Offer) -> String {
-    offer.interconnect.clone().unwrap_or_else(|| "tcp".to_owned())
+    offer.interconnect.as_str().to_owned()
 }
 
 /// Dollars an hour, to the cent.

@@ -4,7 +4,8 @@ use super::this_computer::{self, ThisComputer};
 use super::{model, warnings};
 use crate::diagnose;
 use crate::resources::attributes::{has_text, service_of};
-use cloud::{CloudName, Limits, Offer};
+use crate::resources::features;
+use cloud::{CloudName, Feature, Offer};
 use domain::catalogue::NoOffer;
 use domain::engine;
 use domain::guard::{AttributeChange, ChangeClass, NewValue};
@@ -103,8 +104,8 @@ fn plan_offers(
         Some(Ok(offers)) => {
             fill_offer(planned, &offers, diagnostics);
             check_boot_document(planned, &offers, diagnostics);
-            if let (CloudName::Local, Some(offer)) = (cloud, offers.first()) {
-                this_computer::refuse(planned, offer, &gpus, computer, diagnostics);
+            if let (true, Some(offer)) = (cloud.profile().is_this_computer, offers.first()) {
+                this_computer::refuse(planned, cloud, offer, &gpus, computer, diagnostics);
             }
         }
         Some(Err(error)) => {
@@ -119,40 +120,14 @@ fn plan_offers(
         None => {}
     }
     refuse_foreign_secrets(cloud, planned, diagnostics);
-    refuse_what_the_cloud_has_not(cloud, planned, diagnostics);
-}
-
-/// What only some clouds have.
-fn refuse_what_the_cloud_has_not(
-    cloud: CloudName,
-    planned: &ReplicaGroup,
-    diagnostics: &mut Diagnostics,
-) {
-    let limits = Limits::of(cloud);
-    let mut refuse = |name: &str, has: &str| {
-        diagnostics.push(
-            Diagnostic::error(
-                format!("`{name}` on a cloud without it"),
-                format!("Machines on `{cloud}` {has}. Leave `{name}` out."),
-            )
-            .at(AttributePath::root(name)),
-        );
-    };
-    if !limits.has_identities && planned.identity.known().is_some() {
-        refuse("identity", "have no identity of their own");
-    }
-    if !limits.has_images && planned.image.known().is_some() {
-        refuse("image", "are not made from images");
-    }
-    if !limits.has_images && planned.reservation.known().is_some() {
-        refuse("reservation", "are not taken out of reservations");
-    }
-    if !limits.has_elastic_ips && planned.egress.known().is_some_and(|egress| egress != "subnet") {
-        refuse("egress", "have no Elastic IPs");
-    }
-    if !limits.has_images && planned.market.known().is_some_and(|market| market != "on-demand") {
-        refuse("market", "are not bought");
-    }
+    let asked = [
+        ("identity", planned.identity.known().is_some()),
+        ("image", planned.image.known().is_some()),
+        ("market", planned.market.known().is_some_and(|market| market != "on-demand")),
+        ("reservation", planned.reservation.known().is_some()),
+        ("egress", planned.egress.known().is_some_and(|egress| egress != "subnet")),
+    ];
+    diagnostics.extend(features::missing(cloud, &asked));
 }
 
 fn plan_update(
@@ -184,8 +159,7 @@ fn plan_update(
     }
 
     planned.id = prior.id.clone();
-    let has_images =
-        cloud_of(&planned.service_id).is_some_and(|cloud| Limits::of(cloud).has_images);
+    let has_images = cloud_of(&planned.service_id).is_some_and(|cloud| cloud.has(Feature::Image));
     planned.image_id = match (rolling.is_empty(), has_images) {
         (false, true) => Attr::unknown(),
         _ => prior.image_id.clone(),

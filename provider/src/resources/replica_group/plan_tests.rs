@@ -91,7 +91,7 @@ fn baked() -> Vec<(&'static str, Value)> {
         ("image", json!({ "image": "ami-1" })),
         ("market", json!({ "market": "spot" })),
         ("reservation", json!({ "reservation": "cr-1" })),
-        ("egress", json!({ "egress": "elastic_ip" })),
+        ("egress", json!({ "egress": "public_ip" })),
         ("boot_revision", json!({ "boot_revision": 1 })),
     ]
 }

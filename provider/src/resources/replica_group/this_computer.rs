@@ -17,7 +17,7 @@ pub(crate) struct ThisComputer<'a> {
     /// Its GPUs.
     pub(crate) gpus: &'a dyn Fn(CloudName) -> LocalGpus,
     /// Why the virtual environment that is named for an engine is none, if it is none.
-    pub(crate) missing_runtime: &'a dyn Fn(&str) -> Option<String>,
+    pub(crate) missing_environment: &'a dyn Fn(CloudName, &str) -> Option<String>,
     /// The version of the service of this path, where a plan of this run has told.
     pub(crate) version: &'a dyn Fn(&str) -> Option<DynamoVersion>,
 }
@@ -25,6 +25,7 @@ pub(crate) struct ThisComputer<'a> {
 /// Refuses what no apply on this computer can bring about.
 pub(super) fn refuse(
     planned: &ReplicaGroup,
+    cloud: CloudName,
     offer: &Offer,
     gpus: &LocalGpus,
     computer: &ThisComputer<'_>,
@@ -36,7 +37,7 @@ pub(super) fn refuse(
             Count::Fixed(count) => (count, "replicas"),
             Count::Within { min, .. } => (min, "scaling"),
         };
-        if let Some(detail) = gpus.never_enough(CloudName::Local, offer, count) {
+        if let Some(detail) = gpus.never_enough(cloud, offer, count) {
             diagnostics.push(
                 Diagnostic::error("More GPUs than this computer has", format!("{detail}."))
                     .at(AttributePath::root(name)),
@@ -59,7 +60,7 @@ pub(super) fn refuse(
     }
     let is_found =
         engine::find(kind).is_some_and(Engine::needs_gpu) && runtime == Some(Runtime::Venv);
-    if is_found && let Some(detail) = (computer.missing_runtime)(kind) {
+    if is_found && let Some(detail) = (computer.missing_environment)(cloud, kind) {
         diagnostics.push(
             Diagnostic::error("Virtual environment not found", detail)
                 .at(path("engine", "runtime")),

@@ -2,7 +2,7 @@
 
 use super::model;
 use crate::diagnose;
-use cloud::{CloudName, Offer};
+use cloud::{CloudName, Interconnect, Offer};
 use domain::engine;
 use domain::guard::AttributeChange;
 use domain::planner::UpdateStrategy;
@@ -146,7 +146,7 @@ pub(super) fn of_drain(prior: &ReplicaGroup, cloud: CloudName, diagnostics: &mut
     let is_custom =
         prior.engine.known().and_then(|engine| engine.kind.as_str()) == Some(engine::CUSTOM);
     let limit = model::drain_timeout(prior);
-    if cloud == CloudName::Local || is_custom || limit.is_zero() {
+    if cloud.profile().is_this_computer || is_custom || limit.is_zero() {
         return;
     }
     let id = prior.id.known().cloned().unwrap_or_default();
@@ -209,7 +209,7 @@ pub(super) fn of_waste(
     let kind = group.engine.known().and_then(|engine| engine.kind.as_str()).unwrap_or_default();
     let hands_over = group.role.as_str().is_some_and(|role| role != "worker");
     let on_gpu = engine::find(kind).is_some_and(|engine| engine.needs_gpu());
-    if hands_over && on_gpu && offer.interconnect.is_none() {
+    if hands_over && on_gpu && offer.interconnect == Interconnect::Tcp {
         diagnostics.push(
             Diagnostic::warning(
                 "KV transfer over TCP",

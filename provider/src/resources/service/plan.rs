@@ -7,7 +7,7 @@ use crate::addresses::Planned;
 use crate::diagnose;
 use crate::resources::attributes::has_text;
 use crate::resources::concealment;
-use cloud::Limits;
+use crate::resources::features;
 use domain::catalogue;
 use domain::guard::{self, ChangeClass, LiveRouter, NewValue, OnRouterChange};
 use domain::id::{FleetId, ServiceId, Uid};
@@ -148,7 +148,8 @@ fn check_boot_document(planned: &Service, diagnostics: &mut Diagnostics) {
 
 /// Whether nobody outside this computer can reach the endpoint, whatever its rule says.
 fn is_on_loopback(service: &Service) -> bool {
-    service.fleet_id.as_str().is_some_and(|id| id.starts_with("local/"))
+    let fleet = service.fleet_id.as_str().and_then(|id| id.parse::<FleetId>().ok());
+    fleet.is_some_and(|fleet| fleet.cloud.profile().is_this_computer)
 }
 
 /// Whether there is no address that may not reach the endpoint.
@@ -174,18 +175,8 @@ fn plan_create(config: Option<&Service>, mut planned: Service) -> (Service, Diag
     let fleet = planned.fleet_id.known().and_then(|id| id.parse::<FleetId>().ok());
     if let (Some(fleet), Some(name)) = (fleet, planned.name.known()) {
         planned.id = Attr::unknown_with_prefix(ServiceId::unknown_prefix(&fleet, name));
-        if !Limits::of(fleet.cloud).has_images && planned.image.known().is_some() {
-            diagnostics.push(
-                Diagnostic::error(
-                    "`image` on a cloud without it",
-                    format!(
-                        "Machines on `{}` are not made from images. Leave `image` out.",
-                        fleet.cloud
-                    ),
-                )
-                .at(AttributePath::root("image")),
-            );
-        }
+        let asked = [("image", planned.image.known().is_some())];
+        diagnostics.extend(features::missing(fleet.cloud, &asked));
         if let Some(wanted) = model::router_resources(&planned) {
             match catalogue::offers(fleet.cloud, &wanted) {
                 Ok(offers) => {

@@ -4,7 +4,9 @@ use crate::harness::{REGION, ZONE, connect, document, offer, serve};
 use async_trait::async_trait;
 use cloud::conformance::wait::{self, Schedule};
 use cloud::conformance::{self, Sabotage, Subject};
-use cloud::{AddressId, Backoff, CloudError, ErrorKind, FleetKey, InstanceId, Managed};
+use cloud::{
+    AddressId, Backoff, CloudError, ErrorKind, FleetKey, InstanceId, Interconnect, Managed,
+};
 use cloudsim::Server;
 use cloudsim::datacentre::{self, WayOut};
 use cloudsim::ec2::{Account, Region, Reservation, Settings, Subnet};
@@ -26,7 +28,7 @@ pub(crate) async fn the_contract() {
         sabotage: Some(&Accidents(&server)),
         region: REGION.to_owned(),
         fleet: "conformance".to_owned(),
-        offer: offer(TYPE, None),
+        offer: offer(TYPE, Interconnect::Tcp),
         document: document(),
         console_line: "hello from a machine".to_owned(),
         absent: (InstanceId(absent.0), AddressId(absent.1)),

@@ -10,7 +10,7 @@ fn settings() -> Settings {
 }
 
 fn with_elastic_ips(count: u32, token: &str) -> LaunchRequest {
-    LaunchRequest { egress: Egress::ElasticIp, ..request("g6.xlarge", count, token) }
+    LaunchRequest { egress: Egress::PublicIp, ..request("g6.xlarge", count, token) }
 }
 
 /// Launches, and gives each machine its own.

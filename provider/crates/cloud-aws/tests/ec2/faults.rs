@@ -1,7 +1,7 @@
 //! What goes wrong in a datacentre, and what it must not lead to.
 
 use crate::harness::{Place, ZONE, key, offer, request};
-use cloud::{Cloud, ErrorKind, TagFilter, launch_over_offers};
+use cloud::{Cloud, ErrorKind, Interconnect, TagFilter, launch_over_offers};
 use cloudsim::Fault;
 use cloudsim::datacentre::{self, Effect, WayOut, Zone};
 use cloudsim::ec2::{Account, Settings, Subnet};
@@ -31,7 +31,8 @@ pub(crate) async fn a_lost_answer_launches_once() {
 pub(crate) async fn capacity_in_another_type_is_taken() {
     let place = Place::new(Settings::default()).await;
     place.server.datacentre().limit(ZONE, "p5.48xlarge", Some(1));
-    let offers = [offer("p5.48xlarge", None), offer("p5en.48xlarge", None)];
+    let offers =
+        [offer("p5.48xlarge", Interconnect::Tcp), offer("p5en.48xlarge", Interconnect::Tcp)];
     let request = request("p5.48xlarge", 2, "t");
     let launched = launch_over_offers(&place.cloud, &offers, &request).await.expect("machines");
     assert!(launched.iter().all(|machine| machine.instance_type == "p5en.48xlarge"));
@@ -103,7 +104,7 @@ pub(crate) async fn cards_get_their_interfaces() {
     let account = Account { subnets, ..Account::default() };
     let place = Place::in_subnet(account.into(), "subnet-nat").await;
     let mut with_efa = request("p5.48xlarge", 1, "t");
-    with_efa.offer = offer("p5.48xlarge", Some("efa"));
+    with_efa.offer = offer("p5.48xlarge", Interconnect::Efa);
     place.cloud.launch(&with_efa).await.expect("a machine");
     let kinds = place.server.datacentre().interface_kinds();
     assert_eq!(kinds.iter().filter(|kind| *kind == "efa-only").count(), 32);

@@ -1,13 +1,13 @@
 //! A datacentre, a cloud that works in it, and a fleet.
 
 use cloud::{
-    Address, AddressRequest, BootDocument, Cloud, FleetKey, FleetRequest, LaunchRequest, Managed,
-    Market, Offer, Phase, PlacementStrategy, Tags, tag,
+    Address, AddressRequest, BootDocument, Cloud, FleetKey, FleetRequest, Interconnect,
+    LaunchRequest, Managed, Offer, Phase, PlacementStrategy, Purchase, Tags, tag,
 };
 use cloud_aws::{AwsCloud, AwsConfig};
 use cloudsim::Server;
 use cloudsim::ec2::{Region, Settings};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -40,10 +40,10 @@ impl Place {
     async fn with_fleet(self, subnet: Option<String>) -> Self {
         let request = FleetRequest {
             key: key(),
-            zone: ZONE.to_owned(),
+            zone: Some(ZONE.to_owned()),
+            fabrics: BTreeSet::new(),
             subnet,
             placement: PlacementStrategy::Cluster,
-            token: "fleet".to_owned(),
             tags: tags("fleet"),
         };
         self.cloud.create_fleet(&request).await.expect("a fleet");
@@ -52,13 +52,7 @@ impl Place {
 
     pub(crate) async fn reserve(&self) -> Address {
         let token = "router".to_owned();
-        let request = AddressRequest {
-            fleet: key(),
-            public: None,
-            token,
-            is_new: true,
-            tags: tags("router"),
-        };
+        let request = AddressRequest { fleet: key(), public: None, token, tags: tags("router") };
         self.cloud.reserve_address(&request).await.expect("an address")
     }
 
@@ -102,7 +96,7 @@ pub(crate) fn key() -> FleetKey {
     FleetKey { region: REGION.to_owned(), name: "pd".to_owned() }
 }
 
-pub(crate) fn offer(instance_type: &str, interconnect: Option<&str>) -> Offer {
+pub(crate) fn offer(instance_type: &str, interconnect: Interconnect) -> Offer {
     Offer {
         instance_type: instance_type.to_owned(),
         gpu: None,
@@ -110,7 +104,8 @@ pub(crate) fn offer(instance_type: &str, interconnect: Option<&str>) -> Offer {
         cpu: 2,
         memory_gb: 8,
         simulated: false,
-        interconnect: interconnect.map(str::to_owned),
+        interconnect,
+        fabric: None,
         hourly_cost: 0.1,
         priced_on: "2026-07-20".to_owned(),
     }
@@ -121,12 +116,12 @@ pub(crate) fn request(instance_type: &str, count: u32, token: &str) -> LaunchReq
     tags.insert(tag::LAUNCH.to_owned(), token.to_owned());
     LaunchRequest {
         fleet: key(),
-        offer: offer(instance_type, None),
+        offer: offer(instance_type, Interconnect::Tcp),
         count,
         disk_gb: 50,
         image: None,
-        market: Market::OnDemand,
-        reservation: None,
+        purchase: Purchase::OnDemand,
+        placed: true,
         egress: cloud::Egress::default(),
         address: None,
         document: document(),

@@ -2,11 +2,12 @@
 
 use crate::harness::{Place, ZONE, connect, key, offer, request, tags};
 use cloud::{
-    AddressRequest, Cloud, CloudError, Egress, ErrorKind, FleetKey, FleetRequest, Market,
-    PlacementStrategy, RequestPart, TagFilter,
+    AddressRequest, Cloud, CloudError, Egress, ErrorKind, FleetKey, FleetRequest, Interconnect,
+    PlacementStrategy, Purchase, RequestPart, SiteFilter, TagFilter,
 };
 use cloudsim::datacentre::WayOut;
 use cloudsim::ec2::{Account, Reservation, Settings, Subnet};
+use std::collections::BTreeSet;
 
 /// A subnet for each way out, by its name.
 fn subnets() -> Account {
@@ -27,10 +28,10 @@ fn subnets() -> Account {
 fn fleet_in(subnet: &str) -> FleetRequest {
     FleetRequest {
         key: key(),
-        zone: ZONE.to_owned(),
+        zone: Some(ZONE.to_owned()),
+        fabrics: BTreeSet::new(),
         subnet: Some(subnet.to_owned()),
         placement: PlacementStrategy::Cluster,
-        token: "fleet".to_owned(),
         tags: tags("fleet"),
     }
 }
@@ -52,8 +53,11 @@ pub(crate) async fn a_fleet_is_in_the_subnet_that_is_asked_for() {
     assert_eq!(place.server.datacentre().left(), Vec::<String>::new());
     let fleet = place.cloud.create_fleet(&fleet_in("subnet-nat")).await.expect("a fleet");
     assert_eq!(fleet.subnet.as_deref(), Some("subnet-nat"));
-    let zone = place.cloud.subnet_zone("us-east-2", "subnet-elsewhere").await.expect("a zone");
-    assert_eq!(zone, "us-east-2b");
+    let elsewhere =
+        SiteFilter { subnet: Some("subnet-elsewhere".to_owned()), ..SiteFilter::default() };
+    let sites = place.cloud.find_sites("us-east-2", &elsewhere).await.expect("a site");
+    let zones: Vec<_> = sites.iter().map(|site| site.zone.as_deref()).collect();
+    assert_eq!(zones, [Some("us-east-2b")]);
     // Behind NAT a router has no public address, unless it is wished for.
     assert_eq!(place.reserve().await.public_ip, None);
 }
@@ -70,7 +74,7 @@ pub(crate) async fn a_way_out_is_looked_for_before_a_launch() {
         let account = Account { images: vec!["ami-baked".to_owned()], ..subnets() };
         let place = Place::empty(account.into()).await;
         place.cloud.create_fleet(&fleet_in(subnet)).await.expect("a fleet");
-        let interconnect = with_efa.then_some("efa");
+        let interconnect = if with_efa { Interconnect::Efa } else { Interconnect::Tcp };
         let kind = if with_efa { "p5.48xlarge" } else { "g6.xlarge" };
         let mut wanted = request(kind, 1, "t");
         wanted.offer = offer(kind, interconnect);
@@ -105,11 +109,12 @@ pub(crate) async fn images_markets_and_reservations_are_said_to_be_wrong_by_name
     let mut image = request("g6.xlarge", 1, "image");
     image.image = Some("ami-none".to_owned());
     let mut unknown = request("p5.48xlarge", 1, "unknown");
-    unknown.reservation = Some("cr-none".to_owned());
+    let reserved = |id: &str, prepaid| Purchase::Reserved { id: id.to_owned(), prepaid };
+    unknown.purchase = reserved("cr-none", false);
     let mut other_market = request("p5.48xlarge", 1, "market");
-    other_market.reservation = Some("cr-block".to_owned());
+    other_market.purchase = reserved("cr-block", false);
     let mut full = request("p5.48xlarge", 2, "full");
-    (full.reservation, full.market) = (Some("cr-block".to_owned()), Market::CapacityBlock);
+    full.purchase = reserved("cr-block", true);
     for (request, kind, part) in [
         (&image, ErrorKind::InvalidRequest, Some(RequestPart::Image)),
         (&unknown, ErrorKind::InvalidRequest, Some(RequestPart::Reservation)),
@@ -123,7 +128,7 @@ pub(crate) async fn images_markets_and_reservations_are_said_to_be_wrong_by_name
     (fits.count, fits.token) = (1, "fits".to_owned());
     place.cloud.launch(&fits).await.expect("a machine of the block");
     let mut spot = request("g6.xlarge", 1, "spot");
-    spot.market = Market::Spot;
+    spot.purchase = Purchase::Spot;
     place.cloud.launch(&spot).await.expect("a spot machine");
 
     // What is reserved is where it is.
@@ -152,13 +157,13 @@ pub(crate) async fn an_instance_profile_that_is_not_known_is_told_at_once_and_co
     let place = Place::new(Settings::default()).await;
     let cloud = connect(&place.server);
     let mut wanted = request("g6.xlarge", 1, "t");
-    (wanted.identity, wanted.egress) = (Some("nobody".to_owned()), Egress::ElasticIp);
+    (wanted.identity, wanted.egress) = (Some("nobody".to_owned()), Egress::PublicIp);
     for error in [
         cloud.launch(&wanted).await.expect_err("there is no such profile"),
         cloud.check_launch(&wanted).await.expect_err("there is no such profile"),
     ] {
         let expected =
-            (ErrorKind::NotFound, Some("InvalidParameterValue"), Some(RequestPart::Identity));
+            (ErrorKind::NotVisibleYet, Some("InvalidParameterValue"), Some(RequestPart::Identity));
         assert_eq!(at_fault(&error), expected, "{error}");
         assert!(error.message.contains("nobody"), "{error}");
     }
@@ -198,7 +203,6 @@ pub(crate) async fn a_router_gets_and_loses_its_public_address() {
     let place = Place::new(Settings::default()).await;
     let fleet = FleetKey { ..key() };
     let wish = |public| AddressRequest {
-        is_new: false,
         fleet: fleet.clone(),
         public,
         token: "router".to_owned(),

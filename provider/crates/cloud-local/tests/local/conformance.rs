@@ -53,14 +53,14 @@ async fn examine(namespaces: bool) {
     assert!(report.is_kept(), "{report}");
     let reasons = report.not_examined().into_iter().map(|(rule, why)| format!("{rule}: {why}\n"));
     expect![[r#"
-        a subnet tells its zone, and a fleet can be in it: this cloud has no subnets, and says so
+        a subnet is found with its zone, and a fleet can be in it: this cloud has no subnets, and says so
         what somebody has changed about a fleet is found and put back: a local fleet is changed by its tags alone
         an address is public as far as that is wished for: this cloud has no public addresses to be had
         what somebody has changed about an instance is found and put back: a local machine is changed by its state and its tags alone
         an instance has the identity that it was launched with: this cloud has no identities of machines, and says so
         instances are taken out of a reservation: this cloud has no reservations, and says so
         an instance is made from the image that is asked for: this cloud has no images, and says so
-        instances are bought as it is asked for: this cloud has no markets but on demand, and says so
+        instances are bought on the spot market: this cloud has no spot market, and says so
         an instance gets a public address of its own when it runs: this cloud has no public addresses of instances, and says so
         people have exactly the access that was set last: this cloud has no keys of people, and says so
         why an instance has ended is told, and nothing of one that runs: this cloud forgets what has ended

@@ -3,11 +3,12 @@
 use cloud::conformance::wait::{self, Schedule};
 use cloud::{
     BootDocument, BootFile, Cloud, Fleet, FleetKey, FleetRequest, Instance, InstanceId,
-    InstanceState, LaunchRequest, Market, Offer, PlacementStrategy, TagFilter, Tags, tag,
+    InstanceState, Interconnect, LaunchRequest, Offer, PlacementStrategy, Purchase, TagFilter,
+    Tags, tag,
 };
 use cloud_local::{GpuSource, LocalCloud, LocalConfig};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -156,7 +157,8 @@ pub(crate) fn offer(gpu: Option<&str>) -> Offer {
         cpu: 1,
         memory_gb: 1,
         simulated: false,
-        interconnect: None,
+        interconnect: Interconnect::Tcp,
+        fabric: None,
         hourly_cost: 0.0,
         priced_on: "2026-11-01".to_owned(),
     }
@@ -165,10 +167,10 @@ pub(crate) fn offer(gpu: Option<&str>) -> Offer {
 pub(crate) async fn create_fleet(cloud: &dyn Cloud, name: &str) -> Fleet {
     let request = FleetRequest {
         key: key(name),
-        zone: "local-a".to_owned(),
+        zone: Some("local-a".to_owned()),
         subnet: None,
+        fabrics: BTreeSet::new(),
         placement: PlacementStrategy::Cluster,
-        token: format!("{name}-1"),
         tags: Tags::new(),
     };
     cloud.create_fleet(&request).await.unwrap()
@@ -184,8 +186,8 @@ pub(crate) fn launch_request(fleet: &str, token: &str, count: u32, script: &str)
         count,
         disk_gb: 20,
         image: None,
-        market: Market::OnDemand,
-        reservation: None,
+        purchase: Purchase::OnDemand,
+        placed: true,
         egress: cloud::Egress::default(),
         address: None,
         document: document(&files, &["script"]),

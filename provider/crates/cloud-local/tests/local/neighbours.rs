@@ -16,7 +16,6 @@ async fn two_state_directories_share_addresses_and_nothing_else() {
     for cloud in [&one, &two] {
         create_fleet(cloud, "f").await;
         let request = AddressRequest {
-            is_new: false,
             fleet: key("f"),
             public: None,
             token: "a".to_owned(),

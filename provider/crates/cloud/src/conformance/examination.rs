@@ -3,9 +3,9 @@
 use super::wait::{self, WaitError};
 use super::{Sabotage, Subject};
 use crate::{
-    Address, AddressRequest, Cloud, CloudError, Egress, ErrorKind, Fleet, FleetKey, FleetRequest,
-    Instance, InstanceId, InstanceState, LaunchRequest, Limits, Market, Phase, PlacementStrategy,
-    TagFilter, Tags, tag,
+    Address, AddressRequest, Cloud, CloudError, Egress, ErrorKind, Feature, Fleet, FleetKey,
+    FleetRequest, Instance, InstanceId, InstanceState, LaunchRequest, Phase, PlacementStrategy,
+    Purchase, SiteFilter, TagFilter, Tags, tag,
 };
 use std::{collections::BTreeSet, fmt::Debug};
 use tokio::time::Instant;
@@ -63,8 +63,8 @@ impl<'a> Examination<'a> {
         self.subject.cloud
     }
 
-    pub(super) fn limits(&self) -> Limits {
-        Limits::of(self.cloud().name())
+    pub(super) fn has(&self, feature: Feature) -> bool {
+        self.cloud().profile().features.contains(&feature)
     }
 
     /// The means of the test to make accidents happen.
@@ -75,15 +75,18 @@ impl<'a> Examination<'a> {
 
     /// The request for the rule's fleet.
     pub(super) async fn fleet_request(&self) -> Outcome<FleetRequest> {
-        let types = [self.subject.offer.instance_type.clone()];
-        let zones = self.cloud().list_zones(&self.key.region, &types).await?;
-        let zone = zones.into_iter().next().ok_or_else(|| violation("no zone has the offer"))?;
+        let offered = SiteFilter {
+            instance_types: vec![self.subject.offer.instance_type.clone()],
+            ..SiteFilter::default()
+        };
+        let sites = self.cloud().find_sites(&self.key.region, &offered).await?;
+        let site = sites.into_iter().next().ok_or_else(|| violation("no site has the offer"))?;
         Ok(FleetRequest {
             key: self.key.clone(),
-            zone,
+            zone: site.zone,
             subnet: None,
+            fabrics: BTreeSet::from([self.subject.offer.interconnect]),
             placement: PlacementStrategy::Zone,
-            token: "fleet-1".to_owned(),
             tags: self.tags("fleet", "fleet-1"),
         })
     }
@@ -99,7 +102,6 @@ impl<'a> Examination<'a> {
         AddressRequest {
             fleet: self.key.clone(),
             public: Some(false),
-            is_new: false,
             tags: self.tags("address", &token),
             token,
         }
@@ -118,8 +120,8 @@ impl<'a> Examination<'a> {
             count,
             disk_gb: 20,
             image: None,
-            market: Market::OnDemand,
-            reservation: None,
+            purchase: Purchase::OnDemand,
+            placed: true,
             egress: Egress::default(),
             address: None,
             document: self.subject.document.clone(),

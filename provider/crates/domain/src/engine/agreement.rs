@@ -12,7 +12,6 @@
 use super::{Engine, find};
 use crate::environment::Environment;
 use crate::spec::GroupSpec;
-use cloud::CloudName;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -106,8 +105,9 @@ impl Agreement {
         if let Some(model) = &spec.engine.model {
             told.insert(Aspect::Model, (model.clone(), Place::Model));
         }
-        // On the local cloud the machines share a computer, and spell alike.
-        let downloads = engine.image().is_some() && spec.service_id.fleet.cloud != CloudName::Local;
+        // Machines that are one computer spell alike.
+        let shares = spec.service_id.fleet.cloud.profile().is_this_computer;
+        let downloads = engine.image().is_some() && !shares;
         if let Some(name) = OWN_PLACES.iter().find(|name| spec.env.contains_key(**name))
             && downloads
         {

@@ -21,7 +21,7 @@ use crate::ports::{self, EnginePorts};
 use crate::spec::{GroupSpec, Runtime, ServiceFacts, WorkerRole};
 use crate::text::{nearest, shown};
 use crate::version::ImageKind;
-use cloud::{BootFile, CloudName, Offer, is_printable};
+use cloud::{BootFile, Feature, Interconnect, Offer, is_printable};
 use std::fmt;
 
 /// The engine that runs the user's commands as they are.
@@ -139,10 +139,13 @@ pub enum Fabric {
 impl Fabric {
     /// The fabric of a machine.
     pub fn of(offer: &Offer) -> Self {
-        match offer.interconnect.as_deref() {
-            Some("efa") => Self::Efa,
-            Some("infiniband" | "roce") => Self::Verbs,
-            _ => Self::Tcp,
+        match offer.interconnect {
+            Interconnect::Efa => Self::Efa,
+            Interconnect::Infiniband | Interconnect::Roce => Self::Verbs,
+            Interconnect::Tcp
+            | Interconnect::Host
+            | Interconnect::GpudirectTcpx
+            | Interconnect::GpudirectTcpxo => Self::Tcp,
         }
     }
 
@@ -235,7 +238,7 @@ pub fn worker_setup(
             setup.files.push(file("args", argument_lines(&process.args)));
             setup.units.push(format!("disagg-engine@{index}.service"));
         }
-        if facts.id.fleet.cloud == CloudName::Aws {
+        if facts.id.fleet.cloud.has(Feature::Notices) {
             setup.units.push(boot::NOTICES.to_owned());
         }
     }
@@ -353,8 +356,8 @@ fn machine_env(engine: &dyn Engine, worker: &Worker<'_>, runtime: Runtime) -> En
     env
 }
 
-/// Where the engine runs: each has one place it can, and on the local cloud GPU engines have a second
-/// one, a virtual environment that is there already.
+/// Where the engine runs: each has one place it can, and GPU engines have a second one where a cloud has
+/// it, a virtual environment that is there already.
 fn runtime(
     engine: &dyn Engine,
     spec: &GroupSpec,
@@ -364,7 +367,7 @@ fn runtime(
     let default = if has_image { Runtime::Container } else { Runtime::Venv };
     let runtime = spec.engine.runtime.unwrap_or(default);
     let is_found = has_image && runtime == Runtime::Venv;
-    if runtime != default && !(is_found && facts.id.fleet.cloud == CloudName::Local) {
+    if runtime != default && !(is_found && facts.id.fleet.cloud.has(Feature::Environments)) {
         return Err(EngineError::Runtime { engine: engine.name(), right: default });
     }
     if runtime == Runtime::Venv && spec.engine.image.is_some() {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::sample;
 use crate::spec::WorkerRole::{Decode, Prefill, Worker as Aggregated};
+use cloud::CloudName;
 use expect_test::{Expect, expect};
 
 /// Everything a machine is given, as text.

@@ -69,19 +69,6 @@ pub struct Removal {
     pub slot: u32,
     /// Its id.
     pub id: InstanceId,
-    /// Why this one.
-    pub reason: RemovalReason,
-}
-
-/// Why a machine is removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RemovalReason {
-    /// There are too many, and this one is at work for nobody yet.
-    SurplusUnready,
-    /// There are too many, and this is the newest.
-    SurplusNewest,
-    /// Something else is baked into it.
-    Outdated,
 }
 
 /// What is to be done for a group.
@@ -89,8 +76,6 @@ pub enum RemovalReason {
 pub struct GroupPlan {
     /// In this order.
     pub steps: Vec<Step>,
-    /// Slots of members that stay although something else is baked into them: a roll is theirs.
-    pub outdated: Vec<u32>,
 }
 
 /// Plans a group: what is stopped is started, what is impaired rebooted, and the count is met by
@@ -120,8 +105,7 @@ pub fn plan_group(wanted: Count, digest: &str, observed: &[Member]) -> GroupPlan
         let free = lowest_free(|slot| taken.contains(&slot));
         steps.push(Step::Launch { slots: free.take((target - count) as usize).collect() });
     }
-    let outdated = by_slot(&staying).filter(|member| member.digest != digest);
-    GroupPlan { outdated: outdated.map(|member| member.slot).collect(), steps }
+    GroupPlan { steps }
 }
 
 fn by_slot<'a>(members: &[&'a Member]) -> impl Iterator<Item = &'a Member> + use<'a> {
@@ -132,16 +116,17 @@ fn by_slot<'a>(members: &[&'a Member]) -> impl Iterator<Item = &'a Member> + use
 
 fn revived(member: &Member) -> Option<Step> {
     match member.state {
-        InstanceState::Pending | InstanceState::Running | InstanceState::Terminating => None,
+        InstanceState::Pending
+        | InstanceState::Running
+        | InstanceState::Unreachable
+        | InstanceState::Terminating => None,
         InstanceState::Impaired => Some(Step::Reboot(member.id.clone())),
         InstanceState::Stopping | InstanceState::Stopped => Some(Step::Start(member.id.clone())),
     }
 }
 
 fn removed(member: &Member) -> Removal {
-    let reason =
-        if member.ready { RemovalReason::SurplusNewest } else { RemovalReason::SurplusUnready };
-    Removal { slot: member.slot, id: member.id.clone(), reason }
+    Removal { slot: member.slot, id: member.id.clone() }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod slots;
 mod switch;
 
 pub use creation::{Creation, Found, plan_creation};
-pub use group::{Count, GroupPlan, Member, Removal, RemovalReason, Step, plan_group};
+pub use group::{Count, GroupPlan, Member, Removal, Step, plan_group};
 pub use roll::{Batch, UpdateStrategy, next_batch};
 pub use router::{RouterObserved, RouterStep, plan_router};
 pub use slots::assign_slots;

@@ -1,6 +1,6 @@
 //! Rolling a group over to another configuration: batch by batch, so that it keeps serving.
 
-use super::group::{Member, Removal, RemovalReason};
+use super::group::{Member, Removal};
 use super::slots::lowest_free;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -79,11 +79,7 @@ fn takes_the_last(leaving: &[&Member], members: &[Member]) -> bool {
 }
 
 fn removals(members: &[&Member]) -> Vec<Removal> {
-    let removal = |member: &&Member| Removal {
-        slot: member.slot,
-        id: member.id.clone(),
-        reason: RemovalReason::Outdated,
-    };
+    let removal = |member: &&Member| Removal { slot: member.slot, id: member.id.clone() };
     members.iter().map(removal).collect()
 }
 

@@ -24,7 +24,7 @@ pub enum RouterStep {
 pub fn plan_router(observed: Option<RouterObserved>) -> Vec<RouterStep> {
     let Some(RouterObserved { state }) = observed else { return vec![RouterStep::Launch] };
     match state {
-        InstanceState::Pending | InstanceState::Running => Vec::new(),
+        InstanceState::Pending | InstanceState::Running | InstanceState::Unreachable => Vec::new(),
         InstanceState::Impaired => vec![RouterStep::Reboot],
         InstanceState::Stopping | InstanceState::Stopped => vec![RouterStep::Start],
         InstanceState::Terminating => vec![RouterStep::Launch],
@@ -43,6 +43,7 @@ mod tests {
             (Some(Pending), vec![]),
             (Some(Running), vec![]),
             (Some(Impaired), vec![RouterStep::Reboot]),
+            (Some(Unreachable), vec![]),
             (Some(Stopping), vec![RouterStep::Start]),
             (Some(Stopped), vec![RouterStep::Start]),
             (Some(Terminating), vec![RouterStep::Launch]),

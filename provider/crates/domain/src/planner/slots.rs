@@ -48,7 +48,6 @@ mod tests {
             state: InstanceState::Running,
             ip: None,
             instance_type: "cpu-2-4".to_owned(),
-            zone: "local-a".to_owned(),
             image: None,
             findings: Vec::new(),
             launched_at,

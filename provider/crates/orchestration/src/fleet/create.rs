@@ -6,8 +6,9 @@ use crate::journal::Journal;
 use crate::object::Object;
 use crate::orchestrator::Orchestrator;
 use crate::snapshot::key;
-use cloud::{Cloud, Deadline, Fleet, FleetRequest, ObjectId, Phase, Tags, tag};
+use cloud::{Cloud, Deadline, Fleet, FleetRequest, Interconnect, ObjectId, Phase, Tags, tag};
 use domain::id::FleetId;
+use std::collections::BTreeSet;
 
 /// Makes a fleet. It is in the journal twice: as soon as it is there, and when who may come in does.
 ///
@@ -36,7 +37,9 @@ pub async fn create(
         let doing = || format!("remove what a creation of fleet {id} that died has left");
         cloud.delete_fleet(&key(id)).await.doing(id.cloud, doing)?;
     }
-    let request = request(desired, zone);
+    let fabrics = zone::offers(orchestrator, desired)?;
+    let fabrics = fabrics.iter().flatten().map(|offer| offer.interconnect).collect();
+    let request = request(desired, zone, fabrics);
     let fleet =
         cloud.create_fleet(&request).await.doing(id.cloud, || format!("create fleet {id}"))?;
     journal.saved(&fleet);
@@ -48,20 +51,23 @@ pub async fn create(
 }
 
 fn is_as_desired(found: &Fleet, desired: &DesiredFleet) -> bool {
-    desired.zone.as_ref().is_none_or(|zone| *zone == found.zone)
+    desired.zone.as_ref().is_none_or(|zone| Some(zone) == found.zone.as_ref())
         && desired.subnet.as_ref().is_none_or(|subnet| Some(subnet) == found.subnet.as_ref())
         && desired.placement == found.placement
 }
 
-fn request(desired: &DesiredFleet, zone: String) -> FleetRequest {
+fn request(
+    desired: &DesiredFleet,
+    zone: Option<String>,
+    fabrics: BTreeSet<Interconnect>,
+) -> FleetRequest {
     let id = &desired.id;
     FleetRequest {
         key: key(id),
         zone,
         subnet: desired.subnet.clone(),
+        fabrics,
         placement: desired.placement,
-        // The name is the claim: whoever creates it again after a crash must mean the same fleet.
-        token: format!("fleet-{}-{}", id.region, id.name),
         tags: Tags::from([
             (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
             (tag::FLEET.to_owned(), id.name.clone()),

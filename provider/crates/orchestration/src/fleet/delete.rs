@@ -10,7 +10,6 @@ use crate::service;
 use crate::snapshot::{Snapshot, key};
 use cloud::{Address, Cloud, Deadline, ErrorKind, tag};
 use domain::id::FleetId;
-use std::time::Duration;
 
 /// Removes a fleet, and what creations that died have left in it. What is gone already is no error.
 ///
@@ -42,7 +41,7 @@ async fn delete_when_empty(
     let mut poll = Poll::new(deadline, Pace::new(cloud), format!("fleet {id} to be empty"));
     loop {
         let deleted = cloud.delete_fleet(&key(id)).await;
-        let may_be_new = poll.pace.is_eventually_consistent() && poll.pace.waited() < KNOWN_AFTER;
+        let may_be_new = poll.pace.waited() < cloud.profile().propagation.longest / 4;
         match deleted {
             Err(error)
                 if error.kind.retryable() || (error.kind == ErrorKind::InUse && may_be_new) =>
@@ -54,9 +53,6 @@ async fn delete_when_empty(
         }
     }
 }
-
-/// How long a fleet that is in use is looked through again for what was too new to be listed.
-const KNOWN_AFTER: Duration = Duration::from_secs(30);
 
 /// The service that an address is reserved for: path → name.
 fn service_at(id: &FleetId, address: &Address) -> (String, String) {

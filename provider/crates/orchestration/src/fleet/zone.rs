@@ -3,28 +3,30 @@
 use super::DesiredFleet;
 use crate::failure::{Doing, Failure, NoZone, Result};
 use crate::orchestrator::Orchestrator;
-use cloud::Cloud;
-use domain::{catalogue, id::FleetId};
+use cloud::{Cloud, Offer, SiteFilter};
+use domain::{catalogue, gpu::GpuRequest, id::FleetId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The zone that is given, by itself or by a subnet, else the best of all; of each requested GPU it
-/// offers at least one machine.
+/// offers at least one machine. None in a cloud that has no zones.
 pub(crate) async fn choose(
     orchestrator: &Orchestrator,
     cloud: &dyn Cloud,
     fleet: &DesiredFleet,
-) -> Result<String> {
+) -> Result<Option<String>> {
     let id = &fleet.id;
     let doing = || format!("choose a zone for fleet {id}");
-    let zones = |types: Vec<String>| async move {
-        cloud.list_zones(&id.region, &types).await.doing(id.cloud, doing)
+    let sites = |filter: SiteFilter| async move {
+        cloud.find_sites(&id.region, &filter).await.doing(id.cloud, doing)
     };
     let of_subnet = match &fleet.subnet {
         Some(subnet) => {
-            let zone = cloud.subnet_zone(&id.region, subnet).await;
-            Some(zone.doing(id.cloud, || format!("find the zone of subnet {subnet}"))?)
+            let filter = SiteFilter { subnet: Some(subnet.clone()), ..SiteFilter::default() };
+            let found = cloud.find_sites(&id.region, &filter).await;
+            let found = found.doing(id.cloud, || format!("find the zone of subnet {subnet}"))?;
+            found.into_iter().find_map(|site| site.zone)
         }
         None => None,
     };
@@ -36,19 +38,21 @@ pub(crate) async fn choose(
         (None, of_subnet) => of_subnet,
     };
     let mut candidates = match &given {
-        Some(zone) => vec![zone.clone()],
-        None => zones(Vec::new()).await?,
+        Some(zone) => vec![Some(zone.clone())],
+        None => {
+            let all = sites(SiteFilter::default()).await?;
+            all.into_iter().map(|site| site.zone).collect::<BTreeSet<_>>().into_iter().collect()
+        }
     };
     // Of how many types machines can be had in each zone: where one is sold out, there are the others.
-    let mut choices: BTreeMap<String, usize> = BTreeMap::new();
-    for (index, gpu) in fleet.gpus.iter().enumerate() {
-        let wanted = catalogue::Resources { gpu: Some(gpu.clone()), ..Default::default() };
-        let offers = orchestrator
-            .offers(id.cloud, &wanted)
-            .map_err(|error| Failure::NoZone(NoZone::NoOffer { index, gpu: gpu.clone(), error }))?;
+    let mut choices: BTreeMap<Option<String>, usize> = BTreeMap::new();
+    for (index, (gpu, offers)) in fleet.gpus.iter().zip(offers(orchestrator, fleet)?).enumerate() {
         let mut offered = BTreeSet::new();
         for offer in offers {
-            for zone in zones(vec![offer.instance_type]).await? {
+            let filter =
+                SiteFilter { instance_types: vec![offer.instance_type], ..SiteFilter::default() };
+            let zones = sites(filter).await?.into_iter().map(|site| site.zone);
+            for zone in zones.collect::<BTreeSet<_>>() {
                 *choices.entry(zone.clone()).or_default() += 1;
                 offered.insert(zone);
             }
@@ -60,27 +64,38 @@ pub(crate) async fn choose(
                 gpu: gpu.clone(),
                 region: id.region.clone(),
                 wanted: given,
-                others: offered.into_iter().collect(),
+                others: offered.into_iter().flatten().collect(),
             }));
         }
     }
     best(candidates, &choices, id)
-        .ok_or_else(|| Failure::Bug(format!("region {} has no zone", id.region)))
+        .ok_or_else(|| Failure::Bug(format!("region {} has no site for a fleet", id.region)))
+}
+
+/// The machines with each of the fleet's GPUs, in their order.
+pub(crate) fn offers(orchestrator: &Orchestrator, fleet: &DesiredFleet) -> Result<Vec<Vec<Offer>>> {
+    let of_gpu = |(index, gpu): (usize, &GpuRequest)| {
+        let wanted = catalogue::Resources { gpu: Some(gpu.clone()), ..Default::default() };
+        orchestrator
+            .offers(fleet.id.cloud, &wanted)
+            .map_err(|error| Failure::NoZone(NoZone::NoOffer { index, gpu: gpu.clone(), error }))
+    };
+    fleet.gpus.iter().enumerate().map(of_gpu).collect()
 }
 
 /// Where there is most to choose from. Of zones that are alike each fleet has its own order, and always the
 /// same: else every fleet would be in zone `a`.
 fn best(
-    candidates: Vec<String>,
-    choices: &BTreeMap<String, usize>,
+    candidates: Vec<Option<String>>,
+    choices: &BTreeMap<Option<String>, usize>,
     id: &FleetId,
-) -> Option<String> {
-    let order = |zone: &str| {
+) -> Option<Option<String>> {
+    let order = |zone: &Option<String>| {
         let mut hasher = DefaultHasher::new();
-        (id.to_string(), zone).hash(&mut hasher);
+        (id.to_string(), zone.as_deref().unwrap_or_default()).hash(&mut hasher);
         hasher.finish()
     };
-    let choice = |zone: &str| choices.get(zone).copied().unwrap_or_default();
+    let choice = |zone: &Option<String>| choices.get(zone).copied().unwrap_or_default();
     candidates.into_iter().min_by_key(|zone| (Reverse(choice(zone)), order(zone)))
 }
 
@@ -90,10 +105,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn chosen(fleet: &str, choices: &[(&str, usize)]) -> String {
-        let candidates = choices.iter().map(|(zone, _)| (*zone).to_owned()).collect();
-        let choices = choices.iter().map(|(zone, count)| ((*zone).to_owned(), *count)).collect();
+        let candidates = choices.iter().map(|(zone, _)| Some((*zone).to_owned())).collect();
+        let choices =
+            choices.iter().map(|(zone, count)| (Some((*zone).to_owned()), *count)).collect();
         let id = format!("aws/us-east-2/{fleet}").parse().expect("an id");
-        best(candidates, &choices, &id).expect("one of them")
+        best(candidates, &choices, &id).flatten().expect("one of them")
     }
 
     #[test]

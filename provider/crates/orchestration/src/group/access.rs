@@ -175,7 +175,7 @@ impl Group {
             return Ok(Vec::new());
         }
         let mut failed = Vec::new();
-        if self.spec.egress == Egress::ElasticIp {
+        if self.spec.egress == Egress::PublicIp {
             failed = self.complete(deadline, machines).await?;
         }
         let is_there = |machine: &&Instance| failed.iter().all(|gone| gone.id != machine.id.0);

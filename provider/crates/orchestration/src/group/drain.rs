@@ -6,7 +6,7 @@ use crate::orchestrator::Orchestrator;
 use crate::readiness::{Drain, Drained, Listings};
 use crate::service::find_by_id;
 use crate::snapshot::{Snapshot, key};
-use cloud::{Cloud, Deadline, FleetKey, Instance, Limits, Managed, ObjectId, Phase};
+use cloud::{Cloud, Deadline, Feature, FleetKey, Instance, Managed, ObjectId, Phase};
 use domain::id::GroupId;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ impl Draining {
         let mut drained = drain.by_router(deadline, router, machines).await?;
         if let Drained::NoRoute(reason) = &drained {
             tracing::warn!(group = %self.id, %router, reason, "machines drain by themselves");
-            if !self.limit.is_zero() && Limits::of(self.cloud.name()).machines_see_tags {
+            if !self.limit.is_zero() && self.cloud.name().has(Feature::OwnTags) {
                 drained = drain.by_themselves(deadline, machines).await?;
             }
         }

@@ -7,8 +7,8 @@ use crate::object::Object;
 use crate::poll::Poll;
 use crate::readiness::{self, Pace};
 use cloud::{
-    BootDocument, Cloud, Deadline, ErrorKind, Instance, InstanceId, LaunchRequest, Limits, Offer,
-    Phase, TagFilter, Tags, check_over_offers, launch_over_offers, tag,
+    BootDocument, Cloud, Deadline, ErrorKind, Instance, InstanceId, LaunchRequest, Offer, Phase,
+    TagFilter, Tags, check_over_offers, launch_over_offers, tag,
 };
 use domain::boot_document::{self, BootDocumentError};
 use domain::spec::{GroupSpec, ServiceFacts};
@@ -142,12 +142,13 @@ impl Group {
 
     /// Machines that were launched with this token a moment ago may not be listed yet.
     async fn find_launched(&self, deadline: &Deadline, token: &str) -> Result<Vec<Instance>> {
-        let lags = Pace::new(&*self.router.cloud).is_eventually_consistent();
+        let patience = self.router.cloud.profile().propagation.patience();
         let listed = format!("machines of {} to be listed", self.id);
         let mut poll = Poll::new(deadline, Pace::every(LISTING_PAUSE), listed);
         loop {
             let found = self.of_launch(&*self.router.cloud, token).await?;
-            if !lags || !found.is_empty() || poll.round() >= MOST_LISTS {
+            let is_over = poll.round() >= MOST_LISTS && poll.pace.waited() >= patience;
+            if patience.is_zero() || !found.is_empty() || is_over {
                 return Ok(found);
             }
             poll.again("another run has launched them").await?;
@@ -184,14 +185,16 @@ impl Group {
     fn request(&self, count: u32, token: String, tags: Tags) -> Result<LaunchRequest> {
         let offer = self.offers[0].clone();
         let document = boot_document(&self.spec, &self.facts, &offer)?;
+        let contradiction = || Failure::Purchase(self.id.clone());
+        let purchase = self.spec.purchase().ok_or_else(contradiction)?;
         Ok(LaunchRequest {
             fleet: self.router.fleet.clone(),
             offer,
             count,
             disk_gb: self.spec.resources.disk_gb.unwrap_or(DISK_GB),
             image: self.spec.image.clone().or_else(|| self.policy.image.clone()),
-            market: self.spec.market,
-            reservation: self.spec.reservation.clone(),
+            purchase,
+            placed: true,
             egress: self.spec.egress,
             address: None,
             document,
@@ -235,7 +238,7 @@ pub fn check_boot_document(spec: &GroupSpec, facts: &ServiceFacts, offer: &Offer
 }
 
 fn user_data_limit(spec: &GroupSpec) -> usize {
-    Limits::of(spec.service_id.fleet.cloud).user_data_bytes
+    spec.service_id.fleet.cloud.profile().user_data_bytes
 }
 
 fn refused(spec: &GroupSpec, error: BootDocumentError) -> Failure {

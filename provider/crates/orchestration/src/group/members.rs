@@ -158,7 +158,10 @@ fn finding(instance: &Instance, own: &Tags) -> Option<String> {
         InstanceState::Stopping | InstanceState::Stopped => {
             "stopped; it will be started".to_owned()
         }
-        InstanceState::Pending | InstanceState::Running | InstanceState::Terminating => {
+        InstanceState::Pending
+        | InstanceState::Running
+        | InstanceState::Unreachable
+        | InstanceState::Terminating => {
             if let Some(finding) = changed_tag(&instance.tags, own) {
                 finding
             } else if let Some(finding) = changed_settings(instance, "another one takes its place")

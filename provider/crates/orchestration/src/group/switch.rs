@@ -5,9 +5,9 @@ use super::access::Group;
 use super::progress::Progress;
 use crate::failure::{Failure, Result};
 use crate::journal::Warning;
-use crate::readiness::{self, Pace};
+use crate::readiness;
 use crate::snapshot::Snapshot;
-use cloud::{Deadline, Instance, Tags, tag};
+use cloud::{Cloud, Deadline, Instance, Tags, tag};
 use domain::engine::{self, NAMESPACE};
 use domain::planner::{Leaving, Partner, Removal, Verdict};
 use domain::spec::WorkerRole;
@@ -137,11 +137,8 @@ fn namespace_of(machine: &Instance) -> String {
 
 /// Within this time another group that changes in the same apply has begun to.
 fn patience(group: &Group) -> Duration {
-    Duration::from_secs(if Pace::new(&*group.router.cloud).is_eventually_consistent() {
-        10 * 60
-    } else {
-        60
-    })
+    let is_this_computer = group.router.cloud.profile().is_this_computer;
+    Duration::from_secs(if is_this_computer { 60 } else { 10 * 60 })
 }
 
 fn alone(group: &Group, role: WorkerRole, namespace: &str, missing: &str) -> Failure {

@@ -42,7 +42,8 @@ pub(crate) enum Drained {
 
 /// Whether something may run on a machine, as far as the cloud can tell.
 pub(crate) fn may_serve(machine: &Instance) -> bool {
-    matches!(machine.state, InstanceState::Running | InstanceState::Impaired)
+    use InstanceState::{Impaired, Running, Unreachable};
+    matches!(machine.state, Running | Impaired | Unreachable)
 }
 
 impl Drain<'_> {

@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::outages::{Missed, ended_first};
-use cloud::{Cloud, CloudName, Deadline, FleetKey, Instance, TagFilter};
+use cloud::{Cloud, Deadline, FleetKey, Instance, TagFilter};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,12 +21,12 @@ struct Listing {
     instances: Result<Arc<Vec<Instance>>, Missed>,
 }
 
-/// Groups that were launched side by side look side by side.
+/// For so long a failure holds for those who look side by side.
 const RECENT: Duration = Duration::from_secs(1);
 
 impl Listings {
     /// Everything that the cloud lists in the fleet, or listed a moment ago; why it could not, if that was a
-    /// moment ago. On the local cloud a list costs nothing and is always new.
+    /// moment ago. Where a list costs nothing, it is always new.
     pub(crate) async fn recent(
         &self,
         deadline: &Deadline,
@@ -46,7 +46,7 @@ impl Listings {
             latest.map_err(|why| failed(ended_first(deadline, why, "list_instances")))?;
         match &*latest {
             Some(Listing { asked_at, instances: Ok(instances) })
-                if asked_at.elapsed() < RECENT && cloud.name() != CloudName::Local =>
+                if asked_at.elapsed() < cloud.profile().polling.shares_lists =>
             {
                 return Ok(Arc::clone(instances));
             }

@@ -1,12 +1,11 @@
 //! How often to look, and for how long a cloud may not know yet what it has just launched.
 
-use cloud::{Cloud, CloudName, Deadline, Interrupted};
+use cloud::{Cloud, Deadline, Interrupted};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Early first looks, then fewer: as a rule not later after the event than a share of what the wait has
-/// taken, within a shortest and a longest pause. On the local cloud looks are cheap and boots are short;
-/// elsewhere every call counts.
+/// taken, within a shortest and a longest pause, as the cloud's profile says.
 #[derive(Debug)]
 pub(crate) struct Pace {
     start: Instant,
@@ -36,14 +35,11 @@ impl Sightings {
 }
 
 /// When something is looked at that changes seldom: after some time, and then each time that the wait
-/// has taken twice as long.
+/// has taken twice as long; each time if it is after no time.
 #[derive(Clone, Copy, Debug)]
 struct Due(Duration);
 
 impl Due {
-    /// No look is too many.
-    const ALWAYS: Self = Self(Duration::ZERO);
-
     fn is_due(&mut self, waited: Duration) -> bool {
         let is_due = waited >= self.0;
         if is_due && !self.0.is_zero() {
@@ -55,26 +51,15 @@ impl Due {
 
 impl Pace {
     pub(crate) fn new(cloud: &dyn Cloud) -> Self {
-        let start = Instant::now();
-        match cloud.name() {
-            CloudName::Local => Self {
-                start,
-                shortest: Duration::from_millis(20),
-                longest: Duration::from_millis(400),
-                share: 0.05,
-                listing_lag: Duration::ZERO,
-                lists: Due::ALWAYS,
-                consoles: Due::ALWAYS,
-            },
-            CloudName::Aws | CloudName::Gcp | CloudName::Azure => Self {
-                start,
-                shortest: Duration::from_millis(500),
-                longest: Duration::from_secs(10),
-                share: 0.25,
-                listing_lag: Duration::from_secs(120),
-                lists: Due(Duration::from_secs(10)),
-                consoles: Due(Duration::from_secs(2)),
-            },
+        let (polling, propagation) = (cloud.profile().polling, cloud.profile().propagation);
+        Self {
+            start: Instant::now(),
+            shortest: polling.shortest,
+            longest: polling.longest,
+            share: polling.share,
+            listing_lag: propagation.longest,
+            lists: Due(polling.first_list),
+            consoles: Due(polling.first_consoles),
         }
     }
 
@@ -86,8 +71,8 @@ impl Pace {
             longest: pause,
             share: 0.0,
             listing_lag: Duration::ZERO,
-            lists: Due::ALWAYS,
-            consoles: Due::ALWAYS,
+            lists: Due(Duration::ZERO),
+            consoles: Due(Duration::ZERO),
         }
     }
 
@@ -126,11 +111,6 @@ impl Pace {
         self.start.elapsed() >= self.listing_lag || (was_listed && missed > 1)
     }
 
-    /// Whether the cloud may know for a while of what is gone, and not of what is new.
-    pub(crate) fn is_eventually_consistent(&self) -> bool {
-        !self.listing_lag.is_zero()
-    }
-
     /// Lets the next pause go by, unless the operation ends before.
     pub(crate) async fn next(&self, deadline: &Deadline) -> Result<(), Interrupted> {
         let pause = self.start.elapsed().mul_f64(self.share);
@@ -148,7 +128,7 @@ mod tests {
         let mut due = Due(Duration::from_secs(10));
         let looks = (0..400).filter(|second| due.is_due(Duration::from_secs(*second)));
         assert_eq!(looks.collect::<Vec<_>>(), [10, 20, 40, 80, 140, 200, 260, 320, 380]);
-        let mut always = Due::ALWAYS;
+        let mut always = Due(Duration::ZERO);
         assert!((0..5).all(|second| always.is_due(Duration::from_secs(second))));
     }
 }

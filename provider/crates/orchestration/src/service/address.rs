@@ -42,7 +42,7 @@ pub async fn change_endpoint(
         return Err(address_gone(id));
     }
     let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
-    reserve(&*cloud, &desired.of(id), false).await
+    reserve(&*cloud, &desired.of(id)).await
 }
 
 /// Workers were told the address at their boot.
@@ -55,17 +55,12 @@ pub(crate) fn address_gone(id: &ServiceId) -> Failure {
 }
 
 /// The service's address: the one it has, public as it is wished for now, or a new one.
-pub(crate) async fn reserve(
-    cloud: &dyn Cloud,
-    desired: &DesiredService,
-    is_new: bool,
-) -> Result<Address> {
+pub(crate) async fn reserve(cloud: &dyn Cloud, desired: &DesiredService) -> Result<Address> {
     let spec = &desired.spec;
     let request = AddressRequest {
         fleet: key(&spec.fleet),
         public: desired.policy.public,
         token: spec.uid.to_string(),
-        is_new,
         tags: tags::creating(tags::of_address(spec)),
     };
     let reserved = cloud.reserve_address(&request).await;

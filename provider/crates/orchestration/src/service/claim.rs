@@ -42,7 +42,7 @@ pub(crate) async fn claim_name(
         let id = id_for(orchestrator, deadline, desired).await?;
         let snapshot = orchestrator.snapshot(deadline, fleet, Freshness::Any).await?;
         let is_new = find_by_id(&snapshot, &id).address.is_none();
-        let address = reserve(&*cloud, &desired.of(&id), is_new).await?;
+        let address = reserve(&*cloud, &desired.of(&id)).await?;
         let is_won = match is_new {
             true => wins(deadline, &*cloud, &id, &address).await,
             false => Ok(true),

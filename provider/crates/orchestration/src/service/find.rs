@@ -76,7 +76,9 @@ impl FoundService {
             ),
             (Some(router), Some(_)) => {
                 let finding = match router.state {
-                    InstanceState::Pending | InstanceState::Running => {
+                    InstanceState::Pending
+                    | InstanceState::Running
+                    | InstanceState::Unreachable => {
                         if Phase::of(&router.tags) == Phase::Ready {
                             return BTreeMap::new();
                         }
@@ -113,7 +115,7 @@ pub fn find_by_id(snapshot: &Snapshot, id: &ServiceId) -> FoundService {
     // What is at the reserved address is the router, whatever has become of its tags; a worker that
     // has lost one is still none. Only without an address do the tags tell.
     let is_router = |instance: &Instance| match &address {
-        Some(address) => instance.ip == Some(address.ip),
+        Some(address) => address.is_held_by(instance),
         None => instance.tags.get(tag::ROLE).is_some_and(|role| role == ROUTER),
     };
     let instances = snapshot.instances.iter();

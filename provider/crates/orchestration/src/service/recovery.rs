@@ -35,7 +35,7 @@ pub async fn recover(
     repair_settings(&*cloud, id, &found).await?;
     // One that is up boots no second time: what its console says is of now.
     let is_woken = |router: &&cloud::Instance| match router.state {
-        InstanceState::Pending | InstanceState::Running => false,
+        InstanceState::Pending | InstanceState::Running | InstanceState::Unreachable => false,
         InstanceState::Impaired
         | InstanceState::Stopping
         | InstanceState::Stopped

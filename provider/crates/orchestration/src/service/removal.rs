@@ -157,8 +157,7 @@ async fn release(
         match cloud.release_address(&key(&id.fleet), &address.id).await {
             Err(error)
                 if error.kind == ErrorKind::InUse
-                    && poll.pace.is_eventually_consistent()
-                    && poll.pace.waited() < LONGEST_HOLD =>
+                    && poll.pace.waited() < cloud.profile().propagation.longest =>
             {
                 poll.again(error.to_string()).await?;
             }
@@ -170,9 +169,6 @@ async fn release(
     }
 }
 
-/// How long an address is waited for that something holds.
-const LONGEST_HOLD: Duration = Duration::from_secs(120);
-
 /// Looks once more for machines of a service, later: one that was launched a moment before the first look
 /// may have been too new to be listed.
 async fn sweep(
@@ -181,8 +177,9 @@ async fn sweep(
     id: &ServiceId,
     begun: Instant,
 ) -> Result<Vec<Instance>> {
-    if Pace::new(cloud).is_eventually_consistent() {
-        let rest = SWEEP_AFTER.saturating_sub(begun.elapsed());
+    let propagation = cloud.profile().propagation;
+    if propagation.is_eventual() {
+        let rest = propagation.usual.saturating_sub(begun.elapsed());
         deadline.checked(tokio::time::sleep(rest)).await.map_err(|why| Failure::Interrupted {
             waiting_for: format!("what may be left of service {id} to be listed"),
             seen: "nothing is listed".to_owned(),
@@ -194,6 +191,3 @@ async fn sweep(
     let left = cloud.list_instances(&key(&id.fleet), &of_service).await;
     left.doing(id.fleet.cloud, || format!("see what is left of service {id}"))
 }
-
-/// A machine is listed by then, as a rule.
-const SWEEP_AFTER: Duration = Duration::from_secs(2);

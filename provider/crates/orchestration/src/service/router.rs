@@ -8,8 +8,8 @@ use crate::orchestrator::Orchestrator;
 use crate::readiness::{self, RouterAccess};
 use crate::snapshot::key;
 use cloud::{
-    Address, BootDocument, Cloud, Deadline, ErrorKind, FleetKey, Instance, LaunchRequest, Limits,
-    Managed, Market, ObjectId, Phase, Tags, launch_over_offers, tag,
+    Address, BootDocument, Cloud, Deadline, ErrorKind, FleetKey, Instance, LaunchRequest, Managed,
+    ObjectId, Phase, Purchase, Tags, launch_over_offers, tag,
 };
 use domain::boot_document::router_document;
 use domain::catalogue;
@@ -68,7 +68,7 @@ pub(crate) async fn ensure(
 pub fn boot_document(spec: &RouterSpec, ip: IpAddr) -> Result<BootDocument> {
     let refused = |error| Failure::UserData { what: Object::from(&spec.id()), error };
     let document = router_document(spec, ip).map_err(refused)?;
-    let limit = Limits::of(spec.fleet.cloud).user_data_bytes;
+    let limit = spec.fleet.cloud.profile().user_data_bytes;
     document.check_size(limit).map_err(|error| refused(error.into()))?;
     Ok(document)
 }
@@ -96,8 +96,9 @@ async fn launch(
             count: 1,
             disk_gb: spec.resources.disk_gb.unwrap_or(DISK_GB),
             image: spec.image.as_deref().or(pinned_image).map(str::to_owned),
-            market: Market::OnDemand,
-            reservation: None,
+            purchase: Purchase::OnDemand,
+            // It needs no fabric, and its type would limit where the whole placement fits.
+            placed: false,
             egress: cloud::Egress::default(),
             address: Some(address.id.clone()),
             document: document.clone(),

@@ -1,7 +1,7 @@
 //! Reserved addresses.
 
 use crate::conformance::examination::{Examination, Outcome, equal, expect, not_examined};
-use crate::{Address, AddressRequest, ObjectId, TagFilter, Tags, tag};
+use crate::{Address, AddressRequest, Feature, ObjectId, TagFilter, Tags, tag};
 
 pub(super) async fn same_token(of: &Examination<'_>) -> Outcome {
     of.fleet().await?;
@@ -44,7 +44,7 @@ pub(super) async fn tags(of: &Examination<'_>) -> Outcome {
 pub(super) async fn public(of: &Examination<'_>) -> Outcome {
     of.fleet().await?;
     let wish = |public| AddressRequest { public: Some(public), ..of.address_request("address-1") };
-    if !of.limits().has_elastic_ips {
+    if !of.has(Feature::PublicAddress) {
         let address = of.cloud().reserve_address(&wish(true)).await?;
         equal("listed", &listed(of, &TagFilter::all()).await?, &vec![address])?;
         return Err(not_examined("this cloud has no public addresses to be had"));

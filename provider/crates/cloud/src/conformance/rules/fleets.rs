@@ -3,7 +3,10 @@
 use crate::conformance::examination::{
     Examination, Outcome, equal, expect, fails, not_examined, violation,
 };
-use crate::{ErrorKind, FleetKey, FleetRequest, ObjectId, Phase, TagFilter};
+use crate::{
+    ErrorKind, Feature, FleetKey, FleetRequest, ObjectId, Phase, PlacementStrategy, Site,
+    SiteFilter, TagFilter,
+};
 use std::collections::BTreeSet;
 
 pub(super) async fn absence(of: &Examination<'_>) -> Outcome {
@@ -31,32 +34,53 @@ pub(super) async fn absence(of: &Examination<'_>) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn zones(of: &Examination<'_>) -> Outcome {
-    let region = &of.key.region;
-    let offer = [of.subject.offer.instance_type.clone()];
-    let all = of.cloud().list_zones(region, &[]).await?;
-    let with_offer = of.cloud().list_zones(region, &offer).await?;
-    expect(!with_offer.is_empty(), "no zone has the offer")?;
-    let set: BTreeSet<&String> = all.iter().collect();
-    equal("zones", &set.len(), &all.len())?;
-    expect(with_offer.iter().all(|zone| set.contains(zone)), format!("{with_offer:?} of {all:?}"))
+pub(super) async fn sites(of: &Examination<'_>) -> Outcome {
+    let find = async |filter: SiteFilter| of.cloud().find_sites(&of.key.region, &filter).await;
+    let all = find(SiteFilter::default()).await?;
+    let set: BTreeSet<&Site> = all.iter().collect();
+    equal("sites", &set.len(), &all.len())?;
+    let offered = SiteFilter {
+        instance_types: vec![of.subject.offer.instance_type.clone()],
+        ..SiteFilter::default()
+    };
+    let with_offer = find(offered.clone()).await?;
+    expect(!with_offer.is_empty(), "no site has the offer")?;
+    expect(with_offer.iter().all(|site| set.contains(site)), format!("{with_offer:?} of {all:?}"))?;
+    for zone in with_offer.iter().filter_map(|site| site.zone.clone()) {
+        let there = find(SiteFilter { zone: Some(zone.clone()), ..offered.clone() }).await?;
+        let is_there = there.iter().all(|site| site.zone.as_ref() == Some(&zone));
+        expect(is_there && !there.is_empty(), format!("{there:?} in {zone}"))?;
+    }
+    let nowhere = SiteFilter { zone: Some(NONE.to_owned()), ..SiteFilter::default() };
+    equal("sites of a zone that there is not", &find(nowhere).await?, &Vec::new())
 }
 
 pub(super) async fn subnet(of: &Examination<'_>) -> Outcome {
     let (cloud, region) = (of.cloud(), &of.key.region);
     let request = of.fleet_request().await?;
-    if !of.limits().has_subnets {
-        let subnet = "conformance-none";
-        fails(ErrorKind::Unsupported, cloud.subnet_zone(region, subnet).await)?;
-        let inside = FleetRequest { subnet: Some(subnet.to_owned()), ..request };
+    let of_subnet = |subnet: &str, zone: Option<&str>| SiteFilter {
+        zone: zone.map(str::to_owned),
+        subnet: Some(subnet.to_owned()),
+        ..SiteFilter::default()
+    };
+    if !of.has(Feature::Subnet) {
+        fails(ErrorKind::Unsupported, cloud.find_sites(region, &of_subnet(NONE, None)).await)?;
+        let inside = FleetRequest { subnet: Some(NONE.to_owned()), ..request };
         fails(ErrorKind::Unsupported, cloud.create_fleet(&inside).await)?;
         return Err(not_examined("this cloud has no subnets, and says so"));
     }
-    fails(ErrorKind::InvalidRequest, cloud.subnet_zone(region, "conformance-none").await)?;
+    fails(ErrorKind::InvalidRequest, cloud.find_sites(region, &of_subnet(NONE, None)).await)?;
     let Some((subnet, zone)) = of.subject.account.subnet.clone() else {
         return Err(not_examined("the test's account has no subnet of its own"));
     };
-    equal("zone", &cloud.subnet_zone(region, &subnet).await?, &zone)?;
+    let site = Site { zone: Some(zone.clone()), subnet: Some(subnet.clone()) };
+    for zone in [None, Some(zone.as_str())] {
+        let found = cloud.find_sites(region, &of_subnet(&subnet, zone)).await?;
+        equal("sites", &found, &vec![site.clone()])?;
+    }
+    let elsewhere = cloud.find_sites(region, &of_subnet(&subnet, Some(NONE))).await?;
+    equal("sites of another zone", &elsewhere, &Vec::new())?;
+    let zone = site.zone;
     let inside = FleetRequest { subnet: Some(subnet.clone()), zone, ..request };
     let fleet = cloud.create_fleet(&inside).await?;
     equal("subnet", &fleet.subnet, &Some(subnet))
@@ -75,7 +99,7 @@ pub(super) async fn same_request(of: &Examination<'_>) -> Outcome {
 pub(super) async fn claim(of: &Examination<'_>) -> Outcome {
     let (cloud, request) = (of.cloud(), of.fleet_request().await?);
     cloud.create_fleet(&request).await?;
-    let other = FleetRequest { token: "fleet-2".to_owned(), ..request.clone() };
+    let other = FleetRequest { placement: PlacementStrategy::Cluster, ..request.clone() };
     fails(ErrorKind::Conflict, cloud.create_fleet(&other).await)?;
     cloud.tag(&of.key, &[ObjectId::Fleet], &Phase::Ready.tag()).await?;
     fails(ErrorKind::Conflict, cloud.create_fleet(&request).await)?;
@@ -89,7 +113,7 @@ pub(super) async fn claimed_at_once(of: &Examination<'_>) -> Outcome {
     equal("the same request at once", &one?, &same?)?;
     cloud.delete_fleet(&of.key).await?;
 
-    let other = FleetRequest { token: "fleet-2".to_owned(), ..request.clone() };
+    let other = FleetRequest { placement: PlacementStrategy::Cluster, ..request.clone() };
     let (one, two) = tokio::join!(cloud.create_fleet(&request), cloud.create_fleet(&other));
     let winner = match (one, two) {
         (Ok(fleet), Err(error)) | (Err(error), Ok(fleet)) => {
@@ -144,3 +168,6 @@ pub(super) async fn deletion(of: &Examination<'_>) -> Outcome {
     }
     equal("fleet", &cloud.get_fleet(&of.key).await?, &None)
 }
+
+/// The name of nothing.
+const NONE: &str = "conformance-none";

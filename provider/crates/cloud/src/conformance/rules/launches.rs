@@ -11,7 +11,7 @@ pub(super) async fn check(of: &Examination<'_>) -> Outcome {
     of.cloud().check_launch(&request).await?;
     expect(of.listed(&TagFilter::all()).await?.is_empty(), "it was made")?;
     let mut too_large = request.clone();
-    too_large.document.spec = incompressible(of.limits().user_data_bytes + 1);
+    too_large.document.spec = incompressible(of.cloud().profile().user_data_bytes + 1);
     let none = of.launch_request("none", 0);
     for wrong in [&too_large, &none] {
         fails(ErrorKind::InvalidRequest, of.cloud().check_launch(wrong).await)?;

@@ -49,10 +49,10 @@ pub const RULES: &[Rule] = &[
         ],
         fleets::absence
     ),
-    rule!("a region has zones, and some of them have the offer", ["list_zones"], fleets::zones),
+    rule!("a region has sites, and some of them have the offer", ["find_sites"], fleets::sites),
     rule!(
-        "a subnet tells its zone, and a fleet can be in it",
-        ["subnet_zone", "create_fleet"],
+        "a subnet is found with its zone, and a fleet can be in it",
+        ["find_sites", "create_fleet"],
         fleets::subnet
     ),
     rule!(
@@ -93,7 +93,11 @@ pub const RULES: &[Rule] = &[
         ["reserve_address", "list_addresses"],
         addresses::public
     ),
-    rule!("a launch can be checked without being made", ["check_launch", "name"], launches::check),
+    rule!(
+        "a launch can be checked without being made",
+        ["check_launch", "name", "profile"],
+        launches::check
+    ),
     rule!("same token, same instances", ["launch", "list_instances"], launches::same_token),
     rule!("one set of instances of several launches at once", ["launch"], launches::at_once),
     rule!(
@@ -152,7 +156,7 @@ pub const RULES: &[Rule] = &[
         ["check_launch", "launch"],
         options::image
     ),
-    rule!("instances are bought as it is asked for", ["check_launch", "launch"], options::market),
+    rule!("instances are bought on the spot market", ["check_launch", "launch"], options::spot),
     rule!(
         "an instance gets a public address of its own when it runs",
         ["launch", "repair_instance"],

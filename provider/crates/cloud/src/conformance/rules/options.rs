@@ -3,7 +3,7 @@
 use crate::conformance::examination::{
     Examination, Outcome, equal, expect, fails, not_examined, violation,
 };
-use crate::{Egress, ErrorKind, LaunchRequest, Market};
+use crate::{Egress, ErrorKind, Feature, LaunchRequest, Purchase};
 
 pub(super) async fn identity(of: &Examination<'_>) -> Outcome {
     of.fleet().await?;
@@ -11,14 +11,15 @@ pub(super) async fn identity(of: &Examination<'_>) -> Outcome {
         identity: Some(identity.to_owned()),
         ..of.launch_request("workers", 1)
     };
-    if !of.limits().has_identities {
+    if !of.has(Feature::Identity) {
         return refused(of, &with(NONE), "identities of machines").await;
     }
-    match of.cloud().check_launch(&with(NONE)).await {
-        // Where a cloud lags behind, one that there is not reads as one that is too new.
-        Err(error) if error.kind == ErrorKind::NotFound => {}
-        checked => drop(fails(ErrorKind::InvalidRequest, checked)?),
-    }
+    // Where a cloud lags behind, one that there is not reads as one that is too new.
+    let unknown = match of.cloud().profile().propagation.is_eventual() {
+        true => ErrorKind::NotVisibleYet,
+        false => ErrorKind::InvalidRequest,
+    };
+    fails(unknown, of.cloud().check_launch(&with(NONE)).await)?;
     let Some(identity) = &of.subject.account.identity else {
         return Err(not_examined("the test's account has no identity for machines"));
     };
@@ -27,11 +28,11 @@ pub(super) async fn identity(of: &Examination<'_>) -> Outcome {
 
 pub(super) async fn reservation(of: &Examination<'_>) -> Outcome {
     of.fleet().await?;
-    let with = |reservation: &str| LaunchRequest {
-        reservation: Some(reservation.to_owned()),
+    let with = |id: &str| LaunchRequest {
+        purchase: Purchase::Reserved { id: id.to_owned(), prepaid: false },
         ..of.launch_request("workers", 1)
     };
-    if !of.limits().has_images {
+    if !of.has(Feature::Reservation) {
         return refused(of, &with(NONE), "reservations").await;
     }
     fails(ErrorKind::InvalidRequest, of.cloud().check_launch(&with(NONE)).await)?;
@@ -47,7 +48,7 @@ pub(super) async fn image(of: &Examination<'_>) -> Outcome {
         image: Some(image.to_owned()),
         ..of.launch_request(group, 1)
     };
-    if !of.limits().has_images {
+    if !of.has(Feature::Image) {
         return refused(of, &with(NONE, "workers"), "images").await;
     }
     fails(ErrorKind::InvalidRequest, of.cloud().check_launch(&with(NONE, "workers")).await)?;
@@ -57,21 +58,19 @@ pub(super) async fn image(of: &Examination<'_>) -> Outcome {
     equal("image", &asked_for.image, &Some(image))
 }
 
-pub(super) async fn market(of: &Examination<'_>) -> Outcome {
+pub(super) async fn spot(of: &Examination<'_>) -> Outcome {
     of.fleet().await?;
-    let with = |market| LaunchRequest { market, ..of.launch_request("workers", 1) };
-    if !of.limits().has_images {
-        return refused(of, &with(Market::Spot), "markets but on demand").await;
+    let spot = LaunchRequest { purchase: Purchase::Spot, ..of.launch_request("workers", 1) };
+    if !of.has(Feature::Spot) {
+        return refused(of, &spot, "spot market").await;
     }
-    // A block is a reservation, which this does not name.
-    fails(ErrorKind::InvalidRequest, of.cloud().check_launch(&with(Market::CapacityBlock)).await)?;
-    launches(of, &with(Market::Spot)).await
+    launches(of, &spot).await
 }
 
 pub(super) async fn egress(of: &Examination<'_>) -> Outcome {
     of.fleet().await?;
-    let own = LaunchRequest { egress: Egress::ElasticIp, ..of.launch_request("workers", 1) };
-    if !of.limits().has_elastic_ips {
+    let own = LaunchRequest { egress: Egress::PublicIp, ..of.launch_request("workers", 1) };
+    if !of.has(Feature::PublicAddress) {
         return refused(of, &own, "public addresses of instances").await;
     }
     let before = of.one_running(&own).await?;

@@ -1,7 +1,7 @@
 //! Who may come in from outside: clients of services, and people.
 
 use crate::conformance::examination::{Examination, Outcome, equal, fails, not_examined};
-use crate::{ErrorKind, Fleet, Ingress, SshAccess};
+use crate::{ErrorKind, Feature, Fleet, Ingress, SshAccess, SshKey};
 
 pub(super) async fn ingress(of: &Examination<'_>) -> Outcome {
     of.fleet().await?;
@@ -28,14 +28,14 @@ pub(super) async fn ssh(of: &Examination<'_>) -> Outcome {
     let cloud = of.cloud();
     of.fleet().await?;
     let access = |key: &str, cidrs: &[&str]| SshAccess {
-        key_name: key.to_owned(),
+        key: SshKey::Registered(key.to_owned()),
         cidrs: cidrs.iter().map(|cidr| (*cidr).to_owned()).collect(),
     };
     let nobody = access("conformance-none", &["192.0.2.0/24"]);
     for _ in 0..2 {
         cloud.set_ssh(&of.key, None).await?;
     }
-    if !of.limits().has_ssh_keys {
+    if !of.has(Feature::SshKey) {
         fails(ErrorKind::Unsupported, cloud.set_ssh(&of.key, Some(&nobody)).await)?;
         equal("access", &shown(of, |fleet| fleet.ssh).await?, &Some(None))?;
         return Err(not_examined("this cloud has no keys of people, and says so"));
