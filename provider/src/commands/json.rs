@@ -1,5 +1,7 @@
 //! `status --json`: everything that is known, under names that stay.
 
+use super::drift_of_fleet;
+use crate::diagnose;
 use cloud::tag;
 use orchestration::status::{FleetStatus, GroupStatus, MachineStatus, ServiceStatus};
 use serde_json::{Value, json};
@@ -10,7 +12,7 @@ pub(super) fn fleet(fleet: &FleetStatus) -> Value {
         "id": fleet.id.to_string(),
         "zone": fleet.zone,
         "hourly_cost": fleet.hourly_cost(),
-        "drift": fleet.findings,
+        "drift": drift_of_fleet(fleet),
         "services": fleet.services.iter().map(service).collect::<Vec<_>>(),
     })
 }
@@ -24,7 +26,7 @@ fn service(service: &ServiceStatus) -> Value {
         "url": service.endpoint,
         "answers": service.answers,
         "hourly_cost": service.hourly_cost(),
-        "drift": service.findings,
+        "drift": diagnose::drift(&service.findings),
         "router": service.router.as_ref().map(machine),
         "groups": service.groups.iter().map(group).collect::<Vec<_>>(),
     })
@@ -36,7 +38,7 @@ fn group(group: &GroupStatus) -> Value {
         "name": group.id.name,
         "role": group.role,
         "scale": group.scale.as_ref().map(ToString::to_string),
-        "drift": group.findings,
+        "drift": diagnose::drift(&group.findings),
         "machines": group.machines.iter().map(machine).collect::<Vec<_>>(),
     })
 }

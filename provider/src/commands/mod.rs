@@ -15,6 +15,7 @@ use orchestration::failure::Failure;
 use orchestration::status::{FleetStatus, Scope};
 use plugin::Attr;
 use schemas::{Local, ProviderConfig};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -125,6 +126,13 @@ fn not_in(scope: &Scope, found: &FleetStatus) -> Option<String> {
     let group = scope.group.as_ref()?;
     let is_missing = found.services.iter().all(|service| service.groups.is_empty());
     is_missing.then(|| format!("replica group `{service}/{group}`"))
+}
+
+/// What about the fleet itself is not as it was made.
+fn drift_of_fleet(fleet: &FleetStatus) -> BTreeMap<String, String> {
+    let mut drift = fleet.cloud_findings.clone();
+    drift.extend(diagnose::drift(&fleet.findings));
+    drift
 }
 
 fn complain(text: &str) {

@@ -1,7 +1,9 @@
 //! `status`, for people.
 
-use super::table;
+use super::{drift_of_fleet, table};
+use crate::diagnose;
 use cloud::{Phase, tag};
+use domain::finding::Finding;
 use orchestration::status::{FleetStatus, GroupStatus, MachineStatus, ServiceStatus};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -16,7 +18,7 @@ pub(super) fn write(out: &mut (dyn Write + Send), fleet: &FleetStatus) -> io::Re
         fleet.zone.as_deref().unwrap_or("no zone"),
         dollars(fleet.hourly_cost())
     )?;
-    findings(out, &fleet.findings)?;
+    findings(out, &drift_of_fleet(fleet))?;
     if fleet.services.is_empty() {
         writeln!(out, "no such service in it")?;
     }
@@ -52,8 +54,9 @@ fn write_service(out: &mut (dyn Write + Send), service: &ServiceStatus) -> io::R
         rows.extend(group.machines.iter().map(|machine| row(machine, &group.id.name)));
     }
     table::write(out, "  ", &rows)?;
-    let all = service.groups.iter().map(|group| &group.findings);
-    findings(out, &all.flatten().chain(&service.findings).map(owned).collect())?;
+    let mut all: Vec<Finding> = service.findings.clone();
+    all.extend(service.groups.iter().flat_map(|group| group.findings.clone()));
+    findings(out, &diagnose::drift(&all))?;
     let workers = service.groups.iter().flat_map(|group| &group.machines);
     for machine in service.router.iter().chain(workers) {
         if let Some(told) = &machine.told
@@ -97,10 +100,6 @@ fn findings(out: &mut (dyn Write + Send), findings: &BTreeMap<String, String>) -
         writeln!(out, "  drift: {object}: {finding}")?;
     }
     Ok(())
-}
-
-fn owned((object, finding): (&String, &String)) -> (String, String) {
-    (object.clone(), finding.clone())
 }
 
 fn dollars(hourly: f64) -> String {

@@ -3,7 +3,7 @@
 use super::text::indented;
 use cloud::Interrupted;
 use domain::console::MachineState;
-use orchestration::failure::{FailedMachine, Fate, MachineFailure, RollCount};
+use orchestration::failure::{EndpointSeen, FailedMachine, Fate, MachineFailure, RollCount};
 use plugin::Diagnostic;
 
 pub(super) fn boot(what: &str, machines: &[FailedMachine], fate: Fate) -> Diagnostic {
@@ -136,4 +136,31 @@ pub(super) fn interruption(waiting_for: &str, why: Interrupted) -> String {
         Interrupted::Deadline => format!("Timeout while waiting for {waiting_for}"),
         Interrupted::Cancelled => format!("Stopped while waiting for {waiting_for}"),
     }
+}
+
+/// A service that did not answer in time.
+pub(super) fn unanswered(
+    model: &str,
+    url: &str,
+    seen: &EndpointSeen,
+    proxy: Option<&str>,
+    why: Interrupted,
+) -> Diagnostic {
+    let seen = match seen {
+        EndpointSeen::Nothing => "nothing yet".to_owned(),
+        EndpointSeen::Answer(answer) => answer.clone(),
+        EndpointSeen::NoWayIn(in_the_way) => format!(
+            "no connection from this machine ({in_the_way}). The service's `ingress_cidrs` and `public_ip` decide \
+             who has a way in"
+        ),
+    };
+    let proxy = proxy.map(|variable| {
+        format!(
+            ". A proxy is in the way: `{variable}` of the router's frontend leads its requests to the \
+             workers through it. Have `NO_PROXY` and `no_proxy` name the fleet's networks where the \
+             router's `commands` set them"
+        )
+    });
+    let waiting_for = format!("a chat completion of model `{model}` at {url}");
+    interrupted(&waiting_for, &(seen + &proxy.unwrap_or_default()), why, false)
 }

@@ -4,23 +4,26 @@
 //! | file | in words |
 //! |---|---|
 //! | `cloud.rs` | what a cloud has answered |
+//! | `findings.rs` | what is not as it was made |
 //! | `machines.rs` | machines that did not come up, and waits that ended |
 //! | `objects.rs` | fleets, services and groups that are there, missing, in use, or cannot be put back |
 //! | `plan.rs` | what a configuration asks for that cannot be |
 //! | `warnings.rs` | what ends nothing |
 
 mod cloud;
+mod findings;
 mod machines;
 mod objects;
 mod plan;
 mod text;
 mod warnings;
 
+pub(crate) use findings::{PUBLIC_ADDRESS, RULE, drift, object};
 pub(crate) use objects::{address_changes, two_addresses};
 pub(crate) use plan::{attribute_path, violation};
 
 use self::cloud::{cloud_detail, launch, remedy, summary_of};
-use self::machines::{boot, interrupted, interruption, roll_count_text};
+use self::machines::{boot, interrupted, interruption, roll_count_text, unanswered};
 use self::objects::{already_exists, how_to_free, missing, missing_object, way_out};
 use self::plan::{no_counterpart, no_user_data, no_zone};
 use self::text::{at, capitalised, list};
@@ -108,6 +111,9 @@ fn ended(ended: Ended, attributes: &AttributesOf) -> Diagnostic {
         }
         Ended::Interrupted { waiting_for, seen, why, kept } => {
             interrupted(&waiting_for, &seen, why, kept)
+        }
+        Ended::Unanswered { model, url, seen, proxy, why } => {
+            unanswered(&model, &url, &seen, proxy.as_deref(), why)
         }
         Ended::AlreadyExists(what) => already_exists(&what),
         Ended::MadeTwice(what) => Diagnostic::error(

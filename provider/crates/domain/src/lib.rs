@@ -13,6 +13,7 @@
 //! | [`boot_document`], [`made_from`] | what a machine boots from, and the spec read back from it | a pure function of its inputs, the same on every call |
 //! | [`guard`] | changes of a live router | every change of a refused attribute is a violation |
 //! | [`scaling`] | the size of a group, or its bounds | its text reads back |
+//! | [`finding`] | what is not as it was made | data; who shows it has the words |
 //! | [`planner`] | counts, slots, the router's recovery | nothing is removed beyond the difference |
 //! | [`drain`] | what a worker's router is told before it goes, and when it is empty | what cannot be read is not empty |
 //! | [`console`], [`registration`] | what machines and the router report | text in, facts out |
@@ -34,6 +35,7 @@ pub mod drain;
 pub mod duration;
 pub mod engine;
 pub mod environment;
+pub mod finding;
 pub mod gpu;
 pub mod guard;
 pub mod id;

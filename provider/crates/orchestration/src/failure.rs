@@ -67,6 +67,19 @@ pub enum Failure {
         /// Whether something was made that is kept.
         kept: bool,
     },
+    /// The operation's time was over, or the user stopped it, before a service answered.
+    Unanswered {
+        /// The model that was asked.
+        model: String,
+        /// Where.
+        url: String,
+        /// What was seen last.
+        seen: EndpointSeen,
+        /// The variable of a proxy that leads the router's requests to its workers elsewhere.
+        proxy: Option<String>,
+        /// Which of the two.
+        why: Interrupted,
+    },
     /// It exists, and whoever asks for it does not have it.
     AlreadyExists(Object),
     /// Two operations of this program make it at this moment.
@@ -132,6 +145,17 @@ pub enum Failure {
     NoZone(NoZone),
     /// What the program itself must never do.
     Bug(String),
+}
+
+/// What was seen of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndpointSeen {
+    /// Nothing yet.
+    Nothing,
+    /// It answers something else, or no longer; what, in words.
+    Answer(String),
+    /// No connection from here; what is in the way.
+    NoWayIn(String),
 }
 
 /// What is not there.
@@ -208,7 +232,9 @@ impl Failure {
         match self {
             Self::Cloud { error, .. } => error.kind.is_cut_off(),
             Self::Launch { error, .. } => error.kind().is_cut_off(),
-            Self::Interrupted { why, .. } => *why == Interrupted::Cancelled,
+            Self::Interrupted { why, .. } | Self::Unanswered { why, .. } => {
+                *why == Interrupted::Cancelled
+            }
             _ => false,
         }
     }

@@ -248,4 +248,3 @@ async fn read(cloud: &Managed, key: &FleetKey, unchanged: Unchanged) -> cloud::R
 async fn find_fleet(cloud: &Managed, key: &FleetKey) -> cloud::Result<Option<Fleet>> {
     until_visible(cloud, || cloud.get_fleet(key)).await
 }
-

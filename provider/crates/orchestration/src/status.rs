@@ -11,6 +11,7 @@ use crate::snapshot::{Freshness, Snapshot, key};
 use cloud::{BootDocument, Deadline, Instance, InstanceId, InstanceState, Phase, tag};
 use domain::catalogue;
 use domain::console;
+use domain::finding::Finding;
 use domain::id::{FleetId, GroupId, ServiceId};
 use domain::made_from::{self, ForeignSpec};
 use domain::scaling::Scale;
@@ -38,8 +39,10 @@ pub struct FleetStatus {
     pub id: FleetId,
     /// The zone, in a cloud that has any.
     pub zone: Option<String>,
-    /// What is not as it was made: object → finding.
-    pub findings: BTreeMap<String, String>,
+    /// What is not as it was made, in the cloud's words: object → finding.
+    pub cloud_findings: BTreeMap<String, String>,
+    /// Routers of services that nobody has in a record.
+    pub findings: Vec<Finding>,
     /// Its services.
     pub services: Vec<ServiceStatus>,
 }
@@ -56,7 +59,7 @@ pub struct ServiceStatus {
     /// Whether the router answers from here. One that does not may be healthy, and let nobody in from here.
     pub answers: bool,
     /// What is not as it was made.
-    pub findings: BTreeMap<String, String>,
+    pub findings: Vec<Finding>,
     /// Its router.
     pub router: Option<MachineStatus>,
     /// Its groups, as far as they have machines.
@@ -73,7 +76,7 @@ pub struct GroupStatus {
     /// How many machines it is to have, as its machines say.
     pub scale: Option<Scale>,
     /// What is not as it was made.
-    pub findings: BTreeMap<String, String>,
+    pub findings: Vec<Finding>,
     /// Its machines, those on their way out too.
     pub machines: Vec<MachineStatus>,
 }
@@ -131,7 +134,8 @@ pub async fn status(
     Ok(Some(FleetStatus {
         id: id.clone(),
         zone: fleet.zone.clone(),
-        findings: fleet.findings.clone(),
+        cloud_findings: fleet.findings.clone(),
+        findings: service::unowned(&snapshot, id),
         services,
     }))
 }
@@ -161,7 +165,7 @@ async fn of_service(
         None => false,
     };
     let look = Look { orchestrator, deadline, scope, access: access.as_ref(), registered };
-    let findings = look.findings_of_router(&found, &id).await?;
+    let findings = look.findings_of_service(&found, snapshot, &id).await?;
     let router = match (&found.router, &scope.group) {
         (Some(router), None) => look.machines(std::slice::from_ref(router), false).await?.pop(),
         _ => None,
@@ -195,16 +199,17 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    async fn findings_of_router(
+    async fn findings_of_service(
         &self,
         found: &FoundService,
+        snapshot: &Snapshot,
         id: &ServiceId,
-    ) -> Result<BTreeMap<String, String>> {
+    ) -> Result<Vec<Finding>> {
         let spec = self.spec(found.router.as_ref(), made_from::router).await?;
         Ok(match spec {
             // Made from it, it cannot differ from it; what its tags say can.
-            Some(spec) if spec.id() == *id => service::drift(found, &spec),
-            _ => found.router_findings(),
+            Some(spec) if spec.id() == *id => service::findings(found, snapshot, &spec),
+            _ => service::router_findings(found),
         })
     }
 
@@ -230,9 +235,9 @@ impl Look<'_> {
                     leaving: &leaving,
                     refusals: &refusals,
                 };
-                group::drift(spec, scale, members)
+                group::findings(spec, scale, members)
             }
-            _ => BTreeMap::new(),
+            _ => Vec::new(),
         };
         let machines = self.machines(machines, true).await?;
         Ok(GroupStatus { id, role, scale, findings, machines })

@@ -1,6 +1,7 @@
 //! The wait for a real chat completion, and what Read can say without one.
 
 use crate::deadline::deadline;
+use crate::diagnose;
 use crate::error::{Failure, Result};
 use crate::session::Session;
 use cloud::{Address, Instance, Offer, Phase, Tags, tag};
@@ -67,7 +68,8 @@ pub(super) async fn read(session: &Session, ctx: &Ctx, state: &mut State<Endpoin
         return Ok(());
     }
     let again = "not as it was made; a chat completion is waited for when it is back".to_owned();
-    let findings = service.router_findings().into_keys();
+    let findings = service::router_findings(&service);
+    let findings = findings.iter().map(|finding| diagnose::object(&finding.object));
     let mut drift: BTreeMap<_, _> = findings.map(|object| (object, again.clone())).collect();
     match service.facts(&id) {
         Ok((facts, address)) => fill(&mut endpoint, &facts, &address),

@@ -73,7 +73,7 @@ pub(super) async fn read(session: &Session, ctx: &Ctx, state: &mut State<Fleet>)
         fleet.ssh = model::shown_ssh(&found.ssh);
     }
     let mut drift = found.findings.clone();
-    drift.extend(service::unowned(&snapshot, &id));
+    drift.extend(diagnose::drift(&service::unowned(&snapshot, &id)));
     fleet.drift = Attr::Known(drift);
     state.save(&fleet);
     Ok(())

@@ -2,6 +2,7 @@
 
 use super::model;
 use crate::deadline::deadline;
+use crate::diagnose;
 use crate::error::{Failure, Result};
 use crate::session::Session;
 use cloud::{Deadline, Phase, tag};
@@ -40,7 +41,7 @@ pub(super) async fn read(
     // After an import of machines that tell no size, it is what there is.
     let count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
     let scale = model::scale(&replica_group).unwrap_or(Scale::Fixed(count));
-    replica_group.drift = Attr::Known(group::drift(&spec, &scale, members));
+    replica_group.drift = Attr::Known(diagnose::drift(&group::findings(&spec, &scale, members)));
     if replica_group.scaling.is_null() {
         replica_group.replicas = Attr::Known(i64::try_from(slots.len()).unwrap_or(i64::MAX));
     }

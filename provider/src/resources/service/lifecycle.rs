@@ -1,7 +1,6 @@
 //! A service is made, changed and removed: from the model to what is to be done, and back into the state.
 
 use super::model;
-use super::read::INGRESS_RULE;
 use super::record::{RouterRecord, remember};
 use crate::deadline::deadline;
 use crate::diagnose;
@@ -69,7 +68,7 @@ pub(super) async fn update(
     let desired = model::desired(&planned, &id)?;
     let drift = prior.drift.known();
     let has_drift = drift.is_some_and(|drift| !drift.is_empty());
-    let is_rule_another = drift.is_some_and(|drift| drift.contains_key(INGRESS_RULE));
+    let is_rule_another = drift.is_some_and(|drift| drift.contains_key(diagnose::RULE));
     if is_rule_another || model::ingress(prior) != model::ingress(&planned) {
         service::set_ingress(orchestrator, deadline, &id, &desired).await?;
         let mut done = prior.clone();

@@ -1,7 +1,6 @@
 //! What a change of a service means: the router guard at work. Pure.
 
 use super::model;
-use super::read::PUBLIC_ADDRESS;
 use super::record::RouterRecord;
 use crate::addresses::Planned;
 use crate::diagnose;
@@ -260,7 +259,7 @@ fn plan_update(
         (image, _) => image.clone(),
     };
     let moves = prior.public_ip != planned.public_ip
-        || prior.drift.known().is_some_and(|drift| drift.contains_key(PUBLIC_ADDRESS));
+        || prior.drift.known().is_some_and(|drift| drift.contains_key(diagnose::PUBLIC_ADDRESS));
     planned.endpoint = if moves { Attr::unknown() } else { prior.endpoint };
     if prior.drift.known().is_none_or(BTreeMap::is_empty) {
         planned.instance_type = prior.instance_type;

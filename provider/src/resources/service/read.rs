@@ -3,9 +3,10 @@
 use super::model;
 use super::record::{RouterRecord, remember};
 use crate::deadline::deadline;
+use crate::diagnose;
 use crate::error::{Failure, Result};
 use crate::session::Session;
-use cloud::{Cloud, Ingress};
+use cloud::Cloud;
 use domain::id::{ImportPath, ServiceId};
 use orchestration::failure::Failure as Ended;
 use orchestration::made_from::{MadeFrom, made_from};
@@ -32,24 +33,13 @@ pub(super) async fn read(session: &Session, ctx: &Ctx, state: &mut State<Service
     }
     model::fill_missing_cost_bounds(&mut service);
     let spec = model::spec(&service, &id)?;
-    let mut drift = service::drift(&found, &spec);
-    if let Some(Ingress { port, .. }) = rule.filter(|rule| rule.port != spec.port) {
-        let finding = format!("for port {port}; it will be for port {} again", spec.port);
-        drift.insert(INGRESS_RULE.to_owned(), finding);
-    }
+    let mut findings = service::findings(&found, &snapshot, &spec);
     if let Some(address) = &found.address {
-        let before = service.endpoint.clone();
+        let before = service.endpoint.known().cloned();
+        findings.extend(before.and_then(|before| service::moved(&found, &spec, &before)));
         model::fill_address(&mut service, address);
-        if let (Some(was), Some(is)) = (before.known(), service.endpoint.known())
-            && was != is
-        {
-            drift.insert(
-                PUBLIC_ADDRESS.to_owned(),
-                format!("clients reach it at {is} and no longer at {was}"),
-            );
-        }
     }
-    service.drift = Attr::Known(drift);
+    service.drift = Attr::Known(diagnose::drift(&findings));
     if let Some(instance) = &found.router {
         service.instance_type = Attr::Known(instance.instance_type.clone());
         if service.image_id.is_null() {
@@ -69,12 +59,6 @@ pub(super) async fn read(session: &Session, ctx: &Ctx, state: &mut State<Service
     }
     Ok(())
 }
-
-/// The finding that the rule which lets clients in is another one.
-pub(super) const INGRESS_RULE: &str = "ingress rule";
-
-/// The finding that clients' way to the router has changed.
-pub(super) const PUBLIC_ADDRESS: &str = "public address";
 
 pub(super) async fn import(
     session: &Session,

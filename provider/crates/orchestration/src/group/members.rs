@@ -3,8 +3,9 @@
 
 use crate::drift::{changed_settings, changed_tag};
 use crate::snapshot::Snapshot;
-use cloud::{Instance, InstanceState, Phase, Tags, tag};
+use cloud::{Instance, InstanceId, InstanceState, Phase, Tags, tag};
 use domain::console::Refusal;
+use domain::finding::{Deviation, Finding, Subject, add};
 use domain::id::GroupId;
 use domain::planner::{self, Count};
 use domain::scaling::Scale;
@@ -103,77 +104,64 @@ pub struct Members<'a> {
     pub refusals: &'a BTreeMap<IpAddr, Refusal>,
 }
 
-/// What is not as it was made: object → finding.
-pub fn drift(spec: &GroupSpec, scale: &Scale, members: Members<'_>) -> BTreeMap<String, String> {
+/// What is not as it was made.
+pub fn findings(spec: &GroupSpec, scale: &Scale, members: Members<'_>) -> Vec<Finding> {
     let Members { known, slots, leaving, refusals } = members;
     let mut own = own_tags(spec);
     if scale.is_scaled() {
         // Whoever scales acts on these bounds.
         own.extend(scale_tag(scale));
     }
-    let mut drift = BTreeMap::new();
+    let mut findings = Vec::new();
     for (slot, instance) in slots {
         // Who is refused is up and registered, so nothing else is as important.
-        let refusal = instance.ip.and_then(|ip| refusals.get(&ip));
-        let refused = refusal
-            .map(|refusal| format!("refused by the router, so it gets no request: {refusal}"));
-        if let Some(finding) = refused.or_else(|| finding(instance, &own)) {
-            drift.insert(format!("machine {} in slot {slot}", instance.id), finding);
-        }
+        let refusal = instance.ip.and_then(|ip| refusals.get(&ip)).cloned();
+        let what = refusal.map(Deviation::Refused).or_else(|| deviation(instance, &own));
+        let object = Subject::Machine(instance.id.clone(), Some(*slot));
+        findings.extend(what.map(|what| Finding::of(object, what)));
     }
     for instance in leaving {
-        let finding = "draining; the next apply ends it".to_owned();
-        drift.insert(format!("machine {}", instance.id), finding);
+        let object = Subject::Machine(instance.id.clone(), None);
+        findings.push(Finding::of(object, Deviation::Draining));
     }
     let mut known = known.clone();
     known.retain(|_, id| leaving.iter().all(|instance| instance.id.0 != *id));
+    let count = slots.len();
     match scale.count() {
-        Count::Within { min, max } => {
-            let count = slots.len();
-            if count < min as usize || count > max as usize {
-                drift.insert("count".to_owned(), format!("{count} machines, outside {min}..{max}"));
-            } else if let Some(before) =
-                rolling(slots, leaving).filter(|before| *before as usize != count)
-            {
-                let finding =
-                    format!("{count} machines, and {before} before a roll that did not end");
-                drift.insert("count".to_owned(), finding);
-            }
+        Count::Within { min, max } if count < min as usize || count > max as usize => {
+            let what = Deviation::OutsideBounds { count, min, max };
+            findings.push(Finding::of(Subject::Count, what));
         }
-        Count::Fixed(_) => {
-            for (slot, id) in &known {
-                let is_there = slots.values().any(|instance| instance.id.0 == *id);
-                if !is_there && slots.len() < known.len() {
-                    drift.insert(format!("machine {id} in slot {slot}"), "gone".to_owned());
+        Count::Within { .. } => {
+            let before = rolling(slots, leaving).filter(|before| *before as usize != count);
+            let what = before.map(|before| Deviation::DuringRoll { count, before });
+            findings.extend(what.map(|what| Finding::of(Subject::Count, what)));
+        }
+        Count::Fixed(_) if count < known.len() => {
+            for (slot, id) in known {
+                if slots.values().all(|instance| instance.id.0 != id) {
+                    let object = Subject::Machine(InstanceId(id), Some(slot));
+                    add(&mut findings, Finding::of(object, Deviation::Gone));
                 }
             }
         }
+        Count::Fixed(_) => {}
     }
-    drift
+    findings
 }
 
-fn finding(instance: &Instance, own: &Tags) -> Option<String> {
-    let text = match instance.state {
-        InstanceState::Impaired => "impaired; it will be rebooted".to_owned(),
-        InstanceState::Stopping | InstanceState::Stopped => {
-            "stopped; it will be started".to_owned()
-        }
+fn deviation(instance: &Instance, own: &Tags) -> Option<Deviation> {
+    match instance.state {
+        InstanceState::Impaired => Some(Deviation::Impaired),
+        InstanceState::Stopping | InstanceState::Stopped => Some(Deviation::Stopped),
         InstanceState::Pending
         | InstanceState::Running
         | InstanceState::Unreachable
         | InstanceState::Terminating => {
-            if let Some(finding) = changed_tag(&instance.tags, own) {
-                finding
-            } else if let Some(finding) = changed_settings(instance, "another one takes its place")
-            {
-                finding
-            } else if Phase::of(&instance.tags) != Phase::Ready {
-                "launched by an apply that did not end; the next one waits for it, or replaces it"
-                    .to_owned()
-            } else {
-                return None;
-            }
+            let is_unfinished = Phase::of(&instance.tags) != Phase::Ready;
+            changed_tag(&instance.tags, own)
+                .or_else(|| changed_settings(instance))
+                .or_else(|| is_unfinished.then_some(Deviation::Unfinished))
         }
-    };
-    Some(text)
+    }
 }

@@ -28,6 +28,6 @@ pub use create::create;
 pub use delete::{Removal, delete};
 pub use desired::{DesiredGroup, GroupPolicy, GroupRecord, KnownGroup, WaitFor};
 pub use launch::{boot_document, check_boot_document};
-pub use members::{Members, counted_and_leaving, drift, in_slots, of_group};
+pub use members::{Members, counted_and_leaving, findings, in_slots, of_group};
 pub use ownership::drop_foreign;
 pub use update::update;

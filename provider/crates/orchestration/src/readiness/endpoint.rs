@@ -8,7 +8,7 @@ use super::grace::last_look;
 use super::machines::console;
 use super::pace::Pace;
 use super::status;
-use crate::failure::{Failure, Result};
+use crate::failure::{EndpointSeen, Failure, Result};
 use cloud::Deadline;
 use domain::console::latest_state;
 use serde_json::json;
@@ -40,57 +40,44 @@ pub async fn endpoint(
 ) -> Result<Proof> {
     let pace = Pace::new(&*router.cloud).tight().at_most(probe.interval);
     let (begun, mut was_let_in) = (Instant::now(), false);
-    let mut seen = "nothing yet".to_owned();
+    let mut seen = EndpointSeen::Nothing;
     loop {
         match deadline.checked(ask(router, model, probe)).await {
             Ok(Answer::Yes) => return Ok(Proof::Answered),
             Ok(Answer::No(no)) => {
                 was_let_in = true;
-                seen = no;
+                seen = EndpointSeen::Answer(no);
             }
             Ok(Answer::NoWayIn(in_the_way)) => {
                 if !was_let_in && begun.elapsed() >= NO_WAY_IN && chats_with_itself(router).await {
                     return Ok(Proof::OnTheRouter { in_the_way });
                 }
                 seen = match was_let_in {
-                    true => in_the_way,
-                    false => format!(
-                        "no connection from this machine ({in_the_way}). The service's `ingress_cidrs` \
-                         and `public_ip` decide who has a way in"
-                    ),
+                    true => EndpointSeen::Answer(in_the_way),
+                    false => EndpointSeen::NoWayIn(in_the_way),
                 };
             }
             // What was seen before says more.
             Err(_) => {}
         }
         if let Err(why) = pace.next(deadline).await {
-            return Err(Failure::Interrupted {
-                waiting_for: format!(
-                    "a chat completion of model `{model}` at {}/v1",
-                    router.endpoint
-                ),
-                seen: seen + &proxy_in_the_way(deadline, router).await,
+            return Err(Failure::Unanswered {
+                model: model.to_owned(),
+                url: format!("{}/v1", router.endpoint),
+                seen,
+                proxy: proxy_in_the_way(deadline, router).await,
                 why,
-                kept: false,
             });
         }
     }
 }
 
-/// What the router's console says of a proxy between it and its workers, if it says anything.
-async fn proxy_in_the_way(deadline: &Deadline, router: &RouterAccess) -> String {
+/// The variable of a proxy between the router and its workers, if its console tells of one.
+async fn proxy_in_the_way(deadline: &Deadline, router: &RouterAccess) -> Option<String> {
     let router = router.within(&last_look(deadline));
     let console = console(&*router.cloud, &router.fleet, &router.instance).await;
     let state = console.ok().as_deref().and_then(latest_state);
-    let variable = state.as_ref().and_then(|state| state.proxy());
-    let text = variable.map(|variable| {
-        format!(
-            ". A proxy is in the way: `{variable}` of the router's frontend leads its requests to the \
-             workers through it. Have `NO_PROXY` and `no_proxy` name the fleet's networks where the \
-             router's `commands` set them"
-        )
-    });
-    text.unwrap_or_default()
+    state.as_ref().and_then(|state| state.proxy()).map(str::to_owned)
 }
 
 /// What one look at an endpoint tells.

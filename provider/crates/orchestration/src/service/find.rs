@@ -5,7 +5,7 @@ use crate::snapshot::Snapshot;
 use cloud::{Address, Instance, InstanceState, Phase, Tags, tag};
 use domain::id::{FleetId, ServiceId};
 use domain::spec::ServiceFacts;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The role of a router, in its tag.
 pub(crate) const ROUTER: &str = "router";
@@ -57,43 +57,6 @@ impl FoundService {
         let address = self.address.iter().map(|address| &address.tags);
         let instances = self.router.iter().chain(&self.workers).map(|instance| &instance.tags);
         address.chain(instances).all(|tags| Phase::of(tags) == Phase::Creating)
-    }
-
-    /// What is not as it was made: object → finding.
-    pub fn router_findings(&self) -> BTreeMap<String, String> {
-        let (object, finding) = match (&self.router, &self.address) {
-            (_, None) => (
-                "address".to_owned(),
-                "gone; the workers cannot find a router at another one".to_owned(),
-            ),
-            (None, Some(address)) => (
-                ROUTER.to_owned(),
-                format!(
-                    "gone; a new one will be launched at {}; workers restart when their lease runs \
-                     out, register again and load the model again",
-                    address.ip
-                ),
-            ),
-            (Some(router), Some(_)) => {
-                let finding = match router.state {
-                    InstanceState::Pending
-                    | InstanceState::Running
-                    | InstanceState::Unreachable => {
-                        if Phase::of(&router.tags) == Phase::Ready {
-                            return BTreeMap::new();
-                        }
-                        "launched by an apply that did not end; the next one waits for it"
-                    }
-                    InstanceState::Impaired => "impaired; it will be rebooted",
-                    InstanceState::Stopping | InstanceState::Stopped => {
-                        "stopped; it will be started"
-                    }
-                    InstanceState::Terminating => "on its way out",
-                };
-                (format!("router {}", router.id), finding.to_owned())
-            }
-        };
-        BTreeMap::from([(object, finding)])
     }
 
     /// What its address says about it, for its groups.

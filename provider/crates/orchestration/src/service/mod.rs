@@ -30,7 +30,7 @@ pub use create::create;
 pub use delete::delete;
 pub use desired::{DesiredService, ServicePolicy, ServiceRecord};
 pub use find::{FoundService, all, find_by_id, find_by_name};
-pub use findings::drift;
+pub use findings::{findings, moved, router_findings};
 pub use recovery::recover;
 pub use removal::unowned;
 pub use router::{access, boot_document, endpoint};

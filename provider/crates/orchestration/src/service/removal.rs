@@ -9,8 +9,8 @@ use crate::snapshot::{Freshness, Snapshot, key};
 use cloud::{
     Address, Cloud, Deadline, ErrorKind, Ingress, Instance, InstanceId, TagFilter, Tags, tag,
 };
+use domain::finding::{Deviation, Finding, Subject};
 use domain::id::{FleetId, ServiceId};
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
@@ -30,26 +30,22 @@ pub(crate) async fn remove_unowned(
     Ok(())
 }
 
-/// Services in a fleet that no state has and that cost something: what was made → finding.
-pub fn unowned(snapshot: &Snapshot, fleet: &FleetId) -> BTreeMap<String, String> {
-    let mut unowned = BTreeMap::new();
+/// Routers in a fleet of services that nobody has in a record.
+pub fn unowned(snapshot: &Snapshot, fleet: &FleetId) -> Vec<Finding> {
+    let mut unowned = Vec::new();
     for id in all(snapshot, fleet) {
         let found = find_by_id(snapshot, &id);
         if let Some(router) = found.router.as_ref().filter(|_| found.is_unowned()) {
-            let object = format!("router {} of service {}", router.id, id.tag_value());
-            unowned.insert(object, finding_of_unowned());
+            let object = Subject::RouterOf(router.id.clone(), id.tag_value());
+            unowned.push(Finding::of(object, unowned_for()));
         }
     }
     unowned
 }
 
-/// What is to be said of a machine that no state has.
-pub(crate) fn finding_of_unowned() -> String {
-    format!(
-        "launched by a creation that died or goes on elsewhere; in no state, and removed when it is {} hours \
-         old",
-        OLDEST_CREATION.as_secs() / 3600
-    )
+/// What a machine is that nobody has in a record.
+pub(crate) fn unowned_for() -> Deviation {
+    Deviation::Unowned(OLDEST_CREATION.as_secs() / 3600)
 }
 
 /// Removes those of them that no creation can go on with any more.
