@@ -1,15 +1,20 @@
 //! `logs`: what machines have printed.
 
-use super::{Ended, missing, patience};
+use super::{Ended, complain, missing, patience};
+use crate::diagnose;
 use cloud::InstanceId;
+use domain::console::plain;
 use orchestration::Orchestrator;
-use orchestration::status::{FleetStatus, MachineStatus, Scope, status};
+use orchestration::logs::{Printed, logs};
+use orchestration::snapshot::Freshness;
+use orchestration::status::Scope;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Writes the consoles, and goes on with what comes when it `follows`.
+/// Writes the consoles, and goes on with what comes when it `follows`: a failure that passes by itself is told,
+/// and the next round tries again.
 pub(super) async fn write(
     out: &mut (dyn Write + Send),
     orchestrator: &Orchestrator,
@@ -17,61 +22,85 @@ pub(super) async fn write(
     machine: Option<&str>,
     follows: bool,
 ) -> Result<ExitCode, Ended> {
-    // A console that is followed is compared as a whole: its beginning may be lost meanwhile.
-    let whole = Scope { lines: usize::MAX, ..scope.clone() };
-    let mut printed: BTreeMap<InstanceId, Vec<String>> = BTreeMap::new();
-    let mut is_first = true;
-    loop {
-        let Some(found) = status(orchestrator, &patience(), &whole).await? else {
-            return Ok(missing(scope));
-        };
-        let machines = machines(&found, machine);
-        if machines.is_empty() && is_first {
-            super::complain("There is no such machine.");
-            return Ok(ExitCode::FAILURE);
-        }
-        let is_alone = machine.is_some();
-        for one in machines {
-            let id = &one.instance.id;
-            let before = printed.get(id).map(Vec::as_slice).unwrap_or_default();
-            let new = new_lines(before, &one.lines);
-            let skipped = if is_first { new.len().saturating_sub(scope.lines) } else { 0 };
-            for line in &new[skipped..] {
-                match is_alone {
-                    true => writeln!(out, "{line}")?,
-                    false => writeln!(out, "{id}  {line}")?,
-                }
+    let mut seen: BTreeMap<InstanceId, Vec<String>> = BTreeMap::new();
+    for round in 0_u32.. {
+        let freshness = if round % LISTED_EVERY == 0 { Freshness::New } else { Freshness::Any };
+        match logs(orchestrator, &patience(), scope, machine, freshness).await {
+            Ok(None) => return Ok(missing(scope)),
+            Ok(Some(printed)) if printed.is_empty() && round == 0 => {
+                complain("There is no such machine.");
+                return Ok(ExitCode::FAILURE);
             }
-            printed.insert(id.clone(), one.lines.clone());
+            Ok(Some(printed)) => {
+                let shown = if round == 0 { scope.lines } else { usize::MAX };
+                show(out, &mut seen, printed, machine.is_some(), shown, follows)?;
+            }
+            Err(failure) if follows && round > 0 => tell(failure),
+            Err(failure) => return Err(failure.into()),
         }
-        out.flush()?;
         if !follows {
-            return Ok(ExitCode::SUCCESS);
+            break;
         }
-        is_first = false;
         tokio::time::sleep(PAUSE).await;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes what has come since the last round, of each console no more than its last lines.
+fn show(
+    out: &mut (dyn Write + Send),
+    seen: &mut BTreeMap<InstanceId, Vec<String>>,
+    printed: Vec<Printed>,
+    is_alone: bool,
+    lines: usize,
+    follows: bool,
+) -> Result<(), Ended> {
+    for Printed { id, of, text } in printed {
+        let text = match text {
+            Ok(text) => text,
+            Err(failure) => {
+                tell(failure);
+                continue;
+            }
+        };
+        let mut now: Vec<String> = text.lines().map(plain).collect();
+        if follows && !text.ends_with('\n') {
+            // The rest of it comes.
+            now.pop();
+        }
+        let new = new_lines(seen.get(&id).map(Vec::as_slice).unwrap_or_default(), &now);
+        for line in &new[new.len().saturating_sub(lines)..] {
+            match is_alone {
+                true => writeln!(out, "{line}")?,
+                false => writeln!(out, "{of} {id}  {line}")?,
+            }
+        }
+        seen.insert(id, now);
+    }
+    Ok(out.flush()?)
+}
+
+fn tell(failure: orchestration::failure::Failure) {
+    for found in diagnose::failure(failure.into(), &[]) {
+        complain(&found.summary);
     }
 }
 
-/// Between two looks: a cloud lets an account read some consoles a second.
+/// Between two rounds: a cloud lets an account read some consoles a second.
 const PAUSE: Duration = Duration::from_secs(2);
 
-fn machines<'a>(found: &'a FleetStatus, machine: Option<&str>) -> Vec<&'a MachineStatus> {
-    let services = found.services.iter();
-    let all = services.flat_map(|service| {
-        let workers = service.groups.iter().flat_map(|group| &group.machines);
-        service.router.iter().chain(workers)
-    });
-    all.filter(|one| machine.is_none_or(|id| one.instance.id.0 == id)).collect()
-}
+/// In one of so many rounds it is asked anew what machines there are.
+const LISTED_EVERY: u32 = 15;
 
-/// What has come since. A cloud keeps the last part of a console: the lines of before are found by
-/// where the end of the old ones stands in the new ones.
+/// What has come since. A cloud keeps the last part of a console, and may have cut its first line: where the
+/// lines of before end in those of now is found by their ends.
 fn new_lines<'a>(before: &[String], now: &'a [String]) -> &'a [String] {
     for start in 0..before.len() {
         let kept = &before[start..];
-        if now.starts_with(kept) {
-            return &now[kept.len()..];
+        for cut in [0, 1] {
+            if let Some(rest) = now.get(cut..).and_then(|now| now.strip_prefix(kept)) {
+                return rest;
+            }
         }
     }
     now
@@ -88,8 +117,9 @@ mod tests {
             ("", "a b", "a b"),
             ("a b", "a b", ""),
             ("a b", "a b c", "c"),
-            // The beginning is lost.
+            // The beginning is lost, and with it a part of a line.
             ("a b c", "b c d e", "d e"),
+            ("abc def ghi", "ef ghi jkl", "jkl"),
             // A machine that boots anew.
             ("a b c", "x", "x"),
         ] {

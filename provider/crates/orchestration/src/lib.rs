@@ -10,7 +10,7 @@
 //! | a step of an apply | `fleet/`, `service/`, `group/`: one file per operation |
 //! | how it is known that machines are ready | `readiness/` |
 //! | what is read of a fleet, and how often | `snapshot.rs` |
-//! | what is said of a fleet without changing it | `status.rs` |
+//! | what is said of a fleet without changing it | `status.rs`, `logs.rs` |
 //! | what operations of one process know of each other | `in_flight.rs`, `operations.rs`, `handovers.rs` |
 //!
 //! Deliberately not here: anything of Terraform, and words for users. They are the program's.
@@ -28,6 +28,7 @@ pub mod group;
 pub mod handovers;
 pub mod in_flight;
 pub mod journal;
+pub mod logs;
 pub mod made_from;
 pub mod object;
 pub mod readiness;
