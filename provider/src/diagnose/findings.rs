@@ -83,6 +83,9 @@ fn text(Finding { object, what }: &Finding) -> String {
         Deviation::Moved { was, is } => {
             format!("clients reach it at {is} and no longer at {was}")
         }
+        Deviation::OutsideBounds { count, min, max } if min == max => {
+            format!("{count} machines, and there are to be {min}")
+        }
         Deviation::OutsideBounds { count, min, max } => {
             format!("{count} machines, outside {min}..{max}")
         }

@@ -11,7 +11,7 @@ use crate::snapshot::{Freshness, Snapshot, key};
 use cloud::{BootDocument, Deadline, Instance, InstanceId, InstanceState, Phase, tag};
 use domain::catalogue;
 use domain::console;
-use domain::finding::Finding;
+use domain::finding::{Deviation, Finding, Subject, add};
 use domain::id::{FleetId, GroupId, ServiceId};
 use domain::made_from::{self, ForeignSpec};
 use domain::scaling::Scale;
@@ -227,7 +227,7 @@ impl Look<'_> {
             Some(router) => self.orchestrator.refusals(&id.service, router).await,
             None => Default::default(),
         };
-        let findings = match (&spec, &scale) {
+        let mut findings = match (&spec, &scale) {
             (Some(spec), Some(scale)) => {
                 let members = Members {
                     known: &known,
@@ -239,6 +239,13 @@ impl Look<'_> {
             }
             _ => Vec::new(),
         };
+        let count = counted.len();
+        if let Some(Scale::Fixed(wanted)) = scale
+            && wanted as usize != count
+        {
+            let what = Deviation::OutsideBounds { count, min: wanted, max: wanted };
+            add(&mut findings, Finding::of(Subject::Count, what));
+        }
         let machines = self.machines(machines, true).await?;
         Ok(GroupStatus { id, role, scale, findings, machines })
     }
@@ -250,19 +257,28 @@ impl Look<'_> {
     ) -> Result<Vec<MachineStatus>> {
         let fleet = &self.scope.fleet;
         let cloud = self.orchestrator.cloud(self.deadline, fleet.cloud).await?;
-        let ids: Vec<InstanceId> = machines.iter().map(|machine| machine.id.clone()).collect();
-        let consoles = consoles(&*cloud, &key(fleet), &ids).await;
-        let each = machines.iter().zip(consoles).map(|(machine, console)| {
+        let registered = self.registered.as_ref().filter(|_| are_workers);
+        let is_registered = |machine: &Instance| {
+            registered.map(|all| machine.ip.is_some_and(|ip| all.contains(&ip)))
+        };
+        // Who serves has nothing to tell that is worth a call, unless its lines are asked for.
+        let is_asked =
+            |machine: &&Instance| self.scope.lines > 0 || is_registered(machine) != Some(true);
+        let ids: Vec<InstanceId> =
+            machines.iter().filter(is_asked).map(|machine| machine.id.clone()).collect();
+        let texts = consoles(&*cloud, &key(fleet), &ids).await;
+        let texts: BTreeMap<InstanceId, String> =
+            ids.into_iter().zip(texts).filter_map(|(id, text)| Some((id, text.ok()?))).collect();
+        let each = machines.iter().map(|machine| {
             // One that was launched a moment ago, or is gone, has no console.
-            let console = console.unwrap_or_default();
+            let console = texts.get(&machine.id).map(String::as_str).unwrap_or_default();
             let all: Vec<String> = console.lines().map(console::plain).collect();
-            let registered = self.registered.as_ref().filter(|_| are_workers);
             let offer = catalogue::find(fleet.cloud, &machine.instance_type);
             MachineStatus {
                 phase: Phase::of(&machine.tags),
-                is_registered: registered.map(|all| machine.ip.is_some_and(|ip| all.contains(&ip))),
+                is_registered: is_registered(machine),
                 hourly_cost: offer.map_or(0.0, |offer| offer.hourly_cost),
-                told: console::latest_state(&console).map(|state| state.to_string()),
+                told: console::latest_state(console).map(|state| state.to_string()),
                 lines: all[all.len().saturating_sub(self.scope.lines)..].to_vec(),
                 instance: machine.clone(),
             }
@@ -279,6 +295,12 @@ impl Look<'_> {
         let Some(machine) = machine else { return Ok(None) };
         let fleet = &self.scope.fleet;
         let cloud = self.orchestrator.cloud(self.deadline, fleet.cloud).await?;
-        Ok(made_from(&*cloud, &key(fleet), &machine.id, read).await?.spec())
+        match made_from(&*cloud, &key(fleet), &machine.id, read).await {
+            Ok(asked) => Ok(asked.spec()),
+            Err(failure) => {
+                tracing::warn!(machine = %machine.id, ?failure, "what it was made from is not known");
+                Ok(None)
+            }
+        }
     }
 }
