@@ -7,7 +7,7 @@
 
 use crate::error::During;
 use crate::security_group::{self, FleetFacts};
-use crate::{Region, egress, tags, token};
+use crate::{Region, egress, tags};
 use aws_sdk_ec2::types::{
     HttpTokensState, Instance as Ec2Instance, InstanceMetadataEndpointState,
     InstanceMetadataOptionsResponse, InstanceMetadataTagsState, InstanceNetworkInterface,
@@ -23,7 +23,7 @@ pub(crate) fn findings(instance: &Ec2Instance, facts: &FleetFacts) -> Vec<Findin
     let mut found = |repairable: bool, text: String| findings.push(Finding { text, repairable });
     let kind = instance.instance_type().map(|kind| kind.as_str()).unwrap_or_default();
     let client_token = instance.client_token().unwrap_or_default();
-    if !token::is_for(client_token, kind) {
+    if !cloud::is_token_for(client_token, kind) {
         found(false, format!("its type is `{kind}`, and it was launched as another"));
     }
     let group = instance.placement().and_then(|placement| placement.group_name());

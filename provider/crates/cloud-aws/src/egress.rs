@@ -10,7 +10,6 @@
 
 use crate::elastic_ip::{self, ElasticIp};
 use crate::error::is;
-use crate::token::client_token;
 use crate::{Region, security_group, tags};
 use aws_sdk_ec2::types::{Instance as Ec2Instance, InstanceNetworkInterface, InstanceStateName};
 use cloud::{Egress, FleetKey, InstanceId, LaunchRequest, TagFilter, Tags, tag};
@@ -18,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 /// Takes as many as the launch has machines, all or none; those that an earlier attempt has taken count.
 pub(crate) async fn hold(region: &Region, request: &LaunchRequest) -> cloud::Result<()> {
-    let token = client_token(request);
+    let token = request.token_of_offer();
     mark(region, &request.fleet).await?;
     let of_fleet = of_fleet(region, &request.fleet).await?;
     let (left, kept): (Vec<_>, Vec<_>) = of_fleet.into_iter().partition(is_left_over);
@@ -63,7 +62,7 @@ pub(crate) fn is_wanted(instance: &Ec2Instance) -> bool {
 
 /// Gives back what was taken for a launch that came to nothing.
 pub(crate) async fn release_held(region: &Region, request: &LaunchRequest) {
-    match of_launch(region, &request.fleet, &client_token(request)).await {
+    match of_launch(region, &request.fleet, &request.token_of_offer()).await {
         Ok(mut held) => {
             held.retain(|elastic| elastic.association.is_none());
             release_in_passing(region, &held).await;

@@ -6,7 +6,6 @@ use crate::instance_type::InstanceType;
 use crate::interfaces::{Interface, layout};
 use crate::security_group::{self, FleetFacts};
 use crate::subnet::{self, WayOut};
-use crate::token::client_token;
 use crate::{Region, drift, egress, image, instance, instance_type, tags, user_data};
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
@@ -123,7 +122,7 @@ async fn prepare(
         .instance_type(Ec2Type::from(name.as_str()))
         .min_count(count)
         .max_count(count)
-        .client_token(client_token(request))
+        .client_token(request.token_of_offer())
         .user_data(user_data::encode(&request.document))
         .placement(placement)
         .set_network_interfaces(Some(interfaces))

@@ -27,7 +27,6 @@ mod subnet;
 mod tagging;
 mod tags;
 mod termination;
-mod token;
 mod user_data;
 
 pub use connect::{AssumeRole, region_from_environment};

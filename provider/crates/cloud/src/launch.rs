@@ -44,10 +44,7 @@ pub async fn launch_over_offers(
         let mut attempt = request.clone();
         attempt.offer = offer.clone();
         // Clouds hold a token to one request for good, also to one they refused.
-        attempt.token = match offers {
-            [_] => request.token.clone(),
-            _ => format!("{}-{}", request.token, offer.instance_type),
-        };
+        attempt.token = attempt.token_of_offer();
         match cloud.launch(&attempt).await {
             Ok(launched) => return Ok(launched),
             Err(error) => {
@@ -132,7 +129,7 @@ mod tests {
             &["a"],
             &[],
             expect![[r#"
-            a token=t
+            a token=t-a
             launched 1
         "#]],
         )

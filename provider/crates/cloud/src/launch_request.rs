@@ -99,6 +99,15 @@ pub struct LaunchRequest {
 }
 
 impl LaunchRequest {
+    /// The token of this request, with the offer's type at its end: each offer has one of its own.
+    pub fn token_of_offer(&self) -> String {
+        let (token, name) = (&self.token, &self.offer.instance_type);
+        match is_token_for(token, name) {
+            true => token.clone(),
+            false => format!("{token}-{name}"),
+        }
+    }
+
     /// What every cloud refuses: a launch of nothing, one address for many, user data over the limit.
     ///
     /// # Errors
@@ -130,4 +139,9 @@ impl fmt::Debug for LaunchRequest {
             .field("tags", &self.tags)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a launch with this token was of this type.
+pub fn is_token_for(token: &str, instance_type: &str) -> bool {
+    token.strip_suffix(instance_type).is_some_and(|before| before.ends_with('-'))
 }

@@ -33,7 +33,7 @@ pub use cloud_config::{ForeignDocument, TooLarge, is_printable};
 pub use deadline::{Deadline, Interrupted};
 pub use error::{CloudError, ErrorKind, RequestPart, Result, with_causes};
 pub use launch::{LaunchError, check_over_offers, launch_over_offers};
-pub use launch_request::{Egress, LaunchRequest, Purchase, UnknownEgress};
+pub use launch_request::{Egress, LaunchRequest, Purchase, UnknownEgress, is_token_for};
 pub use managed::{Calls, Managed};
 pub use offer::{Interconnect, Offer};
 pub use profile::{

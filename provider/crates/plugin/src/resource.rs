@@ -16,7 +16,8 @@ use std::fmt::Debug;
 /// A resource type.
 ///
 /// `validate` and `plan` are pure: no call, no clock, the same answer to the same question, because
-/// Terraform asks them again and compares. The others work on the real world. They save into
+/// Terraform asks them again and compares. What one plan has to know of another of the same run they tell each other in
+/// memory, in whatever order they come. The others work on the real world. They save into
 /// [`State`] as they learn: what was saved last goes back to Terraform also when they fail, so a
 /// `?` never loses an id.
 #[async_trait]
