@@ -1,9 +1,14 @@
 //! From an operation's frame to the end of its calls to a cloud.
 
-use cloud::Deadline;
+use cloud::{Deadline, Interrupted};
 use plugin::Ctx;
 
 /// The end of an operation, for its calls.
 pub(crate) fn deadline(ctx: &Ctx) -> Deadline {
-    Deadline { at: ctx.deadline, cancel: ctx.cancel.clone(), called: ctx.limit() }
+    Deadline {
+        at: ctx.deadline,
+        cancel: ctx.cancel.clone(),
+        called: ctx.limit(),
+        over: Interrupted::Deadline,
+    }
 }

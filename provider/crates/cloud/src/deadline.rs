@@ -1,5 +1,6 @@
 //! Until when an operation may go on, and who may end it before.
 
+use crate::ErrorKind;
 use std::{future::Future, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,8 @@ pub struct Deadline {
     pub cancel: CancellationToken,
     /// What the limit is called where it can be changed, for errors.
     pub called: String,
+    /// What it means when its time is over: of what may still be done after a stop, that the run was stopped.
+    pub over: Interrupted,
 }
 
 /// Why a wait ended before its time.
@@ -24,11 +27,27 @@ pub enum Interrupted {
     Cancelled,
 }
 
+impl Interrupted {
+    /// The kind of a call's error that it cuts off.
+    pub fn kind(self) -> ErrorKind {
+        match self {
+            Self::Deadline => ErrorKind::Timeout,
+            Self::Cancelled => ErrorKind::Cancelled,
+        }
+    }
+}
+
 impl Deadline {
     /// For calls that belong to no operation.
     pub fn never() -> Self {
         let cancel = CancellationToken::new();
-        Self { at: Instant::now() + TEN_YEARS, cancel, called: "no limit".to_owned() }
+        let over = Interrupted::Deadline;
+        Self { at: Instant::now() + TEN_YEARS, cancel, called: "no limit".to_owned(), over }
+    }
+
+    /// For what may still be done, within this time, after the user has stopped the run.
+    pub fn after_stop(timeout: Duration) -> Self {
+        Self { over: Interrupted::Cancelled, ..Self::after(timeout, CancellationToken::new()) }
     }
 
     /// After this time, unless it is stopped before.
@@ -36,7 +55,8 @@ impl Deadline {
         let now = Instant::now();
         // More than a clock can hold is as good as never.
         let at = now.checked_add(timeout).unwrap_or(now + TEN_YEARS);
-        Self { at, cancel, called: format!("the limit of {timeout:?}") }
+        let called = format!("the limit of {timeout:?}");
+        Self { at, cancel, called, over: Interrupted::Deadline }
     }
 
     /// Another `timeout` from now, stopped by what stops this one.
@@ -55,7 +75,15 @@ impl Deadline {
         if self.cancel.is_cancelled() {
             return Some(Interrupted::Cancelled);
         }
-        self.remaining().is_zero().then_some(Interrupted::Deadline)
+        self.remaining().is_zero().then_some(self.over)
+    }
+
+    /// How an end of this is told, as in `` `timeouts.read` (5m) was over ``.
+    pub fn told(&self, why: Interrupted) -> String {
+        match why {
+            Interrupted::Deadline => format!("{} was over", self.called),
+            Interrupted::Cancelled => "the run was stopped".to_owned(),
+        }
     }
 
     /// Waits for something, at most until the operation ends.
@@ -67,7 +95,7 @@ impl Deadline {
             biased;
             () = self.cancel.cancelled() => Err(Interrupted::Cancelled),
             done = future => Ok(done),
-            () = tokio::time::sleep_until(self.at) => Err(Interrupted::Deadline),
+            () = tokio::time::sleep_until(self.at) => Err(self.over),
         }
     }
 }

@@ -1,15 +1,15 @@
 //! A cloud as its callers have it: calls are bound to an operation, made again when what failed
 //! passes by itself, and traced.
 //!
-//! Which failures pass is [`ErrorKind::retryable`]'s decision alone. Missing capacity is none of them:
+//! Which failures pass is [`ErrorKind::retryable`](crate::ErrorKind::retryable)'s decision alone. Missing capacity is none of them:
 //! the next offer is the answer to that, and an hour of patience is the user's to decide. What is traced
 //! is one line per attempt, never a request's body: user data and secrets are no log's business.
 
 use crate::{
     Address, AddressId, AddressRequest, Backoff, BootDocument, Changes, Cloud, CloudError,
-    CloudName, Console, Deadline, ErrorKind, Fleet, FleetKey, FleetPart, FleetRequest, Ingress,
-    Instance, InstanceId, LaunchRequest, ObjectId, Result, Site, SiteFilter, SshAccess, TagFilter,
-    Tags,
+    CloudName, Console, Deadline, Fleet, FleetKey, FleetPart, FleetRequest, Ingress, Instance,
+    InstanceId, Interrupted, LaunchRequest, ObjectId, Result, Site, SiteFilter, SshAccess,
+    TagFilter, Tags,
 };
 use async_trait::async_trait;
 use std::{
@@ -137,8 +137,8 @@ impl Managed {
         let series = self.series(operation, effect, call);
         series.instrument(span).await.map_err(|end| match end {
             End::Answer(error) => error,
-            End::Cut { kind, attempts, latest } => {
-                self.cut(kind, operation, attempts, latest).object(object.to_string())
+            End::Cut { why, attempts, latest } => {
+                self.cut(why, operation, attempts, latest).object(object.to_string())
             }
         })
     }
@@ -152,15 +152,15 @@ impl Managed {
     ) -> Result<T, End> {
         let (mut attempts, mut latest) = (0, None);
         loop {
-            if let Some(kind) = self.ended() {
-                return Err(End::Cut { kind, attempts, latest });
+            if let Some(why) = self.deadline.ended() {
+                return Err(End::Cut { why, attempts, latest });
             }
             attempts += 1;
             self.calls.count(operation);
             let error = match self.attempt(effect, call()).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => error,
-                Err(kind) => return Err(End::Cut { kind, attempts, latest }),
+                Err(why) => return Err(End::Cut { why, attempts, latest }),
             };
             if attempts >= self.backoff.attempts_for(error.kind) {
                 return Err(End::Answer(error));
@@ -180,7 +180,7 @@ impl Managed {
         &self,
         effect: Effect,
         call: impl Future<Output = Result<T>>,
-    ) -> Result<Result<T>, ErrorKind> {
+    ) -> Result<Result<T>, Interrupted> {
         let start = Instant::now();
         let stopped = async {
             self.deadline.cancel.cancelled().await;
@@ -191,8 +191,8 @@ impl Managed {
         let answer = tokio::select! {
             biased;
             answer = call => Ok(answer),
-            () = stopped => Err(ErrorKind::Cancelled),
-            () = tokio::time::sleep_until(self.deadline.at) => Err(ErrorKind::Timeout),
+            () = stopped => Err(Interrupted::Cancelled),
+            () = tokio::time::sleep_until(self.deadline.at) => Err(self.deadline.over),
         };
         let milliseconds = start.elapsed().as_millis();
         match &answer {
@@ -200,31 +200,20 @@ impl Managed {
             Ok(Err(error)) => {
                 tracing::debug!(milliseconds, kind = ?error.kind, code = error.code, %error, "failed");
             }
-            Err(kind) => tracing::debug!(milliseconds, ?kind, "cut off"),
+            Err(why) => tracing::debug!(milliseconds, ?why, "cut off"),
         }
         answer
-    }
-
-    /// Why no attempt may begin any more, if so.
-    fn ended(&self) -> Option<ErrorKind> {
-        Some(match self.deadline.ended()? {
-            Interrupted::Cancelled => ErrorKind::Cancelled,
-            Interrupted::Deadline => ErrorKind::Timeout,
-        })
     }
 
     /// The error of a call that the operation's end has cut off, or kept from being made.
     fn cut(
         &self,
-        kind: ErrorKind,
+        why: Interrupted,
         operation: &'static str,
         attempts: u32,
         latest: Option<CloudError>,
     ) -> CloudError {
-        let when = match kind {
-            ErrorKind::Cancelled => "the run was stopped".to_owned(),
-            _ => format!("{} was over", self.deadline.called),
-        };
+        let when = self.deadline.told(why);
         let message = match (attempts, &latest) {
             (0, _) => format!("{when} before it was called"),
             (1, None) => format!("{when} before there was an answer"),
@@ -233,7 +222,7 @@ impl Managed {
                 format!("{when} in attempt {attempts}; the one before it failed")
             }
         };
-        let error = CloudError::new(kind, operation, message);
+        let error = CloudError::new(why.kind(), operation, message);
         match latest {
             Some(latest) => error.source(latest),
             None => error,
@@ -284,7 +273,7 @@ enum End {
     /// By the cloud's last answer.
     Answer(CloudError),
     /// By the end of the operation.
-    Cut { kind: ErrorKind, attempts: u32, latest: Option<CloudError> },
+    Cut { why: Interrupted, attempts: u32, latest: Option<CloudError> },
 }
 
 #[async_trait]

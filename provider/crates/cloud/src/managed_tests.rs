@@ -1,4 +1,5 @@
 use super::*;
+use crate::ErrorKind;
 use crate::scripted::{Scripted, launch_request};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,7 @@ fn within(timeout: Duration) -> Deadline {
         at: Instant::now() + timeout,
         cancel: CancellationToken::new(),
         called: "`timeouts.read` (5s)".to_owned(),
+        over: Interrupted::Deadline,
     }
 }
 

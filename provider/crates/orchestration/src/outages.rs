@@ -53,11 +53,8 @@ pub(crate) fn ended_first(
     why: Interrupted,
     operation: &'static str,
 ) -> CloudError {
-    let (kind, when) = match why {
-        Interrupted::Deadline => (ErrorKind::Timeout, format!("{} was over", deadline.called)),
-        Interrupted::Cancelled => (ErrorKind::Cancelled, "the run was stopped".to_owned()),
-    };
-    CloudError::new(kind, operation, format!("{when} before there was an answer"))
+    let message = format!("{} before there was an answer", deadline.told(why));
+    CloudError::new(why.kind(), operation, message)
 }
 
 impl Outages {

@@ -2,7 +2,6 @@
 
 use cloud::{Deadline, Interrupted};
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// The frame of a clean-up after a failure: the operation's own time may be over, and what it launched
 /// must go all the same. A user who stops the run while it goes on stops it too.
@@ -23,7 +22,7 @@ pub(crate) fn last_look(deadline: &Deadline) -> Deadline {
 /// A user who has stopped the run waits for no more than a moment.
 fn after(deadline: &Deadline, timeout: Duration) -> Deadline {
     match deadline.ended() {
-        Some(Interrupted::Cancelled) => Deadline::after(STOPPED, CancellationToken::new()),
+        Some(Interrupted::Cancelled) => Deadline::after_stop(STOPPED),
         Some(Interrupted::Deadline) | None => deadline.extended(timeout),
     }
 }
