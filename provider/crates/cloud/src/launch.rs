@@ -170,6 +170,7 @@ mod tests {
             at: Instant::now() + Duration::from_secs(150),
             cancel: CancellationToken::new(),
             called: "`timeouts.create` (150s)".to_owned(),
+            over: crate::Interrupted::Deadline,
         };
         (Managed::with(scripted, Backoff::NONE, 0).within(deadline.clone()), deadline)
     }
