@@ -5,16 +5,17 @@
 use crate::error::{During, is};
 use crate::security_group::{self, FleetFacts};
 use crate::subnet::{self, WayOut};
-use crate::{Region, elastic_ip, tags};
+use crate::tags::{self, Ec2Tags};
+use crate::{Region, elastic_ip};
 use aws_sdk_ec2::types::{NetworkInterface, ResourceType};
 use cloud::{
-    Address, AddressId, AddressRequest, CloudError, ErrorKind, FleetKey, InstanceId, TagFilter,
+    Address, AddressId, AddressRequest, CloudError, ErrorKind, FleetKey, InstanceId, LabelFilter,
 };
 use sha2::{Digest, Sha256};
 
 pub(crate) async fn reserve(region: &Region, request: &AddressRequest) -> cloud::Result<Address> {
     let facts = security_group::facts(region, &request.fleet).await?;
-    let of_token = TagFilter::all().and(tags::TOKEN, request.token.as_str());
+    let of_token = Ec2Tags::from([(tags::TOKEN.to_owned(), request.token.clone())]);
     let found = find(region, &request.fleet, &of_token).await?.into_iter().next();
     let (interface, is_new) = match found {
         Some(interface) => (interface, false),
@@ -42,14 +43,10 @@ pub(crate) async fn reserve(region: &Region, request: &AddressRequest) -> cloud:
 pub(crate) async fn list(
     region: &Region,
     key: &FleetKey,
-    filter: &TagFilter,
+    filter: &LabelFilter,
 ) -> cloud::Result<Vec<Address>> {
-    let mut addresses: Vec<Address> =
-        find(region, key, filter).await?.iter().map(describe).collect::<cloud::Result<_>>()?;
-    for address in &mut addresses {
-        address.tags.remove(tags::TOKEN);
-    }
-    Ok(addresses)
+    let found = find(region, key, &tags::wanted(filter)).await?;
+    found.iter().map(describe).collect()
 }
 
 /// Gives the Elastic IP back first: an interface that is gone says no longer which one was its own.
@@ -85,14 +82,14 @@ async fn create_interface(
     facts: &FleetFacts,
 ) -> cloud::Result<(NetworkInterface, bool)> {
     const OPERATION: &str = "CreateNetworkInterface";
-    let mut own = request.tags.clone();
+    let mut own = tags::named(&request.tags);
     own.insert(tags::TOKEN.to_owned(), request.token.clone());
     let call = region.ec2.create_network_interface();
     let call = call.subnet_id(&facts.subnet.id).groups(&facts.group_id);
     let created = call
         .description(format!("Router of a service in fleet {}", request.fleet.name))
         .client_token(client_token(&request.fleet, &request.token))
-        .tag_specifications(tags::specification(ResourceType::NetworkInterface, &tags::named(&own)))
+        .tag_specifications(tags::specification(ResourceType::NetworkInterface, &own))
         .send()
         .await
         .during(OPERATION)?;
@@ -125,7 +122,7 @@ async fn make_public(
             let elastic = match free.pop() {
                 Some(elastic) => elastic,
                 None => {
-                    let mut own = request.tags.clone();
+                    let mut own = tags::named(&request.tags);
                     own.insert(INTERFACE.to_owned(), interface.to_owned());
                     elastic_ip::allocate(region, &own).await?
                 }
@@ -147,19 +144,19 @@ async fn release_elastic_of(region: &Region, interface: &str) -> cloud::Result<(
     elastic_ip::release(region, &elastics).await
 }
 
-fn of_interface(interface: &str) -> TagFilter {
-    TagFilter::all().and(INTERFACE, interface)
+fn of_interface(interface: &str) -> Ec2Tags {
+    Ec2Tags::from([(INTERFACE.to_owned(), interface.to_owned())])
 }
 
 async fn find(
     region: &Region,
     key: &FleetKey,
-    filter: &TagFilter,
+    wanted: &Ec2Tags,
 ) -> cloud::Result<Vec<NetworkInterface>> {
     const OPERATION: &str = "DescribeNetworkInterfaces";
     let mut found = Vec::new();
     let call = region.ec2.describe_network_interfaces();
-    let call = call.set_filters(Some(tags::filters(key, filter))).max_results(1000);
+    let call = call.set_filters(Some(tags::filters(key, wanted))).max_results(1000);
     let mut pages = call.into_paginator().items().send();
     while let Some(interface) = pages.next().await {
         found.push(interface.during(OPERATION)?);

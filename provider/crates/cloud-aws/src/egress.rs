@@ -10,9 +10,10 @@
 
 use crate::elastic_ip::{self, ElasticIp};
 use crate::error::is;
-use crate::{Region, security_group, tags};
+use crate::tags::{self, Ec2Tags};
+use crate::{Region, security_group};
 use aws_sdk_ec2::types::{Instance as Ec2Instance, InstanceNetworkInterface, InstanceStateName};
-use cloud::{Egress, FleetKey, InstanceId, LaunchRequest, TagFilter, Tags, tag};
+use cloud::{Egress, FleetKey, InstanceId, Key, LaunchRequest, tag};
 use std::time::{Duration, SystemTime};
 
 /// Takes as many as the launch has machines, all or none; those that an earlier attempt has taken count.
@@ -24,7 +25,7 @@ pub(crate) async fn hold(region: &Region, request: &LaunchRequest) -> cloud::Res
     release_in_passing(region, &left).await;
     let is_of_launch = |elastic: &&ElasticIp| elastic.tags.get(tags::TOKEN) == Some(&token);
     let held = kept.iter().filter(is_of_launch).count();
-    let mut own = request.tags.clone();
+    let mut own = tags::named(&request.tags);
     own.extend(tags_of(&request.fleet, &token));
     for _ in held..request.count as usize {
         if let Err(error) = elastic_ip::allocate(region, &own).await {
@@ -39,7 +40,7 @@ pub(crate) async fn hold(region: &Region, request: &LaunchRequest) -> cloud::Res
 async fn mark(region: &Region, key: &FleetKey) -> cloud::Result<()> {
     let facts = security_group::facts(region, key).await?;
     if !facts.has_elastic_ips {
-        let mark = Tags::from([(tags::EGRESS.to_owned(), Egress::PublicIp.as_str().to_owned())]);
+        let mark = Ec2Tags::from([(tags::EGRESS.to_owned(), Egress::PublicIp.as_str().to_owned())]);
         tags::set(region, &[facts.group_id], &mark).await?;
         note(region, key).await;
     }
@@ -94,7 +95,7 @@ pub(crate) async fn repair(
     };
     let (id, token) =
         (instance.instance_id().unwrap_or_default(), instance.client_token().unwrap_or_default());
-    let owner = Tags::from([(tags::INSTANCE.to_owned(), id.to_owned())]);
+    let owner = Ec2Tags::from([(tags::INSTANCE.to_owned(), id.to_owned())]);
     let of_launch = of_launch(region, key, token).await?;
     if of_launch.iter().any(|elastic| is_on(elastic, id)) {
         // What told that it has none has not heard yet.
@@ -118,7 +119,7 @@ pub(crate) async fn repair(
     if !elastic_ip::on_interface(region, interface).await?.is_empty() {
         return Ok(());
     }
-    let mut own = tags::from_ec2(instance.tags());
+    let mut own = tags::named(&tags::from_ec2(instance.tags()));
     own.extend(tags_of(key, token));
     own.extend(owner);
     let elastic = elastic_ip::allocate(region, &own).await?;
@@ -177,29 +178,30 @@ fn was_given_to(elastic: &ElasticIp, machine: &str) -> bool {
 }
 
 async fn of_launch(region: &Region, key: &FleetKey, token: &str) -> cloud::Result<Vec<ElasticIp>> {
-    of_workers(region, key, TagFilter::all().and(tags::TOKEN, token)).await
+    of_workers(region, key, Ec2Tags::from([(tags::TOKEN.to_owned(), token.to_owned())])).await
 }
 
 async fn of_fleet(region: &Region, key: &FleetKey) -> cloud::Result<Vec<ElasticIp>> {
-    of_workers(region, key, TagFilter::all()).await
+    of_workers(region, key, Ec2Tags::new()).await
 }
 
 async fn of_workers(
     region: &Region,
     key: &FleetKey,
-    filter: TagFilter,
+    mut wanted: Ec2Tags,
 ) -> cloud::Result<Vec<ElasticIp>> {
-    let mut found = elastic_ip::list(region, &filter.and(tag::FLEET, key.name.as_str())).await?;
+    wanted.insert(Key::from(tag::FLEET).as_str().to_owned(), key.name.clone());
+    let mut found = elastic_ip::list(region, &wanted).await?;
     // Those of routers are held by their addresses.
     found.retain(|elastic| elastic.tags.contains_key(tags::HELD_AT));
     Ok(found)
 }
 
 /// By which it is found again, whatever has become of its machine's tags.
-fn tags_of(key: &FleetKey, token: &str) -> Tags {
+fn tags_of(key: &FleetKey, token: &str) -> Ec2Tags {
     [
-        (tag::MANAGED_BY, tag::MANAGED_BY_US.to_owned()),
-        (tag::FLEET, key.name.clone()),
+        (Key::from(tag::MANAGED_BY).as_str(), tag::MANAGED_BY_US.to_owned()),
+        (Key::from(tag::FLEET).as_str(), key.name.clone()),
         (tags::TOKEN, token.to_owned()),
         (tags::HELD_AT, now().as_secs().to_string()),
     ]

@@ -5,11 +5,12 @@
 //! and that EC2 does not list yet, would be taken again by the next attempt: what this process has done with
 //! one it knows by itself for as long as that.
 
+use crate::Region;
 use crate::error::{During, is};
 use crate::recent::KNOWN_AFTER;
-use crate::{Region, tags};
+use crate::tags::{self, Ec2Tags};
 use aws_sdk_ec2::types::{Address, DomainType, Filter, ResourceType};
-use cloud::{CloudError, ErrorKind, TagFilter, Tags, tag};
+use cloud::{CloudError, ErrorKind, Key, tag};
 use tokio::time::Instant;
 
 /// An Elastic IP.
@@ -18,7 +19,7 @@ pub(crate) struct ElasticIp {
     pub(crate) allocation: String,
     pub(crate) ip: String,
     pub(crate) association: Option<Association>,
-    pub(crate) tags: Tags,
+    pub(crate) tags: Ec2Tags,
 }
 
 /// What it is on.
@@ -38,17 +39,22 @@ pub(crate) struct Known {
 impl ElasticIp {
     /// Whether the provider has taken it. Somebody may put one of their own on an interface.
     pub(crate) fn is_ours(&self) -> bool {
-        self.tags.get(tag::MANAGED_BY).is_some_and(|by| by == tag::MANAGED_BY_US)
+        self.tags
+            .get(Key::from(tag::MANAGED_BY).as_str())
+            .is_some_and(|by| by == tag::MANAGED_BY_US)
     }
 }
 
 /// Those with these tags.
-pub(crate) async fn list(region: &Region, filter: &TagFilter) -> cloud::Result<Vec<ElasticIp>> {
+pub(crate) async fn list(region: &Region, wanted: &Ec2Tags) -> cloud::Result<Vec<ElasticIp>> {
     let tagged =
         |(key, value): (&String, &String)| tags::filter(&format!("tag:{key}"), [value.as_str()]);
-    let mut found = describe_addresses(region, filter.0.iter().map(tagged).collect()).await?;
+    let mut found = describe_addresses(region, wanted.iter().map(tagged).collect()).await?;
     let known = region.elastic_ips.lock().await;
-    for Known { elastic, at } in known.iter().filter(|known| filter.matches(&known.elastic.tags)) {
+    let is_meant = |known: &&Known| {
+        wanted.iter().all(|(key, value)| known.elastic.tags.get(key) == Some(value))
+    };
+    for Known { elastic, at } in known.iter().filter(is_meant) {
         let is_it = |listed: &&mut ElasticIp| listed.allocation == elastic.allocation;
         match found.iter_mut().find(is_it) {
             _ if at.elapsed() >= KNOWN_AFTER => {}
@@ -70,10 +76,10 @@ pub(crate) async fn on_interface(
     describe_addresses(region, vec![tags::filter("network-interface-id", [interface])]).await
 }
 
-pub(crate) async fn allocate(region: &Region, own: &Tags) -> cloud::Result<ElasticIp> {
+pub(crate) async fn allocate(region: &Region, own: &Ec2Tags) -> cloud::Result<ElasticIp> {
     const OPERATION: &str = "AllocateAddress";
     let call = region.ec2.allocate_address().domain(DomainType::Vpc);
-    let tagged = tags::specification(ResourceType::ElasticIp, &tags::named(own));
+    let tagged = tags::specification(ResourceType::ElasticIp, own);
     let made = call.tag_specifications(tagged).send().await.during(OPERATION)?;
     let missing = || CloudError::new(ErrorKind::Other, OPERATION, "the answer has no address");
     let elastic = ElasticIp {
@@ -104,7 +110,7 @@ pub(crate) async fn associate(
 }
 
 /// Sets these tags and leaves every other tag alone.
-pub(crate) async fn tag(region: &Region, elastic: &ElasticIp, own: &Tags) -> cloud::Result<()> {
+pub(crate) async fn tag(region: &Region, elastic: &ElasticIp, own: &Ec2Tags) -> cloud::Result<()> {
     tags::set(region, std::slice::from_ref(&elastic.allocation), own).await?;
     let mut known = region.elastic_ips.lock().await;
     let known = known.iter_mut().find(|known| known.elastic.allocation == elastic.allocation);
@@ -160,7 +166,7 @@ async fn describe_addresses(
 }
 
 fn describe(found: Address) -> ElasticIp {
-    let tags = tags::from_ec2(found.tags());
+    let tags = tags::raw(found.tags());
     let instance = found.instance_id.filter(|id| !id.is_empty());
     ElasticIp {
         allocation: found.allocation_id.unwrap_or_default(),

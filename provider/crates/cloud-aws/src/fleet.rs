@@ -12,8 +12,8 @@ use aws_sdk_ec2::types::{
     IpPermission, IpRange, NetworkInterface, ResourceType, SecurityGroup, UserIdGroupPair,
 };
 use cloud::{
-    CloudError, ErrorKind, Fleet, FleetClaim, FleetKey, FleetRequest, InstanceId,
-    PlacementStrategy, RequestPart, Site, SiteFilter, TagFilter, Tags, tag,
+    CloudError, ErrorKind, Fleet, FleetClaim, FleetKey, FleetRequest, InstanceId, LabelFilter,
+    PlacementStrategy, RequestPart, Site, SiteFilter, Tags, tag,
 };
 use std::collections::BTreeMap;
 
@@ -87,7 +87,7 @@ pub(crate) async fn repair(region: &Region, key: &FleetKey) -> cloud::Result<Fle
     ingress::close_foreign(region, &group, ssh::of(&group).is_some()).await?;
     let own = key.lasting_tags();
     let id = group.group_id().unwrap_or_default().to_owned();
-    tags::set(region, &[id], &own).await?;
+    tags::set(region, &[id], &tags::own(&own)).await?;
     let claim = claim_of(&group)?;
     if claim.placement == PlacementStrategy::Cluster {
         placement::restore(region, &object_name(key), &own).await?;
@@ -99,7 +99,7 @@ pub(crate) async fn repair(region: &Region, key: &FleetKey) -> cloud::Result<Fle
 pub(crate) async fn delete(region: &Region, key: &FleetKey) -> cloud::Result<()> {
     const OPERATION: &str = "DeleteSecurityGroup";
     let Some(group) = find(region, key).await? else { return Ok(()) };
-    let all = TagFilter::all();
+    let all = LabelFilter::all();
     let addresses = address::list(region, key, &all).await?.into_iter().map(|found| found.id.0);
     let instances = instance::list(region, key, &all).await?.into_iter().map(|found| found.id.0);
     let left: Vec<String> = addresses.chain(instances).collect();
@@ -108,7 +108,7 @@ pub(crate) async fn delete(region: &Region, key: &FleetKey) -> cloud::Result<()>
         return Err(refused(OPERATION, "DependencyViolation", message).object(key.to_string()));
     }
     // Also of routers whose interface somebody has deleted.
-    let of_fleet = TagFilter::all().and(tag::FLEET, key.name.as_str());
+    let of_fleet = tags::wanted(&LabelFilter::all().and(tag::FLEET, key.name.as_str()));
     elastic_ip::release(region, &elastic_ip::list(region, &of_fleet).await?).await?;
     placement::delete(region, &object_name(key)).await?;
     let id = group.group_id().unwrap_or_default();
@@ -151,9 +151,8 @@ async fn site_for(region: &Region, request: &FleetRequest) -> cloud::Result<(Sub
 async fn describe(region: &Region, key: &FleetKey, group: &SecurityGroup) -> cloud::Result<Fleet> {
     remember(region, key, group).await?;
     let Claim { zone, subnet, placement } = claim_of(group)?;
-    let mut shown = tags::from_ec2(group.tags());
+    let shown = tags::from_ec2(group.tags());
     let findings = findings(key, group, &shown);
-    shown.remove(tags::SSH_KEY);
     Ok(Fleet {
         key: key.clone(),
         zone: Some(zone),

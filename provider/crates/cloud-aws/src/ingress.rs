@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Where a rule lets whom in: port and address block.
 type Opening = (u16, String);
 
-/// Who has asked for a rule: services by their tag, `name@uid`, and [`SSH_RULE`].
+/// Who has asked for a rule: services by their label, `name_uid`, and [`SSH_RULE`].
 type Owners = BTreeSet<String>;
 
 /// What the rule for people is described with, as a service's is with its tag.
@@ -214,7 +214,7 @@ fn openings(group: &SecurityGroup) -> BTreeMap<Opening, Owners> {
 fn owners(description: &str) -> Owners {
     let is_of_word = |one: char| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-';
     let is_word = |text: &str| !text.is_empty() && text.chars().all(is_of_word);
-    let is_owner = |text: &str| match text.split_once('@') {
+    let is_owner = |text: &str| match text.split_once('_') {
         Some((name, uid)) => is_word(name) && is_word(uid),
         None => text == SSH_RULE,
     };
@@ -259,12 +259,12 @@ mod tests {
     #[test]
     fn a_description_names_owners_or_is_somebody_elses() {
         for (text, expected) in [
-            ("tiny@2bjd4jni", vec!["tiny@2bjd4jni"]),
-            ("other@a1 tiny@2bjd4jni", vec!["other@a1", "tiny@2bjd4jni"]),
+            ("tiny_2bjd4jni", vec!["tiny_2bjd4jni"]),
+            ("other_a1 tiny_2bjd4jni", vec!["other_a1", "tiny_2bjd4jni"]),
             ("ssh", vec!["ssh"]),
             ("", vec![]),
             ("ticket 7, bob@corp.com", vec![]),
-            ("tiny@2bjd4jni and more", vec![]),
+            ("tiny_2bjd4jni and more", vec![]),
         ] {
             let expected: Owners = expected.into_iter().map(str::to_owned).collect();
             assert_eq!(owners(text), expected, "{text}");

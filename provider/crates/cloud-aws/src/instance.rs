@@ -5,16 +5,16 @@ use crate::security_group::{self, FleetFacts};
 use crate::{Region, drift, egress, tags};
 use aws_sdk_ec2::primitives::DateTime;
 use aws_sdk_ec2::types::{Filter, Instance as Ec2Instance, InstanceStateName};
-use cloud::{CloudError, ErrorKind, FleetKey, Instance, InstanceId, InstanceState, TagFilter};
+use cloud::{CloudError, ErrorKind, FleetKey, Instance, InstanceId, InstanceState, LabelFilter};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One call for every thousand machines; what is terminated stays listed for an hour and is left out.
 pub(crate) async fn list(
     region: &Region,
     key: &FleetKey,
-    filter: &TagFilter,
+    filter: &LabelFilter,
 ) -> cloud::Result<Vec<Instance>> {
-    listed(region, key, tags::filters(key, filter)).await
+    listed(region, key, tags::filters(key, &tags::wanted(filter))).await
 }
 
 /// By their ids as a filter, which does not mind one that is gone.

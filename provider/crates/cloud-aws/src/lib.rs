@@ -36,8 +36,8 @@ use async_trait::async_trait;
 use aws_sdk_ec2::Client;
 use cloud::{
     Address, AddressId, AddressRequest, BootDocument, Cloud, CloudName, Console, Fleet, FleetKey,
-    FleetRequest, Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, Site, SiteFilter,
-    SshAccess, TagFilter, Tags,
+    FleetRequest, Ingress, Instance, InstanceId, LabelFilter, LaunchRequest, ObjectId, Result,
+    Site, SiteFilter, SshAccess, Tags,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -132,7 +132,7 @@ impl Cloud for AwsCloud {
         address::reserve(&*self.region(&request.fleet.region).await, request).await
     }
 
-    async fn list_addresses(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Address>> {
+    async fn list_addresses(&self, fleet: &FleetKey, filter: &LabelFilter) -> Result<Vec<Address>> {
         address::list(&*self.region(&fleet.region).await, fleet, filter).await
     }
 
@@ -148,7 +148,11 @@ impl Cloud for AwsCloud {
         launch::check(&*self.region(&request.fleet.region).await, request).await
     }
 
-    async fn list_instances(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>> {
+    async fn list_instances(
+        &self,
+        fleet: &FleetKey,
+        filter: &LabelFilter,
+    ) -> Result<Vec<Instance>> {
         instance::list(&*self.region(&fleet.region).await, fleet, filter).await
     }
 

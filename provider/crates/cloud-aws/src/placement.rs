@@ -2,7 +2,7 @@
 
 use crate::Region;
 use crate::error::{During, is};
-use crate::tags;
+use crate::tags::{self, Ec2Tags};
 use aws_sdk_ec2::types::{PlacementStrategy, ResourceType};
 use cloud::Tags;
 
@@ -28,7 +28,7 @@ pub(crate) async fn restore(region: &Region, name: &str, own: &Tags) -> cloud::R
 }
 
 async fn ensure(region: &Region, name: &str, own: &Tags) -> cloud::Result<()> {
-    let mut own = own.clone();
+    let mut own = tags::own(own);
     own.insert(tags::TOKEN.to_owned(), name.to_owned());
     let call = region.ec2.create_placement_group().group_name(name);
     let call = call.strategy(PlacementStrategy::Cluster);
@@ -49,11 +49,11 @@ pub(crate) async fn delete(region: &Region, name: &str) -> cloud::Result<()> {
     }
 }
 
-async fn find(region: &Region, name: &str) -> cloud::Result<Option<Tags>> {
+async fn find(region: &Region, name: &str) -> cloud::Result<Option<Ec2Tags>> {
     const OPERATION: &str = "DescribePlacementGroups";
     let call = region.ec2.describe_placement_groups();
     let call = call.filters(tags::filter("group-name", [name]));
     let answer = call.send().await.during(OPERATION)?;
     let groups = answer.placement_groups.unwrap_or_default();
-    Ok(groups.first().map(|group| tags::from_ec2(group.tags())))
+    Ok(groups.first().map(|group| tags::raw(group.tags())))
 }

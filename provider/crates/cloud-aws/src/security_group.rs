@@ -78,7 +78,7 @@ pub(crate) async fn remember(
         subnet: Subnet { id: subnet, vpc: group.vpc_id().unwrap_or_default().to_owned() },
         zone,
         placement_group: (placement == PlacementStrategy::Cluster).then(|| object_name(key)),
-        key_name: tags::key_name(&tags::from_ec2(group.tags())),
+        key_name: tags::key_name(group.tags()),
         has_elastic_ips: group.tags().iter().any(|tag| tag.key() == Some(tags::EGRESS)),
     };
     let mut fleets = region.fleets.lock().await;

@@ -3,13 +3,14 @@
 
 use crate::error::During;
 use crate::ingress::{SSH_PORT, SSH_RULE};
-use crate::{Region, ingress, security_group, tags};
+use crate::tags::{self, Ec2Tags};
+use crate::{Region, ingress, security_group};
 use aws_sdk_ec2::types::SecurityGroup;
-use cloud::{CloudError, ErrorKind, FleetKey, Ingress, RequestPart, SshAccess, SshKey, Tags};
+use cloud::{CloudError, ErrorKind, FleetKey, Ingress, RequestPart, SshAccess, SshKey};
 
 /// The access as it is, by the group's tags and rules.
 pub(crate) fn of(group: &SecurityGroup) -> Option<SshAccess> {
-    let key_name = tags::key_name(&tags::from_ec2(group.tags()))?;
+    let key_name = tags::key_name(group.tags())?;
     let rules = ingress::of(group).into_iter();
     let mut rules = rules.filter(|rule| rule.service == SSH_RULE && rule.port == SSH_PORT);
     let cidrs = rules.next().map(|rule| rule.cidrs).unwrap_or_default();
@@ -36,7 +37,7 @@ pub(crate) async fn set(
         found.during("DescribeKeyPairs").map_err(|error| error.object(name))?;
     }
     let group = security_group::facts(region, key).await?.group_id;
-    let tag = Tags::from([(tags::SSH_KEY.to_owned(), name.clone().unwrap_or_default())]);
+    let tag = Ec2Tags::from([(tags::SSH_KEY.to_owned(), name.clone().unwrap_or_default())]);
     tags::set(region, &[group], &tag).await?;
     // A server that has not heard of the tag yet would launch machines without the key for good.
     if let Some(facts) = region.fleets.lock().await.get_mut(&key.name) {

@@ -17,5 +17,5 @@ pub(crate) async fn tag(
             ObjectId::Instance(id) => id.0.clone(),
         });
     }
-    tags::set(region, &ids, own).await
+    tags::set(region, &ids, &tags::own(own)).await
 }

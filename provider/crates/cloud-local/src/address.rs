@@ -5,7 +5,7 @@ use crate::cleanup;
 use crate::error::{During, StateError, invalid};
 use crate::records::{self, AddressRecord};
 use cloud::{
-    Address, AddressId, AddressRequest, CloudError, ErrorKind, FleetKey, InstanceId, TagFilter,
+    Address, AddressId, AddressRequest, CloudError, ErrorKind, FleetKey, InstanceId, LabelFilter,
 };
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
@@ -47,7 +47,7 @@ pub(crate) async fn reserve(
 pub(crate) fn list(
     cloud: &LocalCloud,
     key: &FleetKey,
-    filter: &TagFilter,
+    filter: &LabelFilter,
 ) -> cloud::Result<Vec<Address>> {
     const OPERATION: &str = "ListAddresses";
     if records::find_fleet(cloud, key).during(OPERATION)?.is_none() {

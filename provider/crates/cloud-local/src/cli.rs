@@ -2,7 +2,7 @@
 
 use crate::gpu_claims::GpuClaims;
 use crate::{LocalCloud, LocalConfig};
-use cloud::{Instance, InstanceId, tag};
+use cloud::{Instance, InstanceId, Label, tag};
 use serde_json::json;
 use std::{
     error::Error,
@@ -201,7 +201,11 @@ fn write_table(out: &mut impl Write, machines: &[(Instance, Vec<String>)]) -> io
     let last = if has_gpus { "GPUS" } else { "" };
     let header = ["ID", "STATE", "ADDRESS", "SERVICE", "GROUP", last].map(str::to_owned);
     let rows = machines.iter().map(|(machine, gpus)| {
-        let tag = |key: &str| machine.tags.get(key).cloned().unwrap_or_else(|| "-".to_owned());
+        let label = |label: Label| {
+            let value = machine.tags.get(label).cloned();
+            // A service as it is called elsewhere.
+            value.map_or("-".to_owned(), |value| value.replace('_', "@"))
+        };
         let address = machine.ip.map_or_else(|| "-".to_owned(), |ip| ip.to_string());
         let state = machine.state.to_string();
         let gpus = match (has_gpus, gpus.is_empty()) {
@@ -209,7 +213,7 @@ fn write_table(out: &mut impl Write, machines: &[(Instance, Vec<String>)]) -> io
             (true, true) => "-".to_owned(),
             (true, false) => gpus.join(","),
         };
-        [machine.id.to_string(), state, address, tag(tag::SERVICE), tag(tag::GROUP), gpus]
+        [machine.id.to_string(), state, address, label(tag::SERVICE), label(tag::GROUP), gpus]
     });
     let rows = std::iter::once(header).chain(rows).collect::<Vec<_>>();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
@@ -274,10 +278,10 @@ mod tests {
             image: None,
             launched_at: 0,
             findings: Vec::new(),
-            tags: [Some((tag::SERVICE, "glm@1a2b3c4d")), group.map(|group| (tag::GROUP, group))]
+            tags: [Some((tag::SERVICE, "glm_1a2b3c4d")), group.map(|group| (tag::GROUP, group))]
                 .into_iter()
                 .flatten()
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .map(|(label, value)| (label, value.to_owned()))
                 .collect::<Tags>(),
         };
         let table = |gpus: &[&str]| {

@@ -10,7 +10,7 @@ use crate::records;
 use crate::spawn::{not_started, start_all};
 use cloud::{
     BootDocument, CloudError, Console, ErrorKind, Finding, FleetKey, Instance, InstanceId,
-    TagFilter,
+    LabelFilter,
 };
 use machine::Secrets;
 use machine::files;
@@ -24,7 +24,7 @@ const CONSOLE_BYTES: usize = 64 << 10;
 pub(crate) async fn list(
     cloud: &LocalCloud,
     key: &FleetKey,
-    filter: &TagFilter,
+    filter: &LabelFilter,
 ) -> cloud::Result<Vec<Instance>> {
     const OPERATION: &str = "ListMachines";
     cleanup::collect_if_idle(cloud).await.during(OPERATION)?;

@@ -49,8 +49,8 @@ use crate::store::Store;
 use async_trait::async_trait;
 use cloud::{
     Address, AddressId, AddressRequest, BootDocument, Cloud, CloudName, Console, Fleet, FleetKey,
-    FleetRequest, Ingress, Instance, InstanceId, LaunchRequest, ObjectId, Result, Site, SiteFilter,
-    SshAccess, TagFilter, Tags,
+    FleetRequest, Ingress, Instance, InstanceId, LabelFilter, LaunchRequest, ObjectId, Result,
+    Site, SiteFilter, SshAccess, Tags,
 };
 use std::collections::BTreeMap;
 
@@ -103,7 +103,7 @@ impl Cloud for LocalCloud {
         address::reserve(self, request).await
     }
 
-    async fn list_addresses(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Address>> {
+    async fn list_addresses(&self, fleet: &FleetKey, filter: &LabelFilter) -> Result<Vec<Address>> {
         address::list(self, fleet, filter)
     }
 
@@ -119,13 +119,17 @@ impl Cloud for LocalCloud {
         launch::check_launch(self, request)
     }
 
-    async fn list_instances(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>> {
+    async fn list_instances(
+        &self,
+        fleet: &FleetKey,
+        filter: &LabelFilter,
+    ) -> Result<Vec<Instance>> {
         instance::list(self, fleet, filter).await
     }
 
     /// Local machines are listed by their records, which nobody's tags are in the way of.
     async fn find_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<Vec<Instance>> {
-        let mut found = instance::list(self, fleet, &TagFilter::all()).await?;
+        let mut found = instance::list(self, fleet, &LabelFilter::all()).await?;
         found.retain(|instance| ids.contains(&instance.id));
         Ok(found)
     }

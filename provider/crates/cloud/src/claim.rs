@@ -35,18 +35,18 @@ impl FleetKey {
     /// The tags that the fleet has as long as it lives.
     pub fn lasting_tags(&self) -> Tags {
         Tags::from([
-            (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
-            (tag::FLEET.to_owned(), self.name.clone()),
+            (tag::MANAGED_BY, tag::MANAGED_BY_US.to_owned()),
+            (tag::FLEET, self.name.clone()),
         ])
     }
 
     /// What somebody has done to those tags: by the tag, what it was and what it is.
     pub fn tag_findings(&self, found: &Tags) -> BTreeMap<String, String> {
         let changed = self.lasting_tags().into_iter();
-        let changed = changed.filter(|(name, value)| found.get(name) != Some(value));
+        let changed = changed.filter(|(name, value)| found.get(*name) != Some(value));
         changed
             .map(|(name, value)| {
-                let now = found.get(&name);
+                let now = found.get(name);
                 let now = now.map_or("is gone".to_owned(), |now| format!("is `{now}` now"));
                 (format!("tag {name}"), format!("was `{value}` and {now}"))
             })
@@ -115,7 +115,7 @@ mod tests {
         tags.extend(Phase::Ready.tag());
         assert_eq!(key().tag_findings(&tags), BTreeMap::new());
         tags.remove(tag::MANAGED_BY);
-        tags.insert(tag::FLEET.to_owned(), "other".to_owned());
+        tags.insert(tag::FLEET, "other".to_owned());
         expect![[r#"
             {
                 "tag disagg:fleet": "was `pd` and is `other` now",

@@ -39,7 +39,7 @@ pub use offer::{Interconnect, Offer};
 pub use profile::{
     CloudName, Feature, OfferSource, Places, Polling, Profile, Propagation, UnknownCloud,
 };
-pub use tags::{Phase, TagFilter, Tags, tag};
+pub use tags::{Key, Label, LabelFilter, Note, Phase, Tags, tag};
 pub use types::{
     Address, AddressId, AddressRequest, Console, Finding, Fleet, FleetKey, FleetRequest, Ingress,
     Instance, InstanceId, InstanceState, ObjectId, PlacementStrategy, Site, SiteFilter, SshAccess,
@@ -102,8 +102,8 @@ pub trait Cloud: Debug + Send + Sync {
     /// Reserves an internal address in the fleet, before there is an instance to hold it.
     async fn reserve_address(&self, request: &AddressRequest) -> Result<Address>;
 
-    /// Every reserved address of the fleet whose tags match.
-    async fn list_addresses(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Address>>;
+    /// Every reserved address of the fleet whose labels match.
+    async fn list_addresses(&self, fleet: &FleetKey, filter: &LabelFilter) -> Result<Vec<Address>>;
 
     /// Gives the address back. `InUse` while an instance that is not terminated holds it.
     async fn release_address(&self, fleet: &FleetKey, id: &AddressId) -> Result<()>;
@@ -119,9 +119,10 @@ pub trait Cloud: Debug + Send + Sync {
     /// of [`Cloud::launch`]. It promises no capacity.
     async fn check_launch(&self, request: &LaunchRequest) -> Result<()>;
 
-    /// Every instance of the fleet whose tags match, also those that are stopped or on their way
+    /// Every instance of the fleet whose labels match, also those that are stopped or on their way
     /// out. Instances that are gone for good are left out. Pages are followed to the end.
-    async fn list_instances(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>>;
+    async fn list_instances(&self, fleet: &FleetKey, filter: &LabelFilter)
+    -> Result<Vec<Instance>>;
 
     /// The instances of these ids, whatever has become of their tags: what [`Cloud::list_instances`] does
     /// not list may still be there, and be paid for. Those that are gone are left out.
@@ -170,6 +171,6 @@ pub trait Cloud: Debug + Send + Sync {
     /// `InvalidRequest` when the region has no such key, `Unsupported` when the cloud has none at all.
     async fn set_ssh(&self, fleet: &FleetKey, access: Option<&SshAccess>) -> Result<()>;
 
-    /// Sets these tags on these objects and leaves every other tag alone.
+    /// Writes these labels and notes on these objects and leaves every other one alone.
     async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()>;
 }

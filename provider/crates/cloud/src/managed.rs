@@ -8,8 +8,8 @@
 use crate::{
     Address, AddressId, AddressRequest, Backoff, BootDocument, Changes, Cloud, CloudError,
     CloudName, Console, Deadline, Fleet, FleetKey, FleetPart, FleetRequest, Ingress, Instance,
-    InstanceId, Interrupted, LaunchRequest, ObjectId, Result, Site, SiteFilter, SshAccess,
-    TagFilter, Tags,
+    InstanceId, Interrupted, LabelFilter, LaunchRequest, ObjectId, Result, Site, SiteFilter,
+    SshAccess, Tags,
 };
 use async_trait::async_trait;
 use std::{
@@ -287,6 +287,7 @@ impl Cloud for Managed {
     }
 
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet> {
+        request.tags.check("create_fleet")?;
         self.change("create_fleet", &request.key, (&request.key, FleetPart::Fleet), || {
             self.cloud.create_fleet(request)
         })
@@ -308,12 +309,13 @@ impl Cloud for Managed {
     }
 
     async fn reserve_address(&self, request: &AddressRequest) -> Result<Address> {
+        request.tags.check("reserve_address")?;
         let call = || self.cloud.reserve_address(request);
         self.change("reserve_address", &request.token, (&request.fleet, FleetPart::Addresses), call)
             .await
     }
 
-    async fn list_addresses(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Address>> {
+    async fn list_addresses(&self, fleet: &FleetKey, filter: &LabelFilter) -> Result<Vec<Address>> {
         self.read("list_addresses", fleet, || self.cloud.list_addresses(fleet, filter)).await
     }
 
@@ -325,6 +327,7 @@ impl Cloud for Managed {
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>> {
+        request.tags.check("launch")?;
         self.change("launch", &request.token, (&request.fleet, launched_part(request)), || {
             self.cloud.launch(request)
         })
@@ -332,10 +335,15 @@ impl Cloud for Managed {
     }
 
     async fn check_launch(&self, request: &LaunchRequest) -> Result<()> {
+        request.tags.check("check_launch")?;
         self.read("check_launch", &request.token, || self.cloud.check_launch(request)).await
     }
 
-    async fn list_instances(&self, fleet: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>> {
+    async fn list_instances(
+        &self,
+        fleet: &FleetKey,
+        filter: &LabelFilter,
+    ) -> Result<Vec<Instance>> {
         self.read("list_instances", fleet, || self.cloud.list_instances(fleet, filter)).await
     }
 
@@ -405,6 +413,7 @@ impl Cloud for Managed {
     }
 
     async fn tag(&self, fleet: &FleetKey, objects: &[ObjectId], tags: &Tags) -> Result<()> {
+        tags.check("tag")?;
         self.change("tag", fleet, (fleet, tagged_part(objects)), || {
             self.cloud.tag(fleet, objects, tags)
         })

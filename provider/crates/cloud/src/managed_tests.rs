@@ -57,7 +57,7 @@ async fn an_answer_is_waited_for_until_the_deadline() {
     let cloud = Managed::new(Scripted::silent()).within(within(Duration::from_secs(5)));
     let request = launch_request();
     let start = Instant::now();
-    let error = cloud.list_instances(&request.fleet, &TagFilter::all()).await.unwrap_err();
+    let error = cloud.list_instances(&request.fleet, &LabelFilter::all()).await.unwrap_err();
     assert_eq!((error.kind, start.elapsed()), (ErrorKind::Timeout, Duration::from_secs(5)));
     assert_eq!(
         error.to_string(),
@@ -95,7 +95,7 @@ async fn a_stopped_run_ends_what_reads_at_once_and_what_changes_a_moment_later()
     };
     let start = Instant::now();
     let ended = async |call: Result<()>| (call.map_err(|error| error.kind), start.elapsed());
-    let filter = TagFilter::all();
+    let filter = LabelFilter::all();
     let read = async { ended(cloud.list_instances(&request.fleet, &filter).await.map(drop)).await };
     let change = async { ended(cloud.launch(&request).await.map(drop)).await };
     let ((), read, change) = tokio::join!(stop, read, change);
@@ -129,7 +129,7 @@ async fn calls_are_counted_whatever_becomes_of_them() {
     let request = launch_request();
     assert!(cloud.launch(&request).await.is_err());
     assert!(cloud.launch(&request).await.is_ok());
-    let listed = cloud.list_instances(&request.fleet, &TagFilter::all()).await;
+    let listed = cloud.list_instances(&request.fleet, &LabelFilter::all()).await;
     assert_eq!(listed.map(|instances| instances.len()).ok(), Some(1));
     assert_eq!(cloud.calls().counts(), BTreeMap::from([("launch", 2), ("list_instances", 1)]));
 }

@@ -4,8 +4,8 @@
 use crate::{
     Address, AddressId, AddressRequest, BootDocument, Cloud, CloudError, CloudName, Console,
     ErrorKind, Fleet, FleetKey, FleetRequest, Ingress, Instance, InstanceId, InstanceState,
-    Interconnect, LaunchRequest, ObjectId, Offer, Purchase, Result, Site, SiteFilter, SshAccess,
-    TagFilter, Tags, tag,
+    Interconnect, LabelFilter, LaunchRequest, ObjectId, Offer, Purchase, Result, Site, SiteFilter,
+    SshAccess, Tags, tag,
 };
 use async_trait::async_trait;
 use std::{
@@ -106,7 +106,7 @@ pub fn launch_request() -> LaunchRequest {
         document: BootDocument::default(),
         identity: None,
         token: "t".to_owned(),
-        tags: Tags::from([(tag::LAUNCH.to_owned(), "t".to_owned())]),
+        tags: Tags::from([(tag::LAUNCH, "t".to_owned())]),
     }
 }
 
@@ -137,7 +137,7 @@ impl Cloud for Scripted {
         Ok(vec![instance])
     }
 
-    async fn list_instances(&self, _: &FleetKey, filter: &TagFilter) -> Result<Vec<Instance>> {
+    async fn list_instances(&self, _: &FleetKey, filter: &LabelFilter) -> Result<Vec<Instance>> {
         self.answer().await;
         let instances = lock(&self.instances);
         Ok(instances.iter().filter(|instance| filter.matches(&instance.tags)).cloned().collect())
@@ -167,7 +167,7 @@ impl Cloud for Scripted {
         self.not_scripted().await
     }
 
-    async fn list_addresses(&self, _: &FleetKey, _: &TagFilter) -> Result<Vec<Address>> {
+    async fn list_addresses(&self, _: &FleetKey, _: &LabelFilter) -> Result<Vec<Address>> {
         self.not_scripted().await
     }
 

@@ -289,7 +289,7 @@ impl fmt::Display for SshKey {
 /// A service's rule for traffic from outside the fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ingress {
-    /// The service it belongs to, as in its `disagg:service` tag.
+    /// The service it belongs to, as in its [`Label::Service`](crate::Label).
     pub service: String,
     /// The port that is open.
     pub port: u16,

@@ -2,7 +2,7 @@
 //! back knows by it what to do.
 
 use crate::console::Refusal;
-use cloud::InstanceId;
+use cloud::{InstanceId, Key};
 use std::net::IpAddr;
 
 /// One thing that is not as it was made.
@@ -57,7 +57,7 @@ pub enum Deviation {
     /// A tag is another one, or gone.
     Tag {
         /// The tag.
-        key: String,
+        key: Key,
         /// What it is now.
         now: Option<String>,
         /// What it was made as.

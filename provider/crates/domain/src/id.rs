@@ -146,8 +146,21 @@ impl ServiceId {
         format!("{fleet}/{name}@")
     }
 
-    /// `name@uid`, as in the tag `disagg:service`.
-    pub fn tag_value(&self) -> String {
+    /// `name_uid`, as in the label `disagg:service`: neither of the two has a `_`.
+    pub fn label(&self) -> String {
+        format!("{}_{}", self.name, self.uid)
+    }
+
+    /// The service of a fleet with this label.
+    ///
+    /// # Errors
+    /// When it is the label of none.
+    pub fn of_label(fleet: &FleetId, label: &str) -> Result<Self, InvalidId> {
+        format!("{fleet}/{}", label.replacen('_', "@", 1)).parse()
+    }
+
+    /// What it is called in its fleet: `name@uid`.
+    pub fn short(&self) -> String {
         format!("{}@{}", self.name, self.uid)
     }
 

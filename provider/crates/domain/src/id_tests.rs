@@ -11,7 +11,10 @@ fn ids_are_their_text() {
     assert_eq!(group.to_string(), "aws/us-east-2/pd/glm@3f9a1c2e/prefill");
     assert_eq!(group.service.to_string(), "aws/us-east-2/pd/glm@3f9a1c2e");
     assert_eq!(group.service.fleet.to_string(), "aws/us-east-2/pd");
-    assert_eq!(group.service.tag_value(), "glm@3f9a1c2e");
+    let label = group.service.label();
+    assert_eq!(label, "glm_3f9a1c2e");
+    assert_eq!(ServiceId::of_label(&group.service.fleet, &label).as_ref(), Ok(&group.service));
+    assert!(ServiceId::of_label(&group.service.fleet, "somebody@else").is_err());
     assert_eq!(group.service.to_string().parse(), Ok(group.service.clone()));
     let json = serde_json::to_string(&group).unwrap();
     assert_eq!(json, r#""aws/us-east-2/pd/glm@3f9a1c2e/prefill""#);

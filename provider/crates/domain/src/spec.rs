@@ -12,7 +12,7 @@ use crate::id::{FleetId, GroupId, ServiceId, Uid};
 use crate::market::Market;
 use crate::secret::SecretReference;
 use crate::version::DynamoVersion;
-use cloud::{Egress, Purchase, Tags, tag};
+use cloud::{Egress, Note, Purchase, Tags, tag};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -122,10 +122,10 @@ impl ServiceFacts {
     /// The tags that hold these facts, for the address.
     pub fn to_tags(&self) -> Tags {
         Tags::from([
-            (tag::MODEL.to_owned(), self.model.clone()),
-            (tag::VERSION.to_owned(), self.version.to_string()),
-            (tag::PORT.to_owned(), self.port.to_string()),
-            (tag::SCRIPT_VERSION.to_owned(), self.script_version.to_string()),
+            (tag::MODEL, self.model.clone()),
+            (tag::VERSION, self.version.to_string()),
+            (tag::PORT, self.port.to_string()),
+            (tag::SCRIPT_VERSION, self.script_version.to_string()),
         ])
     }
 
@@ -134,7 +134,7 @@ impl ServiceFacts {
     /// # Errors
     /// Names the first tag that is missing or is none of ours.
     pub fn from_tags(id: &ServiceId, router_ip: IpAddr, tags: &Tags) -> Result<Self, InvalidFacts> {
-        fn read<T: FromStr>(tags: &Tags, key: &'static str) -> Result<T, InvalidFacts> {
+        fn read<T: FromStr>(tags: &Tags, key: Note) -> Result<T, InvalidFacts> {
             let value = tags.get(key).ok_or(InvalidFacts::Missing { key })?;
             value.parse().map_err(|_| InvalidFacts::Unreadable { key, value: value.clone() })
         }
@@ -156,13 +156,13 @@ pub enum InvalidFacts {
     #[error("tag `{key}` is missing")]
     Missing {
         /// Its key.
-        key: &'static str,
+        key: Note,
     },
     /// A tag's value is none that this release writes.
     #[error("tag `{key}` has the value `{value}`, which this release does not understand")]
     Unreadable {
         /// Its key.
-        key: &'static str,
+        key: Note,
         /// Its value.
         value: String,
     },

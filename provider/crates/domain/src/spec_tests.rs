@@ -78,7 +78,7 @@ fn facts_survive_their_tags() {
         |tags| ServiceFacts::from_tags(&facts.id, facts.router_ip, tags).unwrap_err().to_string();
     assert_eq!(error(&missing), "tag `disagg:port` is missing");
     let mut newer = tags;
-    newer.insert(tag::VERSION.to_owned(), "9.9.9".to_owned());
+    newer.insert(tag::VERSION, "9.9.9".to_owned());
     assert_eq!(
         error(&newer),
         "tag `disagg:version` has the value `9.9.9`, which this release does not understand"

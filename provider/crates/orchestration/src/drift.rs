@@ -1,19 +1,20 @@
 //! What about an object's tags and settings is not as it was made. Pure.
 
-use cloud::{Instance, Tags, tag};
+use cloud::{Instance, Key, Tags, tag};
 use domain::finding::Deviation;
 
 /// What became of the first tag that is not as it should be; none when all are. The digest stands
 /// for what is baked in, which nobody can change by writing a tag: whose is another was made of
 /// something else.
 pub(crate) fn changed_tag(found: &Tags, expected: &Tags) -> Option<Deviation> {
-    let changed = |(key, value): &(&String, &String)| found.get(*key) != Some(*value);
+    let digest = Key::from(tag::DIGEST);
+    let changed = |(key, value): &(Key, &String)| found.get(*key) != Some(*value);
     let mut changed: Vec<_> = expected.iter().filter(changed).collect();
-    changed.sort_by_key(|(key, _)| *key != tag::DIGEST);
+    changed.sort_by_key(|(key, _)| *key != digest);
     let (key, was) = changed.first()?;
     Some(match found.get(*key) {
-        Some(_) if *key == tag::DIGEST => Deviation::MadeFromAnother,
-        now => Deviation::Tag { key: (*key).clone(), now: now.cloned(), was: (*was).clone() },
+        Some(_) if *key == digest => Deviation::MadeFromAnother,
+        now => Deviation::Tag { key: *key, now: now.cloned(), was: (*was).clone() },
     })
 }
 

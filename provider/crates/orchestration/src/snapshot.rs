@@ -7,7 +7,7 @@ use crate::failure::{Doing, Failure, Result};
 use crate::outages::{Missed, Outages, SHARED, ended_first};
 use cloud::{
     Address, Changes, Cloud, CloudName, Deadline, Fleet, FleetKey, FleetPart, Ingress, Instance,
-    InstanceId, Managed, TagFilter, until_visible,
+    InstanceId, LabelFilter, Managed, until_visible,
 };
 use domain::id::FleetId;
 use std::collections::BTreeMap;
@@ -217,7 +217,7 @@ pub(crate) async fn with_known<'a>(
 const RECENT: Duration = Duration::from_secs(2);
 
 async fn read(cloud: &Managed, key: &FleetKey, unchanged: Unchanged) -> cloud::Result<Snapshot> {
-    let all = TagFilter::all();
+    let all = LabelFilter::all();
     let (fleet, known_addresses) = match unchanged {
         Unchanged { fleet: Some(fleet), addresses } => (Some(fleet), addresses),
         Unchanged { fleet: None, .. } => (find_fleet(cloud, key).await?, None),

@@ -8,7 +8,7 @@ use crate::orchestrator::Orchestrator;
 use crate::readiness::{self, RouterAccess, consoles};
 use crate::service::{self, FoundService, find_by_id};
 use crate::snapshot::{Freshness, Snapshot, key};
-use cloud::{BootDocument, Deadline, Instance, InstanceId, InstanceState, Phase, tag};
+use cloud::{BootDocument, Deadline, Instance, InstanceId, InstanceState, Key, Phase, tag};
 use domain::catalogue;
 use domain::console;
 use domain::finding::{Deviation, Finding, Subject, add};
@@ -219,9 +219,9 @@ impl Look<'_> {
         let slots = group::in_slots(&counted, &known);
         // A roll that was stopped leaves old ones: what is wanted is what the newest was made from.
         let newest = counted.iter().max_by_key(|machine| machine.launched_at);
-        let tag_of = |key: &str| newest.or(leaving.first()).and_then(|one| one.tags.get(key));
-        let scale: Option<Scale> = tag_of(tag::COUNT).and_then(|text| text.parse().ok());
-        let role = tag_of(tag::ROLE).cloned().unwrap_or_default();
+        let tag_of = |key: Key| newest.or(leaving.first()).and_then(|one| one.tags.get(key));
+        let scale: Option<Scale> = tag_of(tag::COUNT.into()).and_then(|text| text.parse().ok());
+        let role = tag_of(tag::ROLE.into()).cloned().unwrap_or_default();
         let spec = self.spec(newest, made_from::worker).await?;
         let refusals = match self.access {
             Some(router) => self.orchestrator.refusals(&id.service, router).await,

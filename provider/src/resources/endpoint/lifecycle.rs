@@ -93,10 +93,10 @@ pub(super) async fn import(
         Ok(ImportPath::Service { fleet, service }) => {
             let orchestrator = session.orchestrator();
             let snapshot = orchestrator.snapshot(&deadline(ctx), &fleet, Freshness::Any).await?;
-            let ids =
-                snapshot.addresses.iter().filter_map(|address| address.tags.get(tag::SERVICE));
-            let tag = ids.clone().find(|tag| tag.split('@').next() == Some(service.as_str()));
-            tag.and_then(|tag| format!("{fleet}/{tag}").parse::<ServiceId>().ok())
+            let labels = snapshot.addresses.iter();
+            let labels = labels.filter_map(|address| address.tags.get(tag::SERVICE));
+            let mut ids = labels.filter_map(|label| ServiceId::of_label(&fleet, label).ok());
+            ids.find(|id| id.name == service)
         }
         Ok(_) => None,
         Err(error) => {

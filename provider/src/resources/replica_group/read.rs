@@ -104,8 +104,9 @@ pub(super) async fn import(
         .iter()
         .filter(|instance| instance.tags.get(tag::GROUP) == Some(&name))
         .filter(|instance| {
-            let tag = instance.tags.get(tag::SERVICE).and_then(|tag| tag.split_once('@'));
-            tag.is_some_and(|(found, _)| found == service)
+            let label = instance.tags.get(tag::SERVICE);
+            let found = label.and_then(|label| ServiceId::of_label(&fleet, label).ok());
+            found.is_some_and(|found| found.name == service)
         })
         // One on its way out may be made from what was wanted before.
         .min_by_key(|instance| Phase::of(&instance.tags) == Phase::Draining)

@@ -25,7 +25,7 @@ pub(super) async fn read(session: &Session, ctx: &Ctx, state: &mut State<Service
         state.remove();
         return Ok(());
     }
-    let rule = snapshot.ingress(&id.tag_value());
+    let rule = snapshot.ingress(&id.label());
     let cidrs = rule.map(|rule| rule.cidrs.clone()).unwrap_or_default();
     if model::ingress(&service) != cidrs {
         service.ingress_cidrs =

@@ -1,7 +1,7 @@
 //! Elastic IPs of routers and workers: one each, given back, and nobody else's.
 
 use crate::harness::{Place, connect, key, request};
-use cloud::{Cloud, Egress, InstanceId, LaunchRequest, TagFilter};
+use cloud::{Cloud, Egress, InstanceId, LabelFilter, LaunchRequest};
 use cloudsim::datacentre::{Effect, Fault};
 use cloudsim::ec2::{Account, Settings};
 
@@ -80,7 +80,7 @@ pub(crate) async fn a_fleet_without_any_is_not_asked_for_them() {
     let place = Place::new(settings()).await;
     let other = connect(&place.server);
     // So it knows the fleet as it is now.
-    let all = TagFilter::all();
+    let all = LabelFilter::all();
     assert_eq!(other.list_instances(&key(), &all).await.expect("none"), []);
     let asked = || place.server.datacentre().calls().get("DescribeAddresses").copied().unwrap_or(0);
 
@@ -111,7 +111,7 @@ pub(crate) async fn an_address_of_the_user_s_own_stays_the_account_s() {
         .iter()
         .map(|machine| place.server.datacentre().attach_foreign_address(&machine.0))
         .collect();
-    let machines = place.cloud.list_instances(&key(), &TagFilter::all()).await.expect("two");
+    let machines = place.cloud.list_instances(&key(), &LabelFilter::all()).await.expect("two");
     assert!(machines.iter().all(|machine| machine.findings.is_empty()), "{machines:?}");
     place.cloud.terminate_instances(&key(), &[worker, router]).await.expect("they go");
     wait_for_the_end(&place).await;

@@ -1,7 +1,7 @@
 //! What goes wrong in a datacentre, and what it must not lead to.
 
 use crate::harness::{Place, ZONE, key, offer, request};
-use cloud::{Cloud, ErrorKind, Interconnect, TagFilter, launch_over_offers};
+use cloud::{Cloud, ErrorKind, Interconnect, LabelFilter, launch_over_offers};
 use cloudsim::Fault;
 use cloudsim::datacentre::{self, Effect, WayOut, Zone};
 use cloudsim::ec2::{Account, Settings, Subnet};
@@ -87,7 +87,7 @@ pub(crate) async fn a_thousand_and_one_machines_are_two_calls() {
     for (count, token) in [(1000, "a"), (1, "b")] {
         place.cloud.launch(&request("g6.xlarge", count, token)).await.expect("machines");
         let before = place.server.datacentre().calls().clone();
-        let all = TagFilter::all();
+        let all = LabelFilter::all();
         place.cloud.get_fleet(&key()).await.expect("an answer").expect("a fleet");
         place.cloud.list_addresses(&key(), &all).await.expect("addresses");
         let listed = place.cloud.list_instances(&key(), &all).await.expect("machines");
@@ -110,7 +110,7 @@ pub(crate) async fn cards_get_their_interfaces() {
     assert_eq!(kinds.iter().filter(|kind| *kind == "efa-only").count(), 32);
     assert_eq!(kinds.len(), 33);
     // They go with the machine, and the fleet can go.
-    let machines = place.cloud.list_instances(&key(), &TagFilter::all()).await.expect("one");
+    let machines = place.cloud.list_instances(&key(), &LabelFilter::all()).await.expect("one");
     let ids: Vec<_> = machines.into_iter().map(|machine| machine.id).collect();
     place.cloud.terminate_instances(&key(), &ids).await.expect("it goes");
     place.cloud.delete_fleet(&key()).await.expect("it goes");
@@ -127,7 +127,7 @@ pub(crate) async fn a_public_router_keeps_its_addresses() {
         assert_eq!(launched.ip, Some(address.ip));
         place.cloud.terminate_instances(&key(), &[launched.id]).await.expect("it goes");
     }
-    let listed = place.cloud.list_addresses(&key(), &TagFilter::all()).await.expect("one");
+    let listed = place.cloud.list_addresses(&key(), &LabelFilter::all()).await.expect("one");
     assert_eq!(listed, std::slice::from_ref(&address));
     place.cloud.release_address(&key(), &address.id).await.expect("it goes");
     place.cloud.delete_fleet(&key()).await.expect("it goes");

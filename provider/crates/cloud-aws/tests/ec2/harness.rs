@@ -113,7 +113,7 @@ pub(crate) fn offer(instance_type: &str, interconnect: Interconnect) -> Offer {
 
 pub(crate) fn request(instance_type: &str, count: u32, token: &str) -> LaunchRequest {
     let mut tags = tags("decode");
-    tags.insert(tag::LAUNCH.to_owned(), token.to_owned());
+    tags.insert(tag::LAUNCH, token.to_owned());
     LaunchRequest {
         fleet: key(),
         offer: offer(instance_type, Interconnect::Tcp),
@@ -143,5 +143,5 @@ pub(crate) fn tags(group: &str) -> Tags {
         (tag::GROUP, group),
         (tag::PHASE, Phase::Creating.as_str()),
     ];
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    pairs.map(|(label, value)| (label, value.to_owned())).into()
 }

@@ -3,7 +3,7 @@
 use crate::harness::{Place, ZONE, connect, key, offer, request, tags};
 use cloud::{
     AddressRequest, Cloud, CloudError, Egress, ErrorKind, FleetKey, FleetRequest, Interconnect,
-    PlacementStrategy, Purchase, RequestPart, SiteFilter, TagFilter,
+    LabelFilter, PlacementStrategy, Purchase, RequestPart, SiteFilter,
 };
 use cloudsim::datacentre::WayOut;
 use cloudsim::ec2::{Account, Reservation, Settings, Subnet};
@@ -176,7 +176,7 @@ pub(crate) async fn what_somebody_changes_about_a_machine_is_found_and_put_back(
     let launched = place.cloud.launch(&request("g6.xlarge", 1, "t")).await.expect("a machine");
     let id = launched[0].id.clone();
     let findings = async || {
-        let listed = place.cloud.list_instances(&key(), &TagFilter::all()).await.expect("one");
+        let listed = place.cloud.list_instances(&key(), &LabelFilter::all()).await.expect("one");
         listed.into_iter().next().expect("one").findings
     };
     assert_eq!(findings().await, []);

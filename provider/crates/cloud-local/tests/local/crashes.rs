@@ -1,7 +1,7 @@
 //! The launching process dies at the worst moments: nothing may be lost, nothing doubled.
 
 use crate::harness::{Computer, create_fleet, delete_all, eventually, key, launch_request, reach};
-use cloud::{Cloud, InstanceState, TagFilter};
+use cloud::{Cloud, InstanceState, LabelFilter};
 use std::process::{Command, Stdio};
 
 const SCRIPT: &str = "#!/bin/sh\nexec sleep 1000\n";
@@ -25,7 +25,7 @@ fn starting_process() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let cloud = Computer::at(directory.into()).cloud();
-        let machines = cloud.list_instances(&key("f"), &TagFilter::all()).await.unwrap();
+        let machines = cloud.list_instances(&key("f"), &LabelFilter::all()).await.unwrap();
         cloud.start_instance(&key("f"), &machines[0].id).await.unwrap();
     });
 }
@@ -53,7 +53,7 @@ async fn a_repeat_makes_exactly_what_a_dead_process_began() {
         die_in("crashes::launching_process", &computer);
         computer.faults("{}");
 
-        let before = cloud.list_instances(&key("f"), &TagFilter::all()).await.unwrap();
+        let before = cloud.list_instances(&key("f"), &LabelFilter::all()).await.unwrap();
         assert_eq!(before.len(), exist, "{crash}");
         let after = cloud.launch(&launch_request("f", "t", 3, SCRIPT)).await.unwrap();
         assert_eq!(after.len(), 3, "{crash}");

@@ -4,7 +4,7 @@ use crate::harness::{
     Computer, console_with, create_fleet, delete_all, document, eventually, key, launch_request,
     offer, reach, unit,
 };
-use cloud::{Cloud, ErrorKind, InstanceState, ObjectId, TagFilter, Tags, tag};
+use cloud::{Cloud, ErrorKind, InstanceState, LabelFilter, ObjectId, Tags, tag};
 use std::{
     collections::BTreeSet,
     fs,
@@ -34,7 +34,7 @@ async fn a_zone_can_be_full_for_one_gpu_or_one_group() {
     let request = |token: &str, gpu, group: &str, count| {
         let mut request = launch_request("f", token, count, SCRIPT);
         request.offer = offer(gpu);
-        request.tags.insert(tag::GROUP.to_owned(), group.to_owned());
+        request.tags.insert(tag::GROUP, group.to_owned());
         request
     };
     for (token, gpu, group, count, works) in [
@@ -49,7 +49,7 @@ async fn a_zone_can_be_full_for_one_gpu_or_one_group() {
         let kind = launched.as_ref().err().map(|error| error.kind);
         assert_eq!(kind, (!works).then_some(ErrorKind::InsufficientCapacity), "{token}");
     }
-    let all = cloud.list_instances(&key("f"), &TagFilter::all()).await.unwrap();
+    let all = cloud.list_instances(&key("f"), &LabelFilter::all()).await.unwrap();
     assert_eq!(all.len(), 5);
     delete_all(&cloud, "f").await;
     computer.assert_nothing_left();
@@ -144,7 +144,7 @@ async fn the_local_command_shows_and_breaks() {
     let cloud = computer.cloud();
     create_fleet(&cloud, "f").await;
     let mut request = launch_request("f", "t", 2, "#!/bin/sh\necho hello\nexec sleep 1000\n");
-    request.tags.insert(tag::GROUP.to_owned(), "prefill".to_owned());
+    request.tags.insert(tag::GROUP, "prefill".to_owned());
     let launched = cloud.launch(&request).await.unwrap();
     let (one, two) = (&launched[0].id, &launched[1].id);
     for machine in [one, two] {
@@ -157,7 +157,7 @@ async fn the_local_command_shows_and_breaks() {
     let found = list.as_array().unwrap().iter().find(|machine| machine["id"] == one.0).unwrap();
     assert_eq!(found["state"], "running");
     assert_eq!(found["address"], "127.64.0.10");
-    assert_eq!(found["tags"][tag::GROUP], "prefill");
+    assert_eq!(found["tags"]["disagg:group"], "prefill");
     assert_eq!(local(&computer, &["console", &one.0]).stdout, b"hello\n");
     let journal = String::from_utf8(local(&computer, &["journal", &one.0]).stdout).unwrap();
     assert!(journal.lines().any(|line| line.ends_with("]: hello")), "{journal}");
@@ -165,7 +165,7 @@ async fn the_local_command_shows_and_breaks() {
     local(&computer, &["stop", &one.0]);
     reach(&cloud, "f", one, Some(InstanceState::Stopped)).await;
     local(&computer, &["lose", &two.0]);
-    let left = cloud.list_instances(&key("f"), &TagFilter::all()).await.unwrap();
+    let left = cloud.list_instances(&key("f"), &LabelFilter::all()).await.unwrap();
     assert_eq!(left.iter().map(|machine| &machine.id).collect::<Vec<_>>(), [one]);
     delete_all(&cloud, "f").await;
     computer.assert_nothing_left();
@@ -190,10 +190,10 @@ async fn machines_can_be_records_only_as_many_as_one_likes() {
     let (one, two) = (&launched[0].id, &launched[1].id);
     assert_eq!(cloud.console(&key("f"), one).await.unwrap().text, "");
     assert_eq!(cloud.boot_document(&key("f"), one).await.unwrap(), Some(request.document));
-    let tags = Tags::from([("colour".to_owned(), "red".to_owned())]);
+    let tags = Tags::from([(tag::ROLE, "prefill".to_owned())]);
     cloud.tag(&key("f"), &[ObjectId::Instance(one.clone())], &tags).await.unwrap();
-    let red = TagFilter::all().and("colour", "red");
-    assert_eq!(cloud.list_instances(&key("f"), &red).await.unwrap().len(), 1);
+    let prefill = LabelFilter::all().and(tag::ROLE, "prefill");
+    assert_eq!(cloud.list_instances(&key("f"), &prefill).await.unwrap().len(), 1);
 
     cloud.stop(one).await.unwrap();
     reach(&cloud, "f", one, Some(InstanceState::Stopped)).await;

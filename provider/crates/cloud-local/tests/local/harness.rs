@@ -3,7 +3,7 @@
 use cloud::conformance::wait::{self, Schedule};
 use cloud::{
     BootDocument, BootFile, Cloud, Fleet, FleetKey, FleetRequest, Instance, InstanceId,
-    InstanceState, Interconnect, LaunchRequest, Offer, PlacementStrategy, Purchase, TagFilter,
+    InstanceState, Interconnect, LabelFilter, LaunchRequest, Offer, PlacementStrategy, Purchase,
     Tags, tag,
 };
 use cloud_local::{GpuSource, LocalCloud, LocalConfig};
@@ -193,7 +193,7 @@ pub(crate) fn launch_request(fleet: &str, token: &str, count: u32, script: &str)
         document: document(&files, &["script"]),
         identity: None,
         token: token.to_owned(),
-        tags: Tags::from([(tag::LAUNCH.to_owned(), token.to_owned())]),
+        tags: Tags::from([(tag::LAUNCH, token.to_owned())]),
     }
 }
 
@@ -240,7 +240,7 @@ pub(crate) async fn reach(
     state: Option<InstanceState>,
 ) -> Option<Instance> {
     eventually(&format!("machine {id} is {state:?}"), async || {
-        let found = cloud.list_instances(&key(fleet), &TagFilter::all()).await.unwrap();
+        let found = cloud.list_instances(&key(fleet), &LabelFilter::all()).await.unwrap();
         let found = found.into_iter().find(|instance| instance.id == *id);
         (found.as_ref().map(|instance| instance.state) == state).then_some(found)
     })
@@ -263,7 +263,7 @@ pub(crate) async fn console_with(
 
 /// Terminates everything in the fleet, deletes it, and waits until that is done.
 pub(crate) async fn delete_all(cloud: &dyn Cloud, fleet: &str) {
-    let all = cloud.list_instances(&key(fleet), &TagFilter::all()).await.unwrap();
+    let all = cloud.list_instances(&key(fleet), &LabelFilter::all()).await.unwrap();
     let ids = all.into_iter().map(|instance| instance.id).collect::<Vec<_>>();
     cloud.terminate_instances(&key(fleet), &ids).await.unwrap();
     for id in &ids {

@@ -1,7 +1,7 @@
 //! Several clouds on one computer.
 
 use crate::harness::{Computer, create_fleet, delete_all, key, launch_request, reach};
-use cloud::{AddressRequest, Cloud, InstanceState, TagFilter, Tags};
+use cloud::{AddressRequest, Cloud, InstanceState, LabelFilter, Tags};
 use cloud_local::LocalCloud;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -27,8 +27,8 @@ async fn two_state_directories_share_addresses_and_nothing_else() {
     }
     assert_eq!(addresses.len(), 6);
     for cloud in [&one, &two] {
-        let reserved = cloud.list_addresses(&key("f"), &TagFilter::all()).await.unwrap();
-        let all = cloud.list_instances(&key("f"), &TagFilter::all()).await.unwrap();
+        let reserved = cloud.list_addresses(&key("f"), &LabelFilter::all()).await.unwrap();
+        let all = cloud.list_instances(&key("f"), &LabelFilter::all()).await.unwrap();
         let ids = all.into_iter().map(|machine| machine.id).collect::<Vec<_>>();
         cloud.terminate_instances(&key("f"), &ids).await.unwrap();
         for id in &ids {

@@ -4,8 +4,8 @@ use super::wait::{self, WaitError};
 use super::{Sabotage, Subject};
 use crate::{
     Address, AddressRequest, Cloud, CloudError, Egress, ErrorKind, Feature, Fleet, FleetKey,
-    FleetRequest, Instance, InstanceId, InstanceState, LaunchRequest, Phase, PlacementStrategy,
-    Purchase, SiteFilter, TagFilter, Tags, tag,
+    FleetRequest, Instance, InstanceId, InstanceState, LabelFilter, LaunchRequest, Phase,
+    PlacementStrategy, Purchase, SiteFilter, Tags, tag,
 };
 use std::{collections::BTreeSet, fmt::Debug};
 use tokio::time::Instant;
@@ -41,9 +41,9 @@ impl<'a> Examination<'a> {
         if let Some(sabotage) = self.subject.sabotage {
             sabotage.limit(None).await?;
         }
-        let listed = self.cloud().list_instances(&self.key, &TagFilter::all()).await?;
+        let listed = self.cloud().list_instances(&self.key, &LabelFilter::all()).await?;
         self.terminate(&listed).await?;
-        for address in self.cloud().list_addresses(&self.key, &TagFilter::all()).await? {
+        for address in self.cloud().list_addresses(&self.key, &LabelFilter::all()).await? {
             self.cloud().release_address(&self.key, &address.id).await?;
         }
         Ok(self.cloud().delete_fleet(&self.key).await?)
@@ -160,14 +160,14 @@ impl<'a> Examination<'a> {
             (tag::LAUNCH, token),
             (tag::PHASE, Phase::Creating.as_str()),
         ];
-        pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+        pairs.map(|(label, value)| (label, value.to_owned())).into()
     }
 
-    pub(super) fn filter(&self, group: &str) -> TagFilter {
-        TagFilter::all().and(tag::FLEET, &self.key.name).and(tag::GROUP, group)
+    pub(super) fn filter(&self, group: &str) -> LabelFilter {
+        LabelFilter::all().and(tag::FLEET, &self.key.name).and(tag::GROUP, group)
     }
 
-    pub(super) async fn listed(&self, filter: &TagFilter) -> Outcome<BTreeSet<InstanceId>> {
+    pub(super) async fn listed(&self, filter: &LabelFilter) -> Outcome<BTreeSet<InstanceId>> {
         Ok(ids(&self.cloud().list_instances(&self.key, filter).await?))
     }
 
@@ -183,7 +183,7 @@ impl<'a> Examination<'a> {
         state: Option<InstanceState>,
     ) -> Outcome<Option<Instance>> {
         self.until(&format!("{id} is {state:?}"), async || {
-            let all = self.cloud().list_instances(&self.key, &TagFilter::all()).await?;
+            let all = self.cloud().list_instances(&self.key, &LabelFilter::all()).await?;
             let found = all.into_iter().find(|instance| instance.id == *id);
             let reached = found.as_ref().map(|instance| instance.state) == state;
             Ok(if reached { Ok(found) } else { Err(found) })

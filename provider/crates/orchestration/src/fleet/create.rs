@@ -69,9 +69,9 @@ fn request(
         fabrics,
         placement: desired.placement,
         tags: Tags::from([
-            (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
-            (tag::FLEET.to_owned(), id.name.clone()),
-            (tag::PHASE.to_owned(), Phase::Creating.as_str().to_owned()),
+            (tag::MANAGED_BY, tag::MANAGED_BY_US.to_owned()),
+            (tag::FLEET, id.name.clone()),
+            (tag::PHASE, Phase::Creating.as_str().to_owned()),
         ]),
     }
 }

@@ -9,7 +9,7 @@ use crate::readiness::Pace;
 use crate::service;
 use crate::snapshot::{Snapshot, key};
 use cloud::{Address, Cloud, Deadline, ErrorKind, tag};
-use domain::id::FleetId;
+use domain::id::{FleetId, ServiceId};
 
 /// Removes a fleet, and what creations that died have left in it. What is gone already is no error.
 ///
@@ -56,9 +56,10 @@ async fn delete_when_empty(
 
 /// The service that an address is reserved for: path → name.
 fn service_at(id: &FleetId, address: &Address) -> (String, String) {
-    match address.tags.get(tag::SERVICE) {
+    let label = address.tags.get(tag::SERVICE);
+    match label.and_then(|label| ServiceId::of_label(id, label).ok()) {
         Some(service) => {
-            (format!("{id}/{service}"), format!("service {service} at {}", address.ip))
+            (service.to_string(), format!("service {} at {}", service.short(), address.ip))
         }
         None => (address.ip.to_string(), format!("address {}", address.ip)),
     }

@@ -292,7 +292,7 @@ impl Group {
             let asked = made_from(&**cloud, &self.router.fleet, &id, domain::made_from::worker);
             // One that does not know it either is none of what is wanted, and is replaced.
             if let Some(spec) = asked.await?.spec() {
-                let digest = Tags::from([(tag::DIGEST.to_owned(), spec.digest())]);
+                let digest = Tags::from([(tag::DIGEST, spec.digest())]);
                 self.tag([&*instance], &digest).await?;
                 instance.tags.extend(digest);
             }

@@ -7,8 +7,8 @@ use crate::object::Object;
 use crate::poll::Poll;
 use crate::readiness::{self, Pace};
 use cloud::{
-    BootDocument, Cloud, Deadline, ErrorKind, Instance, InstanceId, LaunchRequest, Offer, Phase,
-    TagFilter, Tags, check_over_offers, launch_over_offers, tag,
+    BootDocument, Cloud, Deadline, ErrorKind, Instance, InstanceId, LabelFilter, LaunchRequest,
+    Offer, Phase, Tags, check_over_offers, launch_over_offers, tag,
 };
 use domain::boot_document::{self, BootDocumentError};
 use domain::spec::{GroupSpec, ServiceFacts};
@@ -52,7 +52,7 @@ impl Group {
             if is_used(&token) {
                 continue;
             }
-            tags.insert(tag::LAUNCH.to_owned(), token.clone());
+            tags.insert(tag::LAUNCH, token.clone());
             let request = self.request(missing, token, tags.clone())?;
             let launched = match self.launch_or_find(deadline, request).await {
                 Ok(launched) => launched,
@@ -157,7 +157,7 @@ impl Group {
 
     async fn of_launch(&self, cloud: &dyn Cloud, token: &str) -> Result<Vec<Instance>> {
         let fleet = &self.router.fleet;
-        let of_launch = TagFilter::all().and(tag::LAUNCH, token);
+        let of_launch = LabelFilter::all().and(tag::LAUNCH, token);
         let found = cloud.list_instances(fleet, &of_launch).await;
         found.doing(cloud.name(), || format!("see who else launched {}", self.id))
     }

@@ -41,10 +41,7 @@ pub(crate) fn launch_tokens(snapshot: &Snapshot, id: &GroupId) -> BTreeSet<Strin
 
 /// The tags that say whose a machine is.
 fn names(id: &GroupId) -> Tags {
-    Tags::from([
-        (tag::SERVICE.to_owned(), id.service.tag_value()),
-        (tag::GROUP.to_owned(), id.name.clone()),
-    ])
+    Tags::from([(tag::SERVICE, id.service.label()), (tag::GROUP, id.name.clone())])
 }
 
 /// Puts machines into slots; those that had one keep it.
@@ -56,12 +53,12 @@ pub fn in_slots(machines: &[Instance], known: &BTreeMap<u32, String>) -> BTreeMa
 pub(crate) fn own_tags(spec: &GroupSpec) -> Tags {
     let service = &spec.service_id;
     Tags::from([
-        (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
-        (tag::FLEET.to_owned(), service.fleet.name.clone()),
-        (tag::SERVICE.to_owned(), service.tag_value()),
-        (tag::GROUP.to_owned(), spec.group.clone()),
-        (tag::ROLE.to_owned(), spec.role.to_string()),
-        (tag::DIGEST.to_owned(), spec.digest()),
+        (tag::MANAGED_BY, tag::MANAGED_BY_US.to_owned()),
+        (tag::FLEET, service.fleet.name.clone()),
+        (tag::SERVICE, service.label()),
+        (tag::GROUP, spec.group.clone()),
+        (tag::ROLE, spec.role.to_string()),
+        (tag::DIGEST, spec.digest()),
     ])
 }
 
@@ -88,7 +85,7 @@ pub(crate) fn rolling(slots: &BTreeMap<u32, Instance>, leaving: &[Instance]) -> 
 
 /// The tag of the machines that holds the group's size.
 pub(crate) fn scale_tag(scale: &Scale) -> Tags {
-    Tags::from([(tag::COUNT.to_owned(), scale.to_string())])
+    Tags::from([(tag::COUNT, scale.to_string())])
 }
 
 /// The machines of a group, and what is known of it.

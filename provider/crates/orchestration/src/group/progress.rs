@@ -119,7 +119,7 @@ impl<'a> Progress<'a> {
         {
             return Ok(());
         }
-        let count = Tags::from([(tag::ROLLING.to_owned(), self.slots.len().to_string())]);
+        let count = Tags::from([(tag::ROLLING, self.slots.len().to_string())]);
         let all: Vec<Instance> = self.slots.values().cloned().collect();
         self.rolling = Some(self.slots.len().to_string());
         self.tag(&all, &count).await
@@ -128,7 +128,7 @@ impl<'a> Progress<'a> {
     /// The tags that hold the count of new machines.
     pub(crate) fn count_tags(&self) -> Tags {
         let mut tags = members::scale_tag(&self.group.policy.scale);
-        let rolling = self.rolling.iter().map(|count| (tag::ROLLING.to_owned(), count.clone()));
+        let rolling = self.rolling.iter().map(|count| (tag::ROLLING, count.clone()));
         tags.extend(rolling);
         tags
     }
@@ -189,7 +189,7 @@ impl<'a> Progress<'a> {
         tags.extend(members::scale_tag(&self.group.policy.scale));
         let mut failed_tags = Phase::Unfinished.tag();
         if self.rolling.is_some() {
-            let over = (tag::ROLLING.to_owned(), String::new());
+            let over = (tag::ROLLING, String::new());
             tags.extend([over.clone()]);
             failed_tags.extend([over]);
         }

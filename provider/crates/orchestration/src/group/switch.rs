@@ -7,7 +7,7 @@ use crate::failure::{Failure, Result};
 use crate::journal::Warning;
 use crate::readiness;
 use crate::snapshot::Snapshot;
-use cloud::{Cloud, Deadline, Instance, Tags, tag};
+use cloud::{Cloud, Deadline, Instance, Label, Tags, tag};
 use domain::engine::{self, NAMESPACE};
 use domain::planner::{Leaving, Partner, Removal, Verdict};
 use domain::spec::WorkerRole;
@@ -25,16 +25,16 @@ impl Group {
     /// The tag that says so.
     pub(crate) fn namespace_tag(&self) -> Tags {
         let namespace = self.namespace().into_iter();
-        namespace.map(|namespace| (tag::NAMESPACE.to_owned(), namespace)).collect()
+        namespace.map(|namespace| (tag::NAMESPACE, namespace)).collect()
     }
 
     /// Workers of the other half of the work, of this service.
     fn partners<'a>(&self, listed: &'a [Instance]) -> impl Iterator<Item = &'a Instance> {
         let role = self.spec.role.counterpart();
-        let service = self.id.service.tag_value();
+        let service = self.id.service.label();
         listed.iter().filter(move |machine| {
             let has =
-                |key: &str, value: &str| machine.tags.get(key).is_some_and(|tag| tag == value);
+                |label: Label, value: &str| machine.tags.get(label).is_some_and(|tag| tag == value);
             role.is_some_and(|role| has(tag::ROLE, role.as_str()))
                 && has(tag::SERVICE, &service)
                 && machine.state.is_up()

@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::outages::{Missed, ended_first};
-use cloud::{Cloud, Deadline, FleetKey, Instance, TagFilter};
+use cloud::{Cloud, Deadline, FleetKey, Instance, LabelFilter};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -56,7 +56,7 @@ impl Listings {
             _ => {}
         }
         let asked_at = Instant::now();
-        let instances = cloud.list_instances(fleet, &TagFilter::all()).await;
+        let instances = cloud.list_instances(fleet, &LabelFilter::all()).await;
         let instances = instances.map(Arc::new).map_err(|error| Missed::new(error, asked_at));
         *latest = Some(Listing { asked_at, instances: instances.clone() });
         instances.map_err(|missed| failed(missed.error))

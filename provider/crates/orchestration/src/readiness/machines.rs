@@ -5,7 +5,7 @@ use super::pace::{Pace, Sightings};
 use super::passing;
 use crate::failure::{Doing, FailedMachine, MachineFailure, Result};
 use crate::poll::Poll;
-use cloud::{Cloud, Deadline, FleetKey, Instance, InstanceId, InstanceState, TagFilter};
+use cloud::{Cloud, Deadline, FleetKey, Instance, InstanceId, InstanceState, LabelFilter};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -163,7 +163,7 @@ pub(crate) async fn list(
     fleet: &FleetKey,
     doing: impl FnOnce() -> String,
 ) -> Result<Vec<Instance>> {
-    cloud.list_instances(fleet, &TagFilter::all()).await.doing(cloud.name(), doing)
+    cloud.list_instances(fleet, &LabelFilter::all()).await.doing(cloud.name(), doing)
 }
 
 /// What a machine printed on its serial console.

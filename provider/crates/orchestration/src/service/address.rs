@@ -21,7 +21,7 @@ pub async fn set_ingress(
 ) -> Result<()> {
     let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
     let (port, cidrs) = (desired.spec.port, desired.policy.ingress.clone());
-    let rule = Ingress { service: id.tag_value(), port, cidrs };
+    let rule = Ingress { service: id.label(), port, cidrs };
     let set = cloud.set_ingress(&key(&id.fleet), &rule).await;
     set.doing(id.fleet.cloud, || format!("open port {port} of service {id}"))
 }

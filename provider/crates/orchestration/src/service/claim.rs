@@ -10,7 +10,7 @@ use crate::orchestrator::Orchestrator;
 use crate::poll::Poll;
 use crate::readiness::{Pace, last_words};
 use crate::snapshot::{Freshness, Snapshot, key};
-use cloud::{Address, Cloud, Deadline, TagFilter, tag};
+use cloud::{Address, Cloud, Deadline, LabelFilter, tag};
 use domain::id::{ServiceId, Uid};
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,10 +70,10 @@ async fn wins(
     let listed = format!("the cloud to tell who else makes a service {}", id.name);
     let mut poll = Poll::new(deadline, Pace::every(READ_PAUSE), listed).before_anything();
     loop {
-        let addresses = cloud.list_addresses(&fleet, &TagFilter::all()).await;
+        let addresses = cloud.list_addresses(&fleet, &LabelFilter::all()).await;
         let addresses = addresses.doing(cloud.name(), || format!("look who else makes {id}"))?;
         let tags = addresses.iter().filter_map(|address| address.tags.get(tag::SERVICE));
-        let ids = tags.filter_map(|tag| format!("{}/{tag}", id.fleet).parse::<ServiceId>().ok());
+        let ids = tags.filter_map(|label| ServiceId::of_label(&id.fleet, label).ok());
         let rivals: Vec<ServiceId> =
             ids.filter(|other| other.name == id.name && other.uid != id.uid).collect();
         let has_rivals = !rivals.is_empty();

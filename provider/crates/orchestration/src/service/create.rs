@@ -100,7 +100,7 @@ impl Making<'_> {
         let Self { orchestrator, deadline, desired, record, .. } = self;
         let (id, address) = (&record.id, &record.address);
         let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
-        let is_closed = snapshot.ingress(&id.tag_value()).is_none();
+        let is_closed = snapshot.ingress(&id.label()).is_none();
         if !(is_closed && desired.policy.ingress.is_empty()) {
             set_ingress(orchestrator, deadline, id, desired).await?;
         }

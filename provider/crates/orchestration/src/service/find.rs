@@ -72,7 +72,7 @@ impl FoundService {
 
 /// The service with this id.
 pub fn find_by_id(snapshot: &Snapshot, id: &ServiceId) -> FoundService {
-    let wanted = id.tag_value();
+    let wanted = id.label();
     let meant = |tags: &Tags| tags.get(tag::SERVICE) == Some(&wanted);
     let address = snapshot.addresses.iter().find(|address| meant(&address.tags)).cloned();
     // What is at the reserved address is the router, whatever has become of its tags; a worker that
@@ -102,9 +102,8 @@ pub fn find_by_name(snapshot: &Snapshot, fleet: &FleetId, name: &str) -> Vec<Ser
 pub fn all(snapshot: &Snapshot, fleet: &FleetId) -> Vec<ServiceId> {
     let tags = snapshot.addresses.iter().map(|address| &address.tags);
     let tags = tags.chain(snapshot.instances.iter().map(|instance| &instance.tags));
-    let mut ids: Vec<ServiceId> = tags
-        .filter_map(|tags| format!("{fleet}/{}", tags.get(tag::SERVICE)?).parse().ok())
-        .collect();
+    let mut ids: Vec<ServiceId> =
+        tags.filter_map(|tags| ServiceId::of_label(fleet, tags.get(tag::SERVICE)?).ok()).collect();
     ids.sort();
     ids.dedup();
     ids

@@ -28,7 +28,7 @@ pub fn findings(found: &FoundService, snapshot: &Snapshot, spec: &RouterSpec) ->
         let object = Subject::MachineOf(worker.id.clone(), group);
         add(&mut findings, Finding::of(object, unowned_for()));
     }
-    let rule = snapshot.ingress(&spec.id().tag_value()).filter(|rule| rule.port != spec.port);
+    let rule = snapshot.ingress(&spec.id().label()).filter(|rule| rule.port != spec.port);
     if let Some(rule) = rule {
         let what = Deviation::Port { found: rule.port, wanted: spec.port };
         add(&mut findings, Finding::of(Subject::Rule, what));

@@ -7,7 +7,7 @@ use crate::poll::Poll;
 use crate::readiness::{self, Pace};
 use crate::snapshot::{Freshness, Snapshot, key};
 use cloud::{
-    Address, Cloud, Deadline, ErrorKind, Ingress, Instance, InstanceId, TagFilter, Tags, tag,
+    Address, Cloud, Deadline, ErrorKind, Ingress, Instance, InstanceId, LabelFilter, Tags, tag,
 };
 use domain::finding::{Deviation, Finding, Subject};
 use domain::id::{FleetId, ServiceId};
@@ -36,7 +36,7 @@ pub fn unowned(snapshot: &Snapshot, fleet: &FleetId) -> Vec<Finding> {
     for id in all(snapshot, fleet) {
         let found = find_by_id(snapshot, &id);
         if let Some(router) = found.router.as_ref().filter(|_| found.is_unowned()) {
-            let object = Subject::RouterOf(router.id.clone(), id.tag_value());
+            let object = Subject::RouterOf(router.id.clone(), id.short());
             unowned.push(Finding::of(object, unowned_for()));
         }
     }
@@ -99,7 +99,7 @@ pub(crate) async fn remove(
 ) -> Result<()> {
     let fleet = key(&id.fleet);
     let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
-    let tag = id.tag_value();
+    let tag = id.label();
     let ours = |tags: &Tags| tags.get(tag::SERVICE) == Some(&tag);
     let snapshot = orchestrator.snapshot(deadline, &id.fleet, Freshness::New).await?;
     let router = find_by_id(&snapshot, id).router.map(|router| router.id);
@@ -183,7 +183,7 @@ async fn sweep(
             kept: true,
         })?;
     }
-    let of_service = TagFilter::all().and(tag::SERVICE, id.tag_value());
+    let of_service = LabelFilter::all().and(tag::SERVICE, id.label());
     let left = cloud.list_instances(&key(&id.fleet), &of_service).await;
     left.doing(id.fleet.cloud, || format!("see what is left of service {id}"))
 }

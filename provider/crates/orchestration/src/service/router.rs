@@ -89,7 +89,7 @@ async fn launch(
     for attempt in 1..=MOST_LAUNCHES {
         let token = format!("{}-router-{attempt}", spec.uid);
         let mut tags = tags::creating(tags::of_router(spec));
-        tags.insert(tag::LAUNCH.to_owned(), token.clone());
+        tags.insert(tag::LAUNCH, token.clone());
         let request = LaunchRequest {
             fleet: key(&spec.fleet),
             offer: offers[0].clone(),
@@ -139,7 +139,7 @@ pub(crate) async fn mark(
 ) -> Result<()> {
     let mut tags = Phase::Ready.tag();
     if healthy {
-        tags.insert(tag::READY_AT.to_owned(), now());
+        tags.insert(tag::READY_AT, now());
     }
     let objects = [ObjectId::Instance(instance.id.clone()), ObjectId::Address(address.id.clone())];
     cloud
@@ -154,7 +154,7 @@ pub(crate) async fn mark_live(
     fleet: &FleetKey,
     address: &Address,
 ) -> Result<()> {
-    let tags = Tags::from([(tag::READY_AT.to_owned(), now())]);
+    let tags = Tags::from([(tag::READY_AT, now())]);
     cloud
         .tag(fleet, &[ObjectId::Address(address.id.clone())], &tags)
         .await

@@ -7,11 +7,11 @@ use domain::spec::{RouterSpec, ServiceFacts};
 /// What the router carries as long as it lives.
 pub(crate) fn of_router(spec: &RouterSpec) -> Tags {
     Tags::from([
-        (tag::MANAGED_BY.to_owned(), tag::MANAGED_BY_US.to_owned()),
-        (tag::FLEET.to_owned(), spec.fleet.name.clone()),
-        (tag::SERVICE.to_owned(), spec.id().tag_value()),
-        (tag::ROLE.to_owned(), ROUTER.to_owned()),
-        (tag::DIGEST.to_owned(), spec.digest()),
+        (tag::MANAGED_BY, tag::MANAGED_BY_US.to_owned()),
+        (tag::FLEET, spec.fleet.name.clone()),
+        (tag::SERVICE, spec.id().label()),
+        (tag::ROLE, ROUTER.to_owned()),
+        (tag::DIGEST, spec.digest()),
     ])
 }
 

@@ -3,7 +3,7 @@
 use crate::conformance::examination::{
     Examination, Outcome, equal, expect, fails, ids, not_examined,
 };
-use crate::{ErrorKind, InstanceState, TagFilter};
+use crate::{ErrorKind, InstanceState, LabelFilter};
 
 pub(super) async fn stopped(of: &Examination<'_>) -> Outcome {
     let sabotage = of.sabotage()?;
@@ -79,5 +79,5 @@ pub(super) async fn full(of: &Examination<'_>) -> Outcome {
         Ok(if left.is_empty() { Ok(()) } else { Err(left) })
     })
     .await?;
-    equal("left", &of.listed(&TagFilter::all()).await?, &ids(&first))
+    equal("left", &of.listed(&LabelFilter::all()).await?, &ids(&first))
 }

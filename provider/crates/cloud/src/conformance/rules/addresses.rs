@@ -1,7 +1,7 @@
 //! Reserved addresses.
 
 use crate::conformance::examination::{Examination, Outcome, equal, expect, not_examined};
-use crate::{Address, AddressRequest, Feature, ObjectId, TagFilter, Tags, tag};
+use crate::{Address, AddressRequest, Feature, LabelFilter, ObjectId, Tags, tag};
 
 pub(super) async fn same_token(of: &Examination<'_>) -> Outcome {
     of.fleet().await?;
@@ -23,7 +23,7 @@ pub(super) async fn at_once(of: &Examination<'_>) -> Outcome {
     let one = one?;
     equal("of the second", &two?.id, &one.id)?;
     equal("of the third", &three?.id, &one.id)?;
-    equal("listed", &listed(of, &TagFilter::all()).await?, &vec![one])
+    equal("listed", &listed(of, &LabelFilter::all()).await?, &vec![one])
 }
 
 pub(super) async fn tags(of: &Examination<'_>) -> Outcome {
@@ -33,11 +33,11 @@ pub(super) async fn tags(of: &Examination<'_>) -> Outcome {
     equal("of no tag", &listed(of, &launched("address-3")).await?, &Vec::new())?;
     equal("of one tag", &listed(of, &launched("address-2")).await?, &vec![second])?;
 
-    let more = Tags::from([(tag::PORT.to_owned(), "8000".to_owned())]);
+    let more = Tags::from([(tag::ROLE, "router".to_owned())]);
     let mut expected = first.clone();
     expected.tags.extend(more.clone());
     of.cloud().tag(&of.key, &[ObjectId::Address(first.id)], &more).await?;
-    let tagged = listed(of, &of.filter("address").and(tag::PORT, "8000")).await?;
+    let tagged = listed(of, &of.filter("address").and(tag::ROLE, "router")).await?;
     equal("tagged", &tagged, &vec![expected])
 }
 
@@ -46,19 +46,19 @@ pub(super) async fn public(of: &Examination<'_>) -> Outcome {
     let wish = |public| AddressRequest { public: Some(public), ..of.address_request("address-1") };
     if !of.has(Feature::PublicAddress) {
         let address = of.cloud().reserve_address(&wish(true)).await?;
-        equal("listed", &listed(of, &TagFilter::all()).await?, &vec![address])?;
+        equal("listed", &listed(of, &LabelFilter::all()).await?, &vec![address])?;
         return Err(not_examined("this cloud has no public addresses to be had"));
     }
     for is_public in [true, false, true] {
         let address = of.cloud().reserve_address(&wish(is_public)).await?;
         equal("public", &address.public_ip.is_some(), &is_public)?;
-        let listed = listed(of, &TagFilter::all()).await?;
+        let listed = listed(of, &LabelFilter::all()).await?;
         let public: Vec<_> = listed.iter().map(|address| address.public_ip).collect();
         equal("listed", &public, &vec![address.public_ip])?;
     }
     Ok(())
 }
 
-async fn listed(of: &Examination<'_>, filter: &TagFilter) -> Outcome<Vec<Address>> {
+async fn listed(of: &Examination<'_>, filter: &LabelFilter) -> Outcome<Vec<Address>> {
     Ok(of.cloud().list_addresses(&of.key, filter).await?)
 }

@@ -4,8 +4,8 @@ use crate::conformance::examination::{
     Examination, Outcome, equal, expect, fails, not_examined, violation,
 };
 use crate::{
-    ErrorKind, Feature, FleetKey, FleetRequest, ObjectId, Phase, PlacementStrategy, Site,
-    SiteFilter, TagFilter,
+    ErrorKind, Feature, FleetKey, FleetRequest, LabelFilter, ObjectId, Phase, PlacementStrategy,
+    Site, SiteFilter,
 };
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ pub(super) async fn absence(of: &Examination<'_>) -> Outcome {
     let cloud = of.cloud();
     let (instance, address) = &of.subject.absent;
     let ids = std::slice::from_ref(instance);
-    let all = TagFilter::all();
+    let all = LabelFilter::all();
     for is_made in [false, true] {
         if is_made {
             of.fleet().await?;

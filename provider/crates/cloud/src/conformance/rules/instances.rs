@@ -3,7 +3,7 @@
 use crate::conformance::examination::{
     Examination, Outcome, equal, expect, ids, not_examined, violation,
 };
-use crate::{ErrorKind, ObjectId, Phase, TagFilter, tag};
+use crate::{ErrorKind, LabelFilter, ObjectId, Phase, tag};
 
 pub(super) async fn found(of: &Examination<'_>) -> Outcome {
     of.fleet().await?;
@@ -24,13 +24,13 @@ pub(super) async fn tags(of: &Examination<'_>) -> Outcome {
     let others = of.running(&of.launch_request("others", 1)).await?;
     equal("of one group", &of.listed(&of.filter("workers")).await?, &ids(&workers))?;
     equal("of the other", &of.listed(&of.filter("others")).await?, &ids(&others))?;
-    equal("of all", &of.listed(&TagFilter::all()).await?.len(), &3)?;
+    equal("of all", &of.listed(&LabelFilter::all()).await?.len(), &3)?;
 
     let objects = workers.iter().map(|worker| ObjectId::Instance(worker.id.clone()));
     of.cloud().tag(&of.key, &objects.collect::<Vec<_>>(), &Phase::Ready.tag()).await?;
     let mut expected = request.tags.clone();
     expected.extend(Phase::Ready.tag());
-    let ready = TagFilter::all().and(tag::PHASE, Phase::Ready.as_str());
+    let ready = LabelFilter::all().and(tag::PHASE, Phase::Ready.as_str());
     let tagged = of.cloud().list_instances(&of.key, &ready).await?;
     equal("tagged", &ids(&tagged), &ids(&workers))?;
     expect(tagged.iter().all(|worker| worker.tags == expected), format!("{:?}", tagged[0].tags))
@@ -51,7 +51,7 @@ pub(super) async fn termination(of: &Examination<'_>) -> Outcome {
     for _ in 0..2 {
         of.terminate(&workers).await?;
     }
-    equal("left", &of.listed(&TagFilter::all()).await?, &ids(&others))
+    equal("left", &of.listed(&LabelFilter::all()).await?, &ids(&others))
 }
 
 pub(super) async fn repair_of_nothing(of: &Examination<'_>) -> Outcome {

@@ -1,7 +1,7 @@
 //! Launches: checked, made once, all that was asked for.
 
 use crate::conformance::examination::{Examination, Outcome, equal, expect, fails, ids};
-use crate::{ErrorKind, TagFilter};
+use crate::{ErrorKind, LabelFilter};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ pub(super) async fn check(of: &Examination<'_>) -> Outcome {
     of.fleet().await?;
     let request = of.launch_request("router", 1);
     of.cloud().check_launch(&request).await?;
-    expect(of.listed(&TagFilter::all()).await?.is_empty(), "it was made")?;
+    expect(of.listed(&LabelFilter::all()).await?.is_empty(), "it was made")?;
     let mut too_large = request.clone();
     too_large.document.spec = incompressible(of.cloud().profile().user_data_bytes + 1);
     let none = of.launch_request("none", 0);
@@ -17,7 +17,7 @@ pub(super) async fn check(of: &Examination<'_>) -> Outcome {
         fails(ErrorKind::InvalidRequest, of.cloud().check_launch(wrong).await)?;
         fails(ErrorKind::InvalidRequest, of.cloud().launch(wrong).await)?;
     }
-    expect(of.listed(&TagFilter::all()).await?.is_empty(), "something was made")
+    expect(of.listed(&LabelFilter::all()).await?.is_empty(), "something was made")
 }
 
 pub(super) async fn same_token(of: &Examination<'_>) -> Outcome {
@@ -32,7 +32,7 @@ pub(super) async fn same_token(of: &Examination<'_>) -> Outcome {
     fails(ErrorKind::Conflict, of.cloud().launch(&other).await)?;
     of.reach_running(&launched[0].id).await?;
     equal("and later", &ids(&of.cloud().launch(&request).await?), &ids(&launched))?;
-    equal("listed", &of.listed(&TagFilter::all()).await?, &ids(&launched))
+    equal("listed", &of.listed(&LabelFilter::all()).await?, &ids(&launched))
 }
 
 pub(super) async fn at_once(of: &Examination<'_>) -> Outcome {
@@ -43,7 +43,7 @@ pub(super) async fn at_once(of: &Examination<'_>) -> Outcome {
     let one = ids(&one?);
     equal("of the second", &ids(&two?), &one)?;
     equal("of the third", &ids(&three?), &one)?;
-    equal("listed", &of.listed(&TagFilter::all()).await?, &one)
+    equal("listed", &of.listed(&LabelFilter::all()).await?, &one)
 }
 
 /// At every moment a run may be stopped or its time be over.

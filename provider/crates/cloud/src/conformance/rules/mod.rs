@@ -84,7 +84,7 @@ pub const RULES: &[Rule] = &[
     ),
     rule!("one address of several reservations at once", ["reserve_address"], addresses::at_once),
     rule!(
-        "addresses are found by every tag that a filter names, and tags are set one by one",
+        "addresses are found by every label that a filter names, and tags are set one by one",
         ["list_addresses", "tag"],
         addresses::tags
     ),
@@ -121,7 +121,7 @@ pub const RULES: &[Rule] = &[
         instances::found
     ),
     rule!(
-        "instances are found by every tag that a filter names, and tags are set one by one",
+        "instances are found by every label that a filter names, and tags are set one by one",
         ["list_instances", "tag"],
         instances::tags
     ),

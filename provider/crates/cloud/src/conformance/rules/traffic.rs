@@ -10,17 +10,17 @@ pub(super) async fn ingress(of: &Examination<'_>) -> Outcome {
         port: 8000,
         cidrs: cidrs.iter().map(|cidr| (*cidr).to_owned()).collect(),
     };
-    let kept = rule("b@2", &["198.51.100.0/24"]);
-    let wanted = rule("a@1", &["192.0.2.0/24", "203.0.113.0/24"]);
-    for rule in [&rule("a@1", &["192.0.2.0/25"]), &kept, &wanted, &wanted] {
+    let kept = rule("b_2", &["198.51.100.0/24"]);
+    let wanted = rule("a_1", &["192.0.2.0/24", "203.0.113.0/24"]);
+    for rule in [&rule("a_1", &["192.0.2.0/25"]), &kept, &wanted, &wanted] {
         of.cloud().set_ingress(&of.key, rule).await?;
     }
     equal("rules", &shown(of, |fleet| fleet.ingress).await?, &Some(vec![wanted, kept.clone()]))?;
     for _ in 0..2 {
-        of.cloud().set_ingress(&of.key, &rule("a@1", &[])).await?;
+        of.cloud().set_ingress(&of.key, &rule("a_1", &[])).await?;
     }
     equal("rules", &shown(of, |fleet| fleet.ingress).await?, &Some(vec![kept]))?;
-    of.cloud().set_ingress(&of.key, &rule("b@2", &[])).await?;
+    of.cloud().set_ingress(&of.key, &rule("b_2", &[])).await?;
     equal("rules", &shown(of, |fleet| fleet.ingress).await?, &Some(Vec::new()))
 }
 
