@@ -3,6 +3,7 @@
 
 use crate::failure::{Doing, Failure, Result};
 use crate::handovers::Handovers;
+use crate::http::{self, Http};
 use crate::in_flight::InFlight;
 use crate::operations::Operations;
 use crate::readiness::{self, Listings, RouterAccess};
@@ -40,7 +41,7 @@ pub trait Clouds: Debug + Send + Sync {
 pub struct Orchestrator {
     clouds: Mutex<Option<Arc<dyn Clouds>>>,
     seen: Arc<Seen>,
-    http: OnceLock<reqwest::Client>,
+    http: OnceLock<Arc<dyn Http>>,
     listings: Arc<Listings>,
     in_flight: InFlight,
     handovers: Handovers,
@@ -66,6 +67,11 @@ impl Changes for Seen {
 }
 
 impl Orchestrator {
+    /// One whose routers and engines are asked in this way, and not over the network.
+    pub fn asking(http: Arc<dyn Http>) -> Self {
+        Self { http: OnceLock::from(http), ..Self::default() }
+    }
+
     /// From now on these are the clouds; what was seen before is forgotten.
     pub fn work_in(&self, clouds: Arc<dyn Clouds>) {
         *lock(&self.clouds) = Some(clouds);
@@ -152,13 +158,13 @@ impl Orchestrator {
         refusals.await.clone()
     }
 
-    /// The client for routers' endpoints, one for all.
-    pub(crate) fn http(&self) -> Result<reqwest::Client> {
-        if let Some(client) = self.http.get() {
-            return Ok(client.clone());
+    /// What asks routers and engines, one for all.
+    pub(crate) fn http(&self) -> Result<Arc<dyn Http>> {
+        if let Some(http) = self.http.get() {
+            return Ok(Arc::clone(http));
         }
-        let client = readiness::http_client()?;
-        Ok(self.http.get_or_init(|| client).clone())
+        let network = Arc::new(http::over_the_network()?);
+        Ok(Arc::clone(self.http.get_or_init(|| network)))
     }
 
     /// The lists that waits share.

@@ -3,8 +3,9 @@
 use super::access::{Restarted, RouterAccess};
 use super::machines::{console, explain, list};
 use super::pace::{Pace, Sightings};
-use super::{passing, status};
+use super::passing;
 use crate::failure::{FailedMachine, Failure, Fate, MachineFailure, Result};
+use crate::http::{HttpRequest, HttpResponse};
 use crate::poll::Poll;
 use cloud::{Cloud, Deadline, FleetKey, Instance, InstanceId};
 use domain::console::Refusal;
@@ -194,8 +195,9 @@ async fn look_and_list(router: &RouterAccess, is_listed: bool) -> Result<Look> {
 
 /// Whether it answers from here.
 pub(crate) async fn answers(router: &RouterAccess) -> bool {
-    let health = router.http.get(format!("{}/health", router.endpoint));
-    matches!(router.cloud.bounded(status(health)).await, Some(Ok(200)))
+    let health = HttpRequest::get(format!("{}/health", router.endpoint));
+    let answer = router.cloud.bounded(router.http.send(health)).await;
+    matches!(answer, Some(Ok(HttpResponse { status: 200, .. })))
 }
 
 async fn look(router: &RouterAccess, listed: Option<&[Instance]>) -> Result<Look> {
@@ -230,21 +232,20 @@ async fn look(router: &RouterAccess, listed: Option<&[Instance]>) -> Result<Look
 }
 
 async fn health(router: &RouterAccess) -> Option<registration::Health> {
-    let health = router.http.get(format!("{}/health", router.endpoint));
-    registration::parse(&text(router, health).await?).ok()
+    registration::parse(&text(router, format!("{}/health", router.endpoint)).await?).ok()
 }
 
 /// How many engines the router routes to; none when it does not know the model, as before the first of them.
 async fn accepted(router: &RouterAccess) -> Option<registration::Accepted> {
     let mut url = reqwest::Url::parse(&router.endpoint).ok()?;
     url.path_segments_mut().ok()?.extend(["v1", "models", &router.model, "ready"]);
-    registration::parse_accepted(&text(router, router.http.get(url)).await?).ok()
+    registration::parse_accepted(&text(router, url.into()).await?).ok()
 }
 
 /// What the router answers, if it does while the operation lasts.
-async fn text(router: &RouterAccess, request: reqwest::RequestBuilder) -> Option<String> {
-    let answer = async { request.send().await?.text().await };
-    router.cloud.bounded(answer).await?.ok()
+async fn text(router: &RouterAccess, url: String) -> Option<String> {
+    let answer = router.cloud.bounded(router.http.send(HttpRequest::get(url))).await?;
+    answer.ok().map(|answer| answer.body)
 }
 
 async fn failed(router: &RouterAccess, what: &str, reason: MachineFailure) -> Failure {
