@@ -5,6 +5,7 @@
 //! marked as owned, so that no other creation takes it for its own.
 
 use super::claim::{self, Claim};
+use super::creations;
 use super::find::{FoundService, find_by_id};
 use super::wait::{WaitFor, wait};
 use super::{DesiredService, ServiceRecord, removal, router, set_ingress};
@@ -100,6 +101,7 @@ impl Making<'_> {
         let Self { orchestrator, deadline, desired, record, .. } = self;
         let (id, address) = (&record.id, &record.address);
         let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
+        creations::announce(deadline, &*cloud, &key(&id.fleet), address).await?;
         let is_closed = snapshot.ingress(&id.label()).is_none();
         if !(is_closed && desired.policy.ingress.is_empty()) {
             set_ingress(orchestrator, deadline, id, desired).await?;

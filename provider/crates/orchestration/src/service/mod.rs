@@ -15,6 +15,7 @@
 mod address;
 mod claim;
 mod create;
+mod creations;
 mod delete;
 mod desired;
 mod find;
@@ -36,5 +37,6 @@ pub use removal::unowned;
 pub use router::{access, boot_document, endpoint};
 pub use wait::WaitFor;
 
+pub(crate) use creations::announce;
 pub(crate) use removal::{remove_old_unowned, remove_unowned};
 pub(crate) use router::mark_live;
