@@ -6,7 +6,7 @@ use crate::handovers::Handovers;
 use crate::http::{self, Http};
 use crate::in_flight::InFlight;
 use crate::operations::Operations;
-use crate::readiness::{self, Listings, RouterAccess};
+use crate::readiness::{self, Listings, Observations, RouterAccess};
 use crate::snapshot::{Freshness, Snapshot, Snapshots, with_known};
 use async_trait::async_trait;
 use cloud::{Changes, CloudName, Deadline, FleetKey, FleetPart, Managed, Offer};
@@ -43,6 +43,7 @@ pub struct Orchestrator {
     seen: Arc<Seen>,
     http: OnceLock<Arc<dyn Http>>,
     listings: Arc<Listings>,
+    observations: Arc<Observations>,
     in_flight: InFlight,
     handovers: Handovers,
     operations: Operations,
@@ -170,6 +171,11 @@ impl Orchestrator {
     /// The lists that waits share.
     pub(crate) fn listings(&self) -> Arc<Listings> {
         Arc::clone(&self.listings)
+    }
+
+    /// What waits at one router have seen of it.
+    pub(crate) fn observations(&self) -> Arc<Observations> {
+        Arc::clone(&self.observations)
     }
 
     fn clouds(&self) -> Option<Arc<dyn Clouds>> {

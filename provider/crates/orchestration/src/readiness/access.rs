@@ -1,6 +1,7 @@
 //! How whoever watches reaches a router.
 
 use super::listings::Listings;
+use super::observed::Observations;
 use crate::http::Http;
 use cloud::{Deadline, FleetKey, InstanceId, Managed};
 use std::net::IpAddr;
@@ -13,6 +14,7 @@ pub struct RouterAccess {
     pub cloud: Arc<Managed>,
     pub http: Arc<dyn Http>,
     pub listings: Arc<Listings>,
+    pub observations: Arc<Observations>,
     pub fleet: FleetKey,
     pub instance: InstanceId,
     pub ip: IpAddr,

@@ -173,6 +173,7 @@ pub fn access(
         cloud,
         http: orchestrator.http()?,
         listings: orchestrator.listings(),
+        observations: orchestrator.observations(),
         fleet: key(&facts.id.fleet),
         instance: instance.id.clone(),
         ip: address.ip,
