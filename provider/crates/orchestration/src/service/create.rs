@@ -4,11 +4,12 @@
 //! finds it again. What a failed creation made is removed; what could not be, and what is kept, is
 //! marked as owned, so that no other creation takes it for its own.
 
+use super::address::set_ingress;
 use super::claim::{self, Claim};
 use super::creations;
 use super::find::{FoundService, find_by_id};
 use super::wait::{WaitFor, wait};
-use super::{DesiredService, ServiceRecord, removal, router, set_ingress};
+use super::{DesiredService, ServiceRecord, removal, router};
 use crate::failure::{Doing, Failure, Fate, Result};
 use crate::journal::{Journal, Warning};
 use crate::object::Object;
