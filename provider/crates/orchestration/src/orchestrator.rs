@@ -74,7 +74,7 @@ impl Orchestrator {
     }
 
     /// From now on these are the clouds; what was seen before is forgotten.
-    pub fn work_in(&self, clouds: Arc<dyn Clouds>) {
+    pub fn configure(&self, clouds: Arc<dyn Clouds>) {
         *lock(&self.clouds) = Some(clouds);
         self.seen.snapshots.forget();
         lock(&self.seen.refusals).clear();

@@ -188,7 +188,8 @@ impl Group {
     }
 
     fn request(&self, count: u32, token: String, tags: Tags) -> Result<LaunchRequest> {
-        let offer = self.offers[0].clone();
+        let none = || Failure::Bug(format!("{} has no offers", self.id));
+        let offer = self.offers.first().cloned().ok_or_else(none)?;
         let document = boot_document(&self.spec, &self.facts, &offer)?;
         let contradiction = || Failure::Purchase(self.id.clone());
         let purchase = self.spec.purchase().ok_or_else(contradiction)?;
