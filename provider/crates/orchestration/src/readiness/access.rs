@@ -1,7 +1,7 @@
 //! How whoever watches reaches a router.
 
 use super::listings::Listings;
-use super::observed::Observations;
+use super::observations::Observations;
 use crate::http::Http;
 use cloud::{Deadline, FleetKey, InstanceId, Managed};
 use std::net::IpAddr;

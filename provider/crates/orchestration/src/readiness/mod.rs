@@ -12,6 +12,7 @@ mod engines;
 mod grace;
 mod listings;
 mod machines;
+mod observations;
 mod observed;
 mod pace;
 mod partners;
@@ -25,7 +26,7 @@ pub use endpoint::{EndpointProbe, Proof, endpoint};
 pub(crate) use grace::{clean_up, last_words};
 pub use listings::Listings;
 pub(crate) use machines::{consoles, gone, is_running, running};
-pub use observed::Observations;
+pub use observations::Observations;
 pub(crate) use pace::Pace;
 pub(crate) use partners::others;
 pub(crate) use router::{

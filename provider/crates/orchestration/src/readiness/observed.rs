@@ -1,64 +1,59 @@
-//! What a router is seen to be at one moment: by its own answers, and by its console. Each is asked for when it is
-//! first needed, and once, whoever judges by it.
+//! What a router is seen to be at one moment: by its own answers, and by its console.
 
 use super::access::RouterAccess;
 use super::machines::console;
-use super::router::Registrations;
+use super::observations::Observed;
 use crate::failure::Result;
 use crate::http::HttpRequest;
 use cloud::{Cloud, Deadline};
-use domain::console::latest_state;
+use domain::console::{Refusal, latest_state};
 use domain::registration::{self, Accepted, Health};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::OnceCell;
-use tokio::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
 
-/// The latest observation of each router, shared by all groups that wait for workers at it.
-#[derive(Debug, Default)]
-pub struct Observations(Mutex<BTreeMap<String, Arc<Latest>>>);
-
-/// Locked while the router is being asked.
-type Latest = tokio::sync::Mutex<Option<(Instant, Arc<Observed>)>>;
-
-/// One observation.
-#[derive(Debug)]
-pub(crate) struct Observed {
-    /// Whether it is healthy, by its own answer.
-    pub(crate) answers: bool,
-    /// Whom it lists, healthy or not.
-    health: Option<Health>,
-    /// How many it routes to; none when it does not know its model, as before the first of them.
-    accepted: OnceCell<Option<Accepted>>,
-    console: OnceCell<String>,
+/// Who is registered, and gets requests.
+pub(crate) enum Registrations {
+    /// From the router itself, which sends requests to all of them.
+    Health(Health),
+    /// From its console, a little later: it counts engines and does not tell them apart.
+    Console {
+        workers: BTreeMap<IpAddr, usize>,
+        refused: BTreeMap<IpAddr, Refusal>,
+        /// Whether the router itself answers too, with more engines than it routes to; only on its console
+        /// it says which.
+        answers: bool,
+    },
 }
 
-impl Observations {
-    /// What the router was seen to be a moment ago, by whoever waits side by side with this operation; or now.
-    /// Where looking costs nothing, it is always now.
-    pub(crate) async fn recent(&self, deadline: &Deadline, router: &RouterAccess) -> Arc<Observed> {
-        let latest = self.of_router(format!("{} {}", router.endpoint, router.instance));
-        // Somebody else's request may go on for longer than this operation.
-        let Ok(mut latest) = deadline.checked(latest.lock()).await else {
-            return Arc::new(Observed::nothing());
-        };
-        match &*latest {
-            Some((at, seen)) if at.elapsed() < router.cloud.profile().polling.shared_for => {
-                Arc::clone(seen)
-            }
-            _ => {
-                let at = Instant::now();
-                let seen = Arc::new(Observed::now(router).await);
-                *latest = Some((at, Arc::clone(&seen)));
-                seen
-            }
+impl Registrations {
+    /// Whether the router itself was asked, and is healthy.
+    pub(crate) fn is_from_router(&self) -> bool {
+        matches!(self, Self::Health(_) | Self::Console { answers: true, .. })
+    }
+
+    /// The addresses with engines that the router has refused.
+    pub(crate) fn refused(&self) -> BTreeMap<IpAddr, Refusal> {
+        match self {
+            Self::Health(_) => BTreeMap::new(),
+            Self::Console { refused, .. } => refused.clone(),
         }
     }
 
-    fn of_router(&self, router: String) -> Arc<Latest> {
-        // Nothing panics while it holds this lock.
-        let mut routers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(routers.entry(router).or_default())
+    /// Engines per address, without those whose ids are in `before`.
+    pub(crate) fn per_address(&self, before: &BTreeSet<String>) -> BTreeMap<IpAddr, usize> {
+        match self {
+            Self::Health(health) => health.per_address(before),
+            Self::Console { workers, .. } => workers.clone(),
+        }
+    }
+
+    /// The addresses that have an engine to which the router sends requests; none where nobody can tell.
+    pub(crate) fn addresses(&self) -> Option<BTreeSet<IpAddr>> {
+        let addresses: BTreeSet<IpAddr> = self.per_address(&BTreeSet::new()).into_keys().collect();
+        // A console that names nobody may only lag behind: in doubt they serve.
+        let tells = matches!(self, Self::Health(_)) || !addresses.is_empty();
+        tells.then_some(addresses)
     }
 }
 
@@ -70,20 +65,24 @@ impl Observed {
             Some(Ok(answer)) => Self {
                 answers: answer.status == 200,
                 health: registration::parse(&answer.body).ok(),
-                ..Self::nothing()
+                ..Self::default()
             },
-            _ => Self::nothing(),
+            _ => Self::default(),
         }
     }
 
-    fn nothing() -> Self {
-        let (accepted, console) = (OnceCell::new(), OnceCell::new());
-        Self { answers: false, health: None, accepted, console }
+    /// What the router was seen to be a moment ago, by whoever waits side by side with this operation; or now.
+    /// Where looking costs nothing, it is always now.
+    pub(crate) async fn recent(deadline: &Deadline, router: &RouterAccess) -> Arc<Self> {
+        let key = format!("{} {}", router.endpoint, router.instance);
+        let age = router.cloud.profile().polling.shared_for;
+        let seen = router.observations.recent(deadline, key, age, Self::now(router)).await;
+        seen.unwrap_or_default()
     }
 
     /// Dynamo's ids of those that it lists.
-    pub(crate) fn instance_ids(&self) -> Vec<String> {
-        self.health.as_ref().map(Health::instance_ids).unwrap_or_default()
+    pub(crate) fn instance_ids(&self) -> BTreeSet<String> {
+        self.health.iter().flat_map(Health::instance_ids).collect()
     }
 
     /// Who is registered, and gets requests.

@@ -2,14 +2,14 @@
 
 use super::access::{Restarted, RouterAccess};
 use super::machines::{console, explain, list};
-use super::observed::Observed;
+use super::observations::Observed;
 use super::pace::{Pace, Sightings};
 use super::passing;
 use crate::failure::{FailedMachine, Failure, Fate, MachineFailure, Result};
 use crate::poll::Poll;
 use cloud::{Cloud, Deadline, FleetKey, Instance, InstanceId};
+use domain::console;
 use domain::console::Refusal;
-use domain::{console, registration};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -55,7 +55,7 @@ pub(crate) async fn latest_boot(
 /// Instances that the router lists now, by their ids in Dynamo: what was registered before a
 /// launch proves nothing about it, also when an address is used again.
 pub(crate) async fn registrations(router: &RouterAccess) -> BTreeSet<String> {
-    Observed::now(router).await.instance_ids().into_iter().collect()
+    Observed::now(router).await.instance_ids()
 }
 
 /// The addresses that have an engine to which the router sends requests; none where neither the router nor
@@ -63,7 +63,7 @@ pub(crate) async fn registrations(router: &RouterAccess) -> BTreeSet<String> {
 pub(crate) async fn registered_addresses(
     router: &RouterAccess,
 ) -> Result<Option<BTreeSet<IpAddr>>> {
-    addresses(Observed::now(router).await.registrations(router).await?)
+    Ok(Observed::now(router).await.registrations(router).await?.addresses())
 }
 
 /// The same, as whoever waits side by side has seen it a moment ago.
@@ -71,15 +71,8 @@ pub(crate) async fn recently_registered(
     deadline: &Deadline,
     router: &RouterAccess,
 ) -> Result<Option<BTreeSet<IpAddr>>> {
-    let seen = router.observations.recent(deadline, router).await;
-    addresses(seen.registrations(router).await?)
-}
-
-fn addresses(seen: Registrations) -> Result<Option<BTreeSet<IpAddr>>> {
-    let addresses: BTreeSet<IpAddr> = seen.per_address(&BTreeSet::new()).into_keys().collect();
-    // A console that names nobody may only lag behind: in doubt they serve.
-    let tells = matches!(seen, Registrations::Health(_)) || !addresses.is_empty();
-    Ok(tells.then_some(addresses))
+    let seen = Observed::recent(deadline, router).await;
+    Ok(seen.registrations(router).await?.addresses())
 }
 
 /// The addresses with engines that the router has refused.
@@ -94,43 +87,6 @@ pub(crate) async fn refusals_of_itself(router: &RouterAccess) -> BTreeMap<IpAddr
         return BTreeMap::new();
     }
     seen.registrations(router).await.map(|seen| seen.refused()).unwrap_or_default()
-}
-
-/// One look at who is registered, and gets requests.
-pub(crate) enum Registrations {
-    /// From the router itself, which sends requests to all of them.
-    Health(registration::Health),
-    /// From its console, a little later: it counts engines and does not tell them apart.
-    Console {
-        workers: BTreeMap<IpAddr, usize>,
-        refused: BTreeMap<IpAddr, Refusal>,
-        /// Whether the router itself answers too, with more engines than it routes to; only on its console
-        /// it says which.
-        answers: bool,
-    },
-}
-
-impl Registrations {
-    /// Whether the router itself was asked, and is healthy.
-    pub(crate) fn is_from_router(&self) -> bool {
-        matches!(self, Self::Health(_) | Self::Console { answers: true, .. })
-    }
-
-    /// The addresses with engines that the router has refused.
-    pub(crate) fn refused(&self) -> BTreeMap<IpAddr, Refusal> {
-        match self {
-            Self::Health(_) => BTreeMap::new(),
-            Self::Console { refused, .. } => refused.clone(),
-        }
-    }
-
-    /// Engines per address, without those whose ids are in `before`.
-    pub(crate) fn per_address(&self, before: &BTreeSet<String>) -> BTreeMap<IpAddr, usize> {
-        match self {
-            Self::Health(health) => health.per_address(before),
-            Self::Console { workers, .. } => workers.clone(),
-        }
-    }
 }
 
 /// Ends at once what workers would be launched for in vain: a router that is gone or has failed, as far

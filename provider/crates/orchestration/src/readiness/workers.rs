@@ -3,6 +3,7 @@
 use super::access::RouterAccess;
 use super::grace::last_look;
 use super::machines::{CONSOLES_AT_ONCE, consoles, explain, is_gone, is_news};
+use super::observations::Observed;
 use super::pace::{Pace, Sightings};
 use super::passing;
 use super::router::stop_if_failed;
@@ -139,7 +140,7 @@ impl Watch<'_> {
     /// One round: registered ones and failed ones wait no longer.
     async fn look(&mut self) -> Result<()> {
         let router = &self.router.clone();
-        let observed = router.observations.recent(&self.deadline, router).await;
+        let observed = Observed::recent(&self.deadline, router).await;
         let seen = observed.registrations(router).await?;
         self.router_answers = seen.is_from_router();
         let (all, fresh) = (seen.per_address(&BTreeSet::new()), seen.per_address(self.before));
