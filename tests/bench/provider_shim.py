@@ -1,7 +1,7 @@
 """What stands in a provider's place to tell what the provider alone costs.
 
 Terraform starts it as the provider; it starts the real one, which inherits everything, waits for it,
-and appends what that one process cost to a log. Its own cost (Python's start) is nobody's: rows that
+and appends what that one process cost to a log. Its own cost (Python's start) counts nowhere: rows that
 compare whole commands run without it.
 """
 

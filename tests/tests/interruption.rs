@@ -260,7 +260,7 @@ fn two_of_one_name_are_refused_whoever_comes_first(cloud: &Cloud) {
         .apply_fails(&both)
         .says(&[&format!("Duplicate name: replica group {}@", cloud.path("pd/tiny"))]);
     assert_eq!(workspace.group("decode").len(), 1, "and one of them was made");
-    // Later, it is somebody's.
+    // Later, it is owned.
     workspace.apply_fails(&both).says(&["Already exists", "terraform import"]);
     assert_eq!(workspace.group("decode").len(), 1);
     workspace.destroy();

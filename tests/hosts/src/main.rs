@@ -1,5 +1,5 @@
 //! `hosts [VERSION]`: boots a router and two workers with a version of Dynamo, and keeps them until
-//! Enter is pressed, for a look around.
+//! Enter is pressed, for inspection.
 
 use domain::version::DynamoVersion;
 use hosts::datacentre::Datacentre;

@@ -220,7 +220,7 @@ fn market_options(purchase: &Purchase) -> Option<InstanceMarketOptionsRequest> {
     match purchase {
         Purchase::OnDemand | Purchase::Reserved { prepaid: false, .. } => None,
         Purchase::Spot => {
-            // One that comes back by itself after an interruption would be nobody's.
+            // One that comes back by itself after an interruption would be unowned.
             let spot = SpotMarketOptions::builder()
                 .spot_instance_type(SpotInstanceType::OneTime)
                 .instance_interruption_behavior(InstanceInterruptionBehavior::Terminate)

@@ -127,7 +127,7 @@ impl Cloud for LocalCloud {
         instance::list(self, fleet, filter).await
     }
 
-    /// Local machines are listed by their records, which nobody's tags are in the way of.
+    /// Local machines are listed by their records, whatever their tags say.
     async fn find_instances(&self, fleet: &FleetKey, ids: &[InstanceId]) -> Result<Vec<Instance>> {
         let mut found = instance::list(self, fleet, &LabelFilter::all()).await?;
         found.retain(|instance| ids.contains(&instance.id));

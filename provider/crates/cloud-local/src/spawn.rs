@@ -115,7 +115,7 @@ async fn start(
 }
 
 /// The process that is started here only starts the supervisor, as a process of its own session
-/// that is nobody's child, and ends.
+/// without a parent, and ends.
 async fn spawn(program: &Path, machine: &MachineDirectory) -> io::Result<Child> {
     let log =
         OpenOptions::new().create(true).append(true).mode(0o600).open(machine.supervisor_log())?;

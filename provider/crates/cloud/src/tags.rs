@@ -313,11 +313,11 @@ impl<'de> Deserialize<'de> for Tags {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Being made, and in nobody's state; whoever makes it again may adopt it.
+    /// Being made, and unowned: in no record. Whoever makes the same again may adopt it.
     Creating,
     /// Somebody's, and its start was not seen to the end: the next apply does that.
     Unfinished,
-    /// Made, and somebody's.
+    /// Made, and owned.
     Ready,
     /// On its way out: the router chooses it no longer, and what runs on it comes to its end. It counts
     /// no longer, and whoever finds it ends it.
@@ -335,7 +335,7 @@ impl Phase {
         }
     }
 
-    /// What the tags say; an object without the label, or with a word that is not ours, is somebody's.
+    /// What the tags say; an object without the label, or with a word that is not ours, is owned.
     pub fn of(tags: &Tags) -> Self {
         let word = tags.get(Label::Phase).map(String::as_str);
         let unready = [Self::Creating, Self::Unfinished, Self::Draining];

@@ -1,4 +1,4 @@
-//! The program that a machine is: how it is started as nobody's child.
+//! The program that a machine is: how it is started as a process without a parent.
 
 use crate::directory::MachineDirectory;
 use crate::supervisor;
@@ -16,8 +16,8 @@ use std::{
 
 const SUPERVISE: &str = "--supervise";
 
-/// Runs `machine DIRECTORY`, with the arguments after that word: starts the machine's supervisor as
-/// nobody's child and ends. Secrets come on the standard input, and what it has to say of itself goes
+/// Runs `machine DIRECTORY`, with the arguments after that word: starts the machine's supervisor as a
+/// process without a parent and ends. Secrets come on the standard input, and what it has to say of itself goes
 /// to the standard error.
 pub fn machine_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = arguments.into_iter().collect::<Vec<_>>();

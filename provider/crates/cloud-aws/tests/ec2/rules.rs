@@ -1,4 +1,4 @@
-//! Rules of the security group: whose they are, and what becomes of those that are nobody's.
+//! Rules of the security group: whose they are, and what becomes of those that are unowned.
 
 use crate::harness::{Place, key};
 use cloud::{Cloud, Ingress};

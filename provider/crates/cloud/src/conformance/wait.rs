@@ -61,7 +61,7 @@ pub enum WaitError<E> {
     /// The condition was not met in time.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
-    /// A look failed, or showed that waiting is in vain.
+    /// A look failed, or showed that waiting is of no use.
     #[error("a look failed")]
     Failed(#[source] E),
 }

@@ -59,7 +59,7 @@ pub enum Verdict {
     /// Nothing that is known to go on does what has to be done first: it may begin yet. What.
     WaitForABeginning(String),
     /// What has to be done first will not be done: its operation has ended. What.
-    InVain(String),
+    NeverComes(String),
     /// A dead registration ends by itself, in a while.
     WaitForGhosts,
 }
@@ -95,7 +95,7 @@ impl Leaving<'_> {
             } else if self.courses.is_empty() {
                 Verdict::WaitForABeginning(missing)
             } else {
-                Verdict::InVain(missing)
+                Verdict::NeverComes(missing)
             };
         }
         if !self.takes_the_last() {
@@ -115,7 +115,7 @@ impl Leaving<'_> {
         let missing = format!("{} {partner} workers of before are still there", needed.len());
         let courses = || needed.iter().map(|partner| self.courses.get(&partner.group));
         if courses().any(|course| course == Some(&Course::Ended)) {
-            Verdict::InVain(missing)
+            Verdict::NeverComes(missing)
         } else if courses().any(|course| course.is_none()) {
             Verdict::WaitForABeginning(missing)
         } else {
@@ -161,7 +161,7 @@ mod tests {
             Verdict::Go => "go",
             Verdict::Wait(_) => "wait",
             Verdict::WaitForABeginning(_) => "patience",
-            Verdict::InVain(_) => "in vain",
+            Verdict::NeverComes(_) => "never comes",
             Verdict::WaitForGhosts => "ghosts",
         }
     }
@@ -181,12 +181,12 @@ mod tests {
             assert_eq!(word(&[OLD, NEW], &both, &[]), "go");
             for partners in [&old[..], &booting] {
                 assert_eq!(word(&[OLD, NEW], partners, &[("p", Running)]), "wait");
-                assert_eq!(word(&[OLD, NEW], partners, &[("p", Ended)]), "in vain");
+                assert_eq!(word(&[OLD, NEW], partners, &[("p", Ended)]), "never comes");
                 assert_eq!(word(&[OLD, NEW], partners, &[]), "patience");
             }
             // These go before there are others, as the user wants it; and not when nobody else changes.
             assert_eq!(word(&[OLD], &old, &[("p", Running)]), "go");
-            assert_eq!(word(&[], &old, &[("p", Ended)]), "in vain");
+            assert_eq!(word(&[], &old, &[("p", Ended)]), "never comes");
             assert_eq!(word(&[], &old, &[]), "patience");
             // There is no other half.
             assert_eq!(word(&[NEW], &[], &[]), "go");
@@ -204,7 +204,7 @@ mod tests {
             (TakesTheLast, Running, "wait"),
             (TakesTheLast, TakesTheLast, "go"),
             // One of the decode groups will never go: nobody waits for the others, which wait for this one.
-            (TakesTheLast, Ended, "in vain"),
+            (TakesTheLast, Ended, "never comes"),
         ] {
             let prefill = leaving(Prefill, &[NEW], &two, &[("a", a), ("b", b)]);
             assert_eq!(word(&prefill), expected, "{a:?} {b:?}");
@@ -215,7 +215,7 @@ mod tests {
         // Decode waits for the old prefill, whatever that waits for.
         let both = [("p", OLD, true), ("p", NEW, true)];
         let decode = |courses: &[_]| leaving(Decode, &[NEW], &both, courses);
-        for (course, expected) in [(Running, "wait"), (TakesTheLast, "wait"), (Ended, "in vain")] {
+        for (course, expected) in [(Running, "wait"), (TakesTheLast, "wait"), (Ended, "never comes")] {
             assert_eq!(word(&decode(&[("p", course)])), expected, "{course:?}");
         }
         assert_eq!(word(&decode(&[])), "patience");

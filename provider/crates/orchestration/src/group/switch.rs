@@ -83,7 +83,7 @@ pub(crate) async fn until_they_may_leave(
                 goes_alone = Some(missing);
                 Ok(None)
             }
-            Verdict::WaitForABeginning(missing) | Verdict::InVain(missing) => {
+            Verdict::WaitForABeginning(missing) | Verdict::NeverComes(missing) => {
                 Err(alone(group, partner, &ours, &missing))
             }
             Verdict::WaitForGhosts if begun.elapsed() < LONGEST_LEASE => {
