@@ -12,6 +12,10 @@
 //! | what is read of a fleet, and how often | `snapshot.rs` |
 //! | what is said of a fleet without changing it | `status.rs`, `logs.rs` |
 //! | how routers and engines are asked | `http.rs` |
+//! | what failures and warnings there are, and what is recorded | `failure.rs`, `journal.rs` |
+//! | what a machine was made from | `made_from.rs` |
+//! | which tags and settings are not as they were made | `drift.rs` |
+//! | how everything is waited for, and failures of a cloud shared | `poll.rs`, `outages.rs` |
 //! | what operations of one process know of each other | `in_flight.rs`, `operations.rs`, `handovers.rs` |
 //!
 //! Deliberately not here: anything of Terraform, and words for users. They are the program's.

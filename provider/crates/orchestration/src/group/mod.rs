@@ -7,7 +7,7 @@
 //! | what a group and its router can be asked and told; what workers are waited for | `access.rs` |
 //! | how machines are launched, and never twice | `launch.rs` |
 //! | how a group is made, changed, removed, handed over | `create.rs`, `update.rs`, `delete.rs`, `handover.rs` |
-//! | what an operation has come to, whatever stops it | `progress.rs` |
+//! | what an operation has come to, whatever stops it; how it lets machines go | `progress.rs` |
 //! | how machines go without cutting an answer | `drain.rs`, `switch.rs`, `order.rs` |
 
 mod access;

@@ -4,6 +4,17 @@
 //! Everything here looks and waits; nothing is changed or removed. A look that fails for a reason
 //! that passes by itself tells nothing, and the wait goes on: an outage of the cloud's API says
 //! nothing about machines that are paid for.
+//!
+//! | to change | look in |
+//! |---|---|
+//! | how a router is judged | `router.rs` |
+//! | what a router tells of itself and of its workers, and how long that is shared | `observed.rs`, `observations.rs` |
+//! | how workers are judged | `workers.rs`, with those of other groups `partners.rs` |
+//! | when a machine counts as gone, and how consoles are read | `machines.rs`, `pace.rs` |
+//! | how an endpoint is judged | `endpoint.rs` |
+//! | when nothing runs on a machine any more | `drain.rs`, `engines.rs`, `self_drain.rs` |
+//! | how often is looked, and which lists are shared | `pace.rs`, `listings.rs` |
+//! | what may still be done when the time is over | `grace.rs` |
 
 mod access;
 mod drain;
