@@ -79,7 +79,7 @@ pub struct AssumeRole {
     #[schemars(extend("x-disagg" = required(ProviderOnly), "format" = "role-arn"))]
     pub role_arn: Attr<String>,
 
-    /// What the role's trust policy wants to hear, if it does.
+    /// The external id that the role's trust policy requires, if it does.
     #[schemars(extend("x-disagg" = optional(ProviderOnly), "format" = "word"))]
     pub external_id: Attr<String>,
 

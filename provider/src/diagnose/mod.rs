@@ -147,7 +147,7 @@ fn ended(ended: Ended, attributes: &AttributesOf) -> Diagnostic {
             format!("On cloud `{}`: {error}.", service.fleet.cloud),
         )
         .at(AttributePath::root("router")),
-        Ended::UserData { what, error } => no_user_data(&what, &error),
+        Ended::BootDocument { what, error } => no_user_data(&what, &error),
         // The plan refuses it where it can: one of the two may have been unknown then.
         Ended::Purchase(group) => Diagnostic::error(
             "Market and reservation contradict each other",

@@ -18,7 +18,7 @@ use std::time::Duration;
 pub struct AssumeRole {
     /// Its ARN.
     pub arn: String,
-    /// What its trust policy wants to hear.
+    /// The external id that its trust policy requires.
     pub external_id: Option<String>,
     /// The session's name in the account's logs.
     pub session_name: Option<String>,

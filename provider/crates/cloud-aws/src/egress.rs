@@ -21,12 +21,14 @@ pub(crate) async fn hold(region: &Region, request: &LaunchRequest) -> cloud::Res
     let token = request.token_of_offer();
     mark(region, &request.fleet).await?;
     let of_fleet = of_fleet(region, &request.fleet).await?;
-    let (left, kept): (Vec<_>, Vec<_>) = of_fleet.into_iter().partition(is_left_over);
+    let now = region.clock.now();
+    let (left, kept): (Vec<_>, Vec<_>) =
+        of_fleet.into_iter().partition(|elastic| is_left_over(elastic, now));
     release_in_passing(region, &left).await;
     let is_of_launch = |elastic: &&ElasticIp| elastic.tags.get(tags::TOKEN) == Some(&token);
     let held = kept.iter().filter(is_of_launch).count();
     let mut own = tags::named(&request.tags);
-    own.extend(tags_of(&request.fleet, &token));
+    own.extend(tags_of(region, &request.fleet, &token));
     for _ in held..request.count as usize {
         if let Err(error) = elastic_ip::allocate(region, &own).await {
             release_held(region, request).await;
@@ -120,7 +122,7 @@ pub(crate) async fn repair(
         return Ok(());
     }
     let mut own = tags::named(&tags::from_ec2(instance.tags()));
-    own.extend(tags_of(key, token));
+    own.extend(tags_of(region, key, token));
     own.extend(owner);
     let elastic = elastic_ip::allocate(region, &own).await?;
     elastic_ip::associate(region, &elastic, interface).await
@@ -143,7 +145,8 @@ pub(crate) async fn release(
     let (theirs, mut others): (Vec<_>, Vec<_>) =
         of_fleet(region, key).await?.into_iter().partition(is_theirs);
     elastic_ip::release(region, &theirs).await?;
-    others.retain(is_left_over);
+    let now = region.clock.now();
+    others.retain(|elastic| is_left_over(elastic, now));
     release_in_passing(region, &others).await;
     Ok(())
 }
@@ -157,11 +160,11 @@ async fn release_in_passing(region: &Region, elastics: &[ElasticIp]) {
 
 /// No machine is ever going to have it: it came off the one that it was given to, or its launch ended long
 /// ago.
-fn is_left_over(elastic: &ElasticIp) -> bool {
+fn is_left_over(elastic: &ElasticIp, now: SystemTime) -> bool {
     let held_at = elastic.tags.get(tags::HELD_AT).and_then(|at| at.parse().ok());
-    let age = now().saturating_sub(Duration::from_secs(held_at.unwrap_or_default()));
+    let age = seconds(now).saturating_sub(held_at.unwrap_or_default());
     elastic.association.is_none()
-        && (elastic.tags.contains_key(tags::INSTANCE) || age > LONGEST_LAUNCH)
+        && (elastic.tags.contains_key(tags::INSTANCE) || age > LONGEST_LAUNCH.as_secs())
 }
 
 fn is_on(elastic: &ElasticIp, machine: &str) -> bool {
@@ -198,12 +201,12 @@ async fn of_workers(
 }
 
 /// By which it is found again, whatever has become of its machine's tags.
-fn tags_of(key: &FleetKey, token: &str) -> Ec2Tags {
+fn tags_of(region: &Region, key: &FleetKey, token: &str) -> Ec2Tags {
     [
         (Key::from(tag::MANAGED_BY).as_str(), tag::MANAGED_BY_US.to_owned()),
         (Key::from(tag::FLEET).as_str(), key.name.clone()),
         (tags::TOKEN, token.to_owned()),
-        (tags::HELD_AT, now().as_secs().to_string()),
+        (tags::HELD_AT, seconds(region.clock.now()).to_string()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into()
@@ -219,8 +222,8 @@ fn primary(instance: &Ec2Instance) -> Option<&InstanceNetworkInterface> {
     })
 }
 
-fn now() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// No launch holds an Elastic IP for longer before its machine has it.

@@ -241,11 +241,11 @@ const PARTS: &[(&str, RequestPart)] = &[
     ("InvalidInstanceType", RequestPart::InstanceType),
     ("Unsupported", RequestPart::InstanceType),
     ("InvalidCapacityReservation", RequestPart::Reservation),
-    ("InvalidUserData", RequestPart::UserData),
+    ("InvalidUserData", RequestPart::BootDocument),
     ("InvalidKeyPair", RequestPart::SshKey),
     ("AddressLimitExceeded", RequestPart::Egress),
-    ("SpotMaxPriceTooLow", RequestPart::Market),
-    ("MaxSpotInstanceCountExceeded", RequestPart::Market),
+    ("SpotMaxPriceTooLow", RequestPart::Purchase),
+    ("MaxSpotInstanceCountExceeded", RequestPart::Purchase),
 ];
 
 const MESSAGES: &[(&str, RequestPart)] = &[

@@ -116,7 +116,7 @@ pub(crate) async fn delete(region: &Region, key: &FleetKey) -> cloud::Result<()>
     match deleted.during(OPERATION).map_err(|error| error.object(id)) {
         Err(error) if is(&error, "InvalidGroup.NotFound") => {}
         Err(error) if error.kind == ErrorKind::InUse => {
-            return Err(name_strangers(region, id, error).await);
+            return Err(name_what_is_foreign(region, id, error).await);
         }
         deleted => deleted.map(drop)?,
     }
@@ -241,8 +241,8 @@ fn findings(key: &FleetKey, group: &SecurityGroup, found: &Tags) -> BTreeMap<Str
 }
 
 /// Who else is in the group: EC2 only says that somebody is. Interfaces of machines that have ended are
-/// strangers to nobody and go by themselves, within minutes.
-async fn name_strangers(region: &Region, group: &str, error: CloudError) -> CloudError {
+/// none of these, and go by themselves, within minutes.
+async fn name_what_is_foreign(region: &Region, group: &str, error: CloudError) -> CloudError {
     let call = region.ec2.describe_network_interfaces();
     let found = call.filters(tags::filter("group-id", [group])).send().await;
     let Ok(found) = found.during("DescribeNetworkInterfaces") else { return error };
@@ -253,10 +253,10 @@ async fn name_strangers(region: &Region, group: &str, error: CloudError) -> Clou
     };
     let holders: Vec<InstanceId> = interfaces.iter().filter_map(holder).collect();
     let Ok(living) = instance::living(region, &holders).await else { return error };
-    let strangers = interfaces
+    let foreign = interfaces
         .iter()
         .filter(|interface| holder(interface).is_none_or(|holder| living.contains(&holder)));
-    let strangers: Vec<String> = strangers
+    let foreign: Vec<String> = foreign
         .map(|interface| {
             let id = interface.network_interface_id().unwrap_or_default();
             match interface.description() {
@@ -265,11 +265,11 @@ async fn name_strangers(region: &Region, group: &str, error: CloudError) -> Clou
             }
         })
         .collect();
-    if strangers.is_empty() {
+    if foreign.is_empty() {
         let message = format!("{}; what held it is on its way out", error.message);
         return CloudError { kind: ErrorKind::Unavailable, message, ..error };
     }
-    CloudError { message: format!("{}; in it: {}", error.message, strangers.join(", ")), ..error }
+    CloudError { message: format!("{}; in it: {}", error.message, foreign.join(", ")), ..error }
 }
 
 const ANYWHERE: &str = "0.0.0.0/0";

@@ -208,7 +208,7 @@ fn check_way_out(
     };
     let message = format!(
         "{message}. Give the fleet a `subnet` with a NAT gateway in this zone, or the machines \
-         `egress = \"elastic_ip\"` or an `image` that has everything on it (subnet {subnet})"
+         `egress = \"public_ip\"` or an `image` that has everything on it (subnet {subnet})"
     );
     Err(CloudError::new(ErrorKind::InvalidRequest, ROUTES, message)
         .object(name)

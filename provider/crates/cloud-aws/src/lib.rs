@@ -69,6 +69,7 @@ pub struct AwsCloud {
 #[derive(Debug)]
 pub(crate) struct Region {
     pub(crate) ec2: Client,
+    pub(crate) clock: Clock,
     pub(crate) fleets: Mutex<BTreeMap<String, security_group::FleetFacts>>,
     pub(crate) types: Mutex<BTreeMap<String, instance_type::InstanceType>>,
     pub(crate) images: Mutex<BTreeMap<String, image::Image>>,
@@ -93,6 +94,7 @@ impl AwsCloud {
         }
         let region = Arc::new(Region {
             ec2: connect::client(&self.config, name, &self.clock).await,
+            clock: self.clock.clone(),
             fleets: Mutex::default(),
             types: Mutex::default(),
             images: Mutex::default(),

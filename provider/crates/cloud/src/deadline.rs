@@ -62,7 +62,7 @@ impl Deadline {
     /// Another `timeout` from now, stopped by what stops this one.
     #[must_use]
     pub fn extended(&self, timeout: Duration) -> Self {
-        Self::after(timeout, self.cancel.clone())
+        Self { over: self.over, ..Self::after(timeout, self.cancel.clone()) }
     }
 
     /// The time that is left.

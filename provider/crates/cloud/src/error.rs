@@ -105,16 +105,16 @@ pub enum RequestPart {
     Image,
     /// The machine's identity.
     Identity,
-    /// The market.
-    Market,
+    /// How it is bought.
+    Purchase,
     /// The reservation.
     Reservation,
     /// The way to the internet.
     Egress,
     /// The key of people who come in.
     SshKey,
-    /// The user data.
-    UserData,
+    /// What it boots from.
+    BootDocument,
 }
 
 /// The kinds of failure.

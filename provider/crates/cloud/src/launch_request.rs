@@ -121,7 +121,7 @@ impl LaunchRequest {
             Err(invalid("one address is for one machine".to_owned()))
         } else {
             let too_large =
-                |error: TooLarge| invalid(error.to_string()).part(RequestPart::UserData);
+                |error: TooLarge| invalid(error.to_string()).part(RequestPart::BootDocument);
             self.document.check_size(user_data_bytes).map_err(too_large)
         }
     }

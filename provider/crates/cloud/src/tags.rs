@@ -37,8 +37,8 @@ pub enum Label {
 pub enum Note {
     /// When the router was first healthy, RFC 3339; a router with it is live.
     ReadyAt,
-    /// Until when creations in a service may go on, on its address, where that is later than any would by itself;
-    /// seconds since 1970 by the cloud's clock.
+    /// Until when the creation of a machine may go on, where that is later than it usually is; seconds since 1970 by
+    /// the cloud's clock.
     CreatingUntil,
     /// Where the engines of a worker register; those that prefill and decode for each other are in one.
     Namespace,

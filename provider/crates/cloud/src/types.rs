@@ -162,13 +162,10 @@ impl Address {
         self.public_ip.unwrap_or(self.ip)
     }
 
-    /// Whether the instance is at this address. One that was launched there a moment ago may not be known as its
-    /// holder yet.
+    /// Whether the instance is at this address. Of one that was launched there a moment ago the cloud may still name
+    /// another holder, or none; one whose own address is not listed may be its holder.
     pub fn is_held_by(&self, instance: &Instance) -> bool {
-        match &self.instance {
-            Some(holder) => *holder == instance.id,
-            None => instance.ip == Some(self.ip),
-        }
+        self.instance.as_ref() == Some(&instance.id) || instance.ip == Some(self.ip)
     }
 }
 
@@ -185,7 +182,8 @@ pub struct Instance {
     pub instance_type: String,
     /// The image it was made from, in a cloud that tells.
     pub image: Option<String>,
-    /// The moment it was asked for, seconds since 1970.
+    /// The moment it was asked for, seconds since 1970 by the cloud's clock; in some clouds the moment of its latest
+    /// start, so that one which was started again counts as younger than it is.
     pub launched_at: u64,
     /// Its tags.
     pub tags: Tags,

@@ -4,7 +4,7 @@ use crate::Cloud;
 use std::future::Future;
 use tokio::time::Instant;
 
-/// Looks until it shows, for so long as this cloud may not know everywhere of what is there; once where each
+/// Looks until it shows, for twice as long as this cloud as a rule needs to know everywhere of what is there; once where each
 /// answer holds for all. None is what has not shown. It waits by itself: who may be stopped drops it.
 ///
 /// # Errors
@@ -19,7 +19,7 @@ where
     let (begun, propagation) = (Instant::now(), cloud.profile().propagation);
     loop {
         let found = look().await?;
-        if found.is_some() || begun.elapsed() >= propagation.patience() {
+        if found.is_some() || begun.elapsed() >= 2 * propagation.usual {
             return Ok(found);
         }
         tokio::time::sleep(propagation.usual / 2).await;
@@ -57,6 +57,6 @@ mod tests {
     async fn elsewhere_it_has_time_to_show() {
         assert_eq!(looks(CloudName::Aws, 1).await, (1, Some(1)));
         assert_eq!(looks(CloudName::Aws, 4).await, (4, Some(4)));
-        assert_eq!(looks(CloudName::Aws, 100).await, (9, None));
+        assert_eq!(looks(CloudName::Aws, 100).await, (5, None));
     }
 }

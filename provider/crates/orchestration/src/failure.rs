@@ -123,7 +123,7 @@ pub enum Failure {
     /// How a group's machines are to be bought contradicts the reservation that they are to be taken out of.
     Purchase(GroupId),
     /// There is no user data for a machine.
-    UserData {
+    BootDocument {
         /// Whose: a service's router, or a group's workers.
         what: Object,
         /// Why not.

@@ -40,7 +40,7 @@ pub(super) fn id(fleet: &Fleet) -> Result<FleetId> {
     })
 }
 
-/// Who may come in, as the cloud wants to hear it.
+/// Who may come in, as the contract of clouds has it.
 pub(super) fn ssh(fleet: &Fleet) -> Option<SshAccess> {
     let ssh = fleet.ssh.known()?;
     let blocks = ssh.ingress_cidrs.known().into_iter().flatten();

@@ -147,8 +147,8 @@ const PARTS: &AttributesOf = &[
     (RequestPart::InstanceType, "resources"),
     (RequestPart::Image, "image"),
     (RequestPart::Identity, "identity"),
-    (RequestPart::Market, "market"),
+    (RequestPart::Purchase, "market"),
     (RequestPart::Reservation, "reservation"),
     (RequestPart::Egress, "egress"),
-    (RequestPart::UserData, "engine"),
+    (RequestPart::BootDocument, "engine"),
 ];

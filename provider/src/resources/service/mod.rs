@@ -140,5 +140,5 @@ fn diagnosed(failure: Failure) -> Diagnostics {
 const PARTS: &AttributesOf = &[
     (RequestPart::Image, "image"),
     (RequestPart::InstanceType, "router"),
-    (RequestPart::UserData, "router"),
+    (RequestPart::BootDocument, "router"),
 ];

@@ -215,7 +215,9 @@ mod tests {
         // Decode waits for the old prefill, whatever that waits for.
         let both = [("p", OLD, true), ("p", NEW, true)];
         let decode = |courses: &[_]| leaving(Decode, &[NEW], &both, courses);
-        for (course, expected) in [(Running, "wait"), (TakesTheLast, "wait"), (Ended, "never comes")] {
+        for (course, expected) in
+            [(Running, "wait"), (TakesTheLast, "wait"), (Ended, "never comes")]
+        {
             assert_eq!(word(&decode(&[("p", course)])), expected, "{course:?}");
         }
         assert_eq!(word(&decode(&[])), "patience");

@@ -30,7 +30,7 @@ pub(crate) struct Group {
     pub(crate) facts: ServiceFacts,
     /// The digest that each machine is to have.
     pub(crate) digest: String,
-    pub(crate) address: Address,
+    address: Address,
     router_was_ready: bool,
     /// Its creation, or its recovery, was seen to the end.
     router_is_finished: bool,
@@ -135,6 +135,12 @@ impl Group {
             ip: router.ip,
             seen,
         })
+    }
+
+    /// Says on machines that were launched, or are gone on with, how long they may take.
+    pub(crate) async fn announce(&self, deadline: &Deadline, machines: &[Instance]) -> Result<()> {
+        let RouterAccess { cloud, fleet, .. } = &self.router;
+        service::announce(deadline, &**cloud, fleet, machines).await
     }
 
     pub(crate) async fn start(&self, instance: &InstanceId) -> Result<()> {

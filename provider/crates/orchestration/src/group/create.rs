@@ -58,6 +58,9 @@ pub async fn create(
     let mut progress = Progress::new(orchestrator, &group, going, slots, Vec::new(), journal);
     progress.save();
 
+    if let Err(failure) = group.announce(deadline, &machines).await {
+        return progress.leave_unfinished(deadline, failure).await;
+    }
     let failed = match group.wait(deadline, &machines, &adopted, &before).await {
         Ok(failed) => failed,
         // Without a router no worker can ever register: what was launched for it goes.

@@ -6,7 +6,6 @@ use crate::failure::{Doing, Failure, Result};
 use crate::object::Object;
 use crate::poll::Poll;
 use crate::readiness::{self, Pace};
-use crate::service;
 use cloud::{
     BootDocument, Cloud, Deadline, ErrorKind, Instance, InstanceId, LabelFilter, LaunchRequest,
     Offer, Phase, Tags, check_over_offers, launch_over_offers, tag,
@@ -35,10 +34,6 @@ impl Group {
         count_tags: Tags,
         counted: &[Instance],
     ) -> Result<Launched> {
-        if count > 0 {
-            let Self { router, address, .. } = self;
-            service::announce(deadline, &*router.cloud, &router.fleet, address).await?;
-        }
         let mut tags = self.tags();
         tags.extend(count_tags);
         let is_used = |token: &String| {
@@ -248,7 +243,7 @@ fn user_data_limit(spec: &GroupSpec) -> usize {
 }
 
 fn refused(spec: &GroupSpec, error: BootDocumentError) -> Failure {
-    Failure::UserData { what: Object::from(&spec.id()), error }
+    Failure::BootDocument { what: Object::from(&spec.id()), error }
 }
 
 /// Root disk of a worker in GB, when none is asked for and the model's size is not known.

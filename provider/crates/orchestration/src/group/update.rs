@@ -274,6 +274,7 @@ async fn launch(
     let Launched { machines, shortfall } =
         progress.group.launch(deadline, count, progress.count_tags(), &counted).await?;
     progress.slots.extend(slots.into_iter().zip(machines.iter().cloned()));
+    progress.group.announce(deadline, &machines).await?;
     match shortfall {
         Some(failure) => Err(failure),
         None => Ok(machines),

@@ -48,6 +48,9 @@ pub(crate) use workers::{Worker, failed, workers};
 
 use crate::failure::{Failure, Result};
 
+/// What was seen of a look that the end of the operation has cut off.
+const LOOK_CUT: &str = "the last look did not end";
+
 /// What a look found, or why this one found nothing; any other failure ends the wait. One that the end of
 /// the operation has cut off is no failure of its own: the wait knows that end by itself.
 fn passing<T>(look: Result<T>) -> Result<Result<T, String>> {

@@ -1,7 +1,7 @@
 //! What routers were seen to be, kept for all who wait at one of them at the same moment. Who asks them, and judges by
 //! the answers, is in `observed.rs`.
 
-use cloud::{Deadline, Interrupted};
+use cloud::{CloudError, Deadline, Interrupted};
 use domain::registration::{Accepted, Health};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,32 +26,34 @@ pub(crate) struct Observed {
     /// How many it routes to; none when it does not know its model, as before the first of them.
     pub(crate) accepted: OnceCell<Option<Accepted>>,
     /// What it has printed.
-    pub(crate) console: OnceCell<String>,
+    pub(crate) console: OnceCell<Result<String, CloudError>>,
 }
 
 impl Observations {
-    /// The latest observation of a router, if it is not older than that; a new one otherwise.
+    /// The latest observation of a router, if it was begun less than `age` before this was asked for; a new one
+    /// otherwise. What the end of one operation has cut off is no observation for the others.
     ///
     /// # Errors
-    /// When the operation ends while somebody else asks.
+    /// When the operation ends before there is one.
     pub(crate) async fn recent(
         &self,
         deadline: &Deadline,
         router: String,
         age: Duration,
-        ask: impl Future<Output = Observed>,
+        ask: impl Future<Output = Option<Observed>>,
     ) -> Result<Arc<Observed>, Interrupted> {
+        let asked_for = Instant::now();
         let latest = self.of_router(router);
         // Somebody else's request may go on for longer than this operation.
         let mut latest = deadline.checked(latest.lock()).await?;
-        if let Some((at, seen)) = &*latest
-            && at.elapsed() < age
+        if let Some((begun, seen)) = &*latest
+            && asked_for.saturating_duration_since(*begun) < age
         {
             return Ok(Arc::clone(seen));
         }
-        let at = Instant::now();
-        let seen = Arc::new(ask.await);
-        *latest = Some((at, Arc::clone(&seen)));
+        let begun = Instant::now();
+        let seen = Arc::new(ask.await.ok_or(deadline.over)?);
+        *latest = Some((begun, Arc::clone(&seen)));
         Ok(seen)
     }
 
@@ -74,9 +76,10 @@ mod tests {
         let (observations, deadline) = (Observations::default(), Deadline::never());
         let asked = Mutex::new(0);
         let ask = async || {
-            tokio::time::sleep(SECOND / 2).await;
+            // It takes longer than what is seen counts.
+            tokio::time::sleep(2 * SECOND).await;
             *asked.lock().expect("no panic") += 1;
-            Observed::default()
+            Some(Observed::default())
         };
         let recent =
             |router: &str, age| observations.recent(&deadline, router.to_owned(), age, ask());
@@ -85,10 +88,19 @@ mod tests {
         assert!(Arc::ptr_eq(&one.expect("in time"), &two.expect("in time")));
         other.expect("in time");
         assert_eq!(*asked.lock().expect("no panic"), 2);
-        tokio::time::advance(SECOND).await;
         recent("a", SECOND).await.expect("in time");
         recent("a", Duration::ZERO).await.expect("in time");
         assert_eq!(*asked.lock().expect("no panic"), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_end_of_one_operation_cuts_off_is_not_seen_by_others() {
+        let (observations, deadline) = (Observations::default(), Deadline::never());
+        let recent =
+            |seen| observations.recent(&deadline, "a".to_owned(), SECOND, std::future::ready(seen));
+        recent(None).await.expect_err("it was cut off");
+        let answers = Observed { answers: true, ..Observed::default() };
+        assert!(recent(Some(answers)).await.expect("an answer").answers);
     }
 
     #[tokio::test(start_paused = true)]
@@ -99,7 +111,7 @@ mod tests {
         let short = Deadline::after(SECOND, CancellationToken::new());
         let late = async {
             tokio::task::yield_now().await;
-            let ask = async { Observed::default() };
+            let ask = async { Some(Observed::default()) };
             observations.recent(&short, "a".to_owned(), SECOND, ask).await.map(|_| ())
         };
         tokio::select! {

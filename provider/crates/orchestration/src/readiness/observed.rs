@@ -1,10 +1,10 @@
 //! What a router is seen to be at one moment: by its own answers, and by its console.
 
 use super::access::RouterAccess;
-use super::machines::console;
 use super::observations::Observed;
-use crate::failure::Result;
+use crate::failure::{Doing, Result};
 use crate::http::HttpRequest;
+use crate::outages::ended_first;
 use cloud::{Cloud, Deadline};
 use domain::console::{Refusal, latest_state};
 use domain::registration::{self, Accepted, Health};
@@ -58,26 +58,34 @@ impl Registrations {
 }
 
 impl Observed {
-    /// Asks the router.
+    /// Asks the router; without an answer when the operation ends first.
     pub(crate) async fn now(router: &RouterAccess) -> Self {
-        let health = HttpRequest::get(format!("{}/health", router.endpoint));
-        match router.cloud.bounded(router.http.send(health)).await {
-            Some(Ok(answer)) => Self {
-                answers: answer.status == 200,
-                health: registration::parse(&answer.body).ok(),
-                ..Self::default()
-            },
-            _ => Self::default(),
-        }
+        Self::ask(router).await.unwrap_or_default()
     }
 
     /// What the router was seen to be a moment ago, by whoever waits side by side with this operation; or now.
     /// Where looking costs nothing, it is always now.
-    pub(crate) async fn recent(deadline: &Deadline, router: &RouterAccess) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// When the operation ends first.
+    pub(crate) async fn recent(deadline: &Deadline, router: &RouterAccess) -> Result<Arc<Self>> {
         let key = format!("{} {}", router.endpoint, router.instance);
         let age = router.cloud.profile().polling.shared_for;
-        let seen = router.observations.recent(deadline, key, age, Self::now(router)).await;
-        seen.unwrap_or_default()
+        let seen = router.observations.recent(deadline, key, age, Self::ask(router)).await;
+        let cut = seen.map_err(|why| ended_first(deadline, why, "health"));
+        cut.doing(router.cloud.name(), || format!("ask the router at {}", router.ip))
+    }
+
+    async fn ask(router: &RouterAccess) -> Option<Self> {
+        let health = HttpRequest::get(format!("{}/health", router.endpoint));
+        Some(match router.cloud.bounded(router.http.send(health)).await? {
+            Ok(answer) => Self {
+                answers: answer.status == 200,
+                health: registration::parse(&answer.body).ok(),
+                ..Self::default()
+            },
+            Err(_) => Self::default(),
+        })
     }
 
     /// Dynamo's ids of those that it lists.
@@ -99,10 +107,23 @@ impl Observed {
         Ok(Registrations::Console { workers, refused, answers: self.health.is_some() })
     }
 
-    /// What it has printed.
+    /// What it has printed, or why that cannot be read.
     pub(crate) async fn console(&self, router: &RouterAccess) -> Result<&str> {
-        let read = || console(&*router.cloud, &router.fleet, &router.instance);
-        Ok(self.console.get_or_try_init(read).await?)
+        let RouterAccess { cloud, fleet, instance, .. } = router;
+        let read = || async {
+            match cloud.console(fleet, instance).await {
+                Ok(console) => Ok(Ok(console.text)),
+                // What the end of one operation has cut off is no answer for another.
+                Err(error) if error.kind.is_cut_off() => Err(error),
+                Err(error) => Ok(Err(error)),
+            }
+        };
+        let console = match self.console.get_or_try_init(read).await {
+            Ok(Ok(text)) => Ok(text.as_str()),
+            Ok(Err(error)) => Err(error.clone()),
+            Err(error) => Err(error),
+        };
+        console.doing(cloud.name(), || format!("read the console of {instance}"))
     }
 
     async fn accepted(&self, router: &RouterAccess) -> Option<Accepted> {

@@ -2,8 +2,8 @@
 
 use super::access::RouterAccess;
 use super::pace::Pace;
-use super::passing;
 use super::router::recently_registered;
+use super::{LOOK_CUT, passing};
 use crate::failure::Result;
 use crate::poll::Poll;
 use cloud::{Deadline, Instance};
@@ -26,12 +26,16 @@ pub(crate) async fn others(
             let served = recently_registered(deadline, router).await?.unwrap_or_default();
             Ok((listed, served))
         };
-        let seen = match passing(look.await)? {
-            Ok((listed, served)) => match missing(&listed, &served)? {
-                None => return Ok(()),
-                Some(missing) => missing,
+        // What others read may take them longer than this operation has.
+        let seen = match deadline.checked(look).await {
+            Err(_) => LOOK_CUT.to_owned(),
+            Ok(looked) => match passing(looked)? {
+                Ok((listed, served)) => match missing(&listed, &served)? {
+                    None => return Ok(()),
+                    Some(missing) => missing,
+                },
+                Err(seen) => seen,
             },
-            Err(seen) => seen,
         };
         poll.again(seen).await?;
     }

@@ -71,7 +71,7 @@ pub(crate) async fn recently_registered(
     deadline: &Deadline,
     router: &RouterAccess,
 ) -> Result<Option<BTreeSet<IpAddr>>> {
-    let seen = Observed::recent(deadline, router).await;
+    let seen = Observed::recent(deadline, router).await?;
     Ok(seen.registrations(router).await?.addresses())
 }
 

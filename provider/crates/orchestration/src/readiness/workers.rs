@@ -5,8 +5,8 @@ use super::grace::last_look;
 use super::machines::{CONSOLES_AT_ONCE, consoles, explain, is_gone, is_news};
 use super::observations::Observed;
 use super::pace::{Pace, Sightings};
-use super::passing;
 use super::router::stop_if_failed;
+use super::{LOOK_CUT, passing};
 use crate::failure::{FailedMachine, Failure, MachineFailure, Result};
 use cloud::{Deadline, Instance, InstanceId, Interrupted};
 use domain::console::{self, Refusal};
@@ -140,7 +140,7 @@ impl Watch<'_> {
     /// One round: registered ones and failed ones wait no longer.
     async fn look(&mut self) -> Result<()> {
         let router = &self.router.clone();
-        let observed = Observed::recent(&self.deadline, router).await;
+        let observed = Observed::recent(&self.deadline, router).await?;
         let seen = observed.registrations(router).await?;
         self.router_answers = seen.is_from_router();
         let (all, fresh) = (seen.per_address(&BTreeSet::new()), seen.per_address(self.before));
@@ -283,8 +283,6 @@ impl Watch<'_> {
         }
     }
 }
-
-const LOOK_CUT: &str = "the last look did not end";
 
 /// A router that came up later than its worker, or was away, lets it in within this time.
 const BLOCKED: Duration = Duration::from_secs(60);

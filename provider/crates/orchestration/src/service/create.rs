@@ -62,6 +62,10 @@ pub async fn create(
     making.journal.saved(making.record);
 
     let cloud = orchestrator.cloud(deadline, fleet.cloud).await?;
+    let router = std::slice::from_ref(&instance);
+    if let Err(failure) = creations::announce(deadline, &*cloud, &key(fleet), router).await {
+        return making.leave_unfinished(failure).await;
+    }
     let address = making.record.address.clone();
     let facts = ServiceFacts::of(&desired.spec, address.ip);
     let access = router::access(orchestrator, Arc::clone(&cloud), &facts, &address, &instance)?;
@@ -102,7 +106,6 @@ impl Making<'_> {
         let Self { orchestrator, deadline, desired, record, .. } = self;
         let (id, address) = (&record.id, &record.address);
         let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
-        creations::announce(deadline, &*cloud, &key(&id.fleet), address).await?;
         let is_closed = snapshot.ingress(&id.label()).is_none();
         if !(is_closed && desired.policy.ingress.is_empty()) {
             set_ingress(orchestrator, deadline, id, desired).await?;

@@ -26,7 +26,7 @@ pub fn findings(found: &FoundService, snapshot: &Snapshot, spec: &RouterSpec) ->
     for worker in found.unowned_workers() {
         let group = worker.tags.get(tag::GROUP).cloned().unwrap_or_default();
         let object = Subject::MachineOf(worker.id.clone(), group);
-        add(&mut findings, Finding::of(object, unowned_for()));
+        add(&mut findings, Finding::of(object, unowned_for(worker)));
     }
     let rule = snapshot.ingress(&spec.id().label()).filter(|rule| rule.port != spec.port);
     if let Some(rule) = rule {
@@ -57,7 +57,7 @@ pub fn router_findings(found: &FoundService) -> Vec<Finding> {
     what.map(|what| Finding::of(object, what)).into_iter().collect()
 }
 
-/// The same of where clients reach it, when they reached it there before.
+/// Where clients reach it now, if that is not where they did.
 pub fn moved(found: &FoundService, spec: &RouterSpec, was: &str) -> Option<Finding> {
     let address = found.address.as_ref()?;
     let is = router::endpoint(address.reachable(), i64::from(spec.port));

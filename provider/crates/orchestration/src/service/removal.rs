@@ -37,15 +37,15 @@ pub fn unowned(snapshot: &Snapshot, fleet: &FleetId) -> Vec<Finding> {
         let found = find_by_id(snapshot, &id);
         if let Some(router) = found.router.as_ref().filter(|_| found.is_unowned()) {
             let object = Subject::RouterOf(router.id.clone(), id.short());
-            unowned.push(Finding::of(object, unowned_for()));
+            unowned.push(Finding::of(object, unowned_for(router)));
         }
     }
     unowned
 }
 
 /// What a machine is that nobody has in a record.
-pub(crate) fn unowned_for() -> Deviation {
-    Deviation::Unowned(creations::USUALLY.as_secs() / 3600)
+pub(crate) fn unowned_for(machine: &Instance) -> Deviation {
+    Deviation::Unowned(creations::hours(machine))
 }
 
 /// Removes those of them that no creation can go on with any more.
@@ -58,8 +58,8 @@ pub(crate) async fn remove_old_unowned(
     let now = orchestrator.cloud(deadline, fleet.cloud).await?.now();
     for id in all(&snapshot, fleet) {
         let found = find_by_id(&snapshot, &id);
-        let is_old = |router| creations::is_over(found.address.as_ref(), router, now);
-        if found.is_unowned() && found.router.as_ref().is_some_and(is_old) {
+        let is_over = |router| creations::is_over(router, now);
+        if found.is_unowned() && found.router.as_ref().is_some_and(is_over) {
             remove(orchestrator, deadline, &id).await?;
         }
     }
@@ -73,9 +73,8 @@ pub(crate) async fn remove_unowned_workers(
     id: &ServiceId,
     found: &FoundService,
 ) -> Result<()> {
-    let is_old =
-        |worker: &&Instance| creations::is_over(found.address.as_ref(), worker, cloud.now());
-    let old = found.unowned_workers().filter(is_old);
+    let is_over = |worker: &&Instance| creations::is_over(worker, cloud.now());
+    let old = found.unowned_workers().filter(is_over);
     let old: Vec<_> = old.map(|worker| worker.id.clone()).collect();
     if old.is_empty() {
         return Ok(());

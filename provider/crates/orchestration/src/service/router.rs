@@ -66,7 +66,7 @@ pub(crate) async fn ensure(
 
 /// What a router at this address boots from.
 pub fn boot_document(spec: &RouterSpec, ip: IpAddr) -> Result<BootDocument> {
-    let refused = |error| Failure::UserData { what: Object::from(&spec.id()), error };
+    let refused = |error| Failure::BootDocument { what: Object::from(&spec.id()), error };
     let document = router_document(spec, ip).map_err(refused)?;
     let limit = spec.fleet.cloud.profile().user_data_bytes;
     document.check_size(limit).map_err(|error| refused(error.into()))?;

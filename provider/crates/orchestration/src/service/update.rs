@@ -64,7 +64,11 @@ pub async fn update(
         let address = change_endpoint(orchestrator, deadline, id, desired).await?;
         journal.saved(&ServiceProgress::Reachable(address));
     }
-    if let Some(snapshot) = drifted {
+    if let Some(mut snapshot) = drifted {
+        if change.endpoint {
+            // Where it is reached is another place now.
+            snapshot = orchestrator.snapshot(deadline, &id.fleet, Freshness::New).await?;
+        }
         let router = recover(orchestrator, deadline, id, desired, &snapshot).await?;
         journal.saved(&ServiceProgress::Recovered(Box::new(router)));
     }
