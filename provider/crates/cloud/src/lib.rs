@@ -42,8 +42,8 @@ pub use profile::{
 pub use tags::{Key, Label, LabelFilter, Note, Phase, Tags, tag};
 pub use types::{
     Address, AddressId, AddressRequest, Console, Finding, Fleet, FleetKey, FleetRequest, Ingress,
-    Instance, InstanceId, InstanceState, ObjectId, PlacementStrategy, Site, SiteFilter, SshAccess,
-    SshKey,
+    Instance, InstanceId, InstanceState, ObjectId, Opening, PlacementStrategy, Site, SiteFilter,
+    SshAccess, SshKey,
 };
 pub use visibility::until_visible;
 
@@ -163,9 +163,14 @@ pub trait Cloud: Debug + Send + Sync {
         id: &InstanceId,
     ) -> Result<Option<BootDocument>>;
 
-    /// Makes the service's rule for traffic from outside exactly this one; no CIDR closes it. The
-    /// rules as they are come with [`Cloud::get_fleet`].
-    async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()>;
+    /// Makes the rule for traffic from outside to this service, named by its label, exactly this one, or closes it.
+    /// The rules as they are come with [`Cloud::get_fleet`].
+    async fn set_ingress(
+        &self,
+        fleet: &FleetKey,
+        service: &str,
+        opening: Option<&Opening>,
+    ) -> Result<()>;
 
     /// Makes the access of people exactly this one, or takes it away. Instances that exist keep their keys.
     /// `InvalidRequest` when the region has no such key, `Unsupported` when the cloud has none at all.

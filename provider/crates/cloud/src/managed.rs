@@ -7,8 +7,8 @@
 
 use crate::{
     Address, AddressId, AddressRequest, Backoff, BootDocument, Changes, Cloud, CloudError,
-    CloudName, Console, Deadline, Fleet, FleetKey, FleetPart, FleetRequest, Ingress, Instance,
-    InstanceId, Interrupted, LabelFilter, LaunchRequest, ObjectId, Result, Site, SiteFilter,
+    CloudName, Console, Deadline, Fleet, FleetKey, FleetPart, FleetRequest, Instance, InstanceId,
+    Interrupted, LabelFilter, LaunchRequest, ObjectId, Opening, Result, Site, SiteFilter,
     SshAccess, Tags,
 };
 use async_trait::async_trait;
@@ -398,9 +398,14 @@ impl Cloud for Managed {
         self.read("boot_document", id, || self.cloud.boot_document(fleet, id)).await
     }
 
-    async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()> {
-        self.change("set_ingress", &rule.service, (fleet, FleetPart::Fleet), || {
-            self.cloud.set_ingress(fleet, rule)
+    async fn set_ingress(
+        &self,
+        fleet: &FleetKey,
+        service: &str,
+        opening: Option<&Opening>,
+    ) -> Result<()> {
+        self.change("set_ingress", &service, (fleet, FleetPart::Fleet), || {
+            self.cloud.set_ingress(fleet, service, opening)
         })
         .await
     }

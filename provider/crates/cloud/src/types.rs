@@ -291,8 +291,22 @@ impl fmt::Display for SshKey {
 pub struct Ingress {
     /// The service it belongs to, as in its [`Label::Service`](crate::Label).
     pub service: String,
-    /// The port that is open.
+    /// What it lets in.
+    pub opening: Opening,
+}
+
+/// A port that is open to somebody. What is open to nobody is no opening, but none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The port.
     pub port: u16,
-    /// Who may come in, as CIDR blocks, sorted.
+    /// Who may come in, as CIDR blocks, sorted; at least one.
     pub cidrs: Vec<String>,
+}
+
+impl Opening {
+    /// This port, open to these blocks; none when there is no block.
+    pub fn to(port: u16, cidrs: Vec<String>) -> Option<Self> {
+        (!cidrs.is_empty()).then_some(Self { port, cidrs })
+    }
 }

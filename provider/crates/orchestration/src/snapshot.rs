@@ -6,8 +6,8 @@
 use crate::failure::{Doing, Failure, Result};
 use crate::outages::{Missed, Outages, SHARED, ended_first};
 use cloud::{
-    Address, Changes, Cloud, CloudName, Deadline, Fleet, FleetKey, FleetPart, Ingress, Instance,
-    InstanceId, LabelFilter, Managed, until_visible,
+    Address, Changes, Cloud, CloudName, Deadline, Fleet, FleetKey, FleetPart, Instance, InstanceId,
+    LabelFilter, Managed, Opening, until_visible,
 };
 use domain::id::FleetId;
 use std::collections::BTreeMap;
@@ -29,9 +29,9 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// What may reach this service from outside, by its tag.
-    pub fn ingress(&self, service: &str) -> Option<&Ingress> {
+    pub fn ingress(&self, service: &str) -> Option<&Opening> {
         let rules = &self.fleet.as_ref()?.ingress;
-        rules.iter().find(|rule| rule.service == service)
+        rules.iter().find(|rule| rule.service == service).map(|rule| &rule.opening)
     }
 }
 

@@ -6,9 +6,7 @@ use crate::orchestrator::Orchestrator;
 use crate::poll::Poll;
 use crate::readiness::{self, Pace};
 use crate::snapshot::{Freshness, Snapshot, key};
-use cloud::{
-    Address, Cloud, Deadline, ErrorKind, Ingress, Instance, InstanceId, LabelFilter, Tags, tag,
-};
+use cloud::{Address, Cloud, Deadline, ErrorKind, Instance, InstanceId, LabelFilter, Tags, tag};
 use domain::finding::{Deviation, Finding, Subject};
 use domain::id::{FleetId, ServiceId};
 use std::time::{Duration, SystemTime};
@@ -127,10 +125,9 @@ pub(crate) async fn remove(
             break;
         }
     }
-    let closed = Ingress { service: tag.clone(), port: 0, cidrs: Vec::new() };
     if snapshot.ingress(&tag).is_some() {
         cloud
-            .set_ingress(&fleet, &closed)
+            .set_ingress(&fleet, &tag, None)
             .await
             .doing(id.fleet.cloud, || format!("close the port of service {id}"))?;
     }
