@@ -11,7 +11,7 @@
 //! | how it is known that machines are ready | `readiness/` |
 //! | what is read of a fleet, and how often | `snapshot.rs` |
 //! | what is said of a fleet without changing it | `status.rs`, `logs.rs` |
-//! | what operations of one process know of each other | `in_flight.rs`, `operations.rs`, `handovers.rs` |
+//! | what operations of one process know of each other | `in_flight.rs`, `operations.rs`, `handovers.rs`, `refusals.rs` |
 //!
 //! Deliberately not here: anything of Terraform, and words for users. They are the program's.
 
@@ -20,6 +20,7 @@ mod operations;
 mod orchestrator;
 mod outages;
 mod poll;
+mod refusals;
 
 mod drift;
 pub mod failure;
@@ -36,4 +37,5 @@ pub mod service;
 pub mod snapshot;
 pub mod status;
 
-pub use orchestrator::{Clouds, Orchestrator, Refusals};
+pub use orchestrator::{Clouds, Orchestrator};
+pub use refusals::Refusals;
