@@ -3,7 +3,7 @@
 //! Deliberately not here: services, roles, engines. A cloud sees instances, addresses and tags.
 
 use crate::offer::Interconnect;
-use crate::tags::Tags;
+use crate::tags::{Phase, Tags};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt, net::IpAddr};
 
@@ -156,7 +156,19 @@ pub struct Address {
     pub tags: Tags,
 }
 
+impl Fleet {
+    /// How far its creation has come.
+    pub fn phase(&self) -> Phase {
+        Phase::of(&self.tags)
+    }
+}
+
 impl Address {
+    /// How far its creation has come.
+    pub fn phase(&self) -> Phase {
+        Phase::of(&self.tags)
+    }
+
     /// Where clients reach it: from outside where that is possible.
     pub fn reachable(&self) -> IpAddr {
         self.public_ip.unwrap_or(self.ip)
@@ -191,6 +203,13 @@ pub struct Instance {
     pub tags: Tags,
     /// What about it is not as it was made, besides its state and its tags.
     pub findings: Vec<Finding>,
+}
+
+impl Instance {
+    /// How far it is in its life.
+    pub fn phase(&self) -> Phase {
+        Phase::of(&self.tags)
+    }
 }
 
 /// Something about an instance that somebody has changed.

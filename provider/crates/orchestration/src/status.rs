@@ -275,7 +275,7 @@ impl Look<'_> {
             let all: Vec<String> = console.lines().map(console::plain).collect();
             let offer = catalogue::find(fleet.cloud, &machine.instance_type);
             MachineStatus {
-                phase: Phase::of(&machine.tags),
+                phase: machine.phase(),
                 is_registered: is_registered(machine),
                 hourly_cost: offer.map_or(0.0, |offer| offer.hourly_cost),
                 told: console::latest_state(console).map(|state| state.to_string()),

@@ -306,7 +306,7 @@ pub(super) fn fill_members(
     known.extend(taken);
     let all: Vec<Instance> = slots.values().chain(leaving).cloned().collect();
     let members = planner::assign_slots(&known, &all).into_iter().map(|(slot, instance)| {
-        let is_leaving = Phase::of(&instance.tags) == Phase::Draining;
+        let is_leaving = instance.phase() == Phase::Draining;
         let member = Member {
             id: instance.id.to_string(),
             address: instance.ip.map(|ip| ip.to_string()).unwrap_or_default(),

@@ -114,7 +114,7 @@ pub(super) async fn import(
             found.is_some_and(|found| found.name == service)
         })
         // One on its way out may be made from what was wanted before.
-        .min_by_key(|instance| Phase::of(&instance.tags) == Phase::Draining)
+        .min_by_key(|instance| instance.phase() == Phase::Draining)
         .ok_or_else(|| missing("The fleet has no machine of such a group."))?;
     let cloud = orchestrator.cloud(deadline, fleet.cloud).await?;
     let asked = made_from(&*cloud, &key(&fleet), &machine.id, domain::made_from::worker).await?;

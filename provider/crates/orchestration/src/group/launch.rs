@@ -62,7 +62,7 @@ impl Group {
             // Of a set that another run launched some may be gone, and of some the tag may be lost.
             let is_new = |one: &Instance| {
                 one.state.is_up()
-                    && Phase::of(&one.tags) != Phase::Draining
+                    && one.phase() != Phase::Draining
                     && counted.iter().chain(&machines).all(|known| known.id != one.id)
             };
             let new: Vec<Instance> = launched.into_iter().filter(is_new).collect();

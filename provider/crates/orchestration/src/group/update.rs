@@ -153,7 +153,7 @@ async fn adjust(deadline: &Deadline, progress: &mut Progress<'_>, count: Count) 
 fn unfinished(progress: &Progress<'_>) -> Vec<Instance> {
     let is_unfinished = |instance: &&Instance| {
         instance.state.is_up()
-            && Phase::of(&instance.tags) != Phase::Ready
+            && instance.phase() != Phase::Ready
             && progress.group.is_current(instance)
     };
     progress.slots.values().filter(is_unfinished).cloned().collect()

@@ -30,13 +30,13 @@ impl FoundService {
 
     /// Whether there are workers that a state has: they may hold connections to the router.
     pub fn has_owned_workers(&self) -> bool {
-        self.workers.iter().any(|worker| Phase::of(&worker.tags) != Phase::Creating)
+        self.workers.iter().any(|worker| worker.phase().is_owned())
     }
 
     /// Workers in no state: their creation died, or goes on somewhere else. Those that were launched for
     /// a group that is somebody's are the group's to see to.
     pub(crate) fn unowned_workers(&self) -> impl Iterator<Item = &Instance> {
-        let is_unowned = |worker: &Instance| Phase::of(&worker.tags) == Phase::Creating;
+        let is_unowned = |worker: &Instance| !worker.phase().is_owned();
         let group = |worker: &Instance| worker.tags.get(tag::GROUP).cloned();
         let owned: BTreeSet<_> =
             self.workers.iter().filter(|worker| !is_unowned(worker)).filter_map(group).collect();
@@ -54,9 +54,9 @@ impl FoundService {
 
     /// Whether all of it is what a creation that died has left: it is in no state.
     pub(crate) fn is_unowned(&self) -> bool {
-        let address = self.address.iter().map(|address| &address.tags);
-        let instances = self.router.iter().chain(&self.workers).map(|instance| &instance.tags);
-        address.chain(instances).all(|tags| Phase::of(tags) == Phase::Creating)
+        let address = self.address.iter().map(Address::phase);
+        let instances = self.router.iter().chain(&self.workers).map(Instance::phase);
+        !address.chain(instances).any(Phase::is_owned)
     }
 
     /// What its address says about it, for its groups.

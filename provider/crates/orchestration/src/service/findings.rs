@@ -42,7 +42,7 @@ pub fn router_findings(found: &FoundService) -> Vec<Finding> {
         (_, None) => (Subject::Address(None), Some(Deviation::Gone)),
         (None, Some(address)) => (Subject::Router(None), Some(Deviation::RouterGone(address.ip))),
         (Some(router), Some(_)) => {
-            let is_unfinished = Phase::of(&router.tags) != Phase::Ready;
+            let is_unfinished = router.phase() != Phase::Ready;
             let what = match router.state {
                 InstanceState::Pending | InstanceState::Running | InstanceState::Unreachable => {
                     is_unfinished.then_some(Deviation::Unfinished)

@@ -104,7 +104,7 @@ pub(super) async fn claim(of: &Examination<'_>) -> Outcome {
     cloud.tag(&of.key, &[ObjectId::Fleet], &Phase::Ready.tag()).await?;
     fails(ErrorKind::Conflict, cloud.create_fleet(&request).await)?;
     let fleet = cloud.get_fleet(&of.key).await?;
-    equal("phase", &fleet.map(|fleet| Phase::of(&fleet.tags)), &Some(Phase::Ready))
+    equal("phase", &fleet.map(|fleet| fleet.phase()), &Some(Phase::Ready))
 }
 
 pub(super) async fn claimed_at_once(of: &Examination<'_>) -> Outcome {
