@@ -13,6 +13,7 @@ mod cloud_config;
 pub mod conformance;
 mod deadline;
 mod error;
+mod exhausted;
 mod gzip;
 mod launch;
 mod launch_request;

@@ -5,6 +5,7 @@
 //! the next offer is the answer to that, and an hour of patience is the user's to decide. What is traced
 //! is one line per attempt, never a request's body: user data and secrets are no log's business.
 
+use crate::exhausted::Exhausted;
 use crate::{
     Address, AddressId, AddressRequest, Backoff, BootDocument, Changes, Cloud, CloudError,
     CloudName, Console, Deadline, Fleet, FleetKey, FleetPart, FleetRequest, Instance, InstanceId,
@@ -51,6 +52,7 @@ pub struct Managed {
     deadline: Deadline,
     random: Arc<AtomicU64>,
     calls: Arc<Calls>,
+    exhausted: Arc<Exhausted>,
     changes: Option<Arc<dyn Changes>>,
 }
 
@@ -79,6 +81,7 @@ impl Managed {
             deadline: Deadline::never(),
             random: Arc::new(AtomicU64::new(seed)),
             calls: Arc::default(),
+            exhausted: Arc::default(),
             changes: None,
         }
     }
@@ -103,6 +106,11 @@ impl Managed {
     /// The counter, which goes on counting, whatever the calls are bound to.
     pub fn calls(&self) -> Arc<Calls> {
         Arc::clone(&self.calls)
+    }
+
+    /// What the cloud has no more of, whatever operation was told so.
+    pub(crate) fn exhausted(&self) -> &Exhausted {
+        &self.exhausted
     }
 
     async fn read<T, F: Future<Output = Result<T>>>(
