@@ -116,6 +116,10 @@ impl Cloud for AwsCloud {
         fleet::create(&*self.region(&request.key.region).await, request).await
     }
 
+    async fn list_fleets(&self, region: &str) -> Result<Vec<FleetKey>> {
+        fleet::list(&*self.region(region).await, region).await
+    }
+
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>> {
         fleet::get(&*self.region(&key.region).await, key).await
     }

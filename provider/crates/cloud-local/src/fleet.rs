@@ -82,6 +82,15 @@ pub(crate) async fn create(cloud: &LocalCloud, request: &FleetRequest) -> cloud:
     Ok(describe(&record))
 }
 
+pub(crate) fn list(cloud: &LocalCloud, region: &str) -> cloud::Result<Vec<FleetKey>> {
+    if region != REGION {
+        return Ok(Vec::new());
+    }
+    let names = records::fleets(cloud).during("ListFleets")?;
+    let keys = names.into_iter().map(|name| FleetKey { region: REGION.to_owned(), name });
+    Ok(keys.collect())
+}
+
 pub(crate) fn get(cloud: &LocalCloud, key: &FleetKey) -> cloud::Result<Option<Fleet>> {
     Ok(records::find_fleet(cloud, key).during("GetFleet")?.as_ref().map(describe))
 }

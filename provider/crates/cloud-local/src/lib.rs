@@ -87,6 +87,10 @@ impl Cloud for LocalCloud {
         fleet::create(self, request).await
     }
 
+    async fn list_fleets(&self, region: &str) -> Result<Vec<FleetKey>> {
+        fleet::list(self, region)
+    }
+
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>> {
         fleet::get(self, key)
     }

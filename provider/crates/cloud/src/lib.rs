@@ -89,6 +89,9 @@ pub trait Cloud: Debug + Send + Sync {
     /// A name that is claimed by a fleet with phase `ready`, or one that is made otherwise, is `Conflict`.
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet>;
 
+    /// The fleets that there are in the region, whatever their phase, ordered by name.
+    async fn list_fleets(&self, region: &str) -> Result<Vec<FleetKey>>;
+
     /// The fleet as the cloud has it now.
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>>;
 

@@ -302,6 +302,10 @@ impl Cloud for Managed {
         .await
     }
 
+    async fn list_fleets(&self, region: &str) -> Result<Vec<FleetKey>> {
+        self.read("list_fleets", &region, || self.cloud.list_fleets(region)).await
+    }
+
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>> {
         self.read("get_fleet", key, || self.cloud.get_fleet(key)).await
     }

@@ -151,6 +151,10 @@ impl Cloud for Scripted {
         self.not_scripted().await
     }
 
+    async fn list_fleets(&self, _: &str) -> Result<Vec<FleetKey>> {
+        self.not_scripted().await
+    }
+
     async fn get_fleet(&self, _: &FleetKey) -> Result<Option<Fleet>> {
         self.not_scripted().await
     }
