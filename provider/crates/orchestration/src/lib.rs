@@ -7,13 +7,13 @@
 //!
 //! | to change | look in |
 //! |---|---|
-//! | a step of an apply | `fleet/`, `service/`, `group/`: one file per operation |
+//! | a step of an operation | `fleet/`, `service/`, `group/`: one file per operation |
 //! | how it is known that machines are ready | `readiness/` |
 //! | what is read of a fleet, and how often | `snapshot.rs` |
-//! | what is said of a fleet without changing it | `status.rs`, `logs.rs` |
+//! | what is said of a fleet without changing it | `inventory.rs`, `status.rs`, `logs.rs` |
 //! | what operations of one process know of each other | `in_flight.rs`, `operations.rs`, `handovers.rs`, `refusals.rs` |
 //!
-//! Deliberately not here: anything of Terraform, and words for users. They are the program's.
+//! Deliberately not here: how fleets, services and groups are declared, and words for users. Both are the program's.
 
 mod dependents;
 mod operations;
@@ -28,6 +28,7 @@ pub mod fleet;
 pub mod group;
 pub mod handovers;
 pub mod in_flight;
+pub mod inventory;
 pub mod journal;
 pub mod logs;
 pub mod made_from;

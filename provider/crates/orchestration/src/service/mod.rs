@@ -36,5 +36,6 @@ pub use removal::unowned;
 pub use router::{access, boot_document, endpoint};
 pub use wait::WaitFor;
 
+pub(crate) use find::ROUTER;
 pub(crate) use removal::{remove_old_unowned, remove_unowned};
 pub(crate) use router::mark_live;
