@@ -1,5 +1,5 @@
 //! Offers of which a cloud has just said that it has no more: for a while they come last, so that each group of a run
-//! does not ask for the same machine in vain before it goes on to the next.
+//! does not ask for the same machine again before it goes on to the next.
 //!
 //! Deliberately not here: quotas. Another offer does not mend those, so they end a walk, and leave its order alone.
 

@@ -22,7 +22,7 @@ struct Operation {
     group: GroupId,
     role: WorkerRole,
     goal: Goal,
-    /// All that it has left to do is to take its last machines of before.
+    /// All that it has left to do is to take its last old machines.
     takes_the_last: bool,
     /// Since when its machines get no request any more, or it has ended otherwise.
     ended: Option<Instant>,
@@ -45,7 +45,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Says whether all that is left to do is to take the last machines of before, for which it waits.
+    /// Says whether all that is left to do is to take the last old machines, for which it waits.
     pub(crate) fn takes_the_last(&self, takes_the_last: bool) {
         self.change(|own| own.takes_the_last = takes_the_last);
     }
@@ -175,7 +175,7 @@ mod tests {
         second.takes_the_last(true);
         assert_eq!(course(), Some(Course::TakesTheLast));
         drop(second);
-        assert_eq!(course(), Some(Course::Running), "nobody can have seen it");
+        assert_eq!(course(), Some(Course::Running), "no list can show it yet");
         tokio::time::advance(SEEN_WITHIN).await;
         assert_eq!(course(), Some(Course::Ended));
     }

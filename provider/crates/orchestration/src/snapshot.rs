@@ -94,8 +94,8 @@ impl Snapshots {
         self.outages.forget();
     }
 
-    /// What there is, shared by all of this process, whatever has come of it: a refresh of a hundred groups
-    /// reads once, also where the cloud does not answer.
+    /// What there is, shared by all of this process, whatever has come of it: a hundred groups that are
+    /// read side by side read once, also where the cloud does not answer.
     pub(crate) async fn get(
         &self,
         deadline: &Deadline,
@@ -145,7 +145,7 @@ impl Snapshots {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets what is too old. Who wants all of it new suspects somebody else to have changed anything.
+    /// Forgets what is too old. Who wants all of it new suspects that others have changed anything.
     fn expire(&self, id: &FleetId, freshness: Freshness) {
         match freshness {
             Freshness::Any => {}
@@ -192,8 +192,8 @@ pub fn key(id: &FleetId) -> FleetKey {
     FleetKey { region: id.region.clone(), name: id.name.clone() }
 }
 
-/// The same with the machines of these ids: one that has lost its tags is not gone, and would be paid for in
-/// nobody's sight.
+/// The same with the machines of these ids: one that has lost its tags is not gone, and would be paid for
+/// unseen.
 pub(crate) async fn with_known<'a>(
     cloud: &Managed,
     id: &FleetId,

@@ -7,7 +7,7 @@ use crate::snapshot::key;
 use cloud::{Cloud, Deadline, SshAccess};
 use domain::id::FleetId;
 
-/// Puts back what somebody has changed, and removes what no creation can go on with any more.
+/// Puts back what was changed by hand, and removes what no creation can go on with any more.
 ///
 /// # Errors
 /// [`Failure::Unrepairable`] when that takes another fleet.

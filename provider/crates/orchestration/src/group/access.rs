@@ -162,7 +162,7 @@ impl Group {
             .doing(cloud.name(), || format!("reboot machine {instance} of {}", self.id))
     }
 
-    /// Waits for the machines as the configuration says; answers those that failed. `adopted` are
+    /// Waits for the machines as the group's policy says; answers those that failed. `adopted` are
     /// those among them that this operation neither launched nor woke.
     pub(crate) async fn wait(
         &self,

@@ -27,7 +27,7 @@ pub fn of_group(snapshot: &Snapshot, id: &GroupId, known: &BTreeMap<u32, String>
         .collect()
 }
 
-/// Those that count, and those on their way out, which an apply that did not end has left.
+/// Those that count, and those on their way out, which an operation that did not end has left.
 pub fn counted_and_leaving(machines: Vec<Instance>) -> (Vec<Instance>, Vec<Instance>) {
     machines.into_iter().partition(|machine| machine.phase() != Phase::Draining)
 }

@@ -1,4 +1,4 @@
-//! Machines that carry a group's name and are another's: somebody has changed a tag. To take them for its
+//! Machines that carry a group's name and are another's: a tag was changed by hand. To take them for its
 //! own would be to remove what serves somewhere else.
 
 use crate::failure::{Failure, Result, Unrepairable};

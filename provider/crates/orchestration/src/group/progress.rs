@@ -89,7 +89,7 @@ impl<'a> Progress<'a> {
         Ok(())
     }
 
-    /// Ends what an apply that did not end has left on its way out.
+    /// Ends what an operation that did not end has left on its way out.
     pub(crate) async fn end_leaving(&mut self, deadline: &Deadline) -> Result<()> {
         let ids: Vec<InstanceId> = self.leaving.iter().map(|left| left.id.clone()).collect();
         if ids.is_empty() {

@@ -20,13 +20,13 @@ pub(crate) async fn others(
 ) -> Result<()> {
     let mut poll = Poll::new(deadline, Pace::new(&*router.cloud), what);
     loop {
-        let look = async {
+        let read = async {
             let listed = router.listings.recent(deadline, &*router.cloud, &router.fleet).await?;
             // Nobody is served by a router that tells of nobody.
             let served = registered_addresses(router).await?.unwrap_or_default();
             Ok((listed, served))
         };
-        let seen = match passing(look.await)? {
+        let seen = match passing(read.await)? {
             Ok((listed, served)) => match missing(&listed, &served)? {
                 None => return Ok(()),
                 Some(missing) => missing,

@@ -19,17 +19,17 @@ pub(crate) async fn router(deadline: &Deadline, router: &RouterAccess) -> Result
     let mut sightings = Sightings::default();
     loop {
         let is_listed = poll.pace.lists_due();
-        let seen = match passing(look_and_list(router, is_listed).await)? {
-            Ok(Look::Ready) => return Ok(()),
-            Ok(Look::Failed(reason)) => return Err(failed(router, "the router", reason).await),
-            Ok(Look::Absent) => {
+        let seen = match passing(observe_and_list(router, is_listed).await)? {
+            Ok(Observed::Ready) => return Ok(()),
+            Ok(Observed::Failed(reason)) => return Err(failed(router, "the router", reason).await),
+            Ok(Observed::Absent) => {
                 sightings.add(false);
                 if poll.pace.absence_counts(sightings) {
                     return Err(failed(router, "the router", MachineFailure::Gone(None)).await);
                 }
                 "the cloud does not list its machine yet".to_owned()
             }
-            Ok(Look::NotYet(seen)) => {
+            Ok(Observed::NotYet(seen)) => {
                 if is_listed {
                     sightings.add(true);
                 }
@@ -63,7 +63,7 @@ pub(crate) async fn registrations(router: &RouterAccess) -> BTreeSet<String> {
 pub(crate) async fn registered_addresses(
     router: &RouterAccess,
 ) -> Result<Option<BTreeSet<IpAddr>>> {
-    let seen = look_at_registrations(router).await?;
+    let seen = read_registrations(router).await?;
     let addresses: BTreeSet<IpAddr> = seen.per_address(&BTreeSet::new()).into_keys().collect();
     // A console that names nobody may only lag behind: in doubt they serve.
     let tells = matches!(seen, Registrations::Health(_)) || !addresses.is_empty();
@@ -72,7 +72,7 @@ pub(crate) async fn registered_addresses(
 
 /// The addresses with engines that the router has refused.
 pub(crate) async fn refusals(router: &RouterAccess) -> Result<BTreeMap<IpAddr, Refusal>> {
-    Ok(look_at_registrations(router).await?.refused())
+    Ok(read_registrations(router).await?.refused())
 }
 
 /// The same, where the router answers by itself, and none where it does not.
@@ -83,7 +83,7 @@ pub(crate) async fn refusals_of_itself(router: &RouterAccess) -> BTreeMap<IpAddr
     refusals(router).await.unwrap_or_default()
 }
 
-/// One look at who is registered, and gets requests.
+/// Who is registered, and gets requests.
 pub(crate) enum Registrations {
     /// From the router itself, which sends requests to all of them.
     Health(registration::Health),
@@ -120,7 +120,7 @@ impl Registrations {
     }
 }
 
-pub(crate) async fn look_at_registrations(router: &RouterAccess) -> Result<Registrations> {
+pub(crate) async fn read_registrations(router: &RouterAccess) -> Result<Registrations> {
     let health = health(router).await;
     let answers = health.is_some();
     if let Some(health) = health {
@@ -136,8 +136,8 @@ pub(crate) async fn look_at_registrations(router: &RouterAccess) -> Result<Regis
     Ok(Registrations::Console { workers, refused, answers })
 }
 
-/// Ends at once what workers would be launched for in vain: a router that is gone or has failed, as far
-/// as it shows in what the cloud has just listed.
+/// Ends at once where workers would be launched for nothing: for a router that is gone or has failed, as far as
+/// that shows in what the cloud has just listed.
 pub(crate) async fn refuse_if_failed(router: &RouterAccess, listed: &[Instance]) -> Result<()> {
     stop_if_failed(router, &Pace::new(&*router.cloud), Some(listed)).await
 }
@@ -147,11 +147,11 @@ pub(crate) async fn seen_unready(
     router: &RouterAccess,
     listed: &[Instance],
 ) -> Result<Option<String>> {
-    Ok(match look(router, Some(listed)).await? {
-        Look::Ready => None,
-        Look::NotYet(seen) => Some(seen),
-        Look::Absent => Some("the cloud does not list its machine".to_owned()),
-        Look::Failed(reason) => return Err(failed(router, "the router", reason).await),
+    Ok(match observe(router, Some(listed)).await? {
+        Observed::Ready => None,
+        Observed::NotYet(seen) => Some(seen),
+        Observed::Absent => Some("the cloud does not list its machine".to_owned()),
+        Observed::Failed(reason) => return Err(failed(router, "the router", reason).await),
     })
 }
 
@@ -165,18 +165,18 @@ pub(crate) async fn stop_if_failed(
     let what = "the router, which the workers wait for,";
     // One that is listed, and is not up, has been up, as it is for workers.
     let is_down = || listed.is_some_and(|all| all.iter().any(|one| one.id == router.instance));
-    match look(router, listed).await? {
-        Look::Failed(reason) => Err(failed(router, what, reason).await),
-        Look::Absent if is_down() || pace.absence_counts(Sightings::default()) => {
+    match observe(router, listed).await? {
+        Observed::Failed(reason) => Err(failed(router, what, reason).await),
+        Observed::Absent if is_down() || pace.absence_counts(Sightings::default()) => {
             Err(failed(router, what, MachineFailure::Gone(None)).await)
         }
-        Look::Ready | Look::NotYet(_) | Look::Absent => Ok(()),
+        Observed::Ready | Observed::NotYet(_) | Observed::Absent => Ok(()),
     }
 }
 
-/// What a look at a router tells.
+/// What is seen of a router in one round.
 #[derive(Debug)]
-enum Look {
+enum Observed {
     Ready,
     NotYet(String),
     /// The cloud does not list its machine.
@@ -184,12 +184,12 @@ enum Look {
     Failed(MachineFailure),
 }
 
-async fn look_and_list(router: &RouterAccess, is_listed: bool) -> Result<Look> {
+async fn observe_and_list(router: &RouterAccess, is_listed: bool) -> Result<Observed> {
     if !is_listed || (router.restarted.is_none() && answers(router).await) {
-        return look(router, None).await;
+        return observe(router, None).await;
     }
     let listed = list(&*router.cloud, &router.fleet, || "watch the router".to_owned()).await?;
-    look(router, Some(&listed)).await
+    observe(router, Some(&listed)).await
 }
 
 /// Whether it answers from here.
@@ -198,34 +198,34 @@ pub(crate) async fn answers(router: &RouterAccess) -> bool {
     matches!(router.cloud.bounded(status(health)).await, Some(Ok(200)))
 }
 
-async fn look(router: &RouterAccess, listed: Option<&[Instance]>) -> Result<Look> {
+async fn observe(router: &RouterAccess, listed: Option<&[Instance]>) -> Result<Observed> {
     let answers = answers(router).await;
     if answers && router.restarted.is_none() {
-        return Ok(Look::Ready);
+        return Ok(Observed::Ready);
     }
     let found = listed.map(|all| all.iter().find(|found| found.id == router.instance));
     let machine = match found {
         None => "machine".to_owned(),
         Some(Some(instance)) if instance.state.is_up() => format!("machine {}", instance.state),
-        Some(_) => return Ok(Look::Absent),
+        Some(_) => return Ok(Observed::Absent),
     };
     let console = console(&*router.cloud, &router.fleet, &router.instance).await?;
     let state = console::latest_state(&console);
     if let Some(Restarted { past_boot }) = &router.restarted
         && state.as_ref().map(|state| &state.boot) == past_boot.as_ref()
     {
-        return Ok(Look::NotYet(format!("{machine}, not booted again yet")));
+        return Ok(Observed::NotYet(format!("{machine}, not booted again yet")));
     }
     if answers {
-        return Ok(Look::Ready);
+        return Ok(Observed::Ready);
     }
     if let Some(failure) = console::failure(&console) {
-        return Ok(Look::Failed(MachineFailure::Reported(failure)));
+        return Ok(Observed::Failed(MachineFailure::Reported(failure)));
     }
     Ok(match state {
-        Some(state) if state.is_ready() => Look::Ready,
-        Some(state) => Look::NotYet(format!("{machine}, {state}")),
-        None => Look::NotYet(format!("{machine}, nothing on its console yet")),
+        Some(state) if state.is_ready() => Observed::Ready,
+        Some(state) => Observed::NotYet(format!("{machine}, {state}")),
+        None => Observed::NotYet(format!("{machine}, nothing on its console yet")),
     })
 }
 

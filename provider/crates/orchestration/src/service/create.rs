@@ -125,7 +125,7 @@ impl Making<'_> {
         }
     }
 
-    /// Whether its router is there, or may be: whoever cannot look takes nothing away from another run.
+    /// Whether its router is there, or may be: whoever cannot tell takes nothing away from another run.
     async fn has_router(&self) -> bool {
         let id = &self.record.id;
         let late = readiness::last_words(self.deadline);

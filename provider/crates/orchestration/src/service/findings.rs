@@ -9,7 +9,7 @@ use cloud::{InstanceState, Phase, tag};
 use domain::finding::{Deviation, Finding, Subject, add};
 use domain::spec::RouterSpec;
 
-/// What is not as it was made: router, address, workers that nobody has, and the rule.
+/// What is not as it was made: router, address, workers that no record has, and the rule.
 pub fn findings(found: &FoundService, snapshot: &Snapshot, spec: &RouterSpec) -> Vec<Finding> {
     let mut findings = router_findings(found);
     if let Some(address) = &found.address

@@ -63,7 +63,7 @@ pub async fn recover(
     Ok(instance)
 }
 
-/// Puts back what somebody has changed about the router while it runs.
+/// Puts back what was changed by hand about the router while it runs.
 async fn repair_settings(cloud: &dyn Cloud, id: &ServiceId, found: &FoundService) -> Result<()> {
     let Some(router) = found.router.as_ref().filter(|router| !router.findings.is_empty()) else {
         return Ok(());
@@ -108,7 +108,7 @@ async fn restore_tags(
         if is_another {
             return Err(Failure::Unrepairable {
                 what: id.into(),
-                findings: vec!["its router was made from another configuration".to_owned()],
+                findings: vec!["its router was made from another specification".to_owned()],
                 why: Unrepairable::MadeFromAnother,
             });
         }

@@ -12,7 +12,7 @@ use domain::id::{FleetId, ServiceId};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
-/// Removes what creations that died have left in a fleet that is to go: no state has it, so nobody
+/// Removes what creations that died have left in a fleet that is to go: no record has it, so nothing
 /// else would.
 pub(crate) async fn remove_unowned(
     orchestrator: &Orchestrator,
@@ -28,7 +28,7 @@ pub(crate) async fn remove_unowned(
     Ok(())
 }
 
-/// Routers in a fleet of services that nobody has in a record.
+/// Routers in a fleet of services that no record has.
 pub fn unowned(snapshot: &Snapshot, fleet: &FleetId) -> Vec<Finding> {
     let mut unowned = Vec::new();
     for id in all(snapshot, fleet) {
@@ -41,7 +41,7 @@ pub fn unowned(snapshot: &Snapshot, fleet: &FleetId) -> Vec<Finding> {
     unowned
 }
 
-/// What a machine is that nobody has in a record.
+/// What a machine is that no record has.
 pub(crate) fn unowned_for() -> Deviation {
     Deviation::Unowned(OLDEST_CREATION.as_secs() / 3600)
 }
@@ -67,11 +67,11 @@ fn is_old(machine: &Instance) -> bool {
     now.saturating_sub(Duration::from_secs(machine.launched_at)) > OLDEST_CREATION
 }
 
-/// After that time no creation goes on any more: what is in no state then never will be.
+/// After that time no creation goes on any more: what is in no record then never will be.
 const OLDEST_CREATION: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Removes workers that a creation which died has left, and that no creation can adopt any more: the
-/// group may be gone from the configuration.
+/// group may be declared no longer.
 pub(crate) async fn remove_unowned_workers(
     cloud: &dyn Cloud,
     id: &ServiceId,
@@ -85,7 +85,7 @@ pub(crate) async fn remove_unowned_workers(
     cloud
         .terminate_instances(&key(&id.fleet), &old)
         .await
-        .doing(id.fleet.cloud, || format!("remove workers of service {id} that are in no state"))
+        .doing(id.fleet.cloud, || format!("remove workers of service {id} that no record has"))
 }
 
 /// Removes router, address and rule, and what a creation of a group may have left. What is gone
@@ -162,7 +162,7 @@ async fn release(
     }
 }
 
-/// Looks once more for machines of a service, later: one that was launched a moment before the first look
+/// Lists once more the machines of a service, later: one that was launched a moment before the first list
 /// may have been too new to be listed.
 async fn sweep(
     deadline: &Deadline,
