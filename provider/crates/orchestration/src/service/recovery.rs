@@ -50,7 +50,7 @@ pub async fn recover(
         None => None,
     };
     let instance =
-        router::ensure(deadline, &*cloud, spec, policy.image.as_deref(), &address, &found).await?;
+        router::ensure(deadline, &cloud, spec, policy.image.as_deref(), &address, &found).await?;
     let facts = ServiceFacts::of(spec, address.ip);
     let access = router::access(orchestrator, Arc::clone(&cloud), &facts, &address, &instance)?;
     let wait_for = match policy.wait_for {
