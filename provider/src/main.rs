@@ -9,9 +9,9 @@ The Terraform provider for disaggregated LLM inference. Terraform starts it by i
 
   --version      its version
   --debug        serve until stopped, and print what TF_REATTACH_PROVIDERS needs
-  status         what there is of a fleet, a service or a group (status --help)
-  logs           what its machines have printed (logs --help)
-  local          look at the machines of the local cloud, and break them (local --help)
+  status         what fleets there are, and what there is of one (status --help)
+  logs           what machines have printed (logs --help)
+  local          break the machines of the local cloud (local --help)
 ";
 
 fn main() -> ExitCode {

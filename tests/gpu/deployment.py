@@ -104,8 +104,8 @@ class Deployment:
 
     def machines(self, group: str | None = None) -> list[dict]:
         """The machines, or those of one group."""
-        text = self.disagg("local", "list", "--json")
-        found = json.loads(text)
+        listed = json.loads(self.disagg("status", "--json"))
+        found = [machine for fleet in listed["fleets"] for machine in fleet["machines"]]
         return [machine for machine in found if group is None or machine["tags"].get("disagg:group") == group]
 
     def disagg(self, *arguments: str) -> str:

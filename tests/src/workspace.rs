@@ -183,7 +183,7 @@ impl Workspace {
             .map_or(Value::Null, |resource| resource["values"].clone())
     }
 
-    /// The provider's own command, as in `disagg(&["local", "list"])`.
+    /// The provider's own command, as in `disagg(&["status"])`.
     pub fn disagg(&self, arguments: &[&str]) -> Run {
         let environment = self.environment.iter().map(|(name, value)| (name, value));
         Run::of(Command::new(binary()).args(arguments).envs(environment))

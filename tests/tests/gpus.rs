@@ -236,12 +236,12 @@ fn containers_have_their_machines_gpus_and_go_with_it_on_the_local_cloud() {
     };
     workspace.apply(&stack(&groups));
     let machine = |role: &str| workspace.group(role).remove(0).id;
-    let listed = workspace.disagg(&["local", "list"]).success().stdout;
+    let listed = workspace.disagg(&["local", "gpus"]).success().stdout;
     let holders = [("prefill", 1), ("decode", 2)].map(|(role, count)| {
         let id = machine(role);
-        let line = listed.lines().find(|line| line.starts_with(&id)).expect("the machine");
-        let gpus: Vec<String> =
-            line.split_whitespace().last().expect("GPUs").split(',').map(str::to_owned).collect();
+        let has = |line: &&str| line.ends_with(&format!("machine {id} has it"));
+        let uuid = |line: &str| line.rsplit("  ").nth(1).expect("a UUID").to_owned();
+        let gpus: Vec<String> = listed.lines().filter(has).map(uuid).collect();
         assert_eq!(gpus.len(), count, "{listed}");
         (id, gpus)
     });

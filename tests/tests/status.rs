@@ -12,6 +12,8 @@ fn an_engineer_on_call_sees_what_there_is(cloud: &Cloud) {
     let workspace = Workspace::on(cloud);
     let fleet = cloud.path("pd");
     workspace.disagg(&["status", &fleet]).failure().says(&["no fleet `pd`"]);
+    let run = workspace.disagg(&["status", &cloud.region()]).success();
+    assert!(run.stdout.contains("no fleet in"), "{}", run.stdout);
     workspace.apply(&Stack::on(cloud).hcl());
     let status = |path: &str| -> Value {
         let run = workspace.disagg(&["status", path, "--json"]).success();
@@ -27,12 +29,21 @@ fn an_engineer_on_call_sees_what_there_is(cloud: &Cloud) {
         (&found["drift"], &service["drift"]),
         (&serde_json::json!({}), &serde_json::json!({}))
     );
+    let none = Value::Array(Vec::new());
+    assert_eq!((&service["leaving_routers"], &found["unassigned"]), (&none, &none));
+    // Which fleets there are is told of a region, with all their machines.
+    let listed = status(&cloud.region());
+    assert_eq!(listed["fleets"][0]["id"], fleet);
+    let machines = listed["fleets"][0]["machines"].as_array().expect("machines");
+    assert_eq!(machines.len(), workspace.machines().len());
     let groups = service["groups"].as_array().expect("groups");
     for group in groups {
         let name = group["name"].as_str().expect("a name");
         let members = workspace.group(name);
         let machines = group["machines"].as_array().expect("machines");
         assert_eq!(machines.len(), members.len(), "{name}");
+        assert_eq!(group["count"], members.len());
+        assert_eq!(group["scale"], serde_json::json!({ "kind": "fixed", "count": members.len() }));
         for machine in machines {
             let id = machine["id"].as_str().expect("an id");
             assert!(members.iter().any(|member| member.id == id), "{id} of {name}");
@@ -59,4 +70,7 @@ fn an_engineer_on_call_sees_what_there_is(cloud: &Cloud) {
         workspace.disagg(&["logs", &format!("{fleet}/tiny"), "--lines", "3"]).success().stdout;
     assert!(logs.lines().count() > 0, "machines print what they do");
     workspace.disagg(&["logs", &fleet, "no-such-machine"]).failure().says(&["no such machine"]);
+    // One that has lost its group is still paid for.
+    workspace.untag(&victim, "disagg:group");
+    assert_eq!(status(&fleet)["unassigned"][0]["id"], victim);
 }

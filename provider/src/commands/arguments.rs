@@ -1,13 +1,21 @@
 //! What is asked for on the command line.
 
+use cloud::CloudName;
 use domain::id::ImportPath;
-use orchestration::status::Scope;
+use orchestration::inventory::Scope;
 use std::ffi::OsString;
 
 pub(super) const STATUS_HELP: &str = "\
 What there is of a fleet, a service or a replica group. Nothing is changed, and no state is read.
 
-Usage: terraform-provider-disagg status CLOUD/REGION/FLEET[/SERVICE[/GROUP]] [OPTION]...
+Usage: terraform-provider-disagg status [PATH] [OPTION]...
+
+  CLOUD/REGION/FLEET[/SERVICE[/GROUP]]
+                 a fleet or a part of it: each machine with what it costs, whether its router
+                 sends it requests, and what about it is not as it was made
+  CLOUD[/REGION] all fleets of a region, with their machines as the cloud lists them: no router
+                 is asked, and no drift is looked for. Without a region it is the one of the
+                 environment; without any path it is the local cloud
 
   --lines N      the last N lines of each machine's console too
   --json         everything as JSON
@@ -23,8 +31,9 @@ provider block. Ends with 0 when it is there, also when something about it is no
 pub(super) const LOGS_HELP: &str = "\
 What machines have printed on their serial consoles, as far as their cloud keeps it.
 
-Usage: terraform-provider-disagg logs CLOUD/REGION/FLEET[/SERVICE[/GROUP]] [MACHINE] [OPTION]...
+Usage: terraform-provider-disagg logs PATH [MACHINE] [OPTION]...
 
+  PATH           CLOUD/REGION/FLEET[/SERVICE[/GROUP]], or CLOUD[/REGION] for all fleets there
   MACHINE        the id of one machine; without it, all of them
   --lines N      only the last N lines of each
   --follow       go on with what comes, until it is stopped
@@ -44,8 +53,23 @@ pub(super) struct Arguments {
 #[derive(Debug)]
 pub(super) enum Command {
     Help(&'static str),
+    List { place: Place, is_json: bool },
     Status { scope: Scope, is_json: bool },
-    Logs { scope: Scope, machine: Option<String>, follows: bool },
+    Logs { target: Target, lines: usize, machine: Option<String>, follows: bool },
+}
+
+/// What a path means.
+#[derive(Debug)]
+pub(super) enum Target {
+    Fleets(Place),
+    Scope(Scope),
+}
+
+/// A region of a cloud; without a name the one that fleets are in which name none.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) cloud: CloudName,
+    pub(super) region: Option<String>,
 }
 
 /// Reads the arguments after the command's own word.
@@ -82,18 +106,49 @@ pub(super) fn parse(
     let help = if is_logs { LOGS_HELP } else { STATUS_HELP };
     let command = match (&words[..], needs_help) {
         (_, true) => Command::Help(help),
-        ([], _) => return Err("a path is missing, as in `local/local/lab`".to_owned()),
-        ([path], _) if !is_logs => {
-            Command::Status { scope: scope(path, lines.unwrap_or(0))?, is_json }
+        ([] | [_], _) if !is_logs => {
+            let target = match words.first() {
+                Some(path) => target(path, lines)?,
+                None => Target::Fleets(of_this_computer()?),
+            };
+            match target {
+                Target::Scope(scope) => Command::Status { scope, is_json },
+                Target::Fleets(_) if lines.is_some() => {
+                    return Err("`--lines` needs the path of a fleet".to_owned());
+                }
+                Target::Fleets(place) => Command::List { place, is_json },
+            }
         }
         ([path, machine @ ..], _) if is_logs && machine.len() < 2 => Command::Logs {
-            scope: scope(path, lines.unwrap_or(usize::MAX))?,
+            target: target(path, lines)?,
+            lines: lines.unwrap_or(usize::MAX),
             machine: machine.first().cloned(),
             follows,
         },
         ([.., last], _) => return Err(format!("`{last}` is one argument too many")),
+        ([], _) => return Err("a path is missing, as in `local/local/lab`".to_owned()),
     };
     Ok(Arguments { command, state_directory })
+}
+
+/// Where nobody has to say which account, and where.
+fn of_this_computer() -> Result<Place, String> {
+    let mut clouds = CloudName::ALL.into_iter();
+    let cloud = clouds.find(|cloud| cloud.profile().is_this_computer);
+    let cloud = cloud.ok_or_else(|| "a path is missing".to_owned())?;
+    Ok(Place { cloud, region: None })
+}
+
+fn target(path: &str, lines: Option<usize>) -> Result<Target, String> {
+    let (cloud, region) = match path.split('/').collect::<Vec<_>>()[..] {
+        [cloud] => (cloud, None),
+        [cloud, region] => (cloud, Some(region.to_owned())),
+        _ => return scope(path, lines.unwrap_or_default()).map(Target::Scope),
+    };
+    let cloud = cloud.parse().map_err(|error| {
+        format!("{error}. A path begins with one of them, as in `local/local/lab`")
+    })?;
+    Ok(Target::Fleets(Place { cloud, region }))
 }
 
 fn scope(path: &str, lines: usize) -> Result<Scope, String> {
@@ -128,14 +183,23 @@ mod tests {
             Ok(Arguments { command: Command::Status { scope, is_json }, state_directory }) => {
                 format!("{}, json {is_json}, {state_directory:?}", said(&scope))
             }
-            Ok(Arguments { command: Command::Logs { scope, machine, follows }, .. }) => {
-                format!("{}, machine {machine:?}, follows {follows}", said(&scope))
+            Ok(Arguments { command: Command::List { place, is_json }, .. }) => {
+                format!("fleets of {place:?}, json {is_json}")
+            }
+            Ok(Arguments {
+                command: Command::Logs { target, lines, machine, follows }, ..
+            }) => {
+                let target = match target {
+                    Target::Fleets(place) => format!("fleets of {place:?}"),
+                    Target::Scope(scope) => said(&scope),
+                };
+                let lines = if lines == usize::MAX { "all".to_owned() } else { lines.to_string() };
+                format!("{target}: {lines} lines, machine {machine:?}, follows {follows}")
             }
         }
     }
 
     fn said(Scope { fleet, service, group, lines }: &Scope) -> String {
-        let lines = if *lines == usize::MAX { "all".to_owned() } else { lines.to_string() };
         format!("{fleet} {service:?} {group:?}, {lines} lines")
     }
 
@@ -149,7 +213,14 @@ mod tests {
             "logs local/local/lab/tiny --lines 3",
             "logs --help",
             "status",
+            "status --json",
+            "status aws",
+            "status aws/us-east-2 --json",
+            "status aws/us-east-2 --lines 3",
             "status lab",
+            "logs",
+            "logs m-1",
+            "logs local m-1 --lines 2",
             "status local/local/lab m-1",
             "status local/local/lab --follow",
             "logs local/local/lab m-1 m-2",
@@ -165,15 +236,29 @@ mod tests {
             status --state-directory /d local/local/lab
                 local/local/lab None None, 0 lines, json false, Some("/d")
             logs local/local/lab/tiny m-1 --follow
-                local/local/lab Some("tiny") None, all lines, machine Some("m-1"), follows true
+                local/local/lab Some("tiny") None, 0 lines: all lines, machine Some("m-1"), follows true
             logs local/local/lab/tiny --lines 3
-                local/local/lab Some("tiny") None, 3 lines, machine None, follows false
+                local/local/lab Some("tiny") None, 3 lines: 3 lines, machine None, follows false
             logs --help
                 help
             status
-                a path is missing, as in `local/local/lab`
+                fleets of Place { cloud: Local, region: None }, json false
+            status --json
+                fleets of Place { cloud: Local, region: None }, json true
+            status aws
+                fleets of Place { cloud: Aws, region: None }, json false
+            status aws/us-east-2 --json
+                fleets of Place { cloud: Aws, region: Some("us-east-2") }, json true
+            status aws/us-east-2 --lines 3
+                `--lines` needs the path of a fleet
             status lab
-                `lab` is not an import path, which looks like `aws/us-east-2/pd, aws/us-east-2/pd/glm or aws/us-east-2/pd/glm/prefill`: it has three, four or five parts between slashes, and this one has 1
+                `lab` is not a cloud; the clouds are `local`, `aws`, `gcp` and `azure`. A path begins with one of them, as in `local/local/lab`
+            logs
+                a path is missing, as in `local/local/lab`
+            logs m-1
+                `m-1` is not a cloud; the clouds are `local`, `aws`, `gcp` and `azure`. A path begins with one of them, as in `local/local/lab`
+            logs local m-1 --lines 2
+                fleets of Place { cloud: Local, region: None }: 2 lines, machine Some("m-1"), follows false
             status local/local/lab m-1
                 `m-1` is one argument too many
             status local/local/lab --follow

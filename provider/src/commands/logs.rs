@@ -5,39 +5,54 @@ use crate::diagnose;
 use cloud::InstanceId;
 use domain::console::plain;
 use orchestration::Orchestrator;
+use orchestration::inventory::Scope;
 use orchestration::logs::{Printed, logs};
 use orchestration::snapshot::Freshness;
-use orchestration::status::Scope;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Writes the consoles, and goes on with what comes when it `follows`: a failure that passes by itself is told,
+/// What is to be written.
+pub(super) struct Wanted {
+    pub(super) scopes: Vec<Scope>,
+    /// Of each console so many last lines at first.
+    pub(super) lines: usize,
+    /// Only this one.
+    pub(super) machine: Option<String>,
+    pub(super) follows: bool,
+}
+
+/// Writes the consoles, and goes on with what comes when that is wanted: a failure that passes by itself is told,
 /// and the next round tries again.
 pub(super) async fn write(
     out: &mut (dyn Write + Send),
     orchestrator: &Orchestrator,
-    scope: &Scope,
-    machine: Option<&str>,
-    follows: bool,
+    wanted: &Wanted,
 ) -> Result<ExitCode, Ended> {
+    let Wanted { scopes, lines, machine, follows } = wanted;
     let mut seen: BTreeMap<InstanceId, Vec<String>> = BTreeMap::new();
     for round in 0_u32.. {
         let freshness = if round % LISTED_EVERY == 0 { Freshness::New } else { Freshness::Any };
-        match logs(orchestrator, &patience(), scope, machine, freshness).await {
-            Ok(None) => return Ok(missing(scope)),
-            Ok(Some(printed)) if printed.is_empty() && round == 0 => {
-                complain("There is no such machine.");
-                return Ok(ExitCode::FAILURE);
+        let mut printed = Vec::new();
+        for scope in scopes {
+            let machine = machine.as_deref();
+            match logs(orchestrator, &patience(), scope, machine, freshness).await {
+                Ok(None) if scopes.len() == 1 => return Ok(missing(scope)),
+                Ok(of_fleet) => printed.extend(of_fleet.into_iter().flatten()),
+                Err(failure) if *follows && round > 0 => tell(failure),
+                Err(failure) => return Err(failure.into()),
             }
-            Ok(Some(printed)) => {
-                let shown = if round == 0 { scope.lines } else { usize::MAX };
-                show(out, &mut seen, printed, machine.is_some(), shown, follows)?;
-            }
-            Err(failure) if follows && round > 0 => tell(failure),
-            Err(failure) => return Err(failure.into()),
         }
+        if printed.is_empty() && round == 0 {
+            complain(match machine {
+                Some(_) => "There is no such machine.",
+                None => "There are no machines.",
+            });
+            return Ok(ExitCode::FAILURE);
+        }
+        let shown = if round == 0 { *lines } else { usize::MAX };
+        show(out, &mut seen, printed, machine.is_some(), shown, *follows)?;
         if !follows {
             break;
         }

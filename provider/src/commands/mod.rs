@@ -1,4 +1,4 @@
-//! Commands for people and scripts: they look, and change nothing.
+//! Commands for people and scripts: they read, and change nothing.
 
 mod arguments;
 mod json;
@@ -6,13 +6,14 @@ mod logs;
 mod status;
 mod table;
 
-use self::arguments::{Arguments, Command};
+use self::arguments::{Arguments, Command, Place, Target};
 use crate::clouds::Clouds;
 use crate::diagnose;
 use cloud::Deadline;
 use orchestration::Orchestrator;
 use orchestration::failure::Failure;
-use orchestration::status::{FleetStatus, Scope};
+use orchestration::inventory::{Scope, fleet_ids};
+use orchestration::status::FleetStatus;
 use plugin::Attr;
 use schemas::{Local, ProviderConfig};
 use std::collections::BTreeMap;
@@ -48,6 +49,10 @@ pub fn command_main(command: &str, arguments: impl IntoIterator<Item = OsString>
             }
             ExitCode::FAILURE
         }
+        Err(Ended::Usage(usage)) => {
+            complain(&usage);
+            ExitCode::from(2)
+        }
         // Whoever reads has had enough.
         Err(Ended::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Ended::Output(error)) => {
@@ -61,6 +66,8 @@ pub fn command_main(command: &str, arguments: impl IntoIterator<Item = OsString>
 enum Ended {
     Failure(Failure),
     Output(io::Error),
+    /// The arguments say too little.
+    Usage(String),
 }
 
 impl From<Failure> for Ended {
@@ -80,7 +87,8 @@ async fn run(arguments: Arguments, out: &mut (dyn Write + Send)) -> Result<ExitC
     let orchestrator = Orchestrator::default();
     let local = Local { state_directory: Attr::from(state_directory), ..Default::default() };
     let config = ProviderConfig { local: Attr::Known(local), ..ProviderConfig::default() };
-    orchestrator.configure(Arc::new(Clouds::new(config)));
+    let clouds = Arc::new(Clouds::new(config));
+    orchestrator.configure(Arc::clone(&clouds) as Arc<dyn orchestration::Clouds>);
     match command {
         Command::Help(text) => out.write_all(text.as_bytes())?,
         Command::Status { scope, is_json } => {
@@ -96,11 +104,54 @@ async fn run(arguments: Arguments, out: &mut (dyn Write + Send)) -> Result<ExitC
                 status::write(out, &found)?;
             }
         }
-        Command::Logs { scope, machine, follows } => {
-            return logs::write(out, &orchestrator, &scope, machine.as_deref(), follows).await;
+        Command::List { place, is_json } => {
+            let (cloud, region) = (place.cloud, region(&clouds, place)?);
+            let patience = patience();
+            let listed = orchestration::status::list(&orchestrator, &patience, cloud, &region);
+            let listed = listed.await?;
+            if is_json {
+                writeln!(out, "{:#}", json::fleets(&listed))?;
+            } else {
+                status::write_list(out, &format!("{cloud}/{region}"), &listed)?;
+            }
+        }
+        Command::Logs { target, lines, machine, follows } => {
+            let wanted = logs::Wanted {
+                scopes: scopes(&orchestrator, &clouds, target).await?,
+                lines,
+                machine,
+                follows,
+            };
+            return logs::write(out, &orchestrator, &wanted).await;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The region that is given, or the one of fleets that name none.
+fn region(clouds: &Clouds, Place { cloud, region }: Place) -> Result<String, Ended> {
+    let only = || cloud.profile().regions.only().map(str::to_owned);
+    let default = || clouds.default_region(cloud).known().cloned();
+    region.or_else(only).or_else(default).ok_or_else(|| {
+        Ended::Usage(format!(
+            "cloud `{cloud}` has several regions: name one, as in `{cloud}/REGION`"
+        ))
+    })
+}
+
+/// What a path means, fleet by fleet.
+async fn scopes(
+    orchestrator: &Orchestrator,
+    clouds: &Clouds,
+    target: Target,
+) -> Result<Vec<Scope>, Ended> {
+    let place = match target {
+        Target::Scope(scope) => return Ok(vec![scope]),
+        Target::Fleets(place) => place,
+    };
+    let (cloud, region) = (place.cloud, region(clouds, place)?);
+    let ids = fleet_ids(orchestrator, &patience(), cloud, &region).await?;
+    Ok(ids.into_iter().map(Scope::of_fleet).collect())
 }
 
 /// A cloud that does not answer is not waited for longer.

@@ -2,31 +2,79 @@
 
 use super::{drift_of_fleet, table};
 use crate::diagnose;
-use cloud::{Phase, tag};
+use cloud::{Label, Phase, tag};
 use domain::finding::Finding;
-use orchestration::status::{FleetStatus, GroupStatus, MachineStatus, ServiceStatus};
+use domain::id::FleetId;
+use domain::scaling::{Scale, Scaling};
+use orchestration::status::{FleetListing, FleetStatus, GroupStatus, MachineStatus, ServiceStatus};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
 
-/// Writes what there is.
+/// Writes which fleets there are, and their machines.
+pub(super) fn write_list(
+    out: &mut (dyn Write + Send),
+    region: &str,
+    fleets: &[FleetListing],
+) -> io::Result<()> {
+    if fleets.is_empty() {
+        return writeln!(out, "no fleet in {region}");
+    }
+    for (index, fleet) in fleets.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        write_fleet(out, &fleet.id, fleet.zone.as_deref(), fleet.hourly_cost())?;
+        write_unasked(out, &fleet.machines)?;
+    }
+    Ok(())
+}
+
+/// Writes what there is of a fleet.
 pub(super) fn write(out: &mut (dyn Write + Send), fleet: &FleetStatus) -> io::Result<()> {
-    writeln!(
-        out,
-        "fleet {} in {}, {}",
-        fleet.id,
-        fleet.zone.as_deref().unwrap_or("no zone"),
-        dollars(fleet.hourly_cost())
-    )?;
+    write_fleet(out, &fleet.id, fleet.zone.as_deref(), fleet.hourly_cost())?;
     findings(out, &drift_of_fleet(fleet))?;
     if fleet.services.is_empty() {
-        writeln!(out, "no such service in it")?;
+        writeln!(out, "no service in it")?;
     }
     for service in &fleet.services {
         writeln!(out)?;
         write_service(out, service)?;
     }
+    if !fleet.unassigned.is_empty() {
+        writeln!(out, "\nmachines that belong to no service or to none of its groups")?;
+        write_unasked(out, &fleet.unassigned)?;
+    }
     Ok(())
+}
+
+fn write_fleet(
+    out: &mut (dyn Write + Send),
+    id: &FleetId,
+    zone: Option<&str>,
+    hourly_cost: f64,
+) -> io::Result<()> {
+    writeln!(out, "fleet {id} in {}, {}", zone.unwrap_or("no zone"), dollars(hourly_cost))
+}
+
+/// Machines about which no router was asked, with what their tags tell.
+fn write_unasked(out: &mut (dyn Write + Send), machines: &[MachineStatus]) -> io::Result<()> {
+    if machines.is_empty() {
+        return writeln!(out, "  no machines");
+    }
+    let header = ["MACHINE", "SERVICE", "OF", "STATE", "ADDRESS", "TYPE", "AGE", "$/H", "DIGEST"];
+    let mut rows = vec![header.map(str::to_owned)];
+    rows.extend(machines.iter().map(|machine| {
+        let tags = &machine.instance.tags;
+        let label = |label: Label| tags.get(label).cloned();
+        // A service as it is called elsewhere.
+        let service = label(tag::SERVICE).map(|service| service.replace('_', "@"));
+        let of = label(tag::GROUP).or_else(|| label(tag::ROLE));
+        let [id, state, address, kind, age, cost, digest] = cells(machine);
+        let [service, of] = [service, of].map(|text| text.unwrap_or_else(|| "-".to_owned()));
+        [id, service, of, state, address, kind, age, cost, digest]
+    }));
+    table::write(out, "  ", &rows)
 }
 
 fn write_service(out: &mut (dyn Write + Send), service: &ServiceStatus) -> io::Result<()> {
@@ -40,16 +88,21 @@ fn write_service(out: &mut (dyn Write + Send), service: &ServiceStatus) -> io::R
         writeln!(out, "  {endpoint} {answers}")?;
     }
     for group in &service.groups {
-        let GroupStatus { id, role, scale, machines, .. } = group;
-        let is_counted = |machine: &&MachineStatus| machine.phase != Phase::Draining;
-        let count = machines.iter().filter(is_counted).count();
-        let wanted = scale.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
-        writeln!(out, "  group {} ({role}): {count} of {wanted}", id.name)?;
+        let GroupStatus { id, role, scale, .. } = group;
+        let wanted = match scale {
+            None => "?".to_owned(),
+            Some(Scale::Fixed(count)) => count.to_string(),
+            Some(Scale::Within(Scaling { min, max, metric, target })) => {
+                format!("{min} to {max}, by {metric} {target}")
+            }
+        };
+        writeln!(out, "  group {} ({role}): {} of {wanted}", id.name, group.count())?;
     }
     let header =
         ["MACHINE", "OF", "STATE", "ADDRESS", "TYPE", "AGE", "$/H", "DIGEST", "REGISTERED"];
     let mut rows = vec![header.map(str::to_owned)];
     rows.extend(service.router.iter().map(|machine| row(machine, "router")));
+    rows.extend(service.leaving_routers.iter().map(|machine| row(machine, "old router")));
     for group in &service.groups {
         rows.extend(group.machines.iter().map(|machine| row(machine, &group.id.name)));
     }
@@ -57,8 +110,7 @@ fn write_service(out: &mut (dyn Write + Send), service: &ServiceStatus) -> io::R
     let mut all: Vec<Finding> = service.findings.clone();
     all.extend(service.groups.iter().flat_map(|group| group.findings.clone()));
     findings(out, &diagnose::drift(&all))?;
-    let workers = service.groups.iter().flat_map(|group| &group.machines);
-    for machine in service.router.iter().chain(workers) {
+    for machine in service.machines() {
         if let Some(told) = &machine.told
             && machine.is_registered != Some(true)
         {
@@ -75,6 +127,13 @@ fn write_service(out: &mut (dyn Write + Send), service: &ServiceStatus) -> io::R
 }
 
 fn row(machine: &MachineStatus, of: &str) -> [String; 9] {
+    let [id, state, address, kind, age, cost, digest] = cells(machine);
+    let registered = machine.is_registered.map_or("-", |is| if is { "yes" } else { "no" });
+    [id, of.to_owned(), state, address, kind, age, cost, digest, registered.to_owned()]
+}
+
+/// What the cloud tells of a machine: id, state, address, type, age, cost and digest.
+fn cells(machine: &MachineStatus) -> [String; 7] {
     let instance = &machine.instance;
     let state = match machine.phase {
         Phase::Ready => instance.state.to_string(),
@@ -84,14 +143,12 @@ fn row(machine: &MachineStatus, of: &str) -> [String; 9] {
     let digest = digest.map_or_else(|| "-".to_owned(), |digest| digest.chars().take(8).collect());
     [
         instance.id.to_string(),
-        of.to_owned(),
         state,
         instance.ip.map_or_else(|| "-".to_owned(), |ip| ip.to_string()),
         instance.instance_type.clone(),
         age(instance.launched_at),
         format!("{:.2}", machine.hourly_cost),
         digest,
-        machine.is_registered.map_or("-", |is| if is { "yes" } else { "no" }).to_owned(),
     ]
 }
 

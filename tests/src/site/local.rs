@@ -60,10 +60,14 @@ impl Local {
         self.directory.path().join("cloud")
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
-        let mut command = Command::new(binary());
-        command.arg("local").args(arguments).envs(self.environment());
-        Run::of(&mut command)
+    /// A command about this cloud.
+    fn disagg(&self, arguments: &[&str]) -> Run {
+        Run::of(Command::new(binary()).args(arguments).envs(self.environment()))
+    }
+
+    /// What happens to a machine, or what is in it.
+    fn run(&self, what: &str, id: &str) -> Run {
+        self.disagg(&["local", what, id])
     }
 
     fn record(&self, id: &str) -> PathBuf {
@@ -105,11 +109,13 @@ impl Site for Local {
         if !self.state_directory().exists() {
             return Vec::new();
         }
-        let run = self.run(&["list", "--json"]).success();
+        let run = self.disagg(&["status", "--json"]).success();
         let listed: Value = serde_json::from_str(&run.stdout).expect("the list is JSON");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let machines = listed.as_array().expect("the list is an array").iter();
-        machines
+        let array = |value: &Value| value.as_array().expect("an array").clone();
+        let fleets = array(&listed["fleets"]).into_iter();
+        fleets
+            .flat_map(|fleet| array(&fleet["machines"]))
             .map(|machine| Machine {
                 id: text(&machine["id"]),
                 state: text(&machine["state"]),
@@ -127,7 +133,7 @@ impl Site for Local {
     }
 
     fn console(&self, id: &str) -> String {
-        self.run(&["console", id]).success().stdout
+        self.disagg(&["logs", "local", id]).success().stdout
     }
 
     fn tag(&self, id: &str, key: &str) -> String {
@@ -148,19 +154,19 @@ impl Site for Local {
     }
 
     fn lose(&self, id: &str) {
-        self.run(&["lose", id]).success();
+        self.run("lose", id).success();
     }
 
     fn stop(&self, id: &str) {
-        self.run(&["stop", id]).success();
+        self.run("stop", id).success();
     }
 
     fn hang(&self, id: &str) {
-        self.run(&["cut", id]).success();
+        self.run("cut", id).success();
     }
 
     fn journal(&self, id: &str) -> String {
-        self.run(&["journal", id]).success().stdout
+        self.run("journal", id).success().stdout
     }
 
     fn retag(&self, id: &str, key: &str, value: Option<&str>) {
@@ -207,7 +213,7 @@ impl Drop for Local {
         // A test that ends half-way must not leave machines behind for the next one.
         let listed = std::fs::read_dir(self.state_directory().join("machines"));
         for machine in listed.into_iter().flatten().flatten() {
-            self.run(&["lose", &machine.file_name().to_string_lossy()]);
+            self.run("lose", &machine.file_name().to_string_lossy());
         }
         if std::thread::panicking() {
             self.directory.disable_cleanup(true);

@@ -14,7 +14,7 @@ const AT_HOME: [&str; 2] = ["provider/crates/cloud/src/profile/", "provider/src/
 
 /// Words that are no cloud's name where they stand.
 const OTHERS: &[(&str, &str)] = &[
-    // The command that looks at the machines of this computer.
+    // The command that breaks machines of this computer.
     ("provider/src/main.rs", "local"),
     // The partition of an ARN.
     ("schemas/src/format.rs", "aws"),
@@ -70,7 +70,7 @@ fn names_of_clouds(file: &str, text: &str) -> Vec<String> {
 }
 
 /// Every file of the program below; what is only for tests is not.
-fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
+pub(crate) fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
     for found in fs::read_dir(folder).expect("a folder of sources") {
         let path = found.expect("a file").path();
         let name = path.file_stem().and_then(|name| name.to_str()).expect("a name");

@@ -3,6 +3,7 @@
 mod clouds;
 mod modules;
 mod source;
+mod words;
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,7 +5,7 @@
 
 use crate::claim::Claim;
 use crate::error::{During, is, refused};
-use crate::security_group::{claim_of, find, object_name, remember, require};
+use crate::security_group::{claim_of, find, fleets, object_name, remember, require};
 use crate::subnet::{self, Subnet};
 use crate::{Region, address, elastic_ip, ingress, instance, instance_type, placement, ssh, tags};
 use aws_sdk_ec2::types::{
@@ -72,6 +72,11 @@ pub(crate) async fn create(region: &Region, request: &FleetRequest) -> cloud::Re
     // With the rules that it has now.
     let group = require(region, key).await?;
     describe(region, key, &group).await
+}
+
+pub(crate) async fn list(region: &Region, name: &str) -> cloud::Result<Vec<FleetKey>> {
+    let names = fleets(region).await?.into_iter();
+    Ok(names.map(|fleet| FleetKey { region: name.to_owned(), name: fleet }).collect())
 }
 
 pub(crate) async fn get(region: &Region, key: &FleetKey) -> cloud::Result<Option<Fleet>> {

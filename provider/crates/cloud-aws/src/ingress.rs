@@ -7,11 +7,11 @@
 use crate::error::{During, is};
 use crate::{Region, security_group};
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, SecurityGroup};
-use cloud::{CloudError, ErrorKind, FleetKey, Ingress};
+use cloud::{CloudError, ErrorKind, FleetKey, Ingress, Opening};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a rule lets whom in: port and address block.
-type Opening = (u16, String);
+type Entry = (u16, String);
 
 /// Who has asked for a rule: services by their label, `name_uid`, and [`SSH_RULE`].
 type Owners = BTreeSet<String>;
@@ -25,13 +25,15 @@ pub(crate) const SSH_PORT: u16 = 22;
 /// shows as a rule of its own.
 pub(crate) fn of(group: &SecurityGroup) -> Vec<Ingress> {
     let mut rules: BTreeMap<(String, u16), Vec<String>> = BTreeMap::new();
-    for ((port, block), owners) in openings(group) {
+    for ((port, block), owners) in entries(group) {
         for owner in owners {
             rules.entry((owner, port)).or_default().push(block.clone());
         }
     }
     let rules = rules.into_iter();
-    rules.map(|((service, port), cidrs)| Ingress { service, port, cidrs }).collect()
+    rules
+        .map(|((service, port), cidrs)| Ingress { service, opening: Opening { port, cidrs } })
+        .collect()
 }
 
 /// The rules of services alone.
@@ -39,38 +41,48 @@ pub(crate) fn of_services(group: &SecurityGroup) -> Vec<Ingress> {
     of(group).into_iter().filter(|rule| rule.service != SSH_RULE).collect()
 }
 
-pub(crate) async fn set(region: &Region, key: &FleetKey, rule: &Ingress) -> cloud::Result<()> {
+/// Makes the rules of one owner exactly this opening, or takes them away.
+pub(crate) async fn set(
+    region: &Region,
+    key: &FleetKey,
+    owner: &str,
+    opening: Option<&Opening>,
+) -> cloud::Result<()> {
     // What one reads, changes and writes, another one of this process does not change in between.
     let _rules = region.rules.lock().await;
     let group = match security_group::require(region, key).await {
-        Err(error) if rule.cidrs.is_empty() && is(&error, "InvalidGroup.NotFound") => return Ok(()),
+        Err(error) if opening.is_none() && is(&error, "InvalidGroup.NotFound") => return Ok(()),
         group => group?,
     };
     let id = group.group_id().unwrap_or_default();
     let mut changes = Changes::default();
-    let now = openings(&group);
-    let wanted: BTreeSet<Opening> =
-        rule.cidrs.iter().map(|cidr| (rule.port, cidr.clone())).collect();
-    for opening in &wanted {
-        match now.get(opening) {
-            Some(owners) if owners.contains(&rule.service) => {}
+    let now = entries(&group);
+    let wanted: BTreeSet<Entry> = opening
+        .into_iter()
+        .flat_map(|Opening { port, cidrs }| cidrs.iter().map(move |cidr| (*port, cidr.clone())))
+        .collect();
+    for entry in &wanted {
+        match now.get(entry) {
+            Some(owners) if owners.contains(owner) => {}
             Some(owners) => {
-                let owners = owners.iter().chain([&rule.service]).cloned().collect();
-                changes.described.push(permission(opening, &owners)?);
+                let mut owners = owners.clone();
+                owners.insert(owner.to_owned());
+                changes.described.push(permission(entry, &owners)?);
             }
             None => {
-                changes.opened.push(permission(opening, &[rule.service.clone()].into())?);
+                changes.opened.push(permission(entry, &[owner.to_owned()].into())?);
             }
         }
     }
-    for (opening, owners) in &now {
-        if !owners.contains(&rule.service) || wanted.contains(opening) {
+    for (entry, owners) in &now {
+        if !owners.contains(owner) || wanted.contains(entry) {
             continue;
         }
-        let others: Owners = owners.iter().filter(|one| **one != rule.service).cloned().collect();
+        let mut others = owners.clone();
+        others.remove(owner);
         match others.is_empty() {
-            true => changes.closed.push(permission(opening, owners)?),
-            false => changes.described.push(permission(opening, &others)?),
+            true => changes.closed.push(permission(entry, owners)?),
+            false => changes.described.push(permission(entry, &others)?),
         }
     }
     changes.make(region, id).await
@@ -190,8 +202,8 @@ async fn close(region: &Region, id: &str, rules: Vec<IpPermission>) -> cloud::Re
 
 /// Every address block that the group lets in at one TCP port, with who has asked for it; nobody of ours
 /// where somebody else has opened it.
-fn openings(group: &SecurityGroup) -> BTreeMap<Opening, Owners> {
-    let mut openings = BTreeMap::new();
+fn entries(group: &SecurityGroup) -> BTreeMap<Entry, Owners> {
+    let mut entries = BTreeMap::new();
     for rule in group.ip_permissions() {
         let port = rule.from_port().filter(|port| rule.to_port() == Some(*port));
         let Some(port) = port.and_then(|port| u16::try_from(port).ok()) else { continue };
@@ -203,11 +215,11 @@ fn openings(group: &SecurityGroup) -> BTreeMap<Opening, Owners> {
         for (description, block) in four.chain(six) {
             if let Some(block) = block {
                 let owners = owners(description.unwrap_or_default());
-                openings.insert((port, block.to_owned()), owners);
+                entries.insert((port, block.to_owned()), owners);
             }
         }
     }
-    openings
+    entries
 }
 
 /// Those that a description names; none when it says anything else.
@@ -225,7 +237,7 @@ fn owners(description: &str) -> Owners {
     }
 }
 
-fn permission((port, block): &Opening, owners: &Owners) -> cloud::Result<IpPermission> {
+fn permission((port, block): &Entry, owners: &Owners) -> cloud::Result<IpPermission> {
     let description = owners.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
     if description.len() > LONGEST_DESCRIPTION {
         let message = format!(

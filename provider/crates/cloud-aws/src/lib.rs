@@ -38,7 +38,7 @@ use async_trait::async_trait;
 use aws_sdk_ec2::Client;
 use cloud::{
     Address, AddressId, AddressRequest, BootDocument, Cloud, CloudName, Console, Fleet, FleetKey,
-    FleetRequest, Ingress, Instance, InstanceId, LabelFilter, LaunchRequest, ObjectId, Result,
+    FleetRequest, Instance, InstanceId, LabelFilter, LaunchRequest, ObjectId, Opening, Result,
     Site, SiteFilter, SshAccess, Tags,
 };
 use std::collections::BTreeMap;
@@ -126,6 +126,10 @@ impl Cloud for AwsCloud {
         fleet::create(&*self.region(&request.key.region).await, request).await
     }
 
+    async fn list_fleets(&self, region: &str) -> Result<Vec<FleetKey>> {
+        fleet::list(&*self.region(region).await, region).await
+    }
+
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>> {
         fleet::get(&*self.region(&key.region).await, key).await
     }
@@ -206,8 +210,13 @@ impl Cloud for AwsCloud {
         user_data::read(&*self.region(&fleet.region).await, id).await
     }
 
-    async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()> {
-        ingress::set(&*self.region(&fleet.region).await, fleet, rule).await
+    async fn set_ingress(
+        &self,
+        fleet: &FleetKey,
+        service: &str,
+        opening: Option<&Opening>,
+    ) -> Result<()> {
+        ingress::set(&*self.region(&fleet.region).await, fleet, service, opening).await
     }
 
     async fn set_ssh(&self, fleet: &FleetKey, access: Option<&SshAccess>) -> Result<()> {

@@ -6,6 +6,7 @@ use crate::subnet::Subnet;
 use crate::{Region, tags};
 use aws_sdk_ec2::types::SecurityGroup;
 use cloud::{CloudError, FleetKey, PlacementStrategy, tag};
+use std::collections::BTreeSet;
 
 /// What never changes about a fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +67,22 @@ pub(crate) async fn find(region: &Region, key: &FleetKey) -> cloud::Result<Optio
     Ok(groups.into_iter().next())
 }
 
+/// The names of all fleets of the region: by the names of their groups, and not by their tags. A group that says
+/// nothing of how a fleet was made is none of ours.
+pub(crate) async fn fleets(region: &Region) -> cloud::Result<BTreeSet<String>> {
+    const OPERATION: &str = "DescribeSecurityGroups";
+    let call = region.ec2.describe_security_groups().max_results(1000);
+    let call = call.filters(tags::filter("group-name", [format!("{PREFIX}*").as_str()]));
+    let mut pages = call.into_paginator().items().send();
+    let mut names = BTreeSet::new();
+    while let Some(group) = pages.next().await {
+        let group = group.during(OPERATION)?;
+        let name = group.group_name().and_then(|name| name.strip_prefix(PREFIX));
+        names.extend(name.filter(|_| claim_of(&group).is_ok()).map(str::to_owned));
+    }
+    Ok(names)
+}
+
 /// What the group tells, kept for the length of a run.
 pub(crate) async fn remember(
     region: &Region,
@@ -101,5 +118,7 @@ pub(crate) fn claim_of(group: &SecurityGroup) -> cloud::Result<Claim> {
 
 /// The name of the fleet's own objects.
 pub(crate) fn object_name(key: &FleetKey) -> String {
-    format!("disagg-{}", key.name)
+    format!("{PREFIX}{}", key.name)
 }
+
+const PREFIX: &str = "disagg-";

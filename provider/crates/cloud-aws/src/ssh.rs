@@ -6,14 +6,14 @@ use crate::ingress::{SSH_PORT, SSH_RULE};
 use crate::tags::{self, Ec2Tags};
 use crate::{Region, ingress, security_group};
 use aws_sdk_ec2::types::SecurityGroup;
-use cloud::{CloudError, ErrorKind, FleetKey, Ingress, RequestPart, SshAccess, SshKey};
+use cloud::{CloudError, ErrorKind, FleetKey, Opening, RequestPart, SshAccess, SshKey};
 
 /// The access as it is, by the group's tags and rules.
 pub(crate) fn of(group: &SecurityGroup) -> Option<SshAccess> {
     let key_name = tags::key_name(group.tags())?;
     let rules = ingress::of(group).into_iter();
-    let mut rules = rules.filter(|rule| rule.service == SSH_RULE && rule.port == SSH_PORT);
-    let cidrs = rules.next().map(|rule| rule.cidrs).unwrap_or_default();
+    let mut rules = rules.filter(|rule| rule.service == SSH_RULE && rule.opening.port == SSH_PORT);
+    let cidrs = rules.next().map(|rule| rule.opening.cidrs).unwrap_or_default();
     Some(SshAccess { key: SshKey::Registered(key_name), cidrs })
 }
 
@@ -44,6 +44,5 @@ pub(crate) async fn set(
         facts.key_name = name;
     }
     let cidrs = access.map(|access| access.cidrs.clone()).unwrap_or_default();
-    ingress::set(region, key, &Ingress { service: SSH_RULE.to_owned(), port: SSH_PORT, cidrs })
-        .await
+    ingress::set(region, key, SSH_RULE, Opening::to(SSH_PORT, cidrs).as_ref()).await
 }

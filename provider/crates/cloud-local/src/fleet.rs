@@ -6,7 +6,8 @@ use crate::cleanup;
 use crate::error::{During, absent, invalid, no_subnets};
 use crate::records::{self, FleetRecord, IngressRecord, REGION, ZONE};
 use cloud::{
-    CloudError, ErrorKind, Fleet, FleetClaim, FleetKey, FleetRequest, Ingress, Site, SiteFilter,
+    CloudError, ErrorKind, Fleet, FleetClaim, FleetKey, FleetRequest, Ingress, Opening, Site,
+    SiteFilter,
 };
 use machine::files::is_file_name;
 use std::collections::BTreeMap;
@@ -81,6 +82,15 @@ pub(crate) async fn create(cloud: &LocalCloud, request: &FleetRequest) -> cloud:
     Ok(describe(&record))
 }
 
+pub(crate) fn list(cloud: &LocalCloud, region: &str) -> cloud::Result<Vec<FleetKey>> {
+    if region != REGION {
+        return Ok(Vec::new());
+    }
+    let names = records::fleets(cloud).during("ListFleets")?;
+    let keys = names.into_iter().map(|name| FleetKey { region: REGION.to_owned(), name });
+    Ok(keys.collect())
+}
+
 pub(crate) fn get(cloud: &LocalCloud, key: &FleetKey) -> cloud::Result<Option<Fleet>> {
     Ok(records::find_fleet(cloud, key).during("GetFleet")?.as_ref().map(describe))
 }
@@ -120,31 +130,31 @@ pub(crate) async fn delete(cloud: &LocalCloud, key: &FleetKey) -> cloud::Result<
 pub(crate) async fn set_ingress(
     cloud: &LocalCloud,
     key: &FleetKey,
-    rule: &Ingress,
+    service: &str,
+    opening: Option<&Opening>,
 ) -> cloud::Result<()> {
     const OPERATION: &str = "SetIngress";
     let change = cloud.store.change().await.during(OPERATION)?;
     let Some(mut fleet) = records::find_fleet(cloud, key).during(OPERATION)? else {
-        return if rule.cidrs.is_empty() {
-            Ok(())
-        } else {
-            Err(absent(OPERATION, "fleet", &key.name))
+        return match opening {
+            None => Ok(()),
+            Some(_) => Err(absent(OPERATION, "fleet", &key.name)),
         };
     };
-    if rule.cidrs.is_empty() {
-        fleet.ingress.remove(&rule.service);
-    } else {
-        let record = IngressRecord { port: rule.port, cidrs: rule.cidrs.clone() };
-        fleet.ingress.insert(rule.service.clone(), record);
-    }
+    match opening {
+        None => fleet.ingress.remove(service),
+        Some(Opening { port, cidrs }) => {
+            let record = IngressRecord { port: *port, cidrs: cidrs.clone() };
+            fleet.ingress.insert(service.to_owned(), record)
+        }
+    };
     records::save_fleet(cloud, &change, &fleet).during(OPERATION)
 }
 
 fn describe(record: &FleetRecord) -> Fleet {
     let ingress = record.ingress.iter().map(|(service, rule)| Ingress {
         service: service.clone(),
-        port: rule.port,
-        cidrs: rule.cidrs.clone(),
+        opening: Opening { port: rule.port, cidrs: rule.cidrs.clone() },
     });
     let key = FleetKey { region: REGION.to_owned(), name: record.name.clone() };
     Fleet {

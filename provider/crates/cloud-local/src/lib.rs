@@ -49,7 +49,7 @@ use crate::store::Store;
 use async_trait::async_trait;
 use cloud::{
     Address, AddressId, AddressRequest, BootDocument, Cloud, CloudName, Console, Fleet, FleetKey,
-    FleetRequest, Ingress, Instance, InstanceId, LabelFilter, LaunchRequest, ObjectId, Result,
+    FleetRequest, Instance, InstanceId, LabelFilter, LaunchRequest, ObjectId, Opening, Result,
     Site, SiteFilter, SshAccess, Tags,
 };
 use std::collections::BTreeMap;
@@ -85,6 +85,10 @@ impl Cloud for LocalCloud {
 
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet> {
         fleet::create(self, request).await
+    }
+
+    async fn list_fleets(&self, region: &str) -> Result<Vec<FleetKey>> {
+        fleet::list(self, region)
     }
 
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>> {
@@ -174,8 +178,13 @@ impl Cloud for LocalCloud {
 
     /// Recorded and shown again, and nothing more: a loopback address can be reached from this
     /// computer alone, and from there by everyone.
-    async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()> {
-        fleet::set_ingress(self, fleet, rule).await
+    async fn set_ingress(
+        &self,
+        fleet: &FleetKey,
+        service: &str,
+        opening: Option<&Opening>,
+    ) -> Result<()> {
+        fleet::set_ingress(self, fleet, service, opening).await
     }
 
     /// Who may use this computer has no other way to its machines.

@@ -77,6 +77,22 @@ pub(crate) fn find_fleet(
     Ok(read_fleet(cloud, &key.name)?)
 }
 
+/// The names of all fleets, in order.
+pub(crate) fn fleets(cloud: &LocalCloud) -> Result<Vec<String>, FileError> {
+    let mut names = Vec::new();
+    for file in files::list(&cloud.store.fleets())? {
+        if let Some(name) = file.strip_suffix(".json")
+            // One that was deleted since the directory was read is none.
+            && read_fleet(cloud, name)?.is_some()
+        {
+            names.push(name.to_owned());
+        }
+    }
+    // The files' names are in another order: `a-b.json` is before `a.json`.
+    names.sort();
+    Ok(names)
+}
+
 /// The fleet's record, for a request that cannot do without.
 pub(crate) fn require_fleet(
     cloud: &LocalCloud,

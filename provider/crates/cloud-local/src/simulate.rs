@@ -4,10 +4,9 @@
 use crate::LocalCloud;
 use crate::cleanup;
 use crate::error::{During, StateError, absent, invalid};
-use crate::instance;
 use crate::machine_record::MachineRecord;
 use crate::records;
-use cloud::{Instance, InstanceId};
+use cloud::InstanceId;
 use machine::files;
 use machine::processes;
 use machine::{Desired, MachineDirectory};
@@ -15,19 +14,6 @@ use rustix::process::Signal;
 use std::{fs, io, path::PathBuf, time::Duration};
 
 impl LocalCloud {
-    /// Every machine of every fleet.
-    ///
-    /// # Errors
-    /// When the state directory cannot be read.
-    pub async fn machines(&self) -> cloud::Result<Vec<Instance>> {
-        const OPERATION: &str = "ListMachines";
-        cleanup::collect_if_idle(self).await.during(OPERATION)?;
-        let machines = self.store.list_machines().during(OPERATION)?;
-        let described =
-            machines.iter().filter_map(|machine| instance::describe(machine).transpose());
-        described.collect::<Result<_, _>>().during(OPERATION)
-    }
-
     /// Powers a machine off: its units get SIGTERM, its disk and its address are kept.
     ///
     /// # Errors
@@ -94,13 +80,13 @@ impl LocalCloud {
             .during(OPERATION)
     }
 
-    /// The files with what a machine printed: its serial console, and the journal of its units.
+    /// The file with what the units of a machine printed.
     ///
     /// # Errors
     /// When there is no such machine.
-    pub fn logs(&self, id: &InstanceId) -> cloud::Result<(PathBuf, PathBuf)> {
-        let (machine, _) = self.machine("GetLogs", id)?;
-        Ok((machine.console(), machine.journal()))
+    pub fn journal(&self, id: &InstanceId) -> cloud::Result<PathBuf> {
+        let (machine, _) = self.machine("GetJournal", id)?;
+        Ok(machine.journal())
     }
 
     /// The GPUs that a machine alone has, by their UUIDs; none of a machine that has gone meanwhile.

@@ -19,7 +19,7 @@ pub struct FleetClaim<'a> {
 impl FleetClaim<'_> {
     /// Why it is not the one that is asked for, as a sentence's end; nothing when it is.
     pub fn is_another(&self, request: &FleetRequest) -> Option<&'static str> {
-        if Phase::of(self.tags) != Phase::Creating {
+        if Phase::of(self.tags).is_owned() {
             Some("a fleet of this name exists already")
         } else if self.placement != request.placement {
             Some("the fleet is being created with another placement")

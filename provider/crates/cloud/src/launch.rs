@@ -1,6 +1,7 @@
 //! Launching what a list of offers allows, in their order.
 
-use crate::{Cloud, CloudError, ErrorKind, Instance, LaunchRequest, Offer};
+use crate::exhausted::Exhausted;
+use crate::{Cloud, CloudError, ErrorKind, Instance, LaunchRequest, Managed, Offer};
 
 /// No offer could be launched. Nothing of any attempt is left behind.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +28,8 @@ impl LaunchError {
 
 /// Launches `request` with the first of `offers` that the cloud can give; the offer and the token in
 /// `request` are replaced for each attempt. The next offer is tried only when the cloud lacks the machine:
-/// no other one mends a quota, a permission or a bad request.
+/// no other one mends a quota, a permission or a bad request. An offer of which this process was told a moment ago
+/// that the cloud has no more comes last.
 ///
 /// A repeat walks the offers anew and may take another one: whoever repeats has looked for what an
 /// earlier run launched.
@@ -35,19 +37,34 @@ impl LaunchError {
 /// # Errors
 /// Every attempt with the cloud's answer.
 pub async fn launch_over_offers(
+    cloud: &Managed,
+    offers: &[Offer],
+    request: &LaunchRequest,
+) -> Result<Vec<Instance>, LaunchError> {
+    walk(cloud, cloud.exhausted(), offers, request).await
+}
+
+async fn walk(
     cloud: &dyn Cloud,
+    exhausted: &Exhausted,
     offers: &[Offer],
     request: &LaunchRequest,
 ) -> Result<Vec<Instance>, LaunchError> {
     let mut attempts = Vec::new();
-    for offer in offers {
+    for offer in exhausted.last(offers, request) {
         let mut attempt = request.clone();
         attempt.offer = offer.clone();
         // Clouds hold a token to one request for good, also to one they refused.
         attempt.token = attempt.token_of_offer();
         match cloud.launch(&attempt).await {
-            Ok(launched) => return Ok(launched),
+            Ok(launched) => {
+                exhausted.forget(&attempt);
+                return Ok(launched);
+            }
             Err(error) => {
+                if error.kind == ErrorKind::InsufficientCapacity {
+                    exhausted.remember(&attempt);
+                }
                 let go_on = another_offer_may_do(error.kind);
                 attempts.push((offer.clone(), error));
                 if !go_on {
@@ -111,7 +128,7 @@ mod tests {
     async fn check(offers: &[&str], script: &[ErrorKind], expect: Expect) {
         let cloud = Scripted::launches(script);
         let offers = offers.iter().map(|name| offer(name)).collect::<Vec<_>>();
-        let result = launch_over_offers(&cloud, &offers, &launch_request()).await;
+        let result = walk(&cloud, &Exhausted::default(), &offers, &launch_request()).await;
         let mut text = String::new();
         for request in cloud.requests() {
             text += &format!("{} token={}\n", request.offer.instance_type, request.token);
@@ -224,6 +241,44 @@ mod tests {
         "#]],
         )
         .await;
+    }
+
+    /// The types in the order in which the launches of several groups ask for them.
+    async fn asked(script: &[ErrorKind], offers: &[&str], pauses: &[u64]) -> String {
+        let (cloud, exhausted) = (Scripted::launches(script), Exhausted::default());
+        let offers = offers.iter().map(|name| offer(name)).collect::<Vec<_>>();
+        for pause in pauses {
+            tokio::time::advance(Duration::from_secs(*pause)).await;
+            let _ = walk(&cloud, &exhausted, &offers, &launch_request()).await;
+        }
+        let requests = cloud.requests();
+        requests.iter().map(|request| request.offer.instance_type.as_str()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_no_capacity_is_tried_last_by_the_next_group_and_first_again_later() {
+        let none = ErrorKind::InsufficientCapacity;
+        assert_eq!(asked(&[none], &["a", "b"], &[0, 60]).await, "abb");
+        assert_eq!(asked(&[none], &["a", "b"], &[0, 60, 600]).await, "abba");
+        // It is tried all the same when there is nothing else, and then it counts again.
+        assert_eq!(asked(&[none], &["a"], &[0, 60]).await, "aa");
+        assert_eq!(asked(&[none, ErrorKind::Unsupported], &["a", "b"], &[0, 0]).await, "abb");
+        assert_eq!(asked(&[none, none, none], &["a", "b"], &[0, 0, 0]).await, "ababb");
+        // A quota says nothing about the machines.
+        assert_eq!(asked(&[ErrorKind::QuotaExceeded], &["a", "b"], &[0, 60]).await, "aa");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn operations_of_one_cloud_share_what_they_know() {
+        let scripted = Scripted::launches(&[ErrorKind::InsufficientCapacity]);
+        let cloud = Managed::with(scripted, Backoff::NONE, 0);
+        let (offers, request) = (["a", "b"].map(offer), launch_request());
+        for _ in 0..2 {
+            let deadline = Deadline::after(Duration::from_secs(60), CancellationToken::new());
+            let launched =
+                launch_over_offers(&cloud.within(deadline), &offers, &request).await.unwrap();
+            assert_eq!(launched[0].instance_type, "b");
+        }
     }
 
     #[tokio::test]

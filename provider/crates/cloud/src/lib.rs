@@ -13,6 +13,7 @@ mod cloud_config;
 pub mod conformance;
 mod deadline;
 mod error;
+mod exhausted;
 mod gzip;
 mod launch;
 mod launch_request;
@@ -42,8 +43,8 @@ pub use profile::{
 pub use tags::{Key, Label, LabelFilter, Note, Phase, Tags, tag};
 pub use types::{
     Address, AddressId, AddressRequest, Console, Finding, Fleet, FleetKey, FleetRequest, Ingress,
-    Instance, InstanceId, InstanceState, ObjectId, PlacementStrategy, Site, SiteFilter, SshAccess,
-    SshKey,
+    Instance, InstanceId, InstanceState, ObjectId, Opening, PlacementStrategy, Site, SiteFilter,
+    SshAccess, SshKey,
 };
 pub use visibility::until_visible;
 
@@ -93,6 +94,9 @@ pub trait Cloud: Debug + Send + Sync {
     /// again returns the same fleet, also when a first call died half-way: what is missing is made.
     /// A name that is claimed by a fleet with phase `ready`, or one that is made otherwise, is `Conflict`.
     async fn create_fleet(&self, request: &FleetRequest) -> Result<Fleet>;
+
+    /// The fleets that there are in the region, whatever their phase, ordered by name.
+    async fn list_fleets(&self, region: &str) -> Result<Vec<FleetKey>>;
 
     /// The fleet as the cloud has it now.
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>>;
@@ -169,9 +173,14 @@ pub trait Cloud: Debug + Send + Sync {
         id: &InstanceId,
     ) -> Result<Option<BootDocument>>;
 
-    /// Makes the service's rule for traffic from outside exactly this one; no CIDR closes it. The
-    /// rules as they are come with [`Cloud::get_fleet`].
-    async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()>;
+    /// Makes the rule for traffic from outside to this service, named by its label, exactly this one, or closes it.
+    /// The rules as they are come with [`Cloud::get_fleet`].
+    async fn set_ingress(
+        &self,
+        fleet: &FleetKey,
+        service: &str,
+        opening: Option<&Opening>,
+    ) -> Result<()>;
 
     /// Makes the access of people exactly this one, or takes it away. Instances that exist keep their keys.
     /// `InvalidRequest` when the region has no such key, `Unsupported` when the cloud has none at all.

@@ -5,10 +5,11 @@
 //! the next offer is the answer to that, and an hour of patience is the user's to decide. What is traced
 //! is one line per attempt, never a request's body: user data and secrets are no log's business.
 
+use crate::exhausted::Exhausted;
 use crate::{
     Address, AddressId, AddressRequest, Backoff, BootDocument, Changes, Cloud, CloudError,
-    CloudName, Console, Deadline, Fleet, FleetKey, FleetPart, FleetRequest, Ingress, Instance,
-    InstanceId, Interrupted, LabelFilter, LaunchRequest, ObjectId, Result, Site, SiteFilter,
+    CloudName, Console, Deadline, Fleet, FleetKey, FleetPart, FleetRequest, Instance, InstanceId,
+    Interrupted, LabelFilter, LaunchRequest, ObjectId, Opening, Result, Site, SiteFilter,
     SshAccess, Tags,
 };
 use async_trait::async_trait;
@@ -51,6 +52,7 @@ pub struct Managed {
     deadline: Deadline,
     random: Arc<AtomicU64>,
     calls: Arc<Calls>,
+    exhausted: Arc<Exhausted>,
     changes: Option<Arc<dyn Changes>>,
 }
 
@@ -79,6 +81,7 @@ impl Managed {
             deadline: Deadline::never(),
             random: Arc::new(AtomicU64::new(seed)),
             calls: Arc::default(),
+            exhausted: Arc::default(),
             changes: None,
         }
     }
@@ -103,6 +106,11 @@ impl Managed {
     /// The counter, which goes on counting, whatever the calls are bound to.
     pub fn calls(&self) -> Arc<Calls> {
         Arc::clone(&self.calls)
+    }
+
+    /// What the cloud has no more of, whatever operation was told so.
+    pub(crate) fn exhausted(&self) -> &Exhausted {
+        &self.exhausted
     }
 
     async fn read<T, F: Future<Output = Result<T>>>(
@@ -298,6 +306,10 @@ impl Cloud for Managed {
         .await
     }
 
+    async fn list_fleets(&self, region: &str) -> Result<Vec<FleetKey>> {
+        self.read("list_fleets", &region, || self.cloud.list_fleets(region)).await
+    }
+
     async fn get_fleet(&self, key: &FleetKey) -> Result<Option<Fleet>> {
         self.read("get_fleet", key, || self.cloud.get_fleet(key)).await
     }
@@ -402,9 +414,14 @@ impl Cloud for Managed {
         self.read("boot_document", id, || self.cloud.boot_document(fleet, id)).await
     }
 
-    async fn set_ingress(&self, fleet: &FleetKey, rule: &Ingress) -> Result<()> {
-        self.change("set_ingress", &rule.service, (fleet, FleetPart::Fleet), || {
-            self.cloud.set_ingress(fleet, rule)
+    async fn set_ingress(
+        &self,
+        fleet: &FleetKey,
+        service: &str,
+        opening: Option<&Opening>,
+    ) -> Result<()> {
+        self.change("set_ingress", &service, (fleet, FleetPart::Fleet), || {
+            self.cloud.set_ingress(fleet, service, opening)
         })
         .await
     }

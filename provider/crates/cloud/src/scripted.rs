@@ -3,8 +3,8 @@
 
 use crate::{
     Address, AddressId, AddressRequest, BootDocument, Cloud, CloudError, CloudName, Console,
-    ErrorKind, Fleet, FleetKey, FleetRequest, Ingress, Instance, InstanceId, InstanceState,
-    Interconnect, LabelFilter, LaunchRequest, ObjectId, Offer, Purchase, Result, Site, SiteFilter,
+    ErrorKind, Fleet, FleetKey, FleetRequest, Instance, InstanceId, InstanceState, Interconnect,
+    LabelFilter, LaunchRequest, ObjectId, Offer, Opening, Purchase, Result, Site, SiteFilter,
     SshAccess, Tags, tag,
 };
 use async_trait::async_trait;
@@ -151,6 +151,10 @@ impl Cloud for Scripted {
         self.not_scripted().await
     }
 
+    async fn list_fleets(&self, _: &str) -> Result<Vec<FleetKey>> {
+        self.not_scripted().await
+    }
+
     async fn get_fleet(&self, _: &FleetKey) -> Result<Option<Fleet>> {
         self.not_scripted().await
     }
@@ -215,7 +219,7 @@ impl Cloud for Scripted {
         self.not_scripted().await
     }
 
-    async fn set_ingress(&self, _: &FleetKey, _: &Ingress) -> Result<()> {
+    async fn set_ingress(&self, _: &FleetKey, _: &str, _: Option<&Opening>) -> Result<()> {
         self.not_scripted().await
     }
 

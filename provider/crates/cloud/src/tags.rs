@@ -342,6 +342,11 @@ impl Phase {
         unready.into_iter().find(|phase| word == Some(phase.as_str())).unwrap_or(Self::Ready)
     }
 
+    /// Whether a record has it: its creation has come so far that it was written down.
+    pub fn is_owned(self) -> bool {
+        self != Self::Creating
+    }
+
     /// The label.
     pub fn tag(self) -> Tags {
         Tags::from([(Label::Phase, self.as_str().to_owned())])

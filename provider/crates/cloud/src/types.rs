@@ -3,7 +3,7 @@
 //! Deliberately not here: services, roles, engines. A cloud sees instances, addresses and tags.
 
 use crate::offer::Interconnect;
-use crate::tags::Tags;
+use crate::tags::{Phase, Tags};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt, net::IpAddr};
 
@@ -156,7 +156,19 @@ pub struct Address {
     pub tags: Tags,
 }
 
+impl Fleet {
+    /// How far its creation has come.
+    pub fn phase(&self) -> Phase {
+        Phase::of(&self.tags)
+    }
+}
+
 impl Address {
+    /// How far its creation has come.
+    pub fn phase(&self) -> Phase {
+        Phase::of(&self.tags)
+    }
+
     /// Where clients reach it: from outside where that is possible.
     pub fn reachable(&self) -> IpAddr {
         self.public_ip.unwrap_or(self.ip)
@@ -189,6 +201,13 @@ pub struct Instance {
     pub tags: Tags,
     /// What about it is not as it was made, besides its state and its tags.
     pub findings: Vec<Finding>,
+}
+
+impl Instance {
+    /// How far it is in its life.
+    pub fn phase(&self) -> Phase {
+        Phase::of(&self.tags)
+    }
 }
 
 /// Something about an instance that somebody has changed.
@@ -289,8 +308,22 @@ impl fmt::Display for SshKey {
 pub struct Ingress {
     /// The service it belongs to, as in its [`Label::Service`](crate::Label).
     pub service: String,
-    /// The port that is open.
+    /// What it lets in.
+    pub opening: Opening,
+}
+
+/// A port that is open to somebody. What is open to nobody is no opening, but none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The port.
     pub port: u16,
-    /// Who may come in, as CIDR blocks, sorted.
+    /// Who may come in, as CIDR blocks, sorted; at least one.
     pub cidrs: Vec<String>,
+}
+
+impl Opening {
+    /// This port, open to these blocks; none when there is no block.
+    pub fn to(port: u16, cidrs: Vec<String>) -> Option<Self> {
+        (!cidrs.is_empty()).then_some(Self { port, cidrs })
+    }
 }

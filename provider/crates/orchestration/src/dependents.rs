@@ -12,7 +12,7 @@ use domain::id::FleetId;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Waits until nobody uses it any more, or somebody does who is not being removed; answers those.
+/// Waits until nothing uses it any more, or something does that is not being removed; answers those.
 /// `users` finds in the fleet each user's path, under which its own removal is known, with its name.
 pub(crate) async fn wait_until_unused(
     deadline: &Deadline,

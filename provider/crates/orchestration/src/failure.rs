@@ -277,7 +277,7 @@ pub enum Fate {
     Kept,
     /// They were to be removed, and could not be.
     NotRemoved,
-    /// Nothing has failed on them: they are only late, and waited for by the next apply.
+    /// Nothing has failed on them: they are only late, and waited for by the next operation.
     Late,
 }
 

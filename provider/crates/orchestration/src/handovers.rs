@@ -57,7 +57,7 @@ impl Handovers {
 /// The creation at the new address may have to wait for what it depends on.
 const LONGEST_OFFER: Duration = Duration::from_secs(60);
 
-/// Terraform begins everything that depends on nothing at the same moment.
+/// A run begins everything that depends on nothing at the same moment.
 const ALL_HAVE_BEGUN: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

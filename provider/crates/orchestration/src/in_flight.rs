@@ -71,7 +71,7 @@ impl InFlight {
     }
 }
 
-/// Between two looks at a removal of this process.
+/// Between two questions about a removal of this process.
 const REMOVAL_PAUSE: Duration = Duration::from_millis(200);
 
 fn lock(paths: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {

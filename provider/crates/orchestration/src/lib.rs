@@ -7,24 +7,25 @@
 //!
 //! | to change | look in |
 //! |---|---|
-//! | a step of an apply | `fleet/`, `service/`, `group/`: one file per operation |
+//! | a step of an operation | `fleet/`, `service/`, `group/`: one file per operation |
 //! | how it is known that machines are ready | `readiness/` |
 //! | what is read of a fleet, and how often | `snapshot.rs` |
-//! | what is said of a fleet without changing it | `status.rs`, `logs.rs` |
+//! | what is said of a fleet without changing it | `inventory.rs`, `status.rs`, `logs.rs` |
 //! | how routers and engines are asked | `http.rs` |
 //! | what failures and warnings there are, and what is recorded | `failure.rs`, `journal.rs` |
 //! | what a machine was made from | `made_from.rs` |
 //! | which tags and settings are not as they were made | `drift.rs` |
 //! | how everything is waited for, and failures of a cloud shared | `poll.rs`, `outages.rs` |
-//! | what operations of one process know of each other | `in_flight.rs`, `operations.rs`, `handovers.rs` |
+//! | what operations of one process know of each other | `in_flight.rs`, `operations.rs`, `handovers.rs`, `refusals.rs` |
 //!
-//! Deliberately not here: anything of Terraform, and words for users. They are the program's.
+//! Deliberately not here: how fleets, services and groups are declared, and words for users. Both are the program's.
 
 mod dependents;
 mod operations;
 mod orchestrator;
 mod outages;
 mod poll;
+mod refusals;
 
 mod drift;
 pub mod failure;
@@ -33,6 +34,7 @@ pub mod group;
 pub mod handovers;
 pub mod http;
 pub mod in_flight;
+pub mod inventory;
 pub mod journal;
 pub mod logs;
 pub mod made_from;
@@ -42,4 +44,5 @@ pub mod service;
 pub mod snapshot;
 pub mod status;
 
-pub use orchestrator::{Clouds, Orchestrator, Refusals};
+pub use orchestrator::{Clouds, Orchestrator};
+pub use refusals::Refusals;

@@ -2,19 +2,18 @@
 //! such calls.
 
 use crate::failure::{Failure, Result};
+use crate::inventory::{Inventory, Scope};
 use crate::orchestrator::Orchestrator;
 use crate::readiness::consoles;
-use crate::service::{all, find_by_id};
 use crate::snapshot::{Freshness, key};
-use crate::status::Scope;
-use cloud::{Deadline, Instance, InstanceId, InstanceState, tag};
+use cloud::{Deadline, Instance, InstanceId};
 
 /// A machine's console.
 #[derive(Debug)]
 pub struct Printed {
     /// The machine.
     pub id: InstanceId,
-    /// Whose it is: `router`, or the name of its group.
+    /// Whose it is: `router`, the name of its group, or `unassigned`.
     pub of: String,
     /// All that the cloud keeps of it; a failure where it could not be read.
     pub text: Result<String>,
@@ -38,20 +37,18 @@ pub async fn logs(
         return Ok(None);
     }
     let mut machines: Vec<(InstanceId, String)> = Vec::new();
-    for id in all(&snapshot, fleet) {
-        if scope.service.as_ref().is_some_and(|name| *name != id.name) {
-            continue;
+    let mut add = |one: &Instance, of: &str| machines.push((one.id.clone(), of.to_owned()));
+    let Inventory { services, unassigned } = Inventory::of(&snapshot, scope);
+    for service in &services {
+        if scope.group.is_none() {
+            let routers = service.found.router.iter().chain(&service.leaving_routers);
+            routers.for_each(|one| add(one, "router"));
         }
-        let found = find_by_id(&snapshot, &id);
-        let routers = found.router.iter().chain(&found.leaving).filter(|_| scope.group.is_none());
-        machines.extend(routers.map(|router| (router.id.clone(), "router".to_owned())));
-        let group = |worker: &Instance| worker.tags.get(tag::GROUP).cloned().unwrap_or_default();
-        let workers = found.workers.iter().filter(|worker| {
-            worker.state != InstanceState::Terminating
-                && scope.group.as_ref().is_none_or(|name| *name == group(worker))
-        });
-        machines.extend(workers.map(|worker| (worker.id.clone(), group(worker))));
+        for (name, workers) in &service.groups {
+            workers.iter().for_each(|one| add(one, name));
+        }
     }
+    unassigned.iter().for_each(|one| add(one, "unassigned"));
     machines.retain(|(id, _)| machine.is_none_or(|wanted| id.0 == wanted));
     let cloud = orchestrator.cloud(deadline, fleet.cloud).await?;
     let ids: Vec<InstanceId> = machines.iter().map(|(id, _)| id.clone()).collect();

@@ -1,12 +1,12 @@
-//! What this process does with the groups of services right now, and has done: operations on groups that
-//! depend on each other wait for each other here, and know when there is nothing to wait for. Terraform runs
+//! What this process does with the groups of services right now, and has done a while ago: operations on groups that
+//! depend on each other wait for each other here, and know when there is nothing to wait for. Whoever runs them runs
 //! each by itself, and tells none of the others.
 
 use cloud::{Deadline, Interrupted};
 use domain::id::{GroupId, ServiceId};
 use domain::planner::Course;
 use domain::spec::WorkerRole;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -22,7 +22,7 @@ struct Operation {
     group: GroupId,
     role: WorkerRole,
     goal: Goal,
-    /// All that it has left to do is to take its last machines of before.
+    /// All that it has left to do is to take its last old machines.
     takes_the_last: bool,
     /// Since when its machines get no request any more, or it has ended otherwise.
     ended: Option<Instant>,
@@ -45,7 +45,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Says whether all that is left to do is to take the last machines of before, for which it waits.
+    /// Says whether all that is left to do is to take the last old machines, for which it waits.
     pub(crate) fn takes_the_last(&self, takes_the_last: bool) {
         self.change(|own| own.takes_the_last = takes_the_last);
     }
@@ -73,7 +73,10 @@ impl Operations {
     pub(crate) fn begin(&self, group: &GroupId, role: WorkerRole, goal: Goal) -> Running {
         let mut number = 0;
         self.0.send_modify(|operations| {
-            number = operations.len();
+            forget_what_is_over(operations);
+            operations
+                .retain(|one| !(one.ended.is_some() && one.group == *group && one.role == role));
+            number = operations.last().map_or(0, |last| last.number + 1);
             let (group, takes_the_last, ended) = (group.clone(), false, None);
             operations.push(Operation { number, group, role, goal, takes_the_last, ended });
         });
@@ -91,7 +94,7 @@ impl Operations {
         let meant = operations
             .iter()
             .filter(|operation| operation.group.service == *service && operation.role == role);
-        // The latest of a group counts: a replacement is two.
+        // The latest of a group counts: a replacement is two that go on side by side.
         meant.map(|operation| (operation.group.name.clone(), operation.course())).collect()
     }
 
@@ -127,6 +130,19 @@ impl Operation {
     }
 }
 
+/// Forgets the operations on a service of which none goes on and the last ended long ago. As long as one goes on, it
+/// has to know which have ended.
+fn forget_what_is_over(operations: &mut Vec<Operation>) {
+    let is_over = |one: &Operation| one.ended.is_some_and(|ended| ended.elapsed() >= ONE_RUN);
+    let services = |one: &Operation| one.group.service.clone();
+    let told: BTreeSet<ServiceId> =
+        operations.iter().filter(|one| !is_over(one)).map(services).collect();
+    operations.retain(|one| told.contains(&one.group.service));
+}
+
+/// Operations on a service that begin within this time after the last one belong together with it.
+const ONE_RUN: Duration = Duration::from_secs(60 * 60);
+
 /// Lists of a cloud are shared for a moment, and show what an operation has done after it.
 const SEEN_WITHIN: Duration = Duration::from_secs(5);
 
@@ -159,9 +175,46 @@ mod tests {
         second.takes_the_last(true);
         assert_eq!(course(), Some(Course::TakesTheLast));
         drop(second);
-        assert_eq!(course(), Some(Course::Running), "nobody can have seen it");
+        assert_eq!(course(), Some(Course::Running), "no list can show it yet");
         tokio::time::advance(SEEN_WITHIN).await;
         assert_eq!(course(), Some(Course::Ended));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_over_is_forgotten() {
+        let operations = Operations::default();
+        let names = || -> Vec<String> {
+            operations.0.borrow().iter().map(|one| one.group.to_string()).collect()
+        };
+        let (prefill, decode) = (group("prefill"), group("decode"));
+        // Again and again the same one.
+        for _ in 0..3 {
+            drop(operations.begin(&prefill, WorkerRole::Prefill, Goal::Machines));
+        }
+        assert_eq!(names(), [prefill.to_string()]);
+        // As long as anything of the service goes on, all that has ended is known.
+        let running = operations.begin(&decode, WorkerRole::Decode, Goal::Machines);
+        tokio::time::advance(2 * ONE_RUN).await;
+        let other: GroupId = "local/local/lab/other@00000000/decode".parse().expect("an id");
+        drop(operations.begin(&other, WorkerRole::Decode, Goal::Machines));
+        assert_eq!(names(), [&prefill, &decode, &other].map(ToString::to_string));
+        let courses = operations.courses(&prefill.service, WorkerRole::Prefill);
+        assert_eq!(courses.get("prefill"), Some(&Course::Ended));
+        running.takes_the_last(true);
+        drop(running);
+        // And for a while after that.
+        tokio::time::advance(ONE_RUN / 2).await;
+        drop(operations.begin(&other, WorkerRole::Decode, Goal::Machines));
+        assert_eq!(names().len(), 3);
+        tokio::time::advance(ONE_RUN / 2).await;
+        let last = operations.begin(&decode, WorkerRole::Decode, Goal::Machines);
+        assert_eq!(names(), [&other, &decode].map(ToString::to_string));
+        let courses = operations.courses(&prefill.service, WorkerRole::Prefill);
+        assert_eq!(courses.get("prefill"), None);
+        // Each is told what is its own.
+        last.takes_the_last(true);
+        let courses = operations.courses(&decode.service, WorkerRole::Decode);
+        assert_eq!(courses.get("decode"), Some(&Course::TakesTheLast));
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,18 +7,15 @@ use crate::http::{self, Http};
 use crate::in_flight::InFlight;
 use crate::operations::Operations;
 use crate::readiness::{self, Listings, Observations, RouterAccess};
+use crate::refusals::{Answers, Refusals};
 use crate::snapshot::{Freshness, Snapshot, Snapshots, with_known};
 use async_trait::async_trait;
 use cloud::{Changes, CloudName, Deadline, FleetKey, FleetPart, Managed, Offer};
 use domain::catalogue::{NoOffer, Resources};
-use domain::console::Refusal;
 use domain::id::{FleetId, ServiceId};
-use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::sync::OnceCell;
 
 /// The clouds of a program.
 #[async_trait]
@@ -53,16 +50,12 @@ pub struct Orchestrator {
 #[derive(Debug, Default)]
 struct Seen {
     snapshots: Snapshots,
-    /// Workers that routers refuse, by the service's id.
-    refusals: Mutex<BTreeMap<String, Arc<OnceCell<Refusals>>>>,
+    refusals: Answers,
 }
-
-/// Why which addresses get no request.
-pub type Refusals = Arc<BTreeMap<IpAddr, Refusal>>;
 
 impl Changes for Seen {
     fn changed(&self, cloud: CloudName, fleet: &FleetKey, part: FleetPart) {
-        lock(&self.refusals).clear();
+        self.refusals.forget();
         self.snapshots.changed(cloud, fleet, part);
     }
 }
@@ -77,7 +70,7 @@ impl Orchestrator {
     pub fn configure(&self, clouds: Arc<dyn Clouds>) {
         *lock(&self.clouds) = Some(clouds);
         self.seen.snapshots.forget();
-        lock(&self.seen.refusals).clear();
+        self.seen.refusals.forget();
     }
 
     /// What is being made and removed right now.
@@ -148,15 +141,14 @@ impl Orchestrator {
         with_known(&cloud, id, snapshot, known).await
     }
 
-    /// The workers of a service that its router refuses, where it answers soon: asked once for all groups of
-    /// the service, until somebody changes machines.
+    /// The workers of a service that its router refuses, where it answers soon: for a moment asked once for all
+    /// groups of the service, unless machines are changed.
     pub async fn refusals(&self, id: &ServiceId, router: &RouterAccess) -> Refusals {
-        let asked = lock(&self.seen.refusals).entry(id.to_string()).or_default().clone();
-        let refusals = asked.get_or_init(|| async {
+        let ask = async {
             let refusals = tokio::time::timeout(REFUSALS, readiness::refusals_of_itself(router));
             Arc::new(refusals.await.unwrap_or_default())
-        });
-        refusals.await.clone()
+        };
+        self.seen.refusals.of(id, ask).await
     }
 
     /// What asks routers and engines, one for all.

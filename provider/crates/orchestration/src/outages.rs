@@ -1,5 +1,5 @@
 //! Clouds that have just not answered: whoever asks next has the same failure, and not a wait of its own.
-//! Terraform reads some resources at a time, and each of a hundred would wait in its turn.
+//! Of a hundred groups some are read at a time, and each would wait in its turn.
 
 use cloud::{CloudError, CloudName, Deadline, ErrorKind, Interrupted};
 use domain::id::FleetId;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 #[derive(Debug, Default)]
 pub(crate) struct Outages(Mutex<BTreeMap<(CloudName, String), Missed>>);
 
-/// A look that has failed.
+/// A reading that has failed.
 #[derive(Clone, Debug)]
 pub(crate) struct Missed {
     pub(crate) error: CloudError,
@@ -30,7 +30,7 @@ impl Missed {
     }
 
     /// Whether it is the answer `within` this time after it, for an operation that has so much `patience`:
-    /// one that would wait for longer than this look has may well get another.
+    /// one that would wait for longer than this reading has may well get another.
     pub(crate) fn counts_for(&self, within: Duration, patience: Duration) -> bool {
         let taken = self.ended - self.begun;
         self.ended.elapsed() < within
@@ -47,7 +47,7 @@ impl Missed {
     }
 }
 
-/// The error of an operation that waited for the look of another one, and has ended first.
+/// The error of an operation that waited for the reading of another one, and has ended first.
 pub(crate) fn ended_first(
     deadline: &Deadline,
     why: Interrupted,
@@ -64,14 +64,14 @@ impl Outages {
         missed.filter(|missed| missed.counts_for(SHARED, patience))
     }
 
-    /// Remembers a look that has failed, if it was for want of an answer.
+    /// Remembers a reading that has failed, if it was for want of an answer.
     pub(crate) fn remember(&self, fleet: &FleetId, missed: &Missed) {
         if missed.is_outage() {
             self.lock().insert((fleet.cloud, fleet.region.clone()), missed.clone());
         }
     }
 
-    /// The next look asks again.
+    /// The next reading asks again.
     pub(crate) fn forget(&self) {
         self.lock().clear();
     }

@@ -8,7 +8,7 @@ use cloud::Deadline;
 #[derive(Debug)]
 pub(crate) struct Poll<'a> {
     deadline: &'a Deadline,
-    /// How often is looked.
+    /// How often a round comes.
     pub(crate) pace: Pace,
     waiting_for: String,
     kept: bool,
@@ -27,12 +27,12 @@ impl<'a> Poll<'a> {
         Self { kept: false, ..self }
     }
 
-    /// Which look this is, from 1. How many there have been says more than a time, which one slow call may use up.
+    /// Which round this is, from 1. How many there have been says more than a time, which one slow call may use up.
     pub(crate) fn round(&self) -> u32 {
         self.rounds
     }
 
-    /// Lets the next pause go by, after a look that has seen this.
+    /// Lets the next pause go by, after a round that has seen this.
     ///
     /// # Errors
     /// When the operation ends before.

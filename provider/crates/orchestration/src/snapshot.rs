@@ -6,8 +6,8 @@
 use crate::failure::{Doing, Failure, Result};
 use crate::outages::{Missed, Outages, SHARED, ended_first};
 use cloud::{
-    Address, Changes, Cloud, CloudName, Deadline, Fleet, FleetKey, FleetPart, Ingress, Instance,
-    InstanceId, LabelFilter, Managed, until_visible,
+    Address, Changes, Cloud, CloudName, Deadline, Fleet, FleetKey, FleetPart, Instance, InstanceId,
+    LabelFilter, Managed, Opening, until_visible,
 };
 use domain::id::FleetId;
 use std::collections::BTreeMap;
@@ -29,9 +29,9 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// What may reach this service from outside, by its tag.
-    pub fn ingress(&self, service: &str) -> Option<&Ingress> {
+    pub fn ingress(&self, service: &str) -> Option<&Opening> {
         let rules = &self.fleet.as_ref()?.ingress;
-        rules.iter().find(|rule| rule.service == service)
+        rules.iter().find(|rule| rule.service == service).map(|rule| &rule.opening)
     }
 }
 
@@ -94,8 +94,8 @@ impl Snapshots {
         self.outages.forget();
     }
 
-    /// What there is, shared by all of this process, whatever has come of it: a refresh of a hundred groups
-    /// reads once, also where the cloud does not answer.
+    /// What there is, shared by all of this process, whatever has come of it: a hundred groups that are
+    /// read side by side read once, also where the cloud does not answer.
     pub(crate) async fn get(
         &self,
         deadline: &Deadline,
@@ -145,7 +145,7 @@ impl Snapshots {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets what is too old. Who wants all of it new suspects somebody else to have changed anything.
+    /// Forgets what is too old. Who wants all of it new suspects that others have changed anything.
     fn expire(&self, id: &FleetId, freshness: Freshness) {
         match freshness {
             Freshness::Any => {}
@@ -192,8 +192,8 @@ pub fn key(id: &FleetId) -> FleetKey {
     FleetKey { region: id.region.clone(), name: id.name.clone() }
 }
 
-/// The same with the machines of these ids: one that has lost its tags is not gone, and would be paid for in
-/// nobody's sight.
+/// The same with the machines of these ids: one that has lost its tags is not gone, and would be paid for
+/// unseen.
 pub(crate) async fn with_known<'a>(
     cloud: &Managed,
     id: &FleetId,

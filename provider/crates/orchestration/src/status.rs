@@ -1,14 +1,17 @@
 //! What there is of a fleet, as an engineer on call asks for it. Nothing is changed here, and nothing is
-//! compared with what somebody has declared: only with what the machines were made from.
+//! compared with what a user has declared: only with what the machines were made from.
 
 use crate::failure::Result;
 use crate::group::{self, Members};
+use crate::inventory::{Inventory, Scope, Service, fleet_ids};
 use crate::made_from::made_from;
 use crate::orchestrator::Orchestrator;
 use crate::readiness::{self, RouterAccess, consoles};
-use crate::service::{self, FoundService, find_by_id};
+use crate::service::{self, FoundService};
 use crate::snapshot::{Freshness, Snapshot, key};
-use cloud::{BootDocument, Deadline, Instance, InstanceId, InstanceState, Key, Phase, tag};
+use cloud::{
+    BootDocument, CloudName, Deadline, Instance, InstanceId, InstanceState, Key, Phase, tag,
+};
 use domain::catalogue;
 use domain::console;
 use domain::finding::{Deviation, Finding, Subject, add};
@@ -19,19 +22,6 @@ use domain::spec::ServiceFacts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// What is asked for: everything of a fleet, or a part of it.
-#[derive(Clone, Debug)]
-pub struct Scope {
-    /// The fleet.
-    pub fleet: FleetId,
-    /// One service by its name; none is all of them.
-    pub service: Option<String>,
-    /// One group of it by its name; none is all of them, and the router.
-    pub group: Option<String>,
-    /// How many of each machine's last lines of its console.
-    pub lines: usize,
-}
-
 /// A fleet.
 #[derive(Clone, Debug)]
 pub struct FleetStatus {
@@ -41,10 +31,23 @@ pub struct FleetStatus {
     pub zone: Option<String>,
     /// What is not as it was made, in the cloud's words: object → finding.
     pub cloud_findings: BTreeMap<String, String>,
-    /// Routers of services that nobody has in a record.
+    /// Routers of services that no record has.
     pub findings: Vec<Finding>,
     /// Its services.
     pub services: Vec<ServiceStatus>,
+    /// Machines that belong to no service, or to none of its groups: they cost as much as others.
+    pub unassigned: Vec<MachineStatus>,
+}
+
+/// A fleet as its cloud lists it: no router was asked, no console read, and no deviation looked for.
+#[derive(Clone, Debug)]
+pub struct FleetListing {
+    /// Its id.
+    pub id: FleetId,
+    /// The zone, in a cloud that has any.
+    pub zone: Option<String>,
+    /// All its machines.
+    pub machines: Vec<MachineStatus>,
 }
 
 /// A service.
@@ -62,6 +65,8 @@ pub struct ServiceStatus {
     pub findings: Vec<Finding>,
     /// Its router.
     pub router: Option<MachineStatus>,
+    /// Routers on their way out, and those that another one has taken the place of.
+    pub leaving_routers: Vec<MachineStatus>,
     /// Its groups, as far as they have machines.
     pub groups: Vec<GroupStatus>,
 }
@@ -88,7 +93,7 @@ pub struct MachineStatus {
     pub instance: Instance,
     /// How far it is in its life.
     pub phase: Phase,
-    /// Whether its router sends it requests; none where nobody can tell, and of routers.
+    /// Whether its router sends it requests; none where that is not known, and of routers.
     pub is_registered: Option<bool>,
     /// What it costs, in dollars an hour.
     pub hourly_cost: f64,
@@ -101,19 +106,90 @@ pub struct MachineStatus {
 impl FleetStatus {
     /// What all its machines cost, in dollars an hour.
     pub fn hourly_cost(&self) -> f64 {
-        self.services.iter().map(ServiceStatus::hourly_cost).sum()
+        let services: f64 = self.services.iter().map(ServiceStatus::hourly_cost).sum();
+        services + cost(&self.unassigned)
+    }
+}
+
+impl FleetListing {
+    /// What all its machines cost, in dollars an hour.
+    pub fn hourly_cost(&self) -> f64 {
+        cost(&self.machines)
     }
 }
 
 impl ServiceStatus {
     /// What its machines cost, in dollars an hour.
     pub fn hourly_cost(&self) -> f64 {
+        cost(self.machines())
+    }
+
+    /// All its machines: the router first, then the others on its place, then the groups'.
+    pub fn machines(&self) -> impl Iterator<Item = &MachineStatus> {
         let workers = self.groups.iter().flat_map(|group| &group.machines);
-        self.router.iter().chain(workers).map(|machine| machine.hourly_cost).sum()
+        self.router.iter().chain(&self.leaving_routers).chain(workers)
     }
 }
 
-/// Looks at a fleet; none when there is no such fleet.
+impl GroupStatus {
+    /// How many machines count: those on their way out do not.
+    pub fn count(&self) -> usize {
+        self.machines.iter().filter(|machine| machine.counts()).count()
+    }
+}
+
+impl MachineStatus {
+    /// As its cloud lists it.
+    fn listed(cloud: CloudName, instance: &Instance) -> Self {
+        let offer = catalogue::find(cloud, &instance.instance_type);
+        // One that is being terminated is paid for no longer.
+        let offer = offer.filter(|_| instance.state != InstanceState::Terminating);
+        Self {
+            phase: instance.phase(),
+            is_registered: None,
+            hourly_cost: offer.map_or(0.0, |offer| offer.hourly_cost),
+            told: None,
+            lines: Vec::new(),
+            instance: instance.clone(),
+        }
+    }
+
+    fn counts(&self) -> bool {
+        self.phase != Phase::Draining && self.instance.state != InstanceState::Terminating
+    }
+}
+
+fn cost<'a>(machines: impl IntoIterator<Item = &'a MachineStatus>) -> f64 {
+    machines.into_iter().map(|machine| machine.hourly_cost).sum()
+}
+
+/// The fleets of a region, ordered by name.
+///
+/// # Errors
+/// When the cloud cannot be asked, or has no list of its fleets.
+pub async fn list(
+    orchestrator: &Orchestrator,
+    deadline: &Deadline,
+    cloud: CloudName,
+    region: &str,
+) -> Result<Vec<FleetListing>> {
+    let mut fleets = Vec::new();
+    for id in fleet_ids(orchestrator, deadline, cloud, region).await? {
+        let snapshot = orchestrator.snapshot(deadline, &id, Freshness::New).await?;
+        // One that was removed since is none.
+        if let Some(fleet) = &snapshot.fleet {
+            let machines = snapshot.instances.iter();
+            fleets.push(FleetListing {
+                zone: fleet.zone.clone(),
+                machines: machines.map(|one| MachineStatus::listed(cloud, one)).collect(),
+                id,
+            });
+        }
+    }
+    Ok(fleets)
+}
+
+/// Reads what there is of a fleet; none when there is no such fleet.
 ///
 /// # Errors
 /// When the cloud cannot be asked.
@@ -125,11 +201,10 @@ pub async fn status(
     let id = &scope.fleet;
     let snapshot = orchestrator.snapshot(deadline, id, Freshness::New).await?;
     let Some(fleet) = &snapshot.fleet else { return Ok(None) };
+    let Inventory { services: found, unassigned } = Inventory::of(&snapshot, scope);
     let mut services = Vec::new();
-    for service in service::all(&snapshot, id) {
-        if scope.service.as_ref().is_none_or(|name| *name == service.name) {
-            services.push(of_service(orchestrator, deadline, scope, &snapshot, service).await?);
-        }
+    for service in found {
+        services.push(of_service(orchestrator, deadline, scope, &snapshot, service).await?);
     }
     Ok(Some(FleetStatus {
         id: id.clone(),
@@ -137,6 +212,7 @@ pub async fn status(
         cloud_findings: fleet.findings.clone(),
         findings: service::unowned(&snapshot, id),
         services,
+        unassigned: unassigned.iter().map(|one| MachineStatus::listed(id.cloud, one)).collect(),
     }))
 }
 
@@ -145,9 +221,8 @@ async fn of_service(
     deadline: &Deadline,
     scope: &Scope,
     snapshot: &Snapshot,
-    id: ServiceId,
+    Service { id, found, leaving_routers, groups: workers }: Service,
 ) -> Result<ServiceStatus> {
-    let found = find_by_id(snapshot, &id);
     let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
     let known = found.facts(&id).ok();
     let access = match (&known, &found.router) {
@@ -156,41 +231,37 @@ async fn of_service(
         }
         _ => None,
     };
-    let registered = match &access {
-        Some(router) => readiness::registered_addresses(router).await.unwrap_or_default(),
-        None => None,
-    };
-    let answers = match &access {
-        Some(router) => readiness::answers(router).await,
-        None => false,
-    };
-    let look = Look { orchestrator, deadline, scope, access: access.as_ref(), registered };
-    let findings = look.findings_of_service(&found, snapshot, &id).await?;
-    let router = match (&found.router, &scope.group) {
-        (Some(router), None) => look.machines(std::slice::from_ref(router), false).await?.pop(),
-        _ => None,
-    };
-    let mut by_group: BTreeMap<String, Vec<Instance>> = BTreeMap::new();
-    // One that is being terminated is nobody's any more, and soon costs nothing.
-    let is_there = |worker: &&Instance| worker.state != InstanceState::Terminating;
-    for worker in found.workers.iter().filter(is_there) {
-        let group = worker.tags.get(tag::GROUP).cloned().unwrap_or_default();
-        by_group.entry(group).or_default().push(worker.clone());
-    }
-    let mut groups = Vec::new();
-    for (name, machines) in by_group {
-        if scope.group.as_ref().is_none_or(|group| *group == name) {
-            let id = GroupId { service: id.clone(), name };
-            groups.push(look.group(id, &machines).await?);
+    let (registered, answers) = match &access {
+        Some(router) => {
+            let registered = readiness::registered_addresses(router);
+            let (registered, answers) =
+                futures::future::join(registered, readiness::answers(router)).await;
+            (registered.unwrap_or_default(), answers)
         }
+        None => (None, false),
+    };
+    let access = access.as_ref();
+    let observation = Observation { orchestrator, deadline, scope, access, registered };
+    let findings = observation.findings_of_service(&found, snapshot, &id).await?;
+    let (router, leaving_routers) = match scope.group {
+        Some(_) => (None, Vec::new()),
+        None => (
+            observation.machines(found.router.as_slice(), false).await?.pop(),
+            observation.machines(&leaving_routers, false).await?,
+        ),
+    };
+    let mut groups = Vec::new();
+    for (name, machines) in workers {
+        let id = GroupId { service: id.clone(), name };
+        groups.push(observation.group(id, &machines).await?);
     }
-    let endpoint = access.as_ref().map(|router| format!("{}/v1", router.endpoint));
+    let endpoint = access.map(|router| format!("{}/v1", router.endpoint));
     let facts = known.map(|(facts, _)| facts);
-    Ok(ServiceStatus { id, facts, endpoint, answers, findings, router, groups })
+    Ok(ServiceStatus { id, facts, endpoint, answers, findings, router, leaving_routers, groups })
 }
 
-/// One look at a service.
-struct Look<'a> {
+/// One observation of a service.
+struct Observation<'a> {
     orchestrator: &'a Orchestrator,
     deadline: &'a Deadline,
     scope: &'a Scope,
@@ -198,7 +269,7 @@ struct Look<'a> {
     registered: Option<BTreeSet<IpAddr>>,
 }
 
-impl Look<'_> {
+impl Observation<'_> {
     async fn findings_of_service(
         &self,
         found: &FoundService,
@@ -214,12 +285,15 @@ impl Look<'_> {
     }
 
     async fn group(&self, id: GroupId, machines: &[Instance]) -> Result<GroupStatus> {
-        let (counted, leaving) = group::counted_and_leaving(machines.to_vec());
+        // What is not as it was made is said of those that stay.
+        let staying = machines.iter().filter(|one| one.state != InstanceState::Terminating);
+        let (counted, leaving) = group::counted_and_leaving(staying.cloned().collect());
         let known = BTreeMap::new();
         let slots = group::in_slots(&counted, &known);
         // A roll that was stopped leaves old ones: what is wanted is what the newest was made from.
         let newest = counted.iter().max_by_key(|machine| machine.launched_at);
-        let tag_of = |key: Key| newest.or(leaving.first()).and_then(|one| one.tags.get(key));
+        let any = newest.or(leaving.first()).or(machines.first());
+        let tag_of = |key: Key| any.and_then(|one| one.tags.get(key));
         let scale: Option<Scale> = tag_of(tag::COUNT.into()).and_then(|text| text.parse().ok());
         let role = tag_of(tag::ROLE.into()).cloned().unwrap_or_default();
         let spec = self.spec(newest, made_from::worker).await?;
@@ -240,8 +314,11 @@ impl Look<'_> {
             _ => Vec::new(),
         };
         let count = counted.len();
+        // Of a group that is being removed nothing stays.
+        let is_going = counted.is_empty() && leaving.is_empty();
         if let Some(Scale::Fixed(wanted)) = scale
             && wanted as usize != count
+            && !is_going
         {
             let what = Deviation::OutsideBounds { count, min: wanted, max: wanted };
             add(&mut findings, Finding::of(Subject::Count, what));
@@ -261,7 +338,7 @@ impl Look<'_> {
         let is_registered = |machine: &Instance| {
             registered.map(|all| machine.ip.is_some_and(|ip| all.contains(&ip)))
         };
-        // Who serves has nothing to tell that is worth a call, unless its lines are asked for.
+        // One that serves has nothing to tell that is worth a call, unless its lines are asked for.
         let is_asked =
             |machine: &&Instance| self.scope.lines > 0 || is_registered(machine) != Some(true);
         let ids: Vec<InstanceId> =
@@ -273,14 +350,11 @@ impl Look<'_> {
             // One that was launched a moment ago, or is gone, has no console.
             let console = texts.get(&machine.id).map(String::as_str).unwrap_or_default();
             let all: Vec<String> = console.lines().map(console::plain).collect();
-            let offer = catalogue::find(fleet.cloud, &machine.instance_type);
             MachineStatus {
-                phase: Phase::of(&machine.tags),
                 is_registered: is_registered(machine),
-                hourly_cost: offer.map_or(0.0, |offer| offer.hourly_cost),
                 told: console::latest_state(console).map(|state| state.to_string()),
                 lines: all[all.len().saturating_sub(self.scope.lines)..].to_vec(),
-                instance: machine.clone(),
+                ..MachineStatus::listed(fleet.cloud, machine)
             }
         });
         Ok(each.collect())

@@ -161,7 +161,7 @@ fn check_groups(endpoint: &Endpoint, id: &ServiceId, service: &FoundService) -> 
 
 /// Its workers, without those on their way out.
 fn counted(service: &FoundService) -> impl Iterator<Item = &Instance> {
-    service.workers.iter().filter(|worker| Phase::of(&worker.tags) != Phase::Draining)
+    service.workers.iter().filter(|worker| worker.phase() != Phase::Draining)
 }
 
 /// Half a pair answers nothing: prefill hands its work to decode, and decode waits for it.

@@ -54,7 +54,7 @@ fn path(group: &ReplicaGroup) -> Option<(String, String)> {
 /// machines, or when they run commands of which nobody knows what they start.
 fn sibling(session: &Session, group: &ReplicaGroup) -> Option<Sibling> {
     let spec = spec(group)?;
-    if model::count(group) == Count::Fixed(0) {
+    if model::count(group).ok()? == Count::Fixed(0) {
         return None;
     }
     let agreement = Agreement::of(&spec)?;

@@ -25,7 +25,8 @@ pub(super) fn warn(
         // It has another address in Terraform now.
         return None;
     }
-    let has_machines = planned.is_some() && model::count(group) != Count::Fixed(0);
+    // One whose count is not known yet may have some.
+    let has_machines = planned.is_some() && model::count(group) != Ok(Count::Fixed(0));
     let count = prior.and_then(|prior| prior.instance_count.known().copied());
     let loses_all = !has_machines && count.is_some_and(|count| count > 0);
     let part = Part { role: own_role, has_machines, loses_all };
@@ -106,6 +107,15 @@ mod tests {
         ] {
             assert_eq!(said(&all_is_well), [""; 0], "{all_is_well:?}");
         }
+    }
+
+    /// As where it comes from what is made only by the apply.
+    #[test]
+    fn a_count_that_is_not_known_yet_takes_nobody() {
+        let siblings = Siblings::default();
+        let planned = ReplicaGroup { replicas: Attr::unknown(), ..group("prefill", 2) };
+        assert!(warn(&siblings, None, Some(&group("decode", 2))).is_none());
+        assert!(warn(&siblings, Some(&group("prefill", 2)), Some(&planned)).is_none());
     }
 
     /// The same group has another address in Terraform.

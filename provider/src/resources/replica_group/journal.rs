@@ -54,8 +54,10 @@ impl<'a> GroupJournal<'a> {
         }
         model::fill_members(group, id.service.fleet.cloud, slots, leaving);
         let bounds = [&group.minimum_hourly_cost, &group.maximum_hourly_cost];
-        if bounds.iter().any(|bound| bound.known().is_none()) {
-            model::fill_cost_bounds(group, &self.offers);
+        if bounds.iter().any(|bound| bound.known().is_none())
+            && let Ok(count) = model::count(group)
+        {
+            model::fill_cost_bounds(group, count, &self.offers);
         }
     }
 }

@@ -181,35 +181,60 @@ pub(super) fn role(group: &ReplicaGroup) -> WorkerRole {
     role.unwrap_or(WorkerRole::Worker)
 }
 
-/// How many machines are wanted, as far as a configuration can say it wrongly: a plan has it checked.
-pub(super) fn count(group: &ReplicaGroup) -> Count {
-    scale(group).map_or(Count::Fixed(0), |scale| scale.count())
+/// Why a group has no size.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoSize {
+    /// A plan may know it only after another apply.
+    #[error("`{0}` is not known yet")]
+    Unknown(&'static str),
+    /// An import of machines that tell none, or a state that was edited.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// Validation has let it pass, or it was edited.
+    #[error("`{0}` is {1}, which is no number of machines")]
+    NoCount(&'static str, i64),
 }
 
-/// How many machines are wanted, or within which bounds and by what; none where it is not known, or no such
-/// number.
-pub(super) fn scale(group: &ReplicaGroup) -> Option<Scale> {
-    let number = |attribute: &Attr<i64>| u32::try_from(*attribute.known()?).ok();
-    Some(match group.scaling.known() {
-        Some(scaling) => Scale::Within(scaling::Scaling {
-            min: number(&scaling.min)?,
-            max: number(&scaling.max)?,
+/// How many machines are wanted, or between how many.
+///
+/// # Errors
+/// With what the group says instead.
+pub(super) fn count(group: &ReplicaGroup) -> Result<Count, NoSize> {
+    scale(group).map(|scale| scale.count())
+}
+
+/// How many machines are wanted, or within which bounds and by what.
+///
+/// # Errors
+/// With what the group says instead.
+pub(super) fn scale(group: &ReplicaGroup) -> Result<Scale, NoSize> {
+    let number = |attribute: &Attr<i64>, name| match attribute {
+        Attr::Unknown(_) => Err(NoSize::Unknown(name)),
+        Attr::Null => Err(NoSize::Missing(name)),
+        Attr::Known(number) => u32::try_from(*number).map_err(|_| NoSize::NoCount(name, *number)),
+    };
+    Ok(match &group.scaling {
+        Attr::Unknown(_) => return Err(NoSize::Unknown("scaling")),
+        Attr::Known(scaling) => Scale::Within(scaling::Scaling {
+            min: number(&scaling.min, "scaling.min")?,
+            max: number(&scaling.max, "scaling.max")?,
             metric: scaling.metric.known().cloned().unwrap_or_default(),
             target: scaling.target.known().copied().unwrap_or_default(),
         }),
-        None => Scale::Fixed(number(&group.replicas)?),
+        Attr::Null => Scale::Fixed(number(&group.replicas, "replicas")?),
     })
+}
+
+impl From<NoSize> for Failure {
+    fn from(why: NoSize) -> Self {
+        Self::Unreadable { what: "a replica group".to_owned(), detail: why.to_string() }
+    }
 }
 
 /// How a group is handled.
 pub(super) fn policy(group: &ReplicaGroup) -> Result<GroupPolicy> {
-    let missing = || Failure::Unreadable {
-        what: "a replica group".to_owned(),
-        detail: "`replicas` or `scaling` is missing or none that a configuration could give"
-            .to_owned(),
-    };
     Ok(GroupPolicy {
-        scale: scale(group).ok_or_else(missing)?,
+        scale: scale(group)?,
         update: update_strategy(group),
         wait_for: wait_for(group),
         keeps_failed: group.on_boot_failure.known().is_some_and(|word| word == "keep"),
@@ -229,15 +254,6 @@ pub(super) fn wait_for(group: &ReplicaGroup) -> WaitFor {
 /// What its state knows of a group.
 pub(super) fn known(group: &ReplicaGroup) -> KnownGroup {
     KnownGroup { slots: known_slots(group), image: group.image_id.known().cloned() }
-}
-
-/// Whether the count, or its bounds, are known.
-pub(super) fn has_count(group: &ReplicaGroup) -> bool {
-    match &group.scaling {
-        Attr::Null => group.replicas.known().is_some(),
-        Attr::Known(scaling) => scaling.min.known().is_some() && scaling.max.known().is_some(),
-        Attr::Unknown(_) => false,
-    }
 }
 
 /// How a change is rolled out. A `max_unavailable` that is left out is none, and not 1: only what was
@@ -290,7 +306,7 @@ pub(super) fn fill_members(
     known.extend(taken);
     let all: Vec<Instance> = slots.values().chain(leaving).cloned().collect();
     let members = planner::assign_slots(&known, &all).into_iter().map(|(slot, instance)| {
-        let is_leaving = Phase::of(&instance.tags) == Phase::Draining;
+        let is_leaving = instance.phase() == Phase::Draining;
         let member = Member {
             id: instance.id.to_string(),
             address: instance.ip.map(|ip| ip.to_string()).unwrap_or_default(),
@@ -333,8 +349,8 @@ pub(super) fn mark_refused(group: &mut ReplicaGroup, refusals: &BTreeMap<IpAddr,
 }
 
 /// What the group costs at its smallest and at its greatest count, whichever of the offers it gets.
-pub(super) fn fill_cost_bounds(group: &mut ReplicaGroup, offers: &[Offer]) {
-    let (least, most) = match count(group) {
+pub(super) fn fill_cost_bounds(group: &mut ReplicaGroup, count: Count, offers: &[Offer]) {
+    let (least, most) = match count {
         Count::Fixed(count) => (count, count),
         Count::Within { min, max } => (min, max),
     };
@@ -359,4 +375,36 @@ pub(super) fn hourly_cost(offer: &Offer, count: i64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a count of machines is far below 2^52")]
     let total = offer.hourly_cost * count as f64;
     (total * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_size_is_said() {
+        let scaling = |min: Attr<i64>| Scaling {
+            min,
+            max: Attr::Known(4),
+            metric: Attr::Known("rps".to_owned()),
+            target: Attr::Known(3.0),
+        };
+        let fixed = |replicas| ReplicaGroup { replicas, ..ReplicaGroup::default() };
+        let within =
+            |min| ReplicaGroup { scaling: Attr::Known(scaling(min)), ..ReplicaGroup::default() };
+        let unknown = ReplicaGroup { scaling: Attr::unknown(), ..fixed(Attr::Known(2)) };
+        for (group, expected) in [
+            (fixed(Attr::Known(0)), Ok(Count::Fixed(0))),
+            (within(Attr::Known(1)), Ok(Count::Within { min: 1, max: 4 })),
+            (fixed(Attr::Null), Err("`replicas` is missing")),
+            (fixed(Attr::unknown()), Err("`replicas` is not known yet")),
+            (fixed(Attr::Known(-1)), Err("`replicas` is -1, which is no number of machines")),
+            (within(Attr::unknown()), Err("`scaling.min` is not known yet")),
+            (within(Attr::Null), Err("`scaling.min` is missing")),
+            (unknown, Err("`scaling` is not known yet")),
+        ] {
+            let found = count(&group).map_err(|why| why.to_string());
+            assert_eq!(found, expected.map_err(str::to_owned));
+        }
+    }
 }

@@ -259,8 +259,8 @@ fn fill_offer(group: &mut ReplicaGroup, offers: &[Offer], diagnostics: &mut Diag
     let Some(offer) = offers.first() else { return };
     // All of them have as many GPUs and the same fabric.
     group.interconnect = Attr::Known(model::interconnect(offer));
-    if model::has_count(group) {
-        model::fill_cost_bounds(group, offers);
+    if let Ok(count) = model::count(group) {
+        model::fill_cost_bounds(group, count, offers);
     }
     if offers.len() == 1 {
         group.instance_type = Attr::Known(offer.instance_type.clone());

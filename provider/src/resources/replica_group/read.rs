@@ -1,6 +1,6 @@
 //! What a group looks like in its cloud: read and import. Nothing is changed here.
 
-use super::model;
+use super::model::{self, NoSize};
 use crate::deadline::deadline;
 use crate::diagnose;
 use crate::error::{Failure, Result};
@@ -38,9 +38,13 @@ pub(super) async fn read(
     let refusals = refusals(session, deadline, &snapshot, &id).await;
     let members = Members { known: &known, slots: &slots, leaving: &leaving, refusals: &refusals };
     let spec = model::spec(&replica_group, &id)?;
-    // After an import of machines that tell no size, it is what there is.
-    let count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
-    let scale = model::scale(&replica_group).unwrap_or(Scale::Fixed(count));
+    let scale = match model::scale(&replica_group) {
+        // After an import of machines that tell no size, it is what there is.
+        Err(NoSize::Missing("replicas")) => {
+            Scale::Fixed(u32::try_from(slots.len()).unwrap_or(u32::MAX))
+        }
+        scale => scale?,
+    };
     replica_group.drift = Attr::Known(diagnose::drift(&group::findings(&spec, &scale, members)));
     if replica_group.scaling.is_null() {
         replica_group.replicas = Attr::Known(i64::try_from(slots.len()).unwrap_or(i64::MAX));
@@ -51,8 +55,9 @@ pub(super) async fn read(
     if let (true, Some(resources)) =
         (replica_group.minimum_hourly_cost.is_null(), model::resources(&replica_group))
         && let Ok(offers) = model::offers(&session.local_gpus(cloud), cloud, &resources)
+        && let Ok(count) = model::count(&replica_group)
     {
-        model::fill_cost_bounds(&mut replica_group, &offers);
+        model::fill_cost_bounds(&mut replica_group, count, &offers);
     }
     state.save(&replica_group);
     Ok(())
@@ -109,7 +114,7 @@ pub(super) async fn import(
             found.is_some_and(|found| found.name == service)
         })
         // One on its way out may be made from what was wanted before.
-        .min_by_key(|instance| Phase::of(&instance.tags) == Phase::Draining)
+        .min_by_key(|instance| instance.phase() == Phase::Draining)
         .ok_or_else(|| missing("The fleet has no machine of such a group."))?;
     let cloud = orchestrator.cloud(deadline, fleet.cloud).await?;
     let asked = made_from(&*cloud, &key(&fleet), &machine.id, domain::made_from::worker).await?;

@@ -32,8 +32,8 @@ pub(super) fn refuse(
     diagnostics: &mut Diagnostics,
 ) {
     let path = |root, name| AttributePath::root(root).attribute(name);
-    if model::has_count(planned) {
-        let (count, name) = match model::count(planned) {
+    if let Ok(count) = model::count(planned) {
+        let (count, name) = match count {
             Count::Fixed(count) => (count, "replicas"),
             Count::Within { min, .. } => (min, "scaling"),
         };

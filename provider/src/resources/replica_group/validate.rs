@@ -152,11 +152,13 @@ fn validate_drain(config: &ReplicaGroup, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// In how many batches a roll replaces the machines of a group, one after the other.
+/// In how many batches a roll replaces the machines of a group, one after the other: in one at least, where their
+/// number is not known yet.
 fn batches(config: &ReplicaGroup) -> u32 {
     let count = match model::count(config) {
-        Count::Fixed(count) => count,
-        Count::Within { max, .. } => max,
+        Ok(Count::Fixed(count)) => count,
+        Ok(Count::Within { max, .. }) => max,
+        Err(_) => return 1,
     };
     count.div_ceil(model::update_strategy(config).batch_size()).max(1)
 }

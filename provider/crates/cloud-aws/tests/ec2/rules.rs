@@ -1,12 +1,12 @@
 //! Rules of the security group: whose they are, and what becomes of those that are unowned.
 
 use crate::harness::{Place, key};
-use cloud::{Cloud, Ingress};
+use cloud::{Cloud, Ingress, Opening};
 use cloudsim::ec2::Settings;
 
 fn rule(service: &str, port: u16, cidrs: &[&str]) -> Ingress {
     let cidrs = cidrs.iter().map(|cidr| (*cidr).to_owned()).collect();
-    Ingress { service: service.to_owned(), port, cidrs }
+    Ingress { service: service.to_owned(), opening: Opening { port, cidrs } }
 }
 
 /// EC2 knows a rule by its port and its block alone.
@@ -18,15 +18,17 @@ pub(crate) async fn services_that_let_the_same_clients_in_share_a_rule() {
         assert_eq!(fleet.findings.len(), 0, "{:?}", fleet.findings);
         fleet.ingress
     };
-    let set =
-        async |rule: &Ingress| place.cloud.set_ingress(&key(), rule).await.expect("it is set");
+    let set = async |rule: &Ingress| {
+        let opening = Some(&rule.opening);
+        place.cloud.set_ingress(&key(), &rule.service, opening).await.expect("it is set");
+    };
     let one = rule("one@aaaaaaaa", 8000, &[home, six, office]);
     let two = rule("two@bbbbbbbb", 8000, &[office, "192.0.2.0/24"]);
     set(&one).await;
     set(&two).await;
     let sorted = |rule: &Ingress| {
         let mut rule = rule.clone();
-        rule.cidrs.sort();
+        rule.opening.cidrs.sort();
         rule
     };
     let now = async || rules().await.iter().map(sorted).collect::<Vec<_>>();
@@ -36,7 +38,7 @@ pub(crate) async fn services_that_let_the_same_clients_in_share_a_rule() {
     let less = rule("one@aaaaaaaa", 8000, &[home]);
     set(&less).await;
     assert_eq!(now().await, [less.clone(), sorted(&two)]);
-    set(&rule("two@bbbbbbbb", 8000, &[])).await;
+    place.cloud.set_ingress(&key(), &two.service, None).await.expect("it is closed");
     assert_eq!(now().await, [less]);
 
     // One that somebody has opened becomes a service's when it asks for it.
@@ -50,7 +52,8 @@ pub(crate) async fn services_that_let_the_same_clients_in_share_a_rule() {
 pub(crate) async fn what_somebody_opens_is_found_and_closed() {
     let place = Place::new(Settings::default()).await;
     let own = rule("tiny@abcd1234", 8000, &["203.0.113.0/24"]);
-    place.cloud.set_ingress(&key(), &own).await.expect("it is open");
+    let opening = Some(&own.opening);
+    place.cloud.set_ingress(&key(), &own.service, opening).await.expect("it is open");
     for (port, description) in [(22, "just for a minute"), (23, "ticket 7, bob@corp.com"), (24, "")]
     {
         place.server.datacentre().open_port("disagg-pd", port, "0.0.0.0/0", description);

@@ -27,7 +27,7 @@ pub async fn create(
     let existing =
         cloud.get_fleet(&key(id)).await.doing(id.cloud, || format!("look for fleet {id}"))?;
     let zone = match &existing {
-        Some(fleet) if Phase::of(&fleet.tags) != Phase::Creating => {
+        Some(fleet) if fleet.phase().is_owned() => {
             return Err(Failure::AlreadyExists(id.into()));
         }
         // A creation that died: whatever it had chosen stays chosen, unless that is not wanted now.

@@ -64,7 +64,7 @@ impl Group {
             digest: spec.digest(),
             address,
             router_was_ready: service.was_ready(),
-            router_is_finished: Phase::of(&instance.tags) == Phase::Ready,
+            router_is_finished: instance.phase() == Phase::Ready,
             draining,
             seen_tokens: members::launch_tokens(snapshot, &id),
             id,
@@ -92,7 +92,7 @@ impl Group {
         // One that this operation has launched was seen to its end since it was listed as pending.
         let is_up = |instance: &Instance| {
             matches!(instance.state, InstanceState::Pending | InstanceState::Running)
-                && Phase::of(&instance.tags) == Phase::Ready
+                && instance.phase() == Phase::Ready
         };
         let members = slots.iter().map(|(slot, instance)| Member {
             slot: *slot,
@@ -168,7 +168,7 @@ impl Group {
             .doing(cloud.name(), || format!("reboot machine {instance} of {}", self.id))
     }
 
-    /// Waits for the machines as the configuration says; answers those that failed. `adopted` are
+    /// Waits for the machines as the group's policy says; answers those that failed. `adopted` are
     /// those among them that this operation neither launched nor woke.
     pub(crate) async fn wait(
         &self,

@@ -35,7 +35,7 @@ pub async fn create(
     let found = members::of_group(&snapshot, &id, &BTreeMap::new());
     // Those of a creation that has died, which may have begun to clear some of them away.
     let is_unowned =
-        |machine: &Instance| matches!(Phase::of(&machine.tags), Phase::Creating | Phase::Draining);
+        |machine: &Instance| matches!(machine.phase(), Phase::Creating | Phase::Draining);
     if !found.iter().all(is_unowned) {
         if let Some(offer) = orchestrator.handovers().find(&id.to_string()).await {
             return handover::take_over(orchestrator, deadline, desired, offer, journal).await;
@@ -132,7 +132,7 @@ async fn gather(
         .iter()
         .map(|machine| Found {
             id: machine.id.clone(),
-            is_creating: machine.state.is_up() && Phase::of(&machine.tags) == Phase::Creating,
+            is_creating: machine.state.is_up() && !machine.phase().is_owned(),
             is_current: group.is_current(machine),
             launched_at: machine.launched_at,
         })

@@ -45,7 +45,7 @@ pub async fn delete(
     // Its own, and what an update that died has left. Where a new object takes its place, that one's machines
     // are there by now, under the same name.
     let is_own = |machine: &Instance| {
-        matches!(Phase::of(&machine.tags), Phase::Creating | Phase::Draining)
+        matches!(machine.phase(), Phase::Creating | Phase::Draining)
             || known.values().any(|known| *known == machine.id.0)
     };
     let mut machines = members::of_group(&snapshot, id, known);

@@ -62,7 +62,7 @@ pub struct GroupRecord {
     pub id: GroupId,
     /// The machines that count, in their slots.
     pub slots: BTreeMap<u32, Instance>,
-    /// Machines on their way out, which somebody still pays for.
+    /// Machines on their way out, which are still paid for.
     pub leaving: Vec<Instance>,
     /// The image that new machines are made from, where one is pinned.
     pub image: Option<String>,

@@ -51,7 +51,7 @@ impl Draining {
 
     /// Marks machines as on their way out: from now on they count no longer.
     pub(crate) async fn mark(&self, machines: &[Instance]) -> Result<()> {
-        let is_new = |machine: &&Instance| Phase::of(&machine.tags) != Phase::Draining;
+        let is_new = |machine: &&Instance| machine.phase() != Phase::Draining;
         let objects: Vec<ObjectId> = machines
             .iter()
             .filter(is_new)

@@ -62,7 +62,7 @@ impl Group {
             // Of a set that another run launched some may be gone, and of some the tag may be lost.
             let is_new = |one: &Instance| {
                 one.state.is_up()
-                    && Phase::of(&one.tags) != Phase::Draining
+                    && one.phase() != Phase::Draining
                     && counted.iter().chain(&machines).all(|known| known.id != one.id)
             };
             let new: Vec<Instance> = launched.into_iter().filter(is_new).collect();
@@ -105,9 +105,9 @@ impl Group {
     }
 
     /// Each offer has a token of its own, so that two runs of which one fell back to another offer may
-    /// both launch. So who falls back looks who else has launched, and the machines of the offer that comes
-    /// later go again. Who is faster than that look leaves a set too many, which the next plan shows; and
-    /// so does one whose look fails, because what was launched must not be lost for it.
+    /// both launch. So who falls back reads who else has launched, and the machines of the offer that comes
+    /// later go again. Who is faster than that list leaves a set too many, which is found as one later; and
+    /// so does one whose list fails, because what was launched must not be lost for it.
     async fn keep_preferred_offer(
         &self,
         token: &str,
@@ -135,7 +135,7 @@ impl Group {
         if !later.is_empty()
             && let Err(failure) = self.terminate(&later).await
         {
-            tracing::warn!(?failure, ?later, "machines too many are left for the next apply");
+            tracing::warn!(?failure, ?later, "machines too many are left for the next operation");
         }
         kept
     }

@@ -27,9 +27,9 @@ pub fn of_group(snapshot: &Snapshot, id: &GroupId, known: &BTreeMap<u32, String>
         .collect()
 }
 
-/// Those that count, and those on their way out, which an apply that did not end has left.
+/// Those that count, and those on their way out, which an operation that did not end has left.
 pub fn counted_and_leaving(machines: Vec<Instance>) -> (Vec<Instance>, Vec<Instance>) {
-    machines.into_iter().partition(|machine| Phase::of(&machine.tags) != Phase::Draining)
+    machines.into_iter().partition(|machine| machine.phase() != Phase::Draining)
 }
 
 /// The launch tokens of the group's machines, also of those on their way out.
@@ -155,7 +155,7 @@ fn deviation(instance: &Instance, own: &Tags) -> Option<Deviation> {
         | InstanceState::Running
         | InstanceState::Unreachable
         | InstanceState::Terminating => {
-            let is_unfinished = Phase::of(&instance.tags) != Phase::Ready;
+            let is_unfinished = instance.phase() != Phase::Ready;
             changed_tag(&instance.tags, own)
                 .or_else(|| changed_settings(instance))
                 .or_else(|| is_unfinished.then_some(Deviation::Unfinished))

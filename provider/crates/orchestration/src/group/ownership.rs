@@ -1,4 +1,4 @@
-//! Machines that carry a group's name and are another's: somebody has changed a tag. To take them for its
+//! Machines that carry a group's name and are another's: a tag was changed by hand. To take them for its
 //! own would be to remove what serves somewhere else.
 
 use crate::failure::{Failure, Result, Unrepairable};
@@ -6,7 +6,7 @@ use crate::made_from::{MadeFrom, made_from};
 use crate::object::Object;
 use crate::orchestrator::Orchestrator;
 use crate::snapshot::key;
-use cloud::{Deadline, Instance, InstanceState, Phase};
+use cloud::{Deadline, Instance, InstanceState};
 use domain::id::GroupId;
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ pub async fn drop_foreign(
     let mut own = Vec::new();
     for machine in machines {
         let is_known = known.values().any(|known| *known == machine.id.0);
-        if !is_known && Phase::of(&machine.tags) != Phase::Creating {
+        if !is_known && machine.phase().is_owned() {
             let fleet = key(&id.service.fleet);
             match made_from(&*cloud, &fleet, &machine.id, domain::made_from::worker).await? {
                 MadeFrom::Spec(it) if it.group != id.name || it.service_id != id.service => {

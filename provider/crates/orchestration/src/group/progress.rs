@@ -89,7 +89,7 @@ impl<'a> Progress<'a> {
         Ok(())
     }
 
-    /// Ends what an apply that did not end has left on its way out.
+    /// Ends what an operation that did not end has left on its way out.
     pub(crate) async fn end_leaving(&mut self, deadline: &Deadline) -> Result<()> {
         let ids: Vec<InstanceId> = self.leaving.iter().map(|left| left.id.clone()).collect();
         if ids.is_empty() {
@@ -138,7 +138,7 @@ impl<'a> Progress<'a> {
         let draining = self.leaving.len();
         let mut count = RollCount { removed, draining, ..RollCount::default() };
         for machine in self.slots.values() {
-            let counted = match (self.group.is_current(machine), Phase::of(&machine.tags)) {
+            let counted = match (self.group.is_current(machine), machine.phase()) {
                 (false, _) if machine.state.is_up() => &mut count.old,
                 (true, Phase::Ready) => &mut count.new,
                 (true, _) => &mut count.unfinished,
@@ -172,8 +172,7 @@ impl<'a> Progress<'a> {
 
     /// Marks what is in the journal as owned, so that no other creation takes it for its own.
     pub(crate) async fn mark_unfinished(&mut self, deadline: &Deadline) {
-        let creating =
-            self.slots.values().filter(|machine| Phase::of(&machine.tags) == Phase::Creating);
+        let creating = self.slots.values().filter(|machine| !machine.phase().is_owned());
         let creating: Vec<Instance> = creating.cloned().collect();
         let router = self.group.router.within(&readiness::last_words(deadline));
         let tags = Phase::Unfinished.tag();

@@ -1,5 +1,5 @@
 //! A roll to something else that workers have to agree on: old and new ones serve side by side, in a namespace
-//! each. When machines may go is decided by the planner; here is who looks, and who waits.
+//! each. When machines may go is decided by the planner; here is what is read, and waited for.
 
 use super::access::Group;
 use super::progress::Progress;
@@ -42,7 +42,7 @@ impl Group {
     }
 }
 
-/// Waits until these machines of a roll may go without a request that finds nobody.
+/// Waits until these machines of a roll may go without a request that finds no worker.
 pub(crate) async fn until_they_may_leave(
     deadline: &Deadline,
     progress: &mut Progress<'_>,
@@ -135,7 +135,7 @@ fn namespace_of(machine: &Instance) -> String {
     machine.tags.get(tag::NAMESPACE).map_or(NAMESPACE, String::as_str).to_owned()
 }
 
-/// Within this time another group that changes in the same apply has begun to.
+/// Within this time another group that changes in the same run has begun to.
 fn patience(group: &Group) -> Duration {
     let is_this_computer = group.router.cloud.profile().is_this_computer;
     Duration::from_secs(if is_this_computer { 60 } else { 10 * 60 })

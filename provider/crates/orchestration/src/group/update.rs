@@ -79,7 +79,7 @@ pub(crate) async fn bring(
     progress.finish().await
 }
 
-/// Makes the count right, brings back what is stopped or impaired, and waits for what an apply that
+/// Makes the count right, brings back what is stopped or impaired, and waits for what an operation that
 /// did not end has launched.
 async fn adjust(deadline: &Deadline, progress: &mut Progress<'_>, count: Count) -> Result<()> {
     let group = progress.group;
@@ -153,14 +153,14 @@ async fn adjust(deadline: &Deadline, progress: &mut Progress<'_>, count: Count) 
 fn unfinished(progress: &Progress<'_>) -> Vec<Instance> {
     let is_unfinished = |instance: &&Instance| {
         instance.state.is_up()
-            && Phase::of(&instance.tags) != Phase::Ready
+            && instance.phase() != Phase::Ready
             && progress.group.is_current(instance)
     };
     progress.slots.values().filter(is_unfinished).cloned().collect()
 }
 
-/// A boot that has failed for good, before this apply and kept for inspection or seen by nobody: another
-/// apply is another attempt, and another machine.
+/// A boot that has failed for good, before this operation and kept for inspection or never read: another
+/// operation is another attempt, and another machine.
 async fn remove_failed(deadline: &Deadline, progress: &mut Progress<'_>) -> Result<()> {
     let group = progress.group;
     let failed = readiness::failed(&group.router, unfinished(progress)).await?;
@@ -214,7 +214,7 @@ async fn roll_batch(
         // What a launch would be refused for is known before a machine goes for it.
         group.check_launch(slots.len()).await?;
     }
-    // Whatever stops the roll, the next apply knows how many there are to be.
+    // Whatever stops the roll, the next operation knows how many there are to be.
     progress.remember_count().await?;
     switch::until_they_may_leave(deadline, progress, &leaving).await?;
     take(deadline, progress, &leaving, removed).await?;
@@ -282,7 +282,7 @@ async fn launch(
 }
 
 /// A wait that ended without a verdict. Without a router no new worker can ever register: what was
-/// launched for it goes; anything else is left for the next apply.
+/// launched for it goes; anything else is left for the next operation.
 async fn stop(
     deadline: &Deadline,
     progress: &mut Progress<'_>,

@@ -1,6 +1,6 @@
 //! Draining workers: their router is told to choose them no longer, and what runs on them is waited for.
 //!
-//! Nothing is removed here, and nothing is tagged. It is asked from the machine that runs Terraform: where
+//! Nothing is removed here, and nothing is tagged. It is asked from the machine that this runs on: where
 //! that has no route to the router, the machines drain themselves.
 
 use super::engines::{Engine, watched};
@@ -163,25 +163,25 @@ impl Drain<'_> {
         Ok(())
     }
 
-    /// The engines of these machines that have to be watched, by a look at every port that one can have.
+    /// The engines of these machines that have to be watched, by asking at every port that one can have.
     async fn engines(
         &self,
         machines: &[(InstanceId, IpAddr)],
         registered: &BTreeSet<SocketAddr>,
     ) -> Result<Vec<Engine>, String> {
-        let turns = Semaphore::new(LOOKS_AT_ONCE);
-        let mut looks = Vec::new();
+        let turns = Semaphore::new(ASKED_AT_ONCE);
+        let mut answers = Vec::new();
         for (id, ip) in machines {
             for index in 0..MOST_ENGINES {
                 let metrics = SocketAddr::new(*ip, EnginePorts::of(index).system);
-                looks.push(Engine::find(&turns, self.http, id, metrics));
+                answers.push(Engine::find(&turns, self.http, id, metrics));
             }
         }
-        let mut found: Vec<Engine> = futures::future::join_all(looks).await;
-        for _ in 1..LOOKS_AT_THE_MUTE {
+        let mut found: Vec<Engine> = futures::future::join_all(answers).await;
+        for _ in 1..MOST_ASKED_OF_THE_MUTE {
             let mute = found.iter_mut().filter(|engine| engine.is_mute());
-            let looks = mute.map(|engine| engine.look(&turns, self.http));
-            futures::future::join_all(looks).await;
+            let answers = mute.map(|engine| engine.ask(&turns, self.http));
+            futures::future::join_all(answers).await;
         }
         watched(found, registered)
     }
@@ -194,7 +194,7 @@ impl Drain<'_> {
         begun: Instant,
     ) -> Result<Option<Vec<String>>> {
         let mut pace = Pace::new(self.cloud).tight().at_most(LONGEST_PAUSE);
-        let (mut sightings, turns) = (BTreeMap::new(), Semaphore::new(LOOKS_AT_ONCE));
+        let (mut sightings, turns) = (BTreeMap::new(), Semaphore::new(ASKED_AT_ONCE));
         loop {
             engines.retain(|engine| !engine.is_done());
             if engines.is_empty() {
@@ -206,8 +206,8 @@ impl Drain<'_> {
             }
             let interrupted = |why| self.interrupted(&busy.join(", "), why);
             pace.next(deadline).await.map_err(interrupted)?;
-            let looks = engines.iter_mut().map(|engine| engine.look(&turns, self.http));
-            deadline.checked(futures::future::join_all(looks)).await.map_err(interrupted)?;
+            let answers = engines.iter_mut().map(|engine| engine.ask(&turns, self.http));
+            deadline.checked(futures::future::join_all(answers)).await.map_err(interrupted)?;
             if engines.iter().any(Engine::is_silent) && pace.lists_due() {
                 let ids: BTreeSet<InstanceId> =
                     engines.iter().map(|engine| engine.machine.clone()).collect();
@@ -257,14 +257,14 @@ const ON_THEIR_WAY: Duration = Duration::from_secs(1);
 /// An etcd that can be reached answers in milliseconds.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
-/// The looks ask the machines themselves, and cost nothing.
+/// The machines themselves are asked, which costs nothing.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Connections that are tried at once.
-const LOOKS_AT_ONCE: usize = 64;
+const ASKED_AT_ONCE: usize = 64;
 
 /// Who takes a connection and does not answer may be busy, or something else.
-const LOOKS_AT_THE_MUTE: u32 = 3;
+const MOST_ASKED_OF_THE_MUTE: u32 = 3;
 
 /// A router that restarts is back by then; one that is gone sends no requests.
 const ROUTER_IS_BACK_WITHIN: Duration = Duration::from_secs(10);

@@ -1,10 +1,10 @@
 //! The endpoint: a real chat completion, and the probe's path.
 //!
-//! They are asked for from the machine that runs Terraform. Where it is let in nowhere, as a runner outside
+//! They are asked for from the machine that this runs on. Where it is let in nowhere, as a runner outside
 //! of the service's `ingress_cidrs`, the router's own chat counts, of which its console tells.
 
 use super::access::RouterAccess;
-use super::grace::last_look;
+use super::grace::last_round;
 use super::machines::console;
 use super::pace::Pace;
 use crate::failure::{EndpointSeen, Failure, Result};
@@ -74,13 +74,13 @@ pub async fn endpoint(
 
 /// The variable of a proxy between the router and its workers, if its console tells of one.
 async fn proxy_in_the_way(deadline: &Deadline, router: &RouterAccess) -> Option<String> {
-    let router = router.within(&last_look(deadline));
+    let router = router.within(&last_round(deadline));
     let console = console(&*router.cloud, &router.fleet, &router.instance).await;
     let state = console.ok().as_deref().and_then(latest_state);
     state.as_ref().and_then(|state| state.proxy()).map(str::to_owned)
 }
 
-/// What one look at an endpoint tells.
+/// What is seen of an endpoint in one round.
 enum Answer {
     Yes,
     No(String),

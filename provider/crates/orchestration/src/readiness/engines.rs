@@ -1,5 +1,5 @@
 //! The engines of machines that are drained: which of them have to be watched, and what runs on them, by
-//! their metrics. Each machine says itself what it runs, whatever the configuration says by now.
+//! their metrics. Each machine says itself what it runs, whatever is declared by now.
 
 use crate::http::{Http, HttpRequest, NoAnswer};
 use cloud::InstanceId;
@@ -15,13 +15,13 @@ use tokio::sync::Semaphore;
 pub(crate) struct Engine {
     pub(crate) machine: InstanceId,
     metrics: SocketAddr,
-    /// What the latest look has found.
-    seen: Look,
+    /// The latest answer.
+    seen: Answer,
 }
 
-/// What one look at an engine has found.
+/// What an engine answers when it is asked what runs on it.
 #[derive(Clone, Debug)]
-enum Look {
+enum Answer {
     /// The machine answers, and no process listens there.
     Nobody,
     /// What runs on it.
@@ -35,7 +35,7 @@ enum Look {
 }
 
 impl Engine {
-    /// The first look, in its turn.
+    /// Asks for the first time, in its turn.
     pub(crate) async fn find(
         turns: &Semaphore,
         http: &dyn Http,
@@ -43,35 +43,35 @@ impl Engine {
         metrics: SocketAddr,
     ) -> Self {
         let mut engine =
-            Self { machine: machine.clone(), metrics, seen: Look::Unreachable(String::new()) };
-        engine.look(turns, http).await;
+            Self { machine: machine.clone(), metrics, seen: Answer::Unreachable(String::new()) };
+        engine.ask(turns, http).await;
         engine
     }
 
-    /// One more look, in its turn.
-    pub(crate) async fn look(&mut self, turns: &Semaphore, http: &dyn Http) {
+    /// Asks once more, in its turn.
+    pub(crate) async fn ask(&mut self, turns: &Semaphore, http: &dyn Http) {
         // It is never closed.
         let _turn = turns.acquire().await;
-        self.seen = look(http, self.metrics).await;
+        self.seen = ask(http, self.metrics).await;
     }
 
-    /// Whether nothing runs on it. Silence is no answer: an engine that is busy may miss a look.
+    /// Whether nothing runs on it. Silence is no answer: an engine that is busy may be late with one.
     pub(crate) fn is_done(&self) -> bool {
         match &self.seen {
-            Look::Nobody => true,
-            Look::Load(load) => load.is_empty(),
-            Look::Unreadable(_) | Look::Silent(_) | Look::Unreachable(_) => false,
+            Answer::Nobody => true,
+            Answer::Load(load) => load.is_empty(),
+            Answer::Unreadable(_) | Answer::Silent(_) | Answer::Unreachable(_) => false,
         }
     }
 
     /// Whether it does not say what runs on it.
     pub(crate) fn is_silent(&self) -> bool {
-        matches!(self.seen, Look::Unreadable(_) | Look::Silent(_) | Look::Unreachable(_))
+        matches!(self.seen, Answer::Unreadable(_) | Answer::Silent(_) | Answer::Unreachable(_))
     }
 
     /// Whether something is there that takes connections, and answers none.
     pub(crate) fn is_mute(&self) -> bool {
-        matches!(self.seen, Look::Silent(_))
+        matches!(self.seen, Answer::Silent(_))
     }
 }
 
@@ -79,19 +79,19 @@ impl fmt::Display for Engine {
     fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { machine, metrics, seen } = self;
         match seen {
-            Look::Load(load) if load.requests > 0.0 => {
+            Answer::Load(load) if load.requests > 0.0 => {
                 write!(text, "{machine} has {} requests in flight", load.requests)
             }
-            Look::Load(_) => write!(text, "{machine} holds KV that no decode has fetched"),
-            Look::Nobody => write!(text, "{machine} runs nothing"),
-            Look::Unreadable(why) | Look::Silent(why) | Look::Unreachable(why) => {
+            Answer::Load(_) => write!(text, "{machine} holds KV that no decode has fetched"),
+            Answer::Nobody => write!(text, "{machine} runs nothing"),
+            Answer::Unreadable(why) | Answer::Silent(why) | Answer::Unreachable(why) => {
                 write!(text, "{machine} does not say what runs on it (http://{metrics}: {why})")
             }
         }
     }
 }
 
-/// Which of the ports that were looked at have to be watched, when requests come to engines at these sockets.
+/// Which of the ports that were asked have to be watched, when requests come to engines at these sockets.
 ///
 /// # Errors
 /// With the reason when none of those that requests come to can be reached.
@@ -108,33 +108,33 @@ pub(crate) fn watched(
     let is_watched = |engine: &Engine| match &engine.seen {
         _ if registered.contains(&engine.metrics) => true,
         // It was taken out of the router before, and works at what it had.
-        Look::Load(_) => true,
+        Answer::Load(_) => true,
         // So may this one; on a machine whose engines are known it is something else.
-        Look::Silent(_) => !has_registered(engine),
+        Answer::Silent(_) => !has_registered(engine),
         // Who says nothing of requests and is not registered has never had one.
-        Look::Unreadable(_) | Look::Nobody | Look::Unreachable(_) => false,
+        Answer::Unreadable(_) | Answer::Nobody | Answer::Unreachable(_) => false,
     };
     let watched: Vec<Engine> = found.into_iter().filter(is_watched).collect();
-    let is_out_of_reach = |engine: &Engine| matches!(engine.seen, Look::Unreachable(_));
+    let is_out_of_reach = |engine: &Engine| matches!(engine.seen, Answer::Unreachable(_));
     match watched.first() {
         Some(first) if watched.iter().all(is_out_of_reach) => Err(first.to_string()),
         _ => Ok(watched),
     }
 }
 
-/// Looks at what is at this address.
-async fn look(http: &dyn Http, metrics: SocketAddr) -> Look {
+/// Asks what is at this address.
+async fn ask(http: &dyn Http, metrics: SocketAddr) -> Answer {
     match http.send(HttpRequest::get(format!("http://{metrics}/metrics"))).await {
         Ok(answer) => match answer.success() {
             Ok(page) => match Load::parse(&page) {
-                Ok(load) => Look::Load(load),
-                Err(error) => Look::Unreadable(error.to_string()),
+                Ok(load) => Answer::Load(load),
+                Err(error) => Answer::Unreadable(error.to_string()),
             },
-            Err(why) => Look::Silent(why),
+            Err(why) => Answer::Silent(why),
         },
-        Err(NoAnswer::Refused(_)) => Look::Nobody,
-        Err(NoAnswer::Unreachable(why)) => Look::Unreachable(why),
-        Err(NoAnswer::Broken(why)) => Look::Silent(why),
+        Err(NoAnswer::Refused(_)) => Answer::Nobody,
+        Err(NoAnswer::Unreachable(why)) => Answer::Unreachable(why),
+        Err(NoAnswer::Broken(why)) => Answer::Silent(why),
     }
 }
 
@@ -142,12 +142,12 @@ async fn look(http: &dyn Http, metrics: SocketAddr) -> Look {
 mod tests {
     use super::*;
 
-    fn engine(metrics: &str, seen: Look) -> Engine {
+    fn engine(metrics: &str, seen: Answer) -> Engine {
         Engine { machine: InstanceId("m-1".to_owned()), metrics: metrics.parse().unwrap(), seen }
     }
 
-    fn busy() -> Look {
-        Look::Load(Load { requests: 2.0, holds_kv: false })
+    fn busy() -> Answer {
+        Answer::Load(Load { requests: 2.0, holds_kv: false })
     }
 
     fn why() -> String {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     /// The ports that are watched, of one machine with these, when these engines are registered.
-    fn ports(found: &[(u16, Look)], registered: &[u16]) -> Result<Vec<u16>, String> {
+    fn ports(found: &[(u16, Answer)], registered: &[u16]) -> Result<Vec<u16>, String> {
         let found = found.iter();
         let found = found.map(|(port, seen)| engine(&format!("10.0.0.7:{port}"), seen.clone()));
         let sockets = registered.iter().map(|port| format!("10.0.0.7:{port}").parse().unwrap());
@@ -167,10 +167,10 @@ mod tests {
     fn engines_that_are_registered_are_watched_and_what_still_works() {
         let found = [
             (9000, busy()),
-            (9001, Look::Unreachable(why())),
-            (9002, Look::Unreadable(why())),
-            (9003, Look::Silent(why())),
-            (9004, Look::Nobody),
+            (9001, Answer::Unreachable(why())),
+            (9002, Answer::Unreadable(why())),
+            (9003, Answer::Silent(why())),
+            (9004, Answer::Nobody),
             (9005, busy()),
         ];
         // All that is registered, whatever was seen of it; and one that was taken out before.
@@ -184,18 +184,18 @@ mod tests {
 
     #[test]
     fn a_machine_that_was_taken_out_before_may_be_too_busy_to_answer() {
-        let found = [(9000, Look::Silent(why())), (9001, Look::Nobody)];
+        let found = [(9000, Answer::Silent(why())), (9001, Answer::Nobody)];
         assert_eq!(ports(&found, &[]), Ok(vec![9000]));
-        let loading = [(9000, Look::Unreadable(why())), (9001, Look::Nobody)];
+        let loading = [(9000, Answer::Unreadable(why())), (9001, Answer::Nobody)];
         assert_eq!(ports(&loading, &[]), Ok(vec![]));
-        let dead = [(9000, Look::Unreachable(why()))];
+        let dead = [(9000, Answer::Unreachable(why()))];
         assert_eq!(ports(&dead, &[]), Ok(vec![]));
     }
 
     #[test]
     fn without_a_way_to_any_of_them_there_is_no_route() {
-        let hidden = [(9000, Look::Unreachable(why())), (9001, Look::Unreachable(why()))];
+        let hidden = [(9000, Answer::Unreachable(why())), (9001, Answer::Unreachable(why()))];
         assert!(ports(&hidden, &[20000]).unwrap_err().contains("no answer"));
-        assert_eq!(ports(&[(9000, Look::Nobody)], &[20000]), Ok(vec![9000]));
+        assert_eq!(ports(&[(9000, Answer::Nobody)], &[20000]), Ok(vec![9000]));
     }
 }

@@ -11,12 +11,12 @@ pub(crate) fn clean_up(deadline: &Deadline) -> Deadline {
 
 /// The frame of the last things to be said to the cloud: whose machines they are, and which of them came.
 pub(crate) fn last_words(deadline: &Deadline) -> Deadline {
-    after(deadline, LAST_LOOK)
+    after(deadline, LAST_ROUND)
 }
 
-/// The frame of a look at what has become of things when the time is over; a stop ends it.
-pub(crate) fn last_look(deadline: &Deadline) -> Deadline {
-    deadline.extended(LAST_LOOK)
+/// The frame of a last round that reads what has become of things when the time is over; a stop ends it.
+pub(crate) fn last_round(deadline: &Deadline) -> Deadline {
+    deadline.extended(LAST_ROUND)
 }
 
 /// A user who has stopped the run waits for no more than a moment.
@@ -28,7 +28,7 @@ fn after(deadline: &Deadline, timeout: Duration) -> Deadline {
 }
 
 /// Consoles of many machines are read in it, several at once.
-const LAST_LOOK: Duration = Duration::from_secs(30);
+const LAST_ROUND: Duration = Duration::from_secs(30);
 
 /// With what a call that was cut off may take, less than the two seconds that a stop may.
 const STOPPED: Duration = Duration::from_secs(1);

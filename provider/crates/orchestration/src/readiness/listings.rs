@@ -21,7 +21,7 @@ struct Listing {
     instances: Result<Arc<Vec<Instance>>, Missed>,
 }
 
-/// For so long a failure holds for those who look side by side.
+/// For so long a failure holds for those who ask side by side.
 const RECENT: Duration = Duration::from_secs(1);
 
 impl Listings {
@@ -40,7 +40,7 @@ impl Listings {
             error,
         };
         let patience = deadline.remaining();
-        // Somebody else's call may go on for longer than this operation.
+        // The call of another operation may go on for longer than this one.
         let latest = deadline.checked(latest.lock()).await;
         let mut latest =
             latest.map_err(|why| failed(ended_first(deadline, why, "list_instances")))?;

@@ -126,7 +126,7 @@ pub(crate) fn is_gone(found: Option<&Instance>, sightings: Sightings, pace: &Pac
     }
 }
 
-/// Whether a list is another one than the latest: who looks often is given one for a while.
+/// Whether a list is another one than the latest: who asks often is given one for a while.
 pub(crate) fn is_news(
     latest: &mut Option<Arc<Vec<Instance>>>,
     listed: &Arc<Vec<Instance>>,

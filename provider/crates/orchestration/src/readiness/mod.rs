@@ -1,7 +1,7 @@
 //! Watching machines become ready: over HTTP where the router can be reached, on the serial
 //! console always. The first proof wins.
 //!
-//! Everything here looks and waits; nothing is changed or removed. A look that fails for a reason
+//! Everything here reads and waits; nothing is changed or removed. A reading that fails for a reason
 //! that passes by itself tells nothing, and the wait goes on: an outage of the cloud's API says
 //! nothing about machines that are paid for.
 //!
@@ -48,13 +48,13 @@ pub(crate) use workers::{Worker, failed, workers};
 
 use crate::failure::{Failure, Result};
 
-/// What was seen of a look that the end of the operation has cut off.
-const LOOK_CUT: &str = "the last look did not end";
+/// What was seen in a round that the end of the operation has cut off.
+const ROUND_CUT: &str = "the last round did not end";
 
-/// What a look found, or why this one found nothing; any other failure ends the wait. One that the end of
+/// What a reading found, or why this one found nothing; any other failure ends the wait. One that the end of
 /// the operation has cut off is no failure of its own: the wait knows that end by itself.
-fn passing<T>(look: Result<T>) -> Result<Result<T, String>> {
-    match look {
+fn passing<T>(read: Result<T>) -> Result<Result<T, String>> {
+    match read {
         Ok(found) => Ok(Ok(found)),
         Err(Failure::Cloud { doing, error, .. }) if error.kind.may_be_done() => {
             Ok(Err(format!("could not {doing}: {error}")))

@@ -1,10 +1,10 @@
-//! How often to look, and for how long a cloud may not know yet what it has just launched.
+//! How often to ask, and for how long a cloud may not know yet what it has just launched.
 
 use cloud::{Cloud, Deadline, Interrupted};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Early first looks, then fewer: as a rule not later after the event than a share of what the wait has
+/// Early first rounds, then fewer: as a rule not later after the event than a share of what the wait has
 /// taken, within a shortest and a longest pause, as the cloud's profile says.
 #[derive(Debug)]
 pub(crate) struct Pace {
@@ -34,7 +34,7 @@ impl Sightings {
     }
 }
 
-/// When something is looked at that changes seldom: after some time, and then each time that the wait
+/// When something is read that changes seldom: after some time, and then each time that the wait
 /// has taken twice as long; each time if it is after no time.
 #[derive(Clone, Copy, Debug)]
 struct Due(Duration);
@@ -81,7 +81,7 @@ impl Pace {
         self.start.elapsed()
     }
 
-    /// For looks that ask the router itself, or its console where it cannot be reached: what they wait
+    /// For rounds that ask the router itself, or its console where it cannot be reached: what they wait
     /// for is what all others wait for.
     pub(crate) fn tight(mut self) -> Self {
         self.share = self.share.min(0.06);
@@ -98,7 +98,7 @@ impl Pace {
         self.consoles.is_due(self.start.elapsed())
     }
 
-    /// Looks at least this often.
+    /// Asks at least this often.
     pub(crate) fn at_most(mut self, pause: Duration) -> Self {
         self.longest = self.longest.min(pause);
         self
@@ -124,10 +124,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_seldom_is_looked_at_when_the_wait_has_doubled() {
+    fn what_is_seldom_is_read_when_the_wait_has_doubled() {
         let mut due = Due(Duration::from_secs(10));
-        let looks = (0..400).filter(|second| due.is_due(Duration::from_secs(*second)));
-        assert_eq!(looks.collect::<Vec<_>>(), [10, 20, 40, 80, 140, 200, 260, 320, 380]);
+        let rounds = (0..400).filter(|second| due.is_due(Duration::from_secs(*second)));
+        assert_eq!(rounds.collect::<Vec<_>>(), [10, 20, 40, 80, 140, 200, 260, 320, 380]);
         let mut always = Due(Duration::ZERO);
         assert!((0..5).all(|second| always.is_due(Duration::from_secs(second))));
     }

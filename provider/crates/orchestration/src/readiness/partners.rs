@@ -3,7 +3,7 @@
 use super::access::RouterAccess;
 use super::pace::Pace;
 use super::router::recently_registered;
-use super::{LOOK_CUT, passing};
+use super::{ROUND_CUT, passing};
 use crate::failure::Result;
 use crate::poll::Poll;
 use cloud::{Deadline, Instance};
@@ -20,16 +20,16 @@ pub(crate) async fn others(
 ) -> Result<()> {
     let mut poll = Poll::new(deadline, Pace::new(&*router.cloud), what);
     loop {
-        let look = async {
+        let read = async {
             let listed = router.listings.recent(deadline, &*router.cloud, &router.fleet).await?;
             // Nobody is served by a router that tells of nobody.
             let served = recently_registered(deadline, router).await?.unwrap_or_default();
             Ok((listed, served))
         };
         // What others read may take them longer than this operation has.
-        let seen = match deadline.checked(look).await {
-            Err(_) => LOOK_CUT.to_owned(),
-            Ok(looked) => match passing(looked)? {
+        let seen = match deadline.checked(read).await {
+            Err(_) => ROUND_CUT.to_owned(),
+            Ok(read) => match passing(read)? {
                 Ok((listed, served)) => match missing(&listed, &served)? {
                     None => return Ok(()),
                     Some(missing) => missing,

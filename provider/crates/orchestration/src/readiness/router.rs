@@ -20,17 +20,17 @@ pub(crate) async fn router(deadline: &Deadline, router: &RouterAccess) -> Result
     let mut sightings = Sightings::default();
     loop {
         let is_listed = poll.pace.lists_due();
-        let seen = match passing(look_and_list(router, is_listed).await)? {
-            Ok(Look::Ready) => return Ok(()),
-            Ok(Look::Failed(reason)) => return Err(failed(router, "the router", reason).await),
-            Ok(Look::Absent) => {
+        let seen = match passing(observe(router, is_listed).await)? {
+            Ok(Verdict::Ready) => return Ok(()),
+            Ok(Verdict::Failed(reason)) => return Err(failed(router, "the router", reason).await),
+            Ok(Verdict::Absent) => {
                 sightings.add(false);
                 if poll.pace.absence_counts(sightings) {
                     return Err(failed(router, "the router", MachineFailure::Gone(None)).await);
                 }
                 "the cloud does not list its machine yet".to_owned()
             }
-            Ok(Look::NotYet(seen)) => {
+            Ok(Verdict::NotYet(seen)) => {
                 if is_listed {
                     sightings.add(true);
                 }
@@ -89,8 +89,8 @@ pub(crate) async fn refusals_of_itself(router: &RouterAccess) -> BTreeMap<IpAddr
     seen.registrations(router).await.map(|seen| seen.refused()).unwrap_or_default()
 }
 
-/// Ends at once what workers would be launched for in vain: a router that is gone or has failed, as far
-/// as it shows in what the cloud has just listed.
+/// Ends at once where workers would be launched for nothing: for a router that is gone or has failed, as far as
+/// that shows in what the cloud has just listed.
 pub(crate) async fn refuse_if_failed(router: &RouterAccess, listed: &[Instance]) -> Result<()> {
     let seen = Observed::now(router).await;
     stop_if_failed(router, &seen, &Pace::new(&*router.cloud), Some(listed)).await
@@ -102,11 +102,11 @@ pub(crate) async fn seen_unready(
     listed: &[Instance],
 ) -> Result<Option<String>> {
     let seen = Observed::now(router).await;
-    Ok(match look(router, &seen, Some(listed)).await? {
-        Look::Ready => None,
-        Look::NotYet(seen) => Some(seen),
-        Look::Absent => Some("the cloud does not list its machine".to_owned()),
-        Look::Failed(reason) => return Err(failed(router, "the router", reason).await),
+    Ok(match judge(router, &seen, Some(listed)).await? {
+        Verdict::Ready => None,
+        Verdict::NotYet(seen) => Some(seen),
+        Verdict::Absent => Some("the cloud does not list its machine".to_owned()),
+        Verdict::Failed(reason) => return Err(failed(router, "the router", reason).await),
     })
 }
 
@@ -121,18 +121,18 @@ pub(crate) async fn stop_if_failed(
     let what = "the router, which the workers wait for,";
     // One that is listed, and is not up, has been up, as it is for workers.
     let is_down = || listed.is_some_and(|all| all.iter().any(|one| one.id == router.instance));
-    match look(router, seen, listed).await? {
-        Look::Failed(reason) => Err(failed(router, what, reason).await),
-        Look::Absent if is_down() || pace.absence_counts(Sightings::default()) => {
+    match judge(router, seen, listed).await? {
+        Verdict::Failed(reason) => Err(failed(router, what, reason).await),
+        Verdict::Absent if is_down() || pace.absence_counts(Sightings::default()) => {
             Err(failed(router, what, MachineFailure::Gone(None)).await)
         }
-        Look::Ready | Look::NotYet(_) | Look::Absent => Ok(()),
+        Verdict::Ready | Verdict::NotYet(_) | Verdict::Absent => Ok(()),
     }
 }
 
-/// What a look at a router tells.
+/// What is seen of a router in one round.
 #[derive(Debug)]
-enum Look {
+enum Verdict {
     Ready,
     NotYet(String),
     /// The cloud does not list its machine.
@@ -140,13 +140,13 @@ enum Look {
     Failed(MachineFailure),
 }
 
-async fn look_and_list(router: &RouterAccess, is_listed: bool) -> Result<Look> {
+async fn observe(router: &RouterAccess, is_listed: bool) -> Result<Verdict> {
     let seen = Observed::now(router).await;
     if !is_listed || (router.restarted.is_none() && seen.answers) {
-        return look(router, &seen, None).await;
+        return judge(router, &seen, None).await;
     }
     let listed = list(&*router.cloud, &router.fleet, || "watch the router".to_owned()).await?;
-    look(router, &seen, Some(&listed)).await
+    judge(router, &seen, Some(&listed)).await
 }
 
 /// Whether it answers from here.
@@ -154,33 +154,37 @@ pub(crate) async fn answers(router: &RouterAccess) -> bool {
     Observed::now(router).await.answers
 }
 
-async fn look(router: &RouterAccess, seen: &Observed, listed: Option<&[Instance]>) -> Result<Look> {
+async fn judge(
+    router: &RouterAccess,
+    seen: &Observed,
+    listed: Option<&[Instance]>,
+) -> Result<Verdict> {
     if seen.answers && router.restarted.is_none() {
-        return Ok(Look::Ready);
+        return Ok(Verdict::Ready);
     }
     let found = listed.map(|all| all.iter().find(|found| found.id == router.instance));
     let machine = match found {
         None => "machine".to_owned(),
         Some(Some(instance)) if instance.state.is_up() => format!("machine {}", instance.state),
-        Some(_) => return Ok(Look::Absent),
+        Some(_) => return Ok(Verdict::Absent),
     };
     let console = seen.console(router).await?;
     let state = console::latest_state(console);
     if let Some(Restarted { past_boot }) = &router.restarted
         && state.as_ref().map(|state| &state.boot) == past_boot.as_ref()
     {
-        return Ok(Look::NotYet(format!("{machine}, not booted again yet")));
+        return Ok(Verdict::NotYet(format!("{machine}, not booted again yet")));
     }
     if seen.answers {
-        return Ok(Look::Ready);
+        return Ok(Verdict::Ready);
     }
     if let Some(failure) = console::failure(console) {
-        return Ok(Look::Failed(MachineFailure::Reported(failure)));
+        return Ok(Verdict::Failed(MachineFailure::Reported(failure)));
     }
     Ok(match state {
-        Some(state) if state.is_ready() => Look::Ready,
-        Some(state) => Look::NotYet(format!("{machine}, {state}")),
-        None => Look::NotYet(format!("{machine}, nothing on its console yet")),
+        Some(state) if state.is_ready() => Verdict::Ready,
+        Some(state) => Verdict::NotYet(format!("{machine}, {state}")),
+        None => Verdict::NotYet(format!("{machine}, nothing on its console yet")),
     })
 }
 

@@ -29,9 +29,9 @@ impl Drain<'_> {
             // In turns: an account may not read many at a time.
             let turn: Vec<_> = waiting.drain(..waiting.len().min(CONSOLES_AT_ONCE)).collect();
             let waited_for = waiting.len() + turn.len();
-            let looks = turn.into_iter().map(|(id, has_heard)| self.look(id, has_heard));
-            for look in futures::future::join_all(looks).await {
-                let Some((id, has_heard)) = look? else { continue };
+            let answers = turn.into_iter().map(|(id, has_heard)| self.observe(id, has_heard));
+            for answer in futures::future::join_all(answers).await {
+                let Some((id, has_heard)) = answer? else { continue };
                 if has_heard || begun.elapsed() < HEARS_WITHIN {
                     waiting.push((id, has_heard));
                 } else {
@@ -61,17 +61,17 @@ impl Drain<'_> {
     }
 
     /// One machine, unless it has drained, and whether it has heard that it is to.
-    async fn look(&self, id: InstanceId, has_heard: bool) -> Result<Option<(InstanceId, bool)>> {
+    async fn observe(&self, id: InstanceId, has_heard: bool) -> Result<Option<(InstanceId, bool)>> {
         let Ok(console) = passing(console(self.cloud, self.fleet, &id).await)? else {
             return Ok(Some((id, has_heard)));
         };
         Ok(match latest_state(&console) {
             Some(state) if state.is_drained() => None,
             Some(state) if state.is_draining() => Some((id, true)),
-            // It serves, and has not looked at its tags yet.
+            // It serves, and has not read its tags yet.
             Some(state) if state.is_registered() => Some((id, has_heard)),
             // It has never registered, or no longer runs what had. Or it runs commands of the user's own, and
-            // nothing on it looks at its tags.
+            // nothing on it reads its tags.
             _ => None,
         })
     }
@@ -80,5 +80,5 @@ impl Drain<'_> {
 /// Consoles that are read at once.
 const CONSOLES_AT_ONCE: usize = 16;
 
-/// A machine looks at its tags every five seconds, and a console may lag behind.
+/// A machine reads its tags every five seconds, and a console may lag behind.
 const HEARS_WITHIN: Duration = Duration::from_secs(60);

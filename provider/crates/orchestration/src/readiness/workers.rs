@@ -1,12 +1,12 @@
 //! Workers: each has registered with the router, which sends it requests, or has failed.
 
 use super::access::RouterAccess;
-use super::grace::last_look;
+use super::grace::last_round;
 use super::machines::{CONSOLES_AT_ONCE, consoles, explain, is_gone, is_news};
 use super::observations::Observed;
 use super::pace::{Pace, Sightings};
 use super::router::stop_if_failed;
-use super::{LOOK_CUT, passing};
+use super::{ROUND_CUT, passing};
 use crate::failure::{FailedMachine, Failure, MachineFailure, Result};
 use cloud::{Deadline, Instance, InstanceId, Interrupted};
 use domain::console::{self, Refusal};
@@ -52,16 +52,16 @@ pub(crate) async fn workers(
         failed: Vec::new(),
     };
     loop {
-        let looked = deadline.checked(watch.look()).await;
-        let (seen, next) = match (looked, deadline.ended()) {
+        let observed = deadline.checked(watch.observe()).await;
+        let (seen, next) = match (observed, deadline.ended()) {
             (Ok(seen), None) => (passing(seen)?, Ok(())),
             (Ok(Ok(())), Some(why)) => (Ok(()), Err(why)),
-            // The time was over in the middle of a look, and a verdict takes a whole one.
+            // The time was over in the middle of a round, and a verdict takes a whole one.
             (_, Some(Interrupted::Deadline)) => {
-                watch.go_on_within(last_look(deadline));
-                (passing(watch.look().await)?, Err(Interrupted::Deadline))
+                watch.go_on_within(last_round(deadline));
+                (passing(watch.observe().await)?, Err(Interrupted::Deadline))
             }
-            (_, why) => (Err(LOOK_CUT.to_owned()), Err(why.unwrap_or(Interrupted::Deadline))),
+            (_, why) => (Err(ROUND_CUT.to_owned()), Err(why.unwrap_or(Interrupted::Deadline))),
         };
         if watch.waiting.is_empty() {
             break;
@@ -73,11 +73,11 @@ pub(crate) async fn workers(
         match (next, seen) {
             (Ok(()), _) => {}
             (Err(Interrupted::Deadline), Ok(())) => {
-                watch.go_on_within(last_look(deadline));
+                watch.go_on_within(last_round(deadline));
                 watch.give_up().await;
                 break;
             }
-            // Who cannot look may not judge.
+            // What could not be seen is not judged.
             (Err(why), seen) => {
                 let left = watch.waiting.len();
                 let seen = seen.err().map(|error| format!("; {error}")).unwrap_or_default();
@@ -120,7 +120,7 @@ struct Watch<'a> {
     waiting: Vec<(Worker, Sightings)>,
     /// Those whose consoles are to be read next.
     unread: Vec<InstanceId>,
-    /// The router itself, and not its console, has answered the latest look.
+    /// The router itself, and not its console, has answered in the latest round.
     router_answers: bool,
     /// Those that said on their console that the router does not let them in, while it answered; since when.
     blocked_since: BTreeMap<InstanceId, Instant>,
@@ -131,14 +131,14 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Whatever is looked at from now on belongs to this frame.
+    /// Whatever is read from now on belongs to this frame.
     fn go_on_within(&mut self, deadline: Deadline) {
         self.router = self.router.within(&deadline);
         self.deadline = deadline;
     }
 
     /// One round: registered ones and failed ones wait no longer.
-    async fn look(&mut self) -> Result<()> {
+    async fn observe(&mut self) -> Result<()> {
         let router = &self.router.clone();
         let observed = Observed::recent(&self.deadline, router).await?;
         let seen = observed.registrations(router).await?;
@@ -208,7 +208,7 @@ impl Watch<'_> {
         }
     }
 
-    /// Those whose console says that their boot has failed wait no longer. A few consoles in each look,
+    /// Those whose console says that their boot has failed wait no longer. A few consoles in each round,
     /// at once: a hundred would hold up the wait, and use up what calls an account may make. Answers
     /// whether any was read.
     async fn read_consoles(&mut self) -> Result<bool> {
@@ -221,7 +221,7 @@ impl Watch<'_> {
         for (id, console) in now.iter().zip(consoles) {
             let console = match passing(console)? {
                 Ok(console) => console,
-                // Too many calls, or an outage: the next look reads it.
+                // Too many calls, or an outage: the next round reads it.
                 Err(_) => {
                     self.unread.push(id.clone());
                     continue;

@@ -6,10 +6,10 @@ use super::tags;
 use crate::failure::{Doing, Failure, Result, Unrepairable};
 use crate::orchestrator::Orchestrator;
 use crate::snapshot::{Freshness, key};
-use cloud::{Address, AddressRequest, Cloud, Deadline, Ingress};
+use cloud::{Address, AddressRequest, Cloud, Deadline, Opening};
 use domain::id::ServiceId;
 
-/// Opens the service's port to these blocks and to no others.
+/// Opens the service's port to the blocks that are to be let in and to no others, or closes it.
 ///
 /// # Errors
 /// When the cloud refuses it.
@@ -20,10 +20,11 @@ pub(crate) async fn set_ingress(
     desired: &DesiredService,
 ) -> Result<()> {
     let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
-    let (port, cidrs) = (desired.spec.port, desired.policy.ingress.clone());
-    let rule = Ingress { service: id.label(), port, cidrs };
-    let set = cloud.set_ingress(&key(&id.fleet), &rule).await;
-    set.doing(id.fleet.cloud, || format!("open port {port} of service {id}"))
+    let port = desired.spec.port;
+    let opening = Opening::to(port, desired.policy.ingress.clone());
+    let set = cloud.set_ingress(&key(&id.fleet), &id.label(), opening.as_ref()).await;
+    let what = if opening.is_some() { "open" } else { "close" };
+    set.doing(id.fleet.cloud, || format!("{what} port {port} of service {id}"))
 }
 
 /// Gives the router's address another way from outside, or none.

@@ -29,7 +29,7 @@ pub(crate) struct Claim {
 /// Under which id a service is made, and its reserved address, by which everybody else sees that it is.
 ///
 /// Two runs may reserve an address for one name at the same moment, and neither has seen the other before.
-/// So each looks again after it has reserved: the one with the greater id gives way, and takes part in
+/// So each lists again after it has reserved: the one with the greater id gives way, and takes part in
 /// what the other makes.
 pub(crate) async fn claim_name(
     orchestrator: &Orchestrator,
@@ -71,7 +71,7 @@ async fn wins(
     let mut poll = Poll::new(deadline, Pace::every(READ_PAUSE), listed).before_anything();
     loop {
         let addresses = cloud.list_addresses(&fleet, &LabelFilter::all()).await;
-        let addresses = addresses.doing(cloud.name(), || format!("look who else makes {id}"))?;
+        let addresses = addresses.doing(cloud.name(), || format!("see who else makes {id}"))?;
         let tags = addresses.iter().filter_map(|address| address.tags.get(tag::SERVICE));
         let ids = tags.filter_map(|label| ServiceId::of_label(&id.fleet, label).ok());
         let rivals: Vec<ServiceId> =
@@ -87,7 +87,7 @@ async fn wins(
             // Either nobody else has shown, or who has does not give way.
             return Ok(!has_rivals);
         }
-        // The other gives way as soon as it has looked; one that looked too early never does.
+        // The other gives way as soon as it has listed; one that listed too early never does.
         let seen = match has_rivals {
             true => "another run has reserved an address too",
             false => "the address of this one is not listed yet",

@@ -118,7 +118,7 @@ impl Making<'_> {
             let found =
                 FoundService { address: Some(address.clone()), ..find_by_id(&snapshot, id) };
             let image = desired.policy.image.as_deref();
-            match router::ensure(deadline, &*cloud, &desired.spec, image, address, &found).await {
+            match router::ensure(deadline, &cloud, &desired.spec, image, address, &found).await {
                 // Another run has launched it at this address, and no list has told yet.
                 Err(Failure::Launch { error, .. })
                     if error.kind() == ErrorKind::InUse && poll.round() < MOST_LISTS =>
@@ -131,7 +131,7 @@ impl Making<'_> {
         }
     }
 
-    /// Whether its router is there, or may be: whoever cannot look takes nothing away from another run.
+    /// Whether its router is there, or may be: whoever cannot tell takes nothing away from another run.
     async fn has_router(&self) -> bool {
         let id = &self.record.id;
         let late = readiness::last_words(self.deadline);

@@ -7,7 +7,7 @@ use crate::failure::{Failure, Result};
 use crate::object::Object;
 use crate::orchestrator::Orchestrator;
 use crate::snapshot::Snapshot;
-use cloud::{Deadline, InstanceState, Phase, tag};
+use cloud::{Deadline, InstanceState, tag};
 use domain::id::ServiceId;
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub async fn delete(
 fn groups_at_work(found: &FoundService, id: &ServiceId) -> BTreeMap<String, String> {
     let workers = found.workers.iter();
     workers
-        .filter(|worker| Phase::of(&worker.tags) != Phase::Creating)
+        .filter(|worker| worker.phase().is_owned())
         .filter(|worker| worker.state != InstanceState::Terminating)
         .filter_map(|worker| worker.tags.get(tag::GROUP))
         .map(|group| (format!("{id}/{group}"), format!("replica group {id}/{group}")))

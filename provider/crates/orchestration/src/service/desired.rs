@@ -38,7 +38,7 @@ pub struct ServiceRecord {
     pub address: Address,
     /// Its router, as soon as it is launched.
     pub router: Option<Instance>,
-    /// Whether the router was seen ready; none while nobody has looked.
+    /// Whether the router was seen ready; none while it was not asked.
     pub live: Option<bool>,
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 /// The role of a router, in its tag.
 pub(crate) const ROUTER: &str = "router";
 
-/// Everything of one service in one look at its fleet.
+/// Everything of one service in one snapshot of its fleet.
 #[derive(Clone, Debug)]
 pub struct FoundService {
     pub address: Option<Address>,
@@ -28,15 +28,15 @@ impl FoundService {
             || self.router.as_ref().is_some_and(|router| tagged(&router.tags))
     }
 
-    /// Whether there are workers that a state has: they may hold connections to the router.
+    /// Whether there are workers that a record has: they may hold connections to the router.
     pub fn has_owned_workers(&self) -> bool {
-        self.workers.iter().any(|worker| Phase::of(&worker.tags) != Phase::Creating)
+        self.workers.iter().any(|worker| worker.phase().is_owned())
     }
 
-    /// Workers in no state: their creation died, or goes on somewhere else. Those that were launched for
-    /// a group that is somebody's are the group's to see to.
+    /// Workers in no record: their creation died, or goes on somewhere else. Those that were launched for
+    /// a group that is owned are the group's to see to.
     pub(crate) fn unowned_workers(&self) -> impl Iterator<Item = &Instance> {
-        let is_unowned = |worker: &Instance| Phase::of(&worker.tags) == Phase::Creating;
+        let is_unowned = |worker: &Instance| !worker.phase().is_owned();
         let group = |worker: &Instance| worker.tags.get(tag::GROUP).cloned();
         let owned: BTreeSet<_> =
             self.workers.iter().filter(|worker| !is_unowned(worker)).filter_map(group).collect();
@@ -52,11 +52,11 @@ impl FoundService {
         self.address.is_none() && self.router.is_none() && self.workers.is_empty()
     }
 
-    /// Whether all of it is what a creation that died has left: it is in no state.
+    /// Whether all of it is what a creation that died has left: it is in no record.
     pub(crate) fn is_unowned(&self) -> bool {
-        let address = self.address.iter().map(|address| &address.tags);
-        let instances = self.router.iter().chain(&self.workers).map(|instance| &instance.tags);
-        address.chain(instances).all(|tags| Phase::of(tags) == Phase::Creating)
+        let address = self.address.iter().map(Address::phase);
+        let instances = self.router.iter().chain(&self.workers).map(Instance::phase);
+        !address.chain(instances).any(Phase::is_owned)
     }
 
     /// What its address says about it, for its groups.

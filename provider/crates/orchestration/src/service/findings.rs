@@ -9,7 +9,7 @@ use cloud::{InstanceState, Phase, tag};
 use domain::finding::{Deviation, Finding, Subject, add};
 use domain::spec::RouterSpec;
 
-/// What is not as it was made: router, address, workers that nobody has, and the rule.
+/// What is not as it was made: router, address, workers that no record has, and the rule.
 pub fn findings(found: &FoundService, snapshot: &Snapshot, spec: &RouterSpec) -> Vec<Finding> {
     let mut findings = router_findings(found);
     if let Some(address) = &found.address
@@ -42,7 +42,7 @@ pub fn router_findings(found: &FoundService) -> Vec<Finding> {
         (_, None) => (Subject::Address(None), Some(Deviation::Gone)),
         (None, Some(address)) => (Subject::Router(None), Some(Deviation::RouterGone(address.ip))),
         (Some(router), Some(_)) => {
-            let is_unfinished = Phase::of(&router.tags) != Phase::Ready;
+            let is_unfinished = router.phase() != Phase::Ready;
             let what = match router.state {
                 InstanceState::Pending | InstanceState::Running | InstanceState::Unreachable => {
                     is_unfinished.then_some(Deviation::Unfinished)

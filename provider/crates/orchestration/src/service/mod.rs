@@ -39,5 +39,6 @@ pub use update::{ServiceChange, ServiceProgress, update};
 pub use wait::WaitFor;
 
 pub(crate) use creations::announce;
+pub(crate) use find::ROUTER;
 pub(crate) use removal::{remove_old_unowned, remove_unowned};
 pub(crate) use router::mark_live;

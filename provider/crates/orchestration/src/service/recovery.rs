@@ -50,7 +50,7 @@ pub(crate) async fn recover(
         None => None,
     };
     let instance =
-        router::ensure(deadline, &*cloud, spec, policy.image.as_deref(), &address, &found).await?;
+        router::ensure(deadline, &cloud, spec, policy.image.as_deref(), &address, &found).await?;
     let facts = ServiceFacts::of(spec, address.ip);
     let access = router::access(orchestrator, Arc::clone(&cloud), &facts, &address, &instance)?;
     let wait_for = match policy.wait_for {
@@ -63,7 +63,7 @@ pub(crate) async fn recover(
     Ok(instance)
 }
 
-/// Puts back what somebody has changed about the router while it runs.
+/// Puts back what was changed by hand about the router while it runs.
 async fn repair_settings(cloud: &dyn Cloud, id: &ServiceId, found: &FoundService) -> Result<()> {
     let Some(router) = found.router.as_ref().filter(|router| !router.findings.is_empty()) else {
         return Ok(());
@@ -108,7 +108,7 @@ async fn restore_tags(
         if is_another {
             return Err(Failure::Unrepairable {
                 what: id.into(),
-                findings: vec!["its router was made from another configuration".to_owned()],
+                findings: vec!["its router was made from another specification".to_owned()],
                 why: Unrepairable::MadeFromAnother,
             });
         }

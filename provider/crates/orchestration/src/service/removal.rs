@@ -7,14 +7,12 @@ use crate::orchestrator::Orchestrator;
 use crate::poll::Poll;
 use crate::readiness::{self, Pace};
 use crate::snapshot::{Freshness, Snapshot, key};
-use cloud::{
-    Address, Cloud, Deadline, ErrorKind, Ingress, Instance, InstanceId, LabelFilter, Tags, tag,
-};
+use cloud::{Address, Cloud, Deadline, ErrorKind, Instance, InstanceId, LabelFilter, Tags, tag};
 use domain::finding::{Deviation, Finding, Subject};
 use domain::id::{FleetId, ServiceId};
 use tokio::time::Instant;
 
-/// Removes what creations that died have left in a fleet that is to go: no state has it, so nobody
+/// Removes what creations that died have left in a fleet that is to go: no record has it, so nothing
 /// else would.
 pub(crate) async fn remove_unowned(
     orchestrator: &Orchestrator,
@@ -30,7 +28,7 @@ pub(crate) async fn remove_unowned(
     Ok(())
 }
 
-/// Routers in a fleet of services that nobody has in a record.
+/// Routers in a fleet of services that no record has.
 pub fn unowned(snapshot: &Snapshot, fleet: &FleetId) -> Vec<Finding> {
     let mut unowned = Vec::new();
     for id in all(snapshot, fleet) {
@@ -43,7 +41,7 @@ pub fn unowned(snapshot: &Snapshot, fleet: &FleetId) -> Vec<Finding> {
     unowned
 }
 
-/// What a machine is that nobody has in a record.
+/// What a machine is that no record has.
 pub(crate) fn unowned_for(machine: &Instance) -> Deviation {
     Deviation::Unowned(creations::hours(machine))
 }
@@ -67,7 +65,7 @@ pub(crate) async fn remove_old_unowned(
 }
 
 /// Removes workers that a creation which died has left, and that no creation can adopt any more: the
-/// group may be gone from the configuration.
+/// group may be declared no longer.
 pub(crate) async fn remove_unowned_workers(
     cloud: &dyn Cloud,
     id: &ServiceId,
@@ -82,7 +80,7 @@ pub(crate) async fn remove_unowned_workers(
     cloud
         .terminate_instances(&key(&id.fleet), &old)
         .await
-        .doing(id.fleet.cloud, || format!("remove workers of service {id} that are in no state"))
+        .doing(id.fleet.cloud, || format!("remove workers of service {id} that no record has"))
 }
 
 /// Removes router, address and rule, and what a creation of a group may have left. What is gone
@@ -122,10 +120,9 @@ pub(crate) async fn remove(
             break;
         }
     }
-    let closed = Ingress { service: tag.clone(), port: 0, cidrs: Vec::new() };
     if snapshot.ingress(&tag).is_some() {
         cloud
-            .set_ingress(&fleet, &closed)
+            .set_ingress(&fleet, &tag, None)
             .await
             .doing(id.fleet.cloud, || format!("close the port of service {id}"))?;
     }
@@ -160,7 +157,7 @@ async fn release(
     }
 }
 
-/// Looks once more for machines of a service, later: one that was launched a moment before the first look
+/// Lists once more the machines of a service, later: one that was launched a moment before the first list
 /// may have been too new to be listed.
 async fn sweep(
     deadline: &Deadline,

@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// is on its way out and still holds the address.
 pub(crate) async fn ensure(
     deadline: &Deadline,
-    cloud: &dyn Cloud,
+    cloud: &Managed,
     spec: &RouterSpec,
     pinned_image: Option<&str>,
     address: &Address,
@@ -74,7 +74,7 @@ pub fn boot_document(spec: &RouterSpec, ip: IpAddr) -> Result<BootDocument> {
 }
 
 async fn launch(
-    cloud: &dyn Cloud,
+    cloud: &Managed,
     spec: &RouterSpec,
     pinned_image: Option<&str>,
     address: &Address,

@@ -96,6 +96,28 @@ pub(super) async fn same_request(of: &Examination<'_>) -> Outcome {
     equal("the fleet", &of.cloud().get_fleet(&of.key).await?, &Some(fleet))
 }
 
+/// Others may be making fleets in this region meanwhile.
+pub(super) async fn listed(of: &Examination<'_>) -> Outcome {
+    let (cloud, region) = (of.cloud(), of.key.region.as_str());
+    let is_there = |listed: &[FleetKey]| listed.contains(&of.key);
+    let before = cloud.list_fleets(region).await?;
+    expect(!is_there(&before), format!("{before:?} before it is made"))?;
+    of.fleet().await?;
+    let made = of.until("the fleet is listed", async || {
+        let listed = cloud.list_fleets(region).await?;
+        Ok(if is_there(&listed) { Ok(listed) } else { Err(listed) })
+    });
+    let made = made.await?;
+    expect(made.is_sorted_by_key(|key| &key.name), format!("{made:?} are not in order"))?;
+    expect(made.iter().all(|key| key.region == region), format!("{made:?} of {region}"))?;
+    cloud.delete_fleet(&of.key).await?;
+    let gone = of.until("the fleet is listed no longer", async || {
+        let listed = cloud.list_fleets(region).await?;
+        Ok(if is_there(&listed) { Err(listed) } else { Ok(()) })
+    });
+    gone.await
+}
+
 pub(super) async fn claim(of: &Examination<'_>) -> Outcome {
     let (cloud, request) = (of.cloud(), of.fleet_request().await?);
     cloud.create_fleet(&request).await?;
@@ -104,7 +126,7 @@ pub(super) async fn claim(of: &Examination<'_>) -> Outcome {
     cloud.tag(&of.key, &[ObjectId::Fleet], &Phase::Ready.tag()).await?;
     fails(ErrorKind::Conflict, cloud.create_fleet(&request).await)?;
     let fleet = cloud.get_fleet(&of.key).await?;
-    equal("phase", &fleet.map(|fleet| Phase::of(&fleet.tags)), &Some(Phase::Ready))
+    equal("phase", &fleet.map(|fleet| fleet.phase()), &Some(Phase::Ready))
 }
 
 pub(super) async fn claimed_at_once(of: &Examination<'_>) -> Outcome {

@@ -60,6 +60,11 @@ pub const RULES: &[Rule] = &[
         ["create_fleet", "get_fleet"],
         fleets::same_request
     ),
+    rule!(
+        "a fleet is listed in its region as long as it is there",
+        ["list_fleets", "create_fleet", "delete_fleet"],
+        fleets::listed
+    ),
     rule!("a fleet's name is claimed once", ["create_fleet", "tag"], fleets::claim),
     rule!("of two that claim a name at once one has it", ["create_fleet"], fleets::claimed_at_once),
     rule!(

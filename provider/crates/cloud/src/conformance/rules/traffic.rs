@@ -1,26 +1,25 @@
 //! Who may come in from outside: clients of services, and people.
 
 use crate::conformance::examination::{Examination, Outcome, equal, fails, not_examined};
-use crate::{ErrorKind, Feature, Fleet, Ingress, SshAccess, SshKey};
+use crate::{ErrorKind, Feature, Fleet, Ingress, Opening, SshAccess, SshKey};
 
 pub(super) async fn ingress(of: &Examination<'_>) -> Outcome {
     of.fleet().await?;
-    let rule = |service: &str, cidrs: &[&str]| Ingress {
-        service: service.to_owned(),
-        port: 8000,
-        cidrs: cidrs.iter().map(|cidr| (*cidr).to_owned()).collect(),
+    let rule = |service: &str, cidrs: &[&str]| {
+        let cidrs = cidrs.iter().map(|cidr| (*cidr).to_owned()).collect();
+        Ingress { service: service.to_owned(), opening: Opening { port: 8000, cidrs } }
     };
     let kept = rule("b_2", &["198.51.100.0/24"]);
     let wanted = rule("a_1", &["192.0.2.0/24", "203.0.113.0/24"]);
     for rule in [&rule("a_1", &["192.0.2.0/25"]), &kept, &wanted, &wanted] {
-        of.cloud().set_ingress(&of.key, rule).await?;
+        of.cloud().set_ingress(&of.key, &rule.service, Some(&rule.opening)).await?;
     }
     equal("rules", &shown(of, |fleet| fleet.ingress).await?, &Some(vec![wanted, kept.clone()]))?;
     for _ in 0..2 {
-        of.cloud().set_ingress(&of.key, &rule("a_1", &[])).await?;
+        of.cloud().set_ingress(&of.key, "a_1", None).await?;
     }
     equal("rules", &shown(of, |fleet| fleet.ingress).await?, &Some(vec![kept]))?;
-    of.cloud().set_ingress(&of.key, &rule("b_2", &[])).await?;
+    of.cloud().set_ingress(&of.key, "b_2", None).await?;
     equal("rules", &shown(of, |fleet| fleet.ingress).await?, &Some(Vec::new()))
 }
 
