@@ -52,16 +52,17 @@ pub(super) async fn write(
             return Ok(ExitCode::FAILURE);
         }
         let shown = if round == 0 { *lines } else { usize::MAX };
-        show(out, &mut seen, printed, machine.is_some(), shown, *follows)?;
+        let are_all_read = show(out, &mut seen, printed, machine.is_some(), shown, *follows)?;
         if !follows {
-            break;
+            return Ok(if are_all_read { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         tokio::time::sleep(PAUSE).await;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes what has come since the last round, of each console no more than its last lines.
+/// Writes what has come since the last round, of each console no more than its last lines. Answers whether every
+/// console could be read.
 fn show(
     out: &mut (dyn Write + Send),
     seen: &mut BTreeMap<InstanceId, Vec<String>>,
@@ -69,12 +70,14 @@ fn show(
     is_alone: bool,
     lines: usize,
     follows: bool,
-) -> Result<(), Ended> {
+) -> Result<bool, Ended> {
+    let mut are_all_read = true;
     for Printed { id, of, text } in printed {
         let text = match text {
             Ok(text) => text,
             Err(failure) => {
                 tell(failure);
+                are_all_read = false;
                 continue;
             }
         };
@@ -92,7 +95,8 @@ fn show(
         }
         seen.insert(id, now);
     }
-    Ok(out.flush()?)
+    out.flush()?;
+    Ok(are_all_read)
 }
 
 fn tell(failure: orchestration::failure::Failure) {
@@ -112,7 +116,9 @@ const LISTED_EVERY: u32 = 15;
 fn new_lines<'a>(before: &[String], now: &'a [String]) -> &'a [String] {
     for start in 0..before.len() {
         let kept = &before[start..];
-        for cut in [0, 1] {
+        // One line alone, which may be blank, is no proof that the console goes on where it was.
+        let cuts = if kept.len() > 1 { 0..=1 } else { 0..=0 };
+        for cut in cuts {
             if let Some(rest) = now.get(cut..).and_then(|now| now.strip_prefix(kept)) {
                 return rest;
             }

@@ -71,6 +71,9 @@ fn text(Finding { object, what }: &Finding) -> String {
             "launched by a creation that died or goes on elsewhere; in no state, and removed when it is {hours} \
              hours old"
         ),
+        Deviation::Unreadable(why) => {
+            format!("what it was made from cannot be read, and so no other drift of it: {why}")
+        }
         Deviation::Port { found, wanted } => {
             format!("for port {found}; it will be for port {wanted} again")
         }

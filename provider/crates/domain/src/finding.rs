@@ -19,7 +19,7 @@ pub struct Finding {
 pub enum Subject {
     /// A service's router; with its id, where there is one.
     Router(Option<InstanceId>),
-    /// A router of this service, by the service's tag, that nobody has in a record.
+    /// A router of this service (`name@uid`) that is in no record.
     RouterOf(InstanceId, String),
     /// A service's reserved address; none when it is gone.
     Address(Option<IpAddr>),
@@ -74,6 +74,8 @@ pub enum Deviation {
     Refused(Refusal),
     /// It was launched by a creation that died or goes on elsewhere, and goes when it is so many hours old.
     Unowned(u64),
+    /// What it was made from cannot be read, so what else is not as it was made is not known; why.
+    Unreadable(String),
     /// The rule is for another port.
     Port {
         /// Which.

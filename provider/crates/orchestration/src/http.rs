@@ -24,7 +24,7 @@ pub struct HttpRequest {
     pub url: String,
     /// JSON.
     pub body: Option<Value>,
-    /// From the first byte that is sent to the last that comes back.
+    /// From the beginning of the connection to the last byte that comes back.
     pub within: Duration,
 }
 
@@ -42,7 +42,7 @@ pub enum NoAnswer {
     Refused(String),
     /// There is no way to it from here.
     Unreachable(String),
-    /// It was connected, and no whole answer came.
+    /// No whole answer came, or it could not be asked for.
     Broken(String),
 }
 

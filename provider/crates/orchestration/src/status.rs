@@ -1,10 +1,10 @@
 //! What there is of a fleet, as an engineer on call asks for it. Nothing is changed here, and nothing is
 //! compared with what a user has declared: only with what the machines were made from.
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::group::{self, Members};
 use crate::inventory::{Inventory, Scope, Service, fleet_ids};
-use crate::made_from::made_from;
+use crate::made_from::{MadeFrom, made_from};
 use crate::orchestrator::Orchestrator;
 use crate::readiness::{self, RouterAccess, consoles};
 use crate::service::{self, FoundService};
@@ -279,8 +279,15 @@ impl Observation<'_> {
         let spec = self.spec(found.router.as_ref(), made_from::router).await?;
         Ok(match spec {
             // Made from it, it cannot differ from it; what its tags say can.
-            Some(spec) if spec.id() == *id => service::findings(found, snapshot, &spec),
-            _ => service::router_findings(found),
+            Ok(spec) if spec.id() == *id => service::findings(found, snapshot, &spec),
+            Ok(_) => service::router_findings(found),
+            Err(unreadable) => {
+                let mut findings = service::router_findings(found);
+                let router = found.router.as_ref().map(|router| router.id.clone());
+                let what = unreadable.map(|what| Finding::of(Subject::Router(router), what));
+                findings.extend(what);
+                findings
+            }
         })
     }
 
@@ -302,7 +309,7 @@ impl Observation<'_> {
             None => Default::default(),
         };
         let mut findings = match (&spec, &scale) {
-            (Some(spec), Some(scale)) => {
+            (Ok(spec), Some(scale)) => {
                 let members = Members {
                     known: &known,
                     slots: &slots,
@@ -310,6 +317,11 @@ impl Observation<'_> {
                     refusals: &refusals,
                 };
                 group::findings(spec, scale, members)
+            }
+            (Err(Some(unreadable)), _) => {
+                let object = newest.map(|one| Subject::Machine(one.id.clone(), None));
+                let finding = |object| Finding::of(object, unreadable.clone());
+                object.map(finding).into_iter().collect()
             }
             _ => Vec::new(),
         };
@@ -360,21 +372,23 @@ impl Observation<'_> {
         Ok(each.collect())
     }
 
-    /// What a machine was made from. One that does not say is shown all the same.
+    /// What a machine was made from, or why that cannot be read: it is shown all the same.
     async fn spec<S>(
         &self,
         machine: Option<&Instance>,
         read: fn(&BootDocument) -> Result<S, ForeignSpec>,
-    ) -> Result<Option<S>> {
-        let Some(machine) = machine else { return Ok(None) };
+    ) -> Result<Result<S, Option<Deviation>>> {
+        let Some(machine) = machine else { return Ok(Err(None)) };
         let fleet = &self.scope.fleet;
         let cloud = self.orchestrator.cloud(self.deadline, fleet.cloud).await?;
         match made_from(&*cloud, &key(fleet), &machine.id, read).await {
-            Ok(asked) => Ok(asked.spec()),
-            Err(failure) => {
-                tracing::warn!(machine = %machine.id, ?failure, "what it was made from is not known");
-                Ok(None)
+            Ok(MadeFrom::Spec(spec)) => Ok(Ok(spec)),
+            Ok(MadeFrom::Gone) => Ok(Err(None)),
+            Ok(MadeFrom::Unreadable(why)) => Ok(Err(Some(Deviation::Unreadable(why)))),
+            Err(Failure::Cloud { error, .. }) if !error.kind.is_cut_off() => {
+                Ok(Err(Some(Deviation::Unreadable(error.to_string()))))
             }
+            Err(failure) => Err(failure),
         }
     }
 }

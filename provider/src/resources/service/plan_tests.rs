@@ -38,6 +38,11 @@ fn config(change: &Value) -> Value {
 }
 
 fn deployed(live: bool) -> Harness {
+    holding(record(Some(live)))
+}
+
+/// What is deployed, with this in its private data.
+fn holding(private: Private) -> Harness {
     let word = |text: &str| Attr::Known(text.to_owned());
     let service = Service {
         id: word("local/local/pd/tiny@abcd1234"),
@@ -61,13 +66,17 @@ fn deployed(live: bool) -> Harness {
         ..Service::default()
     };
     let resource = resource(ServiceResource::new(Default::default()));
-    Harness::holding(resource, to_value(&service).expect("a value"), record(Some(live)))
+    Harness::holding(resource, to_value(&service).expect("a value"), private)
 }
 
 fn record(live: Option<bool>) -> Private {
+    recorded(live, false)
+}
+
+fn recorded(live: Option<bool>, moved: bool) -> Private {
     let mut private = Private::default();
     let address = "127.64.0.10".parse().expect("an address");
-    RouterRecord { live, address, workers: 3, moved: false }.store(&mut private);
+    RouterRecord { live, address, workers: 3, moved }.store(&mut private);
     private
 }
 
@@ -105,6 +114,16 @@ fn an_unchanged_service_plans_nothing() {
         assert!(plan.requires_replace.is_empty(), "{same}");
     }
     assert_eq!(harness.plan(&config(&json!({}))).planned, harness.state);
+}
+
+#[test]
+fn an_endpoint_that_has_moved_is_looked_up_again() {
+    for moved in [false, true] {
+        let harness = holding(recorded(Some(true), moved));
+        let plan = harness.plan(&config(&json!({})));
+        assert_eq!(plan.planned == harness.state, !moved);
+        assert!(plan.requires_replace.is_empty());
+    }
 }
 
 #[test]

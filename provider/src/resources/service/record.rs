@@ -20,6 +20,7 @@ pub(super) struct RouterRecord {
     /// Worker machines of the service.
     pub(super) workers: u32,
     /// Clients reach it elsewhere than its `endpoint` said.
+    #[serde(default)]
     pub(super) moved: bool,
 }
 
