@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("machine", &["cloud"]),
     ("cloud-local", &["cloud", "machine"]),
     ("cloud-aws", &["cloud", "cloudsim"]),
+    ("cloud-memory", &["cloud", "domain"]),
     ("schemas", &["domain", "plugin"]),
     (
         "terraform-provider-disagg",
