@@ -26,7 +26,7 @@ impl Session {
     pub(crate) fn configure(&self, clouds: Clouds) {
         let clouds = Arc::new(clouds);
         *lock(&self.clouds) = Arc::clone(&clouds);
-        self.orchestrator.work_in(clouds);
+        self.orchestrator.configure(clouds);
         self.siblings.forget();
         self.addresses.forget();
     }

@@ -80,7 +80,7 @@ async fn run(arguments: Arguments, out: &mut (dyn Write + Send)) -> Result<ExitC
     let orchestrator = Orchestrator::default();
     let local = Local { state_directory: Attr::from(state_directory), ..Default::default() };
     let config = ProviderConfig { local: Attr::Known(local), ..ProviderConfig::default() };
-    orchestrator.work_in(Arc::new(Clouds::new(config)));
+    orchestrator.configure(Arc::new(Clouds::new(config)));
     match command {
         Command::Help(text) => out.write_all(text.as_bytes())?,
         Command::Status { scope, is_json } => {

@@ -3,12 +3,6 @@
 use domain::finding::{Deviation, Finding, Subject};
 use std::collections::BTreeMap;
 
-/// The key of a finding about a service's rule.
-pub(crate) const RULE: &str = "ingress rule";
-
-/// The key of a finding about where clients reach a service.
-pub(crate) const PUBLIC_ADDRESS: &str = "public address";
-
 /// All of them.
 pub(crate) fn drift(findings: &[Finding]) -> BTreeMap<String, String> {
     findings.iter().map(|finding| (object(&finding.object), text(finding))).collect()
@@ -22,8 +16,8 @@ pub(crate) fn object(object: &Subject) -> String {
         Subject::RouterOf(id, service) => format!("router {id} of service {service}"),
         Subject::Address(Some(ip)) => format!("address {ip}"),
         Subject::Address(None) => "address".to_owned(),
-        Subject::Rule => RULE.to_owned(),
-        Subject::Endpoint => PUBLIC_ADDRESS.to_owned(),
+        Subject::Rule => "ingress rule".to_owned(),
+        Subject::Endpoint => "public address".to_owned(),
         Subject::Machine(id, Some(slot)) => format!("machine {id} in slot {slot}"),
         Subject::Machine(id, None) => format!("machine {id}"),
         Subject::MachineOf(id, group) => format!("machine {id} of replica group {group}"),

@@ -18,7 +18,7 @@ mod plan;
 mod text;
 mod warnings;
 
-pub(crate) use findings::{PUBLIC_ADDRESS, RULE, drift, object};
+pub(crate) use findings::{drift, object};
 pub(crate) use objects::{address_changes, two_addresses};
 pub(crate) use plan::{attribute_path, violation};
 

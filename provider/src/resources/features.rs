@@ -25,7 +25,7 @@ pub(super) fn missing(cloud: CloudName, asked: &[(&str, bool)]) -> Diagnostics {
                     format!("`{attribute}` on a cloud without it"),
                     format!("Machines on `{cloud}` {phrase}. Leave `{attribute}` out."),
                 )
-                .at(AttributePath::root(*attribute)),
+                .at(AttributePath::root(attribute)),
             );
         }
     }

@@ -12,6 +12,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::DerefMut;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -95,20 +96,27 @@ async fn call<A: Api>(
     headers: HeaderMap,
     body: String,
 ) -> Response {
-    let answer = {
+    let (answer, date) = {
         let mut cloud = lock(&cloud);
         let answer = cloud.answer(&headers, &body);
         cloud.changed();
-        answer
+        (answer, cloud.time_of_day())
     };
     match answer {
         Answer::Document { status, content_type, body } => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
+            let headers =
+                [(header::CONTENT_TYPE, content_type.to_owned()), (header::DATE, http_date(date))];
+            (status, headers, body).into_response()
         }
         // An answer that breaks off: the client sees a connection that was cut.
         Answer::Cut => Response::new(broken_body()),
     }
+}
+
+fn http_date(time: SystemTime) -> String {
+    let time = jiff::Timestamp::try_from(time).unwrap_or_default();
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 fn broken_body() -> Body {

@@ -53,7 +53,7 @@ fn elastic_ips_come_with_their_machines_and_go_with_them() {
         format!("{}{}{group}", fleet(ZONED), service(""))
     };
     let held = || aws(&workspace).datacentre().elastic_ips();
-    let own = "egress = \"elastic_ip\"";
+    let own = "egress = \"public_ip\"";
     // The router has one; three more are more than the account may have.
     workspace.apply_fails(&config(3, own)).says(&[
         "Quota exceeded",
@@ -99,7 +99,7 @@ fn a_machine_that_ends_by_itself_is_said_so_and_the_others_serve() {
         format!("{}{}{group}", fleet(ZONED), service(""))
     };
     workspace.apply(&format!("{}{}", fleet(ZONED), service("")));
-    for more in ["egress = \"elastic_ip\"", "", "wait_for = \"running\""] {
+    for more in ["egress = \"public_ip\"", "", "wait_for = \"running\""] {
         let code = "Client.VolumeLimitExceeded";
         aws(&workspace).datacentre().end_after_pending("disagg:group", "decode", 1, code);
         let run = workspace.apply(&config(more));

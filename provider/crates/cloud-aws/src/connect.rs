@@ -4,12 +4,13 @@
 //! what passes by itself (`cloud::Managed`).
 
 use crate::AwsConfig;
+use crate::clock::Clock;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::config::SharedCredentialsProvider;
+use aws_sdk_ec2::config::{Builder, SharedCredentialsProvider};
 use std::time::Duration;
 
 /// A role to be taken on with the credentials of the chain.
@@ -31,8 +32,8 @@ pub fn region_from_environment() -> Option<String> {
     })
 }
 
-/// The client of a region. Credentials are looked for by the first call.
-pub(crate) async fn client(config: &AwsConfig, region: &str) -> Client {
+/// The client of a region, whose answers set the clock. Credentials are looked for by the first call.
+pub(crate) async fn client(config: &AwsConfig, region: &str, clock: &Clock) -> Client {
     let region = Region::new(region.to_owned());
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
@@ -61,5 +62,5 @@ pub(crate) async fn client(config: &AwsConfig, region: &str) -> Client {
         let provider = SharedCredentialsProvider::new(provider.build().await);
         sdk = sdk.into_builder().credentials_provider(provider).build();
     }
-    Client::new(&sdk)
+    Client::from_conf(Builder::from(&sdk).interceptor(clock.clone()).build())
 }

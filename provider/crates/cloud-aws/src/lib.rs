@@ -6,6 +6,7 @@
 
 mod address;
 mod claim;
+mod clock;
 mod connect;
 mod console;
 mod drift;
@@ -31,6 +32,7 @@ mod user_data;
 
 pub use connect::{AssumeRole, region_from_environment};
 
+use crate::clock::Clock;
 use crate::recent::RecentlyCreated;
 use async_trait::async_trait;
 use aws_sdk_ec2::Client;
@@ -41,6 +43,7 @@ use cloud::{
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 use tokio::sync::Mutex;
 
 /// How to get at an account.
@@ -58,6 +61,7 @@ pub struct AwsConfig {
 #[derive(Debug, Default)]
 pub struct AwsCloud {
     config: AwsConfig,
+    clock: Clock,
     regions: Mutex<BTreeMap<String, Arc<Region>>>,
 }
 
@@ -79,7 +83,7 @@ pub(crate) struct Region {
 impl AwsCloud {
     /// No call is made, and no credentials are looked for, until there is something to do.
     pub fn new(config: AwsConfig) -> Self {
-        Self { config, regions: Mutex::default() }
+        Self { config, clock: Clock::default(), regions: Mutex::default() }
     }
 
     async fn region(&self, name: &str) -> Arc<Region> {
@@ -88,7 +92,7 @@ impl AwsCloud {
             return Arc::clone(region);
         }
         let region = Arc::new(Region {
-            ec2: connect::client(&self.config, name).await,
+            ec2: connect::client(&self.config, name, &self.clock).await,
             fleets: Mutex::default(),
             types: Mutex::default(),
             images: Mutex::default(),
@@ -106,6 +110,10 @@ impl AwsCloud {
 impl Cloud for AwsCloud {
     fn name(&self) -> CloudName {
         CloudName::Aws
+    }
+
+    fn now(&self) -> SystemTime {
+        self.clock.now()
     }
 
     async fn find_sites(&self, region: &str, filter: &SiteFilter) -> Result<Vec<Site>> {

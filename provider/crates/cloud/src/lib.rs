@@ -48,7 +48,7 @@ pub use types::{
 pub use visibility::until_visible;
 
 use async_trait::async_trait;
-use std::{collections::BTreeMap, fmt::Debug};
+use std::{collections::BTreeMap, fmt::Debug, time::SystemTime};
 
 /// One cloud, in one account and region.
 ///
@@ -76,6 +76,12 @@ pub trait Cloud: Debug + Send + Sync {
     /// What it is, as far as that can be told without asking it.
     fn profile(&self) -> &'static Profile {
         self.name().profile()
+    }
+
+    /// The cloud's own time, as its latest answer told it: what is old is not judged by the clock of the computer
+    /// that asks, unless that is the cloud.
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
     }
 
     /// The sites of the region that the filter means, in no order that says anything; none is no error.

@@ -21,7 +21,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -280,6 +280,10 @@ enum End {
 impl Cloud for Managed {
     fn name(&self) -> CloudName {
         self.cloud.name()
+    }
+
+    fn now(&self) -> SystemTime {
+        self.cloud.now()
     }
 
     async fn find_sites(&self, region: &str, filter: &SiteFilter) -> Result<Vec<Site>> {

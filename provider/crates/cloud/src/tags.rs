@@ -37,6 +37,9 @@ pub enum Label {
 pub enum Note {
     /// When the router was first healthy, RFC 3339; a router with it is live.
     ReadyAt,
+    /// Until when creations in a service may go on, on its address, where that is later than any would by itself;
+    /// seconds since 1970 by the cloud's clock.
+    CreatingUntil,
     /// Where the engines of a worker register; those that prefill and decode for each other are in one.
     Namespace,
     /// The count or the bounds of a replica group, on each of its machines.
@@ -87,6 +90,8 @@ pub mod tag {
     pub const PHASE: Label = Label::Phase;
     /// See [`Note::ReadyAt`].
     pub const READY_AT: Note = Note::ReadyAt;
+    /// See [`Note::CreatingUntil`].
+    pub const CREATING_UNTIL: Note = Note::CreatingUntil;
     /// See [`Note::Namespace`].
     pub const NAMESPACE: Note = Note::Namespace;
     /// See [`Note::Count`].
@@ -105,7 +110,7 @@ pub mod tag {
 
 impl Key {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Label(Label::ManagedBy),
         Self::Label(Label::Fleet),
         Self::Label(Label::Service),
@@ -115,6 +120,7 @@ impl Key {
         Self::Label(Label::Digest),
         Self::Label(Label::Phase),
         Self::Note(Note::ReadyAt),
+        Self::Note(Note::CreatingUntil),
         Self::Note(Note::Namespace),
         Self::Note(Note::Count),
         Self::Note(Note::Rolling),
@@ -136,6 +142,7 @@ impl Key {
             Self::Label(Label::Digest) => "disagg:digest",
             Self::Label(Label::Phase) => "disagg:phase",
             Self::Note(Note::ReadyAt) => "disagg:ready-at",
+            Self::Note(Note::CreatingUntil) => "disagg:creating-until",
             Self::Note(Note::Namespace) => "disagg:namespace",
             Self::Note(Note::Count) => "disagg:count",
             Self::Note(Note::Rolling) => "disagg:rolling",

@@ -11,6 +11,7 @@
 //! | how it is known that machines are ready | `readiness/` |
 //! | what is read of a fleet, and how often | `snapshot.rs` |
 //! | what is said of a fleet without changing it | `status.rs`, `logs.rs` |
+//! | how routers and engines are asked | `http.rs` |
 //! | what operations of one process know of each other | `in_flight.rs`, `operations.rs`, `handovers.rs` |
 //!
 //! Deliberately not here: anything of Terraform, and words for users. They are the program's.
@@ -26,6 +27,7 @@ pub mod failure;
 pub mod fleet;
 pub mod group;
 pub mod handovers;
+pub mod http;
 pub mod in_flight;
 pub mod journal;
 pub mod logs;

@@ -3,9 +3,10 @@
 
 use crate::failure::{Doing, Failure, Result};
 use crate::handovers::Handovers;
+use crate::http::{self, Http};
 use crate::in_flight::InFlight;
 use crate::operations::Operations;
-use crate::readiness::{self, Listings, RouterAccess};
+use crate::readiness::{self, Listings, Observations, RouterAccess};
 use crate::snapshot::{Freshness, Snapshot, Snapshots, with_known};
 use async_trait::async_trait;
 use cloud::{Changes, CloudName, Deadline, FleetKey, FleetPart, Managed, Offer};
@@ -40,8 +41,9 @@ pub trait Clouds: Debug + Send + Sync {
 pub struct Orchestrator {
     clouds: Mutex<Option<Arc<dyn Clouds>>>,
     seen: Arc<Seen>,
-    http: OnceLock<reqwest::Client>,
+    http: OnceLock<Arc<dyn Http>>,
     listings: Arc<Listings>,
+    observations: Arc<Observations>,
     in_flight: InFlight,
     handovers: Handovers,
     operations: Operations,
@@ -66,8 +68,13 @@ impl Changes for Seen {
 }
 
 impl Orchestrator {
+    /// One whose routers and engines are asked in this way, and not over the network.
+    pub fn asking(http: Arc<dyn Http>) -> Self {
+        Self { http: OnceLock::from(http), ..Self::default() }
+    }
+
     /// From now on these are the clouds; what was seen before is forgotten.
-    pub fn work_in(&self, clouds: Arc<dyn Clouds>) {
+    pub fn configure(&self, clouds: Arc<dyn Clouds>) {
         *lock(&self.clouds) = Some(clouds);
         self.seen.snapshots.forget();
         lock(&self.seen.refusals).clear();
@@ -152,18 +159,23 @@ impl Orchestrator {
         refusals.await.clone()
     }
 
-    /// The client for routers' endpoints, one for all.
-    pub(crate) fn http(&self) -> Result<reqwest::Client> {
-        if let Some(client) = self.http.get() {
-            return Ok(client.clone());
+    /// What asks routers and engines, one for all.
+    pub(crate) fn http(&self) -> Result<Arc<dyn Http>> {
+        if let Some(http) = self.http.get() {
+            return Ok(Arc::clone(http));
         }
-        let client = readiness::http_client()?;
-        Ok(self.http.get_or_init(|| client).clone())
+        let network = Arc::new(http::over_the_network()?);
+        Ok(Arc::clone(self.http.get_or_init(|| network)))
     }
 
     /// The lists that waits share.
     pub(crate) fn listings(&self) -> Arc<Listings> {
         Arc::clone(&self.listings)
+    }
+
+    /// What waits at one router have seen of it.
+    pub(crate) fn observations(&self) -> Arc<Observations> {
+        Arc::clone(&self.observations)
     }
 
     fn clouds(&self) -> Option<Arc<dyn Clouds>> {

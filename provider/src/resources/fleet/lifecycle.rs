@@ -88,13 +88,11 @@ pub(super) async fn update(
 ) -> Result<()> {
     let id = model::id(prior)?;
     let (orchestrator, deadline) = (session.orchestrator(), &deadline(ctx));
-    if prior.drift.known().is_some_and(|findings| !findings.is_empty()) {
-        fleet::repair(orchestrator, deadline, &id).await?;
-    }
+    let has_drift = prior.drift.known().is_some_and(|findings| !findings.is_empty());
     let ssh = model::ssh(&planned);
-    if model::ssh(prior) != ssh {
-        fleet::set_ssh(orchestrator, deadline, &id, ssh.as_ref()).await?;
-    }
+    let is_another = model::ssh(prior) != ssh;
+    let another = is_another.then_some(ssh.as_ref());
+    fleet::update(orchestrator, deadline, &id, has_drift, another).await?;
     planned.drift = Attr::Known(BTreeMap::new());
     state.save(&planned);
     Ok(())

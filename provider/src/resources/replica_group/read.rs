@@ -6,7 +6,7 @@ use crate::diagnose;
 use crate::error::{Failure, Result};
 use crate::session::Session;
 use cloud::{Deadline, Phase, tag};
-use domain::id::{GroupId, ImportPath};
+use domain::id::{GroupId, ImportPath, ServiceId};
 use domain::scaling::Scale;
 use orchestration::Refusals;
 use orchestration::group::{self, Members};

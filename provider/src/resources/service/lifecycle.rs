@@ -8,7 +8,7 @@ use crate::error::{Failure, Result};
 use crate::session::Session;
 use domain::id::{ServiceId, Uid};
 use orchestration::journal::{Journal, Warning};
-use orchestration::service::{self, ServiceRecord};
+use orchestration::service::{self, ServiceChange, ServiceProgress, ServiceRecord};
 use plugin::{Attr, Ctx, State};
 use schemas::Service;
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ impl Journal<ServiceRecord> for Creation<'_> {
         model::fill_address(&mut self.planned, address);
         model::fill_offer(&mut self.planned, router.as_ref());
         self.state.save(&self.planned);
-        let record = RouterRecord { live: *live, address: address.ip, workers: 0 };
+        let record = RouterRecord { live: *live, address: address.ip, workers: 0, moved: false };
         remember(self.state, &record);
     }
 
@@ -60,35 +60,59 @@ pub(super) async fn update(
     session: &Session,
     ctx: &Ctx,
     prior: &Service,
-    mut planned: Service,
+    planned: Service,
     state: &mut State<Service>,
 ) -> Result<()> {
-    let (orchestrator, deadline) = (session.orchestrator(), &deadline(ctx));
     let id = model::id(prior)?;
     let desired = model::desired(&planned, &id)?;
-    let drift = prior.drift.known();
-    let has_drift = drift.is_some_and(|drift| !drift.is_empty());
-    let is_rule_another = drift.is_some_and(|drift| drift.contains_key(diagnose::RULE));
-    if is_rule_another || model::ingress(prior) != model::ingress(&planned) {
-        service::set_ingress(orchestrator, deadline, &id, &desired).await?;
-        let mut done = prior.clone();
-        done.ingress_cidrs = planned.ingress_cidrs.clone();
-        state.save(&done);
-    }
-    if prior.public_ip != planned.public_ip || planned.endpoint.is_unknown() {
-        let address = service::change_endpoint(orchestrator, deadline, &id, &desired).await?;
-        model::fill_address(&mut planned, &address);
-    }
-    if has_drift {
-        let instance = service::recover(orchestrator, deadline, &id, &desired).await?;
-        // What was planned as known stays: the price of another day is no change.
-        if planned.instance_type.is_unknown() {
-            model::fill_offer(&mut planned, Some(&instance));
-        }
-    }
+    let change = ServiceChange {
+        ingress: model::ingress(prior) != model::ingress(&planned),
+        endpoint: prior.public_ip != planned.public_ip || planned.endpoint.is_unknown(),
+        has_drift: prior.drift.known().is_some_and(|drift| !drift.is_empty()),
+    };
+    let mut journal = Update { prior, planned, state };
+    let (orchestrator, deadline) = (session.orchestrator(), deadline(ctx));
+    service::update(orchestrator, &deadline, &id, &desired, change, &mut journal).await?;
+    let Update { mut planned, state, .. } = journal;
     planned.drift = Attr::Known(BTreeMap::new());
     state.save(&planned);
+    if let Some(record) = RouterRecord::load(state.private()) {
+        remember(state, &RouterRecord { moved: false, ..record });
+    }
     Ok(())
+}
+
+/// The journal of an update: what was before stays in the state until everything is done, but for what is.
+struct Update<'a> {
+    prior: &'a Service,
+    planned: Service,
+    state: &'a mut State<Service>,
+}
+
+impl Journal<ServiceProgress> for Update<'_> {
+    fn saved(&mut self, done: &ServiceProgress) {
+        match done {
+            ServiceProgress::Opened => {
+                let mut opened = self.prior.clone();
+                opened.ingress_cidrs = self.planned.ingress_cidrs.clone();
+                self.state.save(&opened);
+            }
+            ServiceProgress::Reachable(address) => model::fill_address(&mut self.planned, address),
+            // What was planned as known stays: the price of another day is no change.
+            ServiceProgress::Recovered(router) if self.planned.instance_type.is_unknown() => {
+                model::fill_offer(&mut self.planned, Some(router));
+            }
+            ServiceProgress::Recovered(_) => {}
+        }
+    }
+
+    fn removed(&mut self) {
+        self.state.remove();
+    }
+
+    fn warned(&mut self, warning: Warning) {
+        self.state.warn_all(diagnose::warning(warning));
+    }
 }
 
 pub(super) async fn delete(session: &Session, ctx: &Ctx, state: &mut State<Service>) -> Result<()> {

@@ -222,7 +222,8 @@ fn plan_update(
     let mut replaced = !baked.is_empty() && !unknown_only;
 
     let id = prior.id.known().cloned().unwrap_or_default();
-    let live = match RouterRecord::load(&change.prior_private) {
+    let record = RouterRecord::load(&change.prior_private);
+    let live = match &record {
         Some(record) => record.live_router(&id),
         // Nothing is known, so it may be live.
         None => prior.internal_ip.known().and_then(|address| {
@@ -258,8 +259,8 @@ fn plan_update(
         (Attr::Null, true) => Attr::unknown(),
         (image, _) => image.clone(),
     };
-    let moves = prior.public_ip != planned.public_ip
-        || prior.drift.known().is_some_and(|drift| drift.contains_key(diagnose::PUBLIC_ADDRESS));
+    let moves =
+        prior.public_ip != planned.public_ip || record.as_ref().is_some_and(|record| record.moved);
     planned.endpoint = if moves { Attr::unknown() } else { prior.endpoint };
     if prior.drift.known().is_none_or(BTreeMap::is_empty) {
         planned.instance_type = prior.instance_type;

@@ -67,7 +67,7 @@ fn deployed(live: bool) -> Harness {
 fn record(live: Option<bool>) -> Private {
     let mut private = Private::default();
     let address = "127.64.0.10".parse().expect("an address");
-    RouterRecord { live, address, workers: 3 }.store(&mut private);
+    RouterRecord { live, address, workers: 3, moved: false }.store(&mut private);
     private
 }
 

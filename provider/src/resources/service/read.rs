@@ -34,9 +34,11 @@ pub(super) async fn read(session: &Session, ctx: &Ctx, state: &mut State<Service
     model::fill_missing_cost_bounds(&mut service);
     let spec = model::spec(&service, &id)?;
     let mut findings = service::findings(&found, &snapshot, &spec);
+    let before = service.endpoint.known().cloned();
+    let moved = before.and_then(|before| service::moved(&found, &spec, &before));
+    let has_moved = moved.is_some();
+    findings.extend(moved);
     if let Some(address) = &found.address {
-        let before = service.endpoint.known().cloned();
-        findings.extend(before.and_then(|before| service::moved(&found, &spec, &before)));
         model::fill_address(&mut service, address);
     }
     service.drift = Attr::Known(diagnose::drift(&findings));
@@ -54,7 +56,8 @@ pub(super) async fn read(session: &Session, ctx: &Ctx, state: &mut State<Service
             || found.was_ready()
             || found.has_owned_workers()
             || has_said_ready(session, ctx, &id, &found).await?;
-        let record = RouterRecord { live: Some(live), address: address.ip, workers };
+        let (live, address) = (Some(live), address.ip);
+        let record = RouterRecord { live, address, workers, moved: has_moved };
         remember(state, &record);
     }
     Ok(())

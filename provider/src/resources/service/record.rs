@@ -19,6 +19,8 @@ pub(super) struct RouterRecord {
     pub(super) address: IpAddr,
     /// Worker machines of the service.
     pub(super) workers: u32,
+    /// Clients reach it elsewhere than its `endpoint` said.
+    pub(super) moved: bool,
 }
 
 impl RouterRecord {

@@ -1,7 +1,7 @@
 //! Time: the computer's, as slow as a test wants it, plus what a test adds; and it can be held.
 
 use super::Datacentre;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// The one clock of a datacentre.
@@ -12,11 +12,19 @@ pub(super) struct Clock {
     shown: Duration,
     slowness: f64,
     is_held: bool,
+    /// How far the time of day is ahead of the computer's.
+    ahead: Duration,
 }
 
 impl Clock {
     pub(super) fn start() -> Self {
-        Self { started: Instant::now(), shown: Duration::ZERO, slowness: 1.0, is_held: false }
+        Self {
+            started: Instant::now(),
+            shown: Duration::ZERO,
+            slowness: 1.0,
+            is_held: false,
+            ahead: Duration::ZERO,
+        }
     }
 
     /// Goes on, if it was held.
@@ -38,6 +46,16 @@ impl Datacentre {
     /// Time since the start.
     pub fn now(&self) -> Duration {
         self.clock.now()
+    }
+
+    /// The time of day, as every answer and every machine tells it.
+    pub fn time_of_day(&self) -> SystemTime {
+        SystemTime::now() + self.clock.ahead
+    }
+
+    /// From now on the time of day is so far ahead of the computer's.
+    pub fn set_ahead(&mut self, ahead: Duration) {
+        self.clock.ahead = ahead;
     }
 
     /// Lets time pass.

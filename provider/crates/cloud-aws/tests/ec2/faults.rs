@@ -5,6 +5,7 @@ use cloud::{Cloud, ErrorKind, Interconnect, LabelFilter, launch_over_offers};
 use cloudsim::Fault;
 use cloudsim::datacentre::{self, Effect, WayOut, Zone};
 use cloudsim::ec2::{Account, Settings, Subnet};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 fn fault(operation: &str, effect: Effect) -> Fault {
     Fault { operation: operation.to_owned(), effect, times: 1 }
@@ -143,4 +144,17 @@ pub(crate) async fn why_a_machine_has_ended_is_said_in_ec2_s_words() {
     let reasons = place.cloud.why_ended(&key(), &ids).await.expect("an answer");
     let reasons: Vec<&String> = reasons.values().collect();
     assert!(matches!(reasons[..], [reason] if reason.contains(code)), "{reasons:?}");
+}
+
+/// What is old is told by EC2's clock, wherever this computer's stands.
+pub(crate) async fn time_is_told_by_the_answers() {
+    let place = Place::new(Settings::default()).await;
+    let three_hours = Duration::from_secs(3 * 60 * 60);
+    place.server.datacentre().set_ahead(three_hours);
+    let launched = place.cloud.launch(&request("g6.xlarge", 1, "t")).await.expect("a machine");
+    let seconds =
+        |time: SystemTime| time.duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs();
+    let ahead = place.cloud.now().duration_since(SystemTime::now()).expect("it is ahead");
+    assert!(ahead.abs_diff(three_hours) < Duration::from_secs(60), "{ahead:?}");
+    assert!(seconds(place.cloud.now()).abs_diff(launched[0].launched_at) < 60);
 }

@@ -24,6 +24,7 @@ fn everything() {
         conformance::the_contract().await;
         faults::a_lost_answer_launches_once().await;
         faults::capacity_in_another_type_is_taken().await;
+        faults::time_is_told_by_the_answers().await;
         faults::what_is_refused_is_said_in_ec2_s_words().await;
         faults::throttling_passes().await;
         faults::a_stranger_in_the_security_group_is_named().await;

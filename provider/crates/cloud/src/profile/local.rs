@@ -21,6 +21,6 @@ pub(super) const PROFILE: Profile = Profile {
         share: 0.05,
         first_list: Duration::ZERO,
         first_consoles: Duration::ZERO,
-        shares_lists: Duration::ZERO,
+        shared_for: Duration::ZERO,
     },
 };

@@ -206,8 +206,8 @@ pub struct Polling {
     pub first_list: Duration,
     /// The same of consoles.
     pub first_consoles: Duration,
-    /// For so long those who wait side by side share a list.
-    pub shares_lists: Duration,
+    /// For so long those who wait side by side share what one of them has seen.
+    pub shared_for: Duration,
 }
 
 impl Polling {
@@ -218,7 +218,7 @@ impl Polling {
         share: 0.25,
         first_list: Duration::from_secs(10),
         first_consoles: Duration::from_secs(2),
-        shares_lists: Duration::from_secs(1),
+        shared_for: Duration::from_secs(1),
     };
 }
 

@@ -1,6 +1,7 @@
 //! A fleet is made, or one that a creation which died has begun is gone on with.
 
-use super::{DesiredFleet, set_ssh, zone};
+use super::update::set_ssh;
+use super::{DesiredFleet, zone};
 use crate::failure::{Doing, Failure, Result};
 use crate::journal::Journal;
 use crate::object::Object;

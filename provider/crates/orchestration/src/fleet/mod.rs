@@ -3,10 +3,10 @@
 mod create;
 mod delete;
 mod desired;
-mod repair;
+mod update;
 mod zone;
 
 pub use create::create;
 pub use delete::delete;
 pub use desired::DesiredFleet;
-pub use repair::{repair, set_ssh};
+pub use update::update;

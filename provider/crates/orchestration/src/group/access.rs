@@ -30,7 +30,7 @@ pub(crate) struct Group {
     pub(crate) facts: ServiceFacts,
     /// The digest that each machine is to have.
     pub(crate) digest: String,
-    address: Address,
+    pub(crate) address: Address,
     router_was_ready: bool,
     /// Its creation, or its recovery, was seen to the end.
     router_is_finished: bool,

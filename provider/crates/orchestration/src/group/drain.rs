@@ -1,6 +1,7 @@
 //! Machines of a group go only when nothing runs on them any more, or the time for that is over.
 
 use crate::failure::{Doing, Result};
+use crate::http::Http;
 use crate::journal::Warning;
 use crate::orchestrator::Orchestrator;
 use crate::readiness::{Drain, Drained, Listings};
@@ -16,7 +17,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Draining {
     cloud: Arc<Managed>,
-    http: reqwest::Client,
+    http: Arc<dyn Http>,
     listings: Arc<Listings>,
     fleet: FleetKey,
     id: GroupId,
@@ -79,7 +80,7 @@ impl Draining {
             cloud: &*self.cloud,
             fleet: &self.fleet,
             listings: &self.listings,
-            http: &self.http,
+            http: &*self.http,
             what: &what,
             limit: self.limit,
         };

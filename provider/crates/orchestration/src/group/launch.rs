@@ -6,6 +6,7 @@ use crate::failure::{Doing, Failure, Result};
 use crate::object::Object;
 use crate::poll::Poll;
 use crate::readiness::{self, Pace};
+use crate::service;
 use cloud::{
     BootDocument, Cloud, Deadline, ErrorKind, Instance, InstanceId, LabelFilter, LaunchRequest,
     Offer, Phase, Tags, check_over_offers, launch_over_offers, tag,
@@ -34,6 +35,10 @@ impl Group {
         count_tags: Tags,
         counted: &[Instance],
     ) -> Result<Launched> {
+        if count > 0 {
+            let Self { router, address, .. } = self;
+            service::announce(deadline, &*router.cloud, &router.fleet, address).await?;
+        }
         let mut tags = self.tags();
         tags.extend(count_tags);
         let is_used = |token: &String| {
@@ -183,7 +188,8 @@ impl Group {
     }
 
     fn request(&self, count: u32, token: String, tags: Tags) -> Result<LaunchRequest> {
-        let offer = self.offers[0].clone();
+        let none = || Failure::Bug(format!("{} has no offers", self.id));
+        let offer = self.offers.first().cloned().ok_or_else(none)?;
         let document = boot_document(&self.spec, &self.facts, &offer)?;
         let contradiction = || Failure::Purchase(self.id.clone());
         let purchase = self.spec.purchase().ok_or_else(contradiction)?;

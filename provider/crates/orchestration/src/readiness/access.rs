@@ -1,6 +1,8 @@
 //! How whoever watches reaches a router.
 
 use super::listings::Listings;
+use super::observed::Observations;
+use crate::http::Http;
 use cloud::{Deadline, FleetKey, InstanceId, Managed};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,8 +12,9 @@ use std::sync::Arc;
 pub struct RouterAccess {
     /// Within the operation that watches: its end is that of every request to the router too.
     pub cloud: Arc<Managed>,
-    pub http: reqwest::Client,
+    pub http: Arc<dyn Http>,
     pub listings: Arc<Listings>,
+    pub observations: Arc<Observations>,
     pub fleet: FleetKey,
     pub instance: InstanceId,
     pub ip: IpAddr,

@@ -8,6 +8,7 @@ use super::listings::Listings;
 use super::machines::is_gone;
 use super::pace::{Pace, Sightings};
 use crate::failure::{Failure, Result};
+use crate::http::{Http, HttpRequest};
 use cloud::{Cloud, Deadline, FleetKey, Instance, InstanceId, InstanceState, Interrupted};
 use domain::drain::{Registered, Request, read_registry};
 use domain::ports::{ETCD, EnginePorts, MOST_ENGINES};
@@ -23,7 +24,7 @@ pub(crate) struct Drain<'a> {
     pub(crate) cloud: &'a dyn Cloud,
     pub(crate) fleet: &'a FleetKey,
     pub(crate) listings: &'a Listings,
-    pub(crate) http: &'a reqwest::Client,
+    pub(crate) http: &'a dyn Http,
     /// Whose machines they are, as in `replica group …`.
     pub(crate) what: &'a str,
     pub(crate) limit: Duration,
@@ -245,10 +246,8 @@ impl Drain<'_> {
         let Request { path, body } = request;
         let url = format!("http://{}{path}", SocketAddr::new(router, ETCD));
         // What is in the way may take any connection, and answer nothing.
-        let answer = self.http.post(url).timeout(ANSWERS_WITHIN).json(&body).send().await;
-        let answer = answer.and_then(reqwest::Response::error_for_status);
-        let answer = answer.map_err(|error| cloud::with_causes(&error))?;
-        answer.text().await.map_err(|error| cloud::with_causes(&error))
+        let answer = self.http.send(HttpRequest::post(url, body).within(ANSWERS_WITHIN)).await;
+        answer.map_err(|error| error.to_string())?.success()
     }
 }
 

@@ -7,8 +7,8 @@ use super::access::RouterAccess;
 use super::grace::last_look;
 use super::machines::console;
 use super::pace::Pace;
-use super::status;
 use crate::failure::{EndpointSeen, Failure, Result};
+use crate::http::{Http, HttpRequest, HttpResponse, NoAnswer};
 use cloud::Deadline;
 use domain::console::latest_state;
 use serde_json::json;
@@ -89,12 +89,14 @@ enum Answer {
 
 async fn ask(router: &RouterAccess, model: &str, probe: &EndpointProbe) -> Answer {
     let RouterAccess { http, endpoint, .. } = router;
-    match chat(http, endpoint, model).await {
-        Answer::Yes => match status(http.get(format!("{endpoint}{}", probe.path))).await {
-            Ok(200) => Answer::Yes,
-            Ok(code) => {
-                Answer::No(format!("the chat completion answers, `{}` answers {code}", probe.path))
-            }
+    match chat(&**http, endpoint, model).await {
+        Answer::Yes => match http.send(HttpRequest::get(format!("{endpoint}{}", probe.path))).await
+        {
+            Ok(answer) if answer.status == 200 => Answer::Yes,
+            Ok(answer) => Answer::No(format!(
+                "the chat completion answers, `{}` answers {}",
+                probe.path, answer.status
+            )),
             Err(error) => {
                 Answer::No(format!("the chat completion answers, `{}`: {error}", probe.path))
             }
@@ -116,24 +118,21 @@ const NO_WAY_IN: Duration = Duration::from_secs(10);
 /// The first token of a long queue, or of a KV cache that is handed over by TCP, takes its time.
 const LONGEST_COMPLETION: Duration = Duration::from_secs(180);
 
-async fn chat(http: &reqwest::Client, endpoint: &str, model: &str) -> Answer {
+async fn chat(http: &dyn Http, endpoint: &str, model: &str) -> Answer {
     let request = json!({
         "model": model,
         "messages": [{ "role": "user", "content": "ping" }],
         "max_tokens": 1,
     });
-    let post = http.post(format!("{endpoint}/v1/chat/completions"));
-    let answer = post.timeout(LONGEST_COMPLETION).json(&request).send().await;
-    match answer {
-        Ok(answer) if answer.status().as_u16() == 200 => Answer::Yes,
-        Ok(answer) => {
-            let code = answer.status().as_u16();
-            let text = answer.text().await.unwrap_or_default();
-            let text: String = text.chars().take(200).collect();
+    let post = HttpRequest::post(format!("{endpoint}/v1/chat/completions"), request);
+    match http.send(post.within(LONGEST_COMPLETION)).await {
+        Ok(HttpResponse { status: 200, .. }) => Answer::Yes,
+        Ok(HttpResponse { status, body }) => {
+            let text: String = body.chars().take(200).collect();
             let text = if text.is_empty() { text } else { format!(": {text}") };
-            Answer::No(format!("the chat completion answers {code}{text}"))
+            Answer::No(format!("the chat completion answers {status}{text}"))
         }
-        Err(error) if error.is_connect() => Answer::NoWayIn(cloud::with_causes(&error)),
-        Err(error) => Answer::No(cloud::with_causes(&error)),
+        Err(NoAnswer::Refused(why) | NoAnswer::Unreachable(why)) => Answer::NoWayIn(why),
+        Err(NoAnswer::Broken(why)) => Answer::No(why),
     }
 }

@@ -1,13 +1,12 @@
 //! The engines of machines that are drained: which of them have to be watched, and what runs on them, by
 //! their metrics. Each machine says itself what it runs, whatever the configuration says by now.
 
+use crate::http::{Http, HttpRequest, NoAnswer};
 use cloud::InstanceId;
 use domain::drain::Load;
 use domain::ports::EnginePorts;
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use tokio::sync::Semaphore;
 
@@ -39,7 +38,7 @@ impl Engine {
     /// The first look, in its turn.
     pub(crate) async fn find(
         turns: &Semaphore,
-        http: &reqwest::Client,
+        http: &dyn Http,
         machine: &InstanceId,
         metrics: SocketAddr,
     ) -> Self {
@@ -50,7 +49,7 @@ impl Engine {
     }
 
     /// One more look, in its turn.
-    pub(crate) async fn look(&mut self, turns: &Semaphore, http: &reqwest::Client) {
+    pub(crate) async fn look(&mut self, turns: &Semaphore, http: &dyn Http) {
         // It is never closed.
         let _turn = turns.acquire().await;
         self.seen = look(http, self.metrics).await;
@@ -124,26 +123,19 @@ pub(crate) fn watched(
 }
 
 /// Looks at what is at this address.
-async fn look(http: &reqwest::Client, metrics: SocketAddr) -> Look {
-    let page = async {
-        let answer = http.get(format!("http://{metrics}/metrics")).send().await?;
-        answer.error_for_status()?.text().await
-    };
-    match page.await {
-        Ok(page) => match Load::parse(&page) {
-            Ok(load) => Look::Load(load),
-            Err(error) => Look::Unreadable(error.to_string()),
+async fn look(http: &dyn Http, metrics: SocketAddr) -> Look {
+    match http.send(HttpRequest::get(format!("http://{metrics}/metrics"))).await {
+        Ok(answer) => match answer.success() {
+            Ok(page) => match Load::parse(&page) {
+                Ok(load) => Look::Load(load),
+                Err(error) => Look::Unreadable(error.to_string()),
+            },
+            Err(why) => Look::Silent(why),
         },
-        Err(error) if is_refused(&error) => Look::Nobody,
-        Err(error) if error.is_connect() => Look::Unreachable(cloud::with_causes(&error)),
-        Err(error) => Look::Silent(cloud::with_causes(&error)),
+        Err(NoAnswer::Refused(_)) => Look::Nobody,
+        Err(NoAnswer::Unreachable(why)) => Look::Unreachable(why),
+        Err(NoAnswer::Broken(why)) => Look::Silent(why),
     }
-}
-
-fn is_refused(error: &reqwest::Error) -> bool {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    let mut causes = causes.filter_map(|cause| cause.downcast_ref::<io::Error>());
-    causes.any(|cause| cause.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 #[cfg(test)]
@@ -205,14 +197,5 @@ mod tests {
         let hidden = [(9000, Look::Unreachable(why())), (9001, Look::Unreachable(why()))];
         assert!(ports(&hidden, &[20000]).unwrap_err().contains("no answer"));
         assert_eq!(ports(&[(9000, Look::Nobody)], &[20000]), Ok(vec![9000]));
-    }
-
-    #[tokio::test]
-    async fn a_port_where_nobody_listens_is_nobody() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
-        let http = super::super::http_client().unwrap();
-        assert!(matches!(look(&http, address).await, Look::Nobody));
     }
 }

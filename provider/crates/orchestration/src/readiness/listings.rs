@@ -46,7 +46,7 @@ impl Listings {
             latest.map_err(|why| failed(ended_first(deadline, why, "list_instances")))?;
         match &*latest {
             Some(Listing { asked_at, instances: Ok(instances) })
-                if asked_at.elapsed() < cloud.profile().polling.shares_lists =>
+                if asked_at.elapsed() < cloud.profile().polling.shared_for =>
             {
                 return Ok(Arc::clone(instances));
             }

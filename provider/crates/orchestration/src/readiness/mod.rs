@@ -12,6 +12,7 @@ mod engines;
 mod grace;
 mod listings;
 mod machines;
+mod observed;
 mod pace;
 mod partners;
 mod router;
@@ -24,6 +25,7 @@ pub use endpoint::{EndpointProbe, Proof, endpoint};
 pub(crate) use grace::{clean_up, last_words};
 pub use listings::Listings;
 pub(crate) use machines::{consoles, gone, is_running, running};
+pub use observed::Observations;
 pub(crate) use pace::Pace;
 pub(crate) use partners::others;
 pub(crate) use router::{
@@ -33,19 +35,6 @@ pub(crate) use router::{
 pub(crate) use workers::{Worker, failed, workers};
 
 use crate::failure::{Failure, Result};
-use cloud::with_causes;
-use std::time::Duration;
-
-/// The client of all looks.
-pub(crate) fn http_client() -> Result<reqwest::Client> {
-    reqwest::Client::builder()
-        .timeout(Duration::from_secs(10))
-        .connect_timeout(Duration::from_secs(2))
-        // The router is inside the fleet; a proxy for the internet is no way to it.
-        .no_proxy()
-        .build()
-        .map_err(|error| Failure::Bug(format!("no HTTP client: {error}")))
-}
 
 /// What a look found, or why this one found nothing; any other failure ends the wait. One that the end of
 /// the operation has cut off is no failure of its own: the wait knows that end by itself.
@@ -56,13 +45,5 @@ fn passing<T>(look: Result<T>) -> Result<Result<T, String>> {
             Ok(Err(format!("could not {doing}: {error}")))
         }
         Err(failure) => Err(failure),
-    }
-}
-
-/// The status of an answer.
-async fn status(request: reqwest::RequestBuilder) -> Result<u16, String> {
-    match request.send().await {
-        Ok(answer) => Ok(answer.status().as_u16()),
-        Err(error) => Err(with_causes(&error)),
     }
 }

@@ -3,7 +3,7 @@
 use super::access::RouterAccess;
 use super::pace::Pace;
 use super::passing;
-use super::router::registered_addresses;
+use super::router::recently_registered;
 use crate::failure::Result;
 use crate::poll::Poll;
 use cloud::{Deadline, Instance};
@@ -23,7 +23,7 @@ pub(crate) async fn others(
         let look = async {
             let listed = router.listings.recent(deadline, &*router.cloud, &router.fleet).await?;
             // Nobody is served by a router that tells of nobody.
-            let served = registered_addresses(router).await?.unwrap_or_default();
+            let served = recently_registered(deadline, router).await?.unwrap_or_default();
             Ok((listed, served))
         };
         let seen = match passing(look.await)? {

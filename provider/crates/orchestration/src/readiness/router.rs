@@ -2,8 +2,9 @@
 
 use super::access::{Restarted, RouterAccess};
 use super::machines::{console, explain, list};
+use super::observed::Observed;
 use super::pace::{Pace, Sightings};
-use super::{passing, status};
+use super::passing;
 use crate::failure::{FailedMachine, Failure, Fate, MachineFailure, Result};
 use crate::poll::Poll;
 use cloud::{Cloud, Deadline, FleetKey, Instance, InstanceId};
@@ -54,8 +55,7 @@ pub(crate) async fn latest_boot(
 /// Instances that the router lists now, by their ids in Dynamo: what was registered before a
 /// launch proves nothing about it, also when an address is used again.
 pub(crate) async fn registrations(router: &RouterAccess) -> BTreeSet<String> {
-    let health = health(router).await;
-    health.iter().flat_map(|health| health.instance_ids()).collect()
+    Observed::now(router).await.instance_ids().into_iter().collect()
 }
 
 /// The addresses that have an engine to which the router sends requests; none where neither the router nor
@@ -63,7 +63,19 @@ pub(crate) async fn registrations(router: &RouterAccess) -> BTreeSet<String> {
 pub(crate) async fn registered_addresses(
     router: &RouterAccess,
 ) -> Result<Option<BTreeSet<IpAddr>>> {
-    let seen = look_at_registrations(router).await?;
+    addresses(Observed::now(router).await.registrations(router).await?)
+}
+
+/// The same, as whoever waits side by side has seen it a moment ago.
+pub(crate) async fn recently_registered(
+    deadline: &Deadline,
+    router: &RouterAccess,
+) -> Result<Option<BTreeSet<IpAddr>>> {
+    let seen = router.observations.recent(deadline, router).await;
+    addresses(seen.registrations(router).await?)
+}
+
+fn addresses(seen: Registrations) -> Result<Option<BTreeSet<IpAddr>>> {
     let addresses: BTreeSet<IpAddr> = seen.per_address(&BTreeSet::new()).into_keys().collect();
     // A console that names nobody may only lag behind: in doubt they serve.
     let tells = matches!(seen, Registrations::Health(_)) || !addresses.is_empty();
@@ -72,15 +84,16 @@ pub(crate) async fn registered_addresses(
 
 /// The addresses with engines that the router has refused.
 pub(crate) async fn refusals(router: &RouterAccess) -> Result<BTreeMap<IpAddr, Refusal>> {
-    Ok(look_at_registrations(router).await?.refused())
+    Ok(Observed::now(router).await.registrations(router).await?.refused())
 }
 
 /// The same, where the router answers by itself, and none where it does not.
 pub(crate) async fn refusals_of_itself(router: &RouterAccess) -> BTreeMap<IpAddr, Refusal> {
-    if !answers(router).await {
+    let seen = Observed::now(router).await;
+    if !seen.answers {
         return BTreeMap::new();
     }
-    refusals(router).await.unwrap_or_default()
+    seen.registrations(router).await.map(|seen| seen.refused()).unwrap_or_default()
 }
 
 /// One look at who is registered, and gets requests.
@@ -120,26 +133,11 @@ impl Registrations {
     }
 }
 
-pub(crate) async fn look_at_registrations(router: &RouterAccess) -> Result<Registrations> {
-    let health = health(router).await;
-    let answers = health.is_some();
-    if let Some(health) = health {
-        let accepted = accepted(router).await;
-        if accepted.is_none_or(|accepted| !health.exceeds(accepted)) {
-            return Ok(Registrations::Health(health));
-        }
-    }
-    let console = console(&*router.cloud, &router.fleet, &router.instance).await?;
-    let state = console::latest_state(&console);
-    let (workers, refused) =
-        state.map(|state| (state.workers(), state.refused())).unwrap_or_default();
-    Ok(Registrations::Console { workers, refused, answers })
-}
-
 /// Ends at once what workers would be launched for in vain: a router that is gone or has failed, as far
 /// as it shows in what the cloud has just listed.
 pub(crate) async fn refuse_if_failed(router: &RouterAccess, listed: &[Instance]) -> Result<()> {
-    stop_if_failed(router, &Pace::new(&*router.cloud), Some(listed)).await
+    let seen = Observed::now(router).await;
+    stop_if_failed(router, &seen, &Pace::new(&*router.cloud), Some(listed)).await
 }
 
 /// What a router is doing that is not ready, as far as it shows in what the cloud has just listed.
@@ -147,7 +145,8 @@ pub(crate) async fn seen_unready(
     router: &RouterAccess,
     listed: &[Instance],
 ) -> Result<Option<String>> {
-    Ok(match look(router, Some(listed)).await? {
+    let seen = Observed::now(router).await;
+    Ok(match look(router, &seen, Some(listed)).await? {
         Look::Ready => None,
         Look::NotYet(seen) => Some(seen),
         Look::Absent => Some("the cloud does not list its machine".to_owned()),
@@ -159,13 +158,14 @@ pub(crate) async fn seen_unready(
 /// it has just been asked.
 pub(crate) async fn stop_if_failed(
     router: &RouterAccess,
+    seen: &Observed,
     pace: &Pace,
     listed: Option<&[Instance]>,
 ) -> Result<()> {
     let what = "the router, which the workers wait for,";
     // One that is listed, and is not up, has been up, as it is for workers.
     let is_down = || listed.is_some_and(|all| all.iter().any(|one| one.id == router.instance));
-    match look(router, listed).await? {
+    match look(router, seen, listed).await? {
         Look::Failed(reason) => Err(failed(router, what, reason).await),
         Look::Absent if is_down() || pace.absence_counts(Sightings::default()) => {
             Err(failed(router, what, MachineFailure::Gone(None)).await)
@@ -185,22 +185,21 @@ enum Look {
 }
 
 async fn look_and_list(router: &RouterAccess, is_listed: bool) -> Result<Look> {
-    if !is_listed || (router.restarted.is_none() && answers(router).await) {
-        return look(router, None).await;
+    let seen = Observed::now(router).await;
+    if !is_listed || (router.restarted.is_none() && seen.answers) {
+        return look(router, &seen, None).await;
     }
     let listed = list(&*router.cloud, &router.fleet, || "watch the router".to_owned()).await?;
-    look(router, Some(&listed)).await
+    look(router, &seen, Some(&listed)).await
 }
 
 /// Whether it answers from here.
 pub(crate) async fn answers(router: &RouterAccess) -> bool {
-    let health = router.http.get(format!("{}/health", router.endpoint));
-    matches!(router.cloud.bounded(status(health)).await, Some(Ok(200)))
+    Observed::now(router).await.answers
 }
 
-async fn look(router: &RouterAccess, listed: Option<&[Instance]>) -> Result<Look> {
-    let answers = answers(router).await;
-    if answers && router.restarted.is_none() {
+async fn look(router: &RouterAccess, seen: &Observed, listed: Option<&[Instance]>) -> Result<Look> {
+    if seen.answers && router.restarted.is_none() {
         return Ok(Look::Ready);
     }
     let found = listed.map(|all| all.iter().find(|found| found.id == router.instance));
@@ -209,17 +208,17 @@ async fn look(router: &RouterAccess, listed: Option<&[Instance]>) -> Result<Look
         Some(Some(instance)) if instance.state.is_up() => format!("machine {}", instance.state),
         Some(_) => return Ok(Look::Absent),
     };
-    let console = console(&*router.cloud, &router.fleet, &router.instance).await?;
-    let state = console::latest_state(&console);
+    let console = seen.console(router).await?;
+    let state = console::latest_state(console);
     if let Some(Restarted { past_boot }) = &router.restarted
         && state.as_ref().map(|state| &state.boot) == past_boot.as_ref()
     {
         return Ok(Look::NotYet(format!("{machine}, not booted again yet")));
     }
-    if answers {
+    if seen.answers {
         return Ok(Look::Ready);
     }
-    if let Some(failure) = console::failure(&console) {
+    if let Some(failure) = console::failure(console) {
         return Ok(Look::Failed(MachineFailure::Reported(failure)));
     }
     Ok(match state {
@@ -227,24 +226,6 @@ async fn look(router: &RouterAccess, listed: Option<&[Instance]>) -> Result<Look
         Some(state) => Look::NotYet(format!("{machine}, {state}")),
         None => Look::NotYet(format!("{machine}, nothing on its console yet")),
     })
-}
-
-async fn health(router: &RouterAccess) -> Option<registration::Health> {
-    let health = router.http.get(format!("{}/health", router.endpoint));
-    registration::parse(&text(router, health).await?).ok()
-}
-
-/// How many engines the router routes to; none when it does not know the model, as before the first of them.
-async fn accepted(router: &RouterAccess) -> Option<registration::Accepted> {
-    let mut url = reqwest::Url::parse(&router.endpoint).ok()?;
-    url.path_segments_mut().ok()?.extend(["v1", "models", &router.model, "ready"]);
-    registration::parse_accepted(&text(router, router.http.get(url)).await?).ok()
-}
-
-/// What the router answers, if it does while the operation lasts.
-async fn text(router: &RouterAccess, request: reqwest::RequestBuilder) -> Option<String> {
-    let answer = async { request.send().await?.text().await };
-    router.cloud.bounded(answer).await?.ok()
 }
 
 async fn failed(router: &RouterAccess, what: &str, reason: MachineFailure) -> Failure {

@@ -5,7 +5,7 @@ use super::grace::last_look;
 use super::machines::{CONSOLES_AT_ONCE, consoles, explain, is_gone, is_news};
 use super::pace::{Pace, Sightings};
 use super::passing;
-use super::router::{look_at_registrations, stop_if_failed};
+use super::router::stop_if_failed;
 use crate::failure::{FailedMachine, Failure, MachineFailure, Result};
 use cloud::{Deadline, Instance, InstanceId, Interrupted};
 use domain::console::{self, Refusal};
@@ -139,7 +139,8 @@ impl Watch<'_> {
     /// One round: registered ones and failed ones wait no longer.
     async fn look(&mut self) -> Result<()> {
         let router = &self.router.clone();
-        let seen = look_at_registrations(router).await?;
+        let observed = router.observations.recent(&self.deadline, router).await;
+        let seen = observed.registrations(router).await?;
         self.router_answers = seen.is_from_router();
         let (all, fresh) = (seen.per_address(&BTreeSet::new()), seen.per_address(self.before));
         let is_registered = |worker: &Worker| {
@@ -167,7 +168,7 @@ impl Watch<'_> {
         let listed = listed.as_deref().map(Vec::as_slice);
         let has_read = self.read_consoles().await?;
         if all.is_empty() && !self.waiting.is_empty() && (listed.is_some() || has_read) {
-            stop_if_failed(router, &self.pace, listed).await?;
+            stop_if_failed(router, &observed, &self.pace, listed).await?;
         }
         Ok(())
     }

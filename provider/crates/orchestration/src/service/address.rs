@@ -13,7 +13,7 @@ use domain::id::ServiceId;
 ///
 /// # Errors
 /// When the cloud refuses it.
-pub async fn set_ingress(
+pub(crate) async fn set_ingress(
     orchestrator: &Orchestrator,
     deadline: &Deadline,
     id: &ServiceId,
@@ -31,7 +31,7 @@ pub async fn set_ingress(
 /// # Errors
 /// [`Failure::Unrepairable`] when the address is gone: another one would be no help, workers know the old one. And
 /// when the cloud refuses it.
-pub async fn change_endpoint(
+pub(crate) async fn change_endpoint(
     orchestrator: &Orchestrator,
     deadline: &Deadline,
     id: &ServiceId,

@@ -4,10 +4,12 @@
 //! finds it again. What a failed creation made is removed; what could not be, and what is kept, is
 //! marked as owned, so that no other creation takes it for its own.
 
+use super::address::set_ingress;
 use super::claim::{self, Claim};
+use super::creations;
 use super::find::{FoundService, find_by_id};
 use super::wait::{WaitFor, wait};
-use super::{DesiredService, ServiceRecord, removal, router, set_ingress};
+use super::{DesiredService, ServiceRecord, removal, router};
 use crate::failure::{Doing, Failure, Fate, Result};
 use crate::journal::{Journal, Warning};
 use crate::object::Object;
@@ -100,6 +102,7 @@ impl Making<'_> {
         let Self { orchestrator, deadline, desired, record, .. } = self;
         let (id, address) = (&record.id, &record.address);
         let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
+        creations::announce(deadline, &*cloud, &key(&id.fleet), address).await?;
         let is_closed = snapshot.ingress(&id.label()).is_none();
         if !(is_closed && desired.policy.ingress.is_empty()) {
             set_ingress(orchestrator, deadline, id, desired).await?;

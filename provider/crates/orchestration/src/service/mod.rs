@@ -8,6 +8,7 @@
 //! | under which id it is made, when two runs make one | `claim.rs` |
 //! | how it is made | `create.rs`, `router.rs`, `wait.rs` |
 //! | the tags of its router and its address | `tags.rs` |
+//! | how it is brought to what is declared | `update.rs` |
 //! | its address, its rule and its way from outside | `address.rs` |
 //! | how a router comes back | `recovery.rs` |
 //! | how it goes | `delete.rs`, `removal.rs` |
@@ -15,6 +16,7 @@
 mod address;
 mod claim;
 mod create;
+mod creations;
 mod delete;
 mod desired;
 mod find;
@@ -23,18 +25,19 @@ mod recovery;
 mod removal;
 mod router;
 mod tags;
+mod update;
 mod wait;
 
-pub use address::{change_endpoint, set_ingress};
 pub use create::create;
 pub use delete::delete;
 pub use desired::{DesiredService, ServicePolicy, ServiceRecord};
 pub use find::{FoundService, all, find_by_id, find_by_name};
 pub use findings::{findings, moved, router_findings};
-pub use recovery::recover;
 pub use removal::unowned;
 pub use router::{access, boot_document, endpoint};
+pub use update::{ServiceChange, ServiceProgress, update};
 pub use wait::WaitFor;
 
+pub(crate) use creations::announce;
 pub(crate) use removal::{remove_old_unowned, remove_unowned};
 pub(crate) use router::mark_live;

@@ -10,22 +10,22 @@ use crate::failure::{Doing, Failure, Result, Unrepairable};
 use crate::made_from::made_from;
 use crate::orchestrator::Orchestrator;
 use crate::readiness::{self, Restarted, RouterAccess};
-use crate::snapshot::{Freshness, key};
+use crate::snapshot::{Snapshot, key};
 use cloud::{Address, Cloud, Deadline, InstanceState, ObjectId, tag};
 use domain::id::ServiceId;
 use domain::spec::{RouterSpec, ServiceFacts};
 use std::sync::Arc;
 
 /// Brings the router back at its address, under its name.
-pub async fn recover(
+pub(crate) async fn recover(
     orchestrator: &Orchestrator,
     deadline: &Deadline,
     id: &ServiceId,
     desired: &DesiredService,
+    snapshot: &Snapshot,
 ) -> Result<cloud::Instance> {
     let cloud = orchestrator.cloud(deadline, id.fleet.cloud).await?;
-    let snapshot = orchestrator.snapshot(deadline, &id.fleet, Freshness::New).await?;
-    let found = find_by_id(&snapshot, id);
+    let found = find_by_id(snapshot, id);
     let DesiredService { spec, policy } = desired;
     let Some(address) = found.address.clone() else {
         return Err(address_gone(id));

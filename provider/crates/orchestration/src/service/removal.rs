@@ -1,5 +1,6 @@
 //! Everything of a service goes: machines first, then the rule, then the address.
 
+use super::creations;
 use super::find::{FoundService, all, find_by_id};
 use crate::failure::{Doing, Failure, Result};
 use crate::orchestrator::Orchestrator;
@@ -11,7 +12,6 @@ use cloud::{
 };
 use domain::finding::{Deviation, Finding, Subject};
 use domain::id::{FleetId, ServiceId};
-use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// Removes what creations that died have left in a fleet that is to go: no state has it, so nobody
@@ -45,7 +45,7 @@ pub fn unowned(snapshot: &Snapshot, fleet: &FleetId) -> Vec<Finding> {
 
 /// What a machine is that nobody has in a record.
 pub(crate) fn unowned_for() -> Deviation {
-    Deviation::Unowned(OLDEST_CREATION.as_secs() / 3600)
+    Deviation::Unowned(creations::USUALLY.as_secs() / 3600)
 }
 
 /// Removes those of them that no creation can go on with any more.
@@ -55,22 +55,16 @@ pub(crate) async fn remove_old_unowned(
     fleet: &FleetId,
 ) -> Result<()> {
     let snapshot = orchestrator.snapshot(deadline, fleet, Freshness::Any).await?;
+    let now = orchestrator.cloud(deadline, fleet.cloud).await?.now();
     for id in all(&snapshot, fleet) {
         let found = find_by_id(&snapshot, &id);
+        let is_old = |router| creations::is_over(found.address.as_ref(), router, now);
         if found.is_unowned() && found.router.as_ref().is_some_and(is_old) {
             remove(orchestrator, deadline, &id).await?;
         }
     }
     Ok(())
 }
-
-fn is_old(machine: &Instance) -> bool {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    now.saturating_sub(Duration::from_secs(machine.launched_at)) > OLDEST_CREATION
-}
-
-/// After that time no creation goes on any more: what is in no state then never will be.
-const OLDEST_CREATION: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Removes workers that a creation which died has left, and that no creation can adopt any more: the
 /// group may be gone from the configuration.
@@ -79,7 +73,9 @@ pub(crate) async fn remove_unowned_workers(
     id: &ServiceId,
     found: &FoundService,
 ) -> Result<()> {
-    let old = found.unowned_workers().filter(|worker| is_old(worker));
+    let is_old =
+        |worker: &&Instance| creations::is_over(found.address.as_ref(), worker, cloud.now());
+    let old = found.unowned_workers().filter(is_old);
     let old: Vec<_> = old.map(|worker| worker.id.clone()).collect();
     if old.is_empty() {
         return Ok(());

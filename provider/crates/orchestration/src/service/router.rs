@@ -83,6 +83,8 @@ async fn launch(
     let doing = || format!("launch the router of service {id}");
     let offers = catalogue::offers(spec.fleet.cloud, &spec.resources);
     let offers = offers.map_err(|error| Failure::NoOffer { service: spec.id(), error })?;
+    let none = || Failure::Bug(format!("the router of service {id} has no offers"));
+    let cheapest = offers.first().cloned().ok_or_else(none)?;
     let document = boot_document(spec, address.ip)?;
     // Each launch of this service has a token of its own, told by the one before it, so that a
     // repeat after a lost answer finds the same machine and a recovery gets a new one.
@@ -92,7 +94,7 @@ async fn launch(
         tags.insert(tag::LAUNCH, token.clone());
         let request = LaunchRequest {
             fleet: key(&spec.fleet),
-            offer: offers[0].clone(),
+            offer: cheapest.clone(),
             count: 1,
             disk_gb: spec.resources.disk_gb.unwrap_or(DISK_GB),
             image: spec.image.as_deref().or(pinned_image).map(str::to_owned),
@@ -173,6 +175,7 @@ pub fn access(
         cloud,
         http: orchestrator.http()?,
         listings: orchestrator.listings(),
+        observations: orchestrator.observations(),
         fleet: key(&facts.id.fleet),
         instance: instance.id.clone(),
         ip: address.ip,

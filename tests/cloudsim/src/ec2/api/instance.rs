@@ -14,7 +14,6 @@ use crate::ec2::region::Region;
 use crate::ec2::subnet::VPC;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
 
 pub(super) fn run(region: &mut Region, query: &Query) -> Members {
     let (least, most) = (query.number("MinCount"), query.number("MaxCount"));
@@ -238,7 +237,8 @@ pub(super) fn create_tags(region: &mut Region, query: &Query) -> Members {
 fn described(region: &Region, machine: &Machine, state: MachineState) -> Members {
     let (_, instance) = region.instance(&machine.id)?;
     let launch = &instance.launch;
-    let launched_at = SystemTime::now() - (region.now() - machine.launched_at) - machine.older_by;
+    let age = region.now() - machine.launched_at + machine.older_by;
+    let launched_at = region.time_of_day() - age;
     let launched_at = jiff::Timestamp::try_from(launched_at).unwrap_or_default();
     let mut placement = vec![Element::text("availabilityZone", &machine.zone)];
     placement.extend(launch.placement_group.as_ref().map(|name| Element::text("groupName", name)));

@@ -7,11 +7,29 @@ use crate::snapshot::key;
 use cloud::{Cloud, Deadline, SshAccess};
 use domain::id::FleetId;
 
-/// Puts back what somebody has changed, and removes what no creation can go on with any more.
+/// Brings a fleet to what it is to be: `has_drift` says that it was seen not to be as it was made, and `ssh` who is
+/// to come in to its machines, where that is another than before.
 ///
 /// # Errors
-/// [`Failure::Unrepairable`] when that takes another fleet.
-pub async fn repair(orchestrator: &Orchestrator, deadline: &Deadline, id: &FleetId) -> Result<()> {
+/// [`Failure::Unrepairable`] when that takes another fleet; and when the cloud refuses it.
+pub async fn update(
+    orchestrator: &Orchestrator,
+    deadline: &Deadline,
+    id: &FleetId,
+    has_drift: bool,
+    ssh: Option<Option<&SshAccess>>,
+) -> Result<()> {
+    if has_drift {
+        repair(orchestrator, deadline, id).await?;
+    }
+    match ssh {
+        Some(access) => set_ssh(orchestrator, deadline, id, access).await,
+        None => Ok(()),
+    }
+}
+
+/// Puts back what somebody has changed, and removes what no creation can go on with any more.
+async fn repair(orchestrator: &Orchestrator, deadline: &Deadline, id: &FleetId) -> Result<()> {
     let cloud = orchestrator.cloud(deadline, id.cloud).await?;
     let repaired =
         cloud.repair_fleet(&key(id)).await.doing(id.cloud, || format!("repair fleet {id}"))?;
@@ -27,10 +45,7 @@ pub async fn repair(orchestrator: &Orchestrator, deadline: &Deadline, id: &Fleet
 }
 
 /// Sets who may come in to the fleet's machines.
-///
-/// # Errors
-/// When the cloud refuses it.
-pub async fn set_ssh(
+pub(crate) async fn set_ssh(
     orchestrator: &Orchestrator,
     deadline: &Deadline,
     id: &FleetId,
