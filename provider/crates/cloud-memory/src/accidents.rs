@@ -52,7 +52,7 @@ impl Memory {
 
     /// Something about a fleet is changed that can be put back.
     pub fn alter_fleet(&self, key: &FleetKey, object: &str, finding: &str) {
-        let now = self.now();
+        let now = self.moment();
         if let Some(fleet) = self.state().fleets.get_mut(key) {
             fleet.change(now, |fleet| {
                 fleet.altered.insert(object.to_owned(), finding.to_owned());
@@ -62,7 +62,7 @@ impl Memory {
 
     /// Somebody changes an object's tags.
     pub fn retag(&self, fleet: &FleetKey, object: &ObjectId, change: impl FnOnce(&mut Tags)) {
-        let (now, mut state) = (self.now(), self.state());
+        let (now, mut state) = (self.moment(), self.state());
         match object {
             ObjectId::Fleet => {
                 if let Some(fleet) = state.fleets.get_mut(fleet) {
@@ -110,7 +110,7 @@ impl Memory {
 
     /// Every machine that there is and is not on its way out, of all fleets.
     pub fn machines(&self) -> Vec<Instance> {
-        let (now, state) = (self.now(), self.state());
+        let (now, state) = (self.moment(), self.state());
         let settings = self.settings();
         let view = View { state: &state, settings, now, at: now };
         let all = state.existing(settings, now).filter_map(|(id, record)| {
@@ -121,7 +121,7 @@ impl Memory {
 
     /// Every reserved address that there is.
     pub fn addresses(&self) -> Vec<Address> {
-        let (now, state) = (self.now(), self.state());
+        let (now, state) = (self.moment(), self.state());
         let view = View { state: &state, settings: self.settings(), now, at: now };
         let all = state.addresses.iter();
         all.filter_map(|(id, history)| Some(view.address(id, history.now()?))).collect()
@@ -129,7 +129,7 @@ impl Memory {
 
     /// The names of everything that there is: fleets, rules, addresses and machines.
     pub fn left(&self) -> Vec<String> {
-        let (now, state) = (self.now(), self.state());
+        let (now, state) = (self.moment(), self.state());
         let fleets = state.fleets.iter().filter_map(|(key, history)| Some((key, history.now()?)));
         let fleets = fleets.flat_map(|(key, fleet)| {
             let rules = fleet.ingress.keys().map(move |service| format!("rule {key}/{service}"));
@@ -163,7 +163,7 @@ impl Memory {
     }
 
     fn happens(&self, id: &InstanceId, change: impl FnOnce(&mut InstanceRecord, Moment)) {
-        let now = self.now();
+        let now = self.moment();
         if let Some(machine) = self.state().instances.get_mut(id) {
             machine.change(now, |machine| change(machine, now));
         }

@@ -50,11 +50,10 @@ use cloud::{
     ErrorKind, Fleet, FleetKey, FleetRequest, Ingress, Instance, InstanceId, LabelFilter,
     LaunchRequest, ObjectId, Result, Site, SiteFilter, SshAccess, Tags,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 /// The cloud, as one process calls it. Clones are the same process.
@@ -71,8 +70,6 @@ struct World {
     /// What time it was when it began.
     offset: Moment,
     state: Mutex<State>,
-    /// Launches that were found to be within the limits: to see that of a document takes milliseconds.
-    within_limits: Mutex<BTreeSet<u64>>,
 }
 
 impl fmt::Debug for World {
@@ -110,7 +107,7 @@ impl Memory {
     /// Everything as it is now.
     pub fn snapshot(&self) -> Snapshot {
         let World { settings, .. } = &*self.world;
-        Snapshot { settings: settings.clone(), at: self.now(), state: self.state().clone() }
+        Snapshot { settings: settings.clone(), at: self.moment(), state: self.state().clone() }
     }
 
     /// From now on this goes wrong too; of several faults of one call the first that was added counts.
@@ -141,8 +138,11 @@ impl Memory {
     /// What a machine answers over HTTP, as a process outside of the fleet asks it.
     pub async fn http(&self, url: &str, body: Option<&serde_json::Value>) -> Reply {
         let Some(target) = http::Target::parse(url) else { return Reply::NoRoute };
+        if self.process.death.is_cancelled() {
+            return std::future::pending().await;
+        }
         let reply = {
-            let (now, mut state) = (self.now(), self.state());
+            let (now, mut state) = (self.moment(), self.state());
             let view = View { state: &state, settings: &self.world.settings, now, at: now };
             let reply = http::answer(&view, &target, body);
             if matches!(reply, Reply::Answer { .. }) {
@@ -156,7 +156,7 @@ impl Memory {
         reply
     }
 
-    pub(crate) fn now(&self) -> Moment {
+    pub(crate) fn moment(&self) -> Moment {
         self.world.offset + self.world.begun.elapsed()
     }
 
@@ -165,7 +165,8 @@ impl Memory {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.world.state)
+        // No test goes on with what a panic has left.
+        self.world.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn read<T>(
@@ -179,7 +180,7 @@ impl Memory {
             tokio::time::sleep(time).await;
         }
         let answer = {
-            let (now, mut state) = (self.now(), self.state());
+            let (now, mut state) = (self.moment(), self.state());
             state.calls += 1;
             let lag = match effect {
                 Some(Effect::Stale(lag)) => lag,
@@ -201,7 +202,7 @@ impl Memory {
         let (place, effect) = self.arrive(operation, object).await?;
         let cloud = self.clone();
         let apply = move || {
-            let (now, mut state) = (cloud.now(), cloud.state());
+            let (now, mut state) = (cloud.moment(), cloud.state());
             state.calls += 1;
             let lag = cloud.settings().lag(state.calls);
             let seen = now.saturating_sub(lag);
@@ -272,42 +273,13 @@ impl Memory {
         self.process.end(place, answer.as_ref().map(drop).map_err(|error| error.kind));
         answer
     }
-
-    /// What every cloud refuses of a launch.
-    fn check_limits(&self, operation: &'static str, request: &LaunchRequest) -> Result<()> {
-        let mut hasher = DefaultHasher::new();
-        let document = &request.document;
-        (request.count, request.address.is_some(), &document.spec).hash(&mut hasher);
-        (&document.units, document.files.len()).hash(&mut hasher);
-        for file in &document.files {
-            (&file.path, file.mode, &file.content).hash(&mut hasher);
-        }
-        let hash = hasher.finish();
-        if lock(&self.world.within_limits).contains(&hash) {
-            return Ok(());
-        }
-        request.check(operation, self.settings().profile().user_data_bytes)?;
-        lock(&self.world.within_limits).insert(hash);
-        Ok(())
-    }
 }
 
 impl From<Snapshot> for Memory {
     fn from(Snapshot { settings, at, state }: Snapshot) -> Self {
-        let world = World {
-            settings,
-            begun: Instant::now(),
-            offset: at,
-            state: Mutex::new(state),
-            within_limits: Mutex::default(),
-        };
+        let world = World { settings, begun: Instant::now(), offset: at, state: Mutex::new(state) };
         Self { world: Arc::new(world), process: Arc::default() }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No test goes on with what a panic has left.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Not even a turn of others where it takes no time.
@@ -325,6 +297,10 @@ fn listed<T: fmt::Display>(items: &[T]) -> String {
 impl Cloud for Memory {
     fn name(&self) -> CloudName {
         self.settings().stands_for
+    }
+
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(view::BEGIN) + self.moment()
     }
 
     async fn find_sites(&self, region: &str, filter: &SiteFilter) -> Result<Vec<Site>> {
@@ -367,14 +343,14 @@ impl Cloud for Memory {
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<Vec<Instance>> {
-        self.check_limits("Launch", request)?;
+        request.check("Launch", self.settings().user_data_bytes())?;
         let (token, request) = (request.token.clone(), Arc::new(request.clone()));
         self.change("launch", token, move |change| change.launch(&request)).await
     }
 
     async fn check_launch(&self, request: &LaunchRequest) -> Result<()> {
         const OPERATION: &str = "CheckLaunch";
-        self.check_limits(OPERATION, request)?;
+        request.check(OPERATION, self.settings().user_data_bytes())?;
         let (token, request) = (request.token.clone(), Arc::new(request.clone()));
         self.change("check_launch", token, move |change| change.check_launch(OPERATION, &request))
             .await

@@ -45,6 +45,8 @@ pub struct Settings {
     pub connects: Duration,
     /// Whether a token means its launch for good, also when the machines are gone.
     pub remembers_tokens: bool,
+    /// Whether user data are held to the cloud's limit. Where that is a small one, it takes milliseconds a launch.
+    pub checks_user_data: bool,
     /// Whether it tells why a machine has ended.
     pub tells_why: bool,
 }
@@ -60,7 +62,7 @@ impl Settings {
         };
         let has = |feature| profile.features.contains(&feature);
         let subnets = has(Feature::Subnet).then(|| ("subnet-own".to_owned(), "zone-b".to_owned()));
-        let moment = profile.polling.shortest * 10;
+        let moment = profile.polling.shortest * 2;
         Self {
             stands_for: cloud,
             region: profile.regions.only().unwrap_or("region-1").to_owned(),
@@ -84,6 +86,7 @@ impl Settings {
             console_lag: Duration::ZERO,
             connects: Duration::from_secs(2),
             remembers_tokens: profile.propagation.is_eventual(),
+            checks_user_data: true,
             tells_why: profile.propagation.is_eventual(),
         }
     }
@@ -99,6 +102,11 @@ impl Settings {
     /// Whether what is new may not be known.
     pub(crate) fn is_eventual(&self) -> bool {
         self.profile().propagation.is_eventual()
+    }
+
+    /// Greatest size of user data.
+    pub(crate) fn user_data_bytes(&self) -> usize {
+        if self.checks_user_data { self.profile().user_data_bytes } else { usize::MAX }
     }
 
     /// How far the server is behind that answers the call of this number.

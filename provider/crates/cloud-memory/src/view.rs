@@ -170,7 +170,7 @@ impl<'a> View<'a> {
 }
 
 /// The cloud begins with the year 2026.
-const BEGIN: u64 = 1_767_225_600;
+pub(crate) const BEGIN: u64 = 1_767_225_600;
 
 pub(crate) fn fleet(key: &FleetKey, record: &FleetRecord) -> Fleet {
     let mut findings = key.tag_findings(&record.tags);
