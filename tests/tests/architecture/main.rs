@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "terraform-provider-disagg",
         &["cloud", "cloud-aws", "cloud-local", "domain", "orchestration", "plugin", "schemas"],
     ),
-    ("orchestration", &["cloud", "domain"]),
+    ("orchestration", &["cloud", "cloud-memory", "domain"]),
     ("acceptance", &["cloudsim"]),
     ("hosts", &["acceptance", "cloudsim", "domain"]),
     ("bench", &["domain"]),
