@@ -161,6 +161,7 @@ proptest! {
         });
         let document = BootDocument { files: files.collect(), units, spec };
         let bytes = document.to_cloud_config();
+        prop_assert!(bytes.len().max(document.cloud_config_text().len()) <= document.most_bytes());
         prop_assert_eq!(BootDocument::from_cloud_config(&bytes).unwrap(), document);
     }
 

@@ -258,7 +258,8 @@ impl Group {
         let (failed, any_registered) =
             readiness::workers(deadline, &self.router, &what, &workers, before).await?;
         if any_registered && !self.router_was_ready {
-            mark_live(&*self.router.cloud, &self.router.fleet, &self.address).await?;
+            let router = self.router.within(&readiness::closing(deadline));
+            mark_live(&*router.cloud, &router.fleet, &self.address).await?;
         }
         Ok(failed)
     }

@@ -108,7 +108,7 @@ pub async fn create(
             progress.unfinished.extend(failed);
         }
     }
-    match progress.finish().await {
+    match progress.finish(deadline).await {
         Ok(()) => {
             if let Some(warning) = switch::warn_if_alone(&group, &snapshot) {
                 progress.journal.warned(warning);

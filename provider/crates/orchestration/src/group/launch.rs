@@ -222,10 +222,8 @@ pub fn boot_document(
     facts: &ServiceFacts,
     offer: &Offer,
 ) -> Result<BootDocument> {
-    let refused = |error| refused(spec, error);
-    let document = boot_document::worker_document(spec, facts, offer).map_err(refused)?;
-    document.check_size(user_data_limit(spec)).map_err(|error| refused(error.into()))?;
-    Ok(document)
+    check_boot_document(spec, facts, offer)?;
+    boot_document::worker_document(spec, facts, offer).map_err(|error| refused(spec, error))
 }
 
 /// Whether there is a boot document for a worker of this offer, without making it.

@@ -182,8 +182,9 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Tags the machines as made, and tells the journal that everything is done.
-    pub(crate) async fn finish(&mut self) -> Result<()> {
+    /// Tags the machines as made, and tells the journal that everything is done. Those that were waited for until
+    /// the time was over take nothing from the others: they are told apart all the same.
+    pub(crate) async fn finish(&mut self, deadline: &Deadline) -> Result<()> {
         let mut tags = Phase::Ready.tag();
         tags.extend(members::scale_tag(&self.group.policy.scale));
         let mut failed_tags = Phase::Unfinished.tag();
@@ -196,8 +197,12 @@ impl<'a> Progress<'a> {
             self.slots.values().cloned().partition(|machine| {
                 self.unfinished.iter().any(|failed| failed.id == machine.id.0)
             });
-        self.tag(&up, &tags).await?;
-        self.tag(&failed, &failed_tags).await?;
+        let router = self.group.router.within(&readiness::closing(deadline));
+        let (cloud, fleet, id) = (&*router.cloud, &router.fleet, &self.group.id);
+        access::tag(cloud, fleet, id, &up, &tags).await?;
+        self.knows(&up, &tags);
+        access::tag(cloud, fleet, id, &failed, &failed_tags).await?;
+        self.knows(&failed, &failed_tags);
         // Whoever is here was seen to its end since it was listed as pending, or stopped.
         let mut slots = self.slots.clone();
         let is_up = |one: &&mut Instance| up.iter().any(|machine| machine.id == one.id);

@@ -76,7 +76,7 @@ pub(crate) async fn bring(
     }
     ended?;
     roll(deadline, progress).await?;
-    progress.finish().await
+    progress.finish(deadline).await
 }
 
 /// Makes the count right, brings back what is stopped or impaired, and waits for what an operation that

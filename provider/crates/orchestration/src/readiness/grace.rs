@@ -14,6 +14,15 @@ pub(crate) fn last_words(deadline: &Deadline) -> Deadline {
     after(deadline, LAST_ROUND)
 }
 
+/// The frame of what is said when machines have come or not, and the time for that may be over: the operation's
+/// own, and afterwards that of the last words.
+pub(crate) fn closing(deadline: &Deadline) -> Deadline {
+    match deadline.ended() {
+        None => deadline.clone(),
+        Some(_) => last_words(deadline),
+    }
+}
+
 /// The frame of a last round that reads what has become of things when the time is over; a stop ends it.
 pub(crate) fn last_round(deadline: &Deadline) -> Deadline {
     deadline.extended(LAST_ROUND)

@@ -34,7 +34,7 @@ mod workers;
 pub use access::{Restarted, RouterAccess};
 pub(crate) use drain::{Drain, Drained};
 pub use endpoint::{EndpointProbe, Proof, endpoint};
-pub(crate) use grace::{clean_up, last_words};
+pub(crate) use grace::{clean_up, closing, last_words};
 pub use listings::Listings;
 pub(crate) use machines::{consoles, gone, is_running, running};
 pub use observations::Observations;

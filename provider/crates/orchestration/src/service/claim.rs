@@ -12,6 +12,7 @@ use crate::readiness::{Pace, last_words};
 use crate::snapshot::{Freshness, Snapshot, key};
 use cloud::{Address, Cloud, Deadline, LabelFilter, tag};
 use domain::id::{ServiceId, Uid};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,8 +39,9 @@ pub(crate) async fn claim_name(
 ) -> Result<Claim> {
     let fleet = &desired.spec.fleet;
     let cloud = orchestrator.cloud(deadline, fleet.cloud).await?;
+    let mut given_up = BTreeSet::new();
     for _ in 0..MOST_ATTEMPTS {
-        let id = id_for(orchestrator, deadline, desired).await?;
+        let id = id_for(orchestrator, deadline, desired, &given_up).await?;
         let snapshot = orchestrator.snapshot(deadline, fleet, Freshness::Any).await?;
         let is_new = find_by_id(&snapshot, &id).address.is_none();
         let address = reserve(&*cloud, &desired.of(&id)).await?;
@@ -53,6 +55,7 @@ pub(crate) async fn claim_name(
         let late = orchestrator.cloud(&last_words(deadline), fleet.cloud).await?;
         let released = late.release_address(&key(fleet), &address.id).await;
         released.doing(cloud.name(), || format!("give up the address {} for {id}", address.ip))?;
+        given_up.insert(id.uid);
         is_won?;
     }
     Err(Failure::AlreadyExists(Object::Service(format!("{fleet}/{}", desired.spec.service))))
@@ -102,17 +105,22 @@ const MOST_ATTEMPTS: u32 = 5;
 const MOST_LISTS: u32 = 8;
 const READ_PAUSE: Duration = Duration::from_secs(1);
 
+/// `given_up` are those of this run that have given way; lists may tell of them for a while.
 async fn id_for(
     orchestrator: &Orchestrator,
     deadline: &Deadline,
     desired: &DesiredService,
+    given_up: &BTreeSet<Uid>,
 ) -> Result<ServiceId> {
     let (fleet, name) = (&desired.spec.fleet, desired.spec.service.clone());
     let snapshot = orchestrator.snapshot(deadline, fleet, Freshness::New).await?;
     if snapshot.fleet.is_none() {
         return Err(Failure::Missing(Missing::Fleet(fleet.clone())));
     }
-    let existing = find_by_name(&snapshot, fleet, &name);
+    let mut existing = find_by_name(&snapshot, fleet, &name);
+    existing.retain(|id| !given_up.contains(&id.uid));
+    // Whoever has launched a router has seen nobody else, and gives way no more.
+    existing.sort_by_key(|id| find_by_id(&snapshot, id).router.is_none());
     if let Some(id) = existing.iter().find(|id| !find_by_id(&snapshot, id).is_unowned()) {
         return Err(Failure::AlreadyExists(id.into()));
     }

@@ -104,6 +104,11 @@ pub const RULES: &[Rule] = &[
         launches::check
     ),
     rule!("same token, same instances", ["launch", "list_instances"], launches::same_token),
+    rule!(
+        "how old an instance is is told by the cloud's own clock",
+        ["launch", "now"],
+        launches::clock
+    ),
     rule!("one set of instances of several launches at once", ["launch"], launches::at_once),
     rule!(
         "a launch that is dropped on its way is gone on with by the same request",
