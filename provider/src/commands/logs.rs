@@ -111,17 +111,20 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// In one of so many rounds it is asked anew what machines there are.
 const LISTED_EVERY: u32 = 15;
 
-/// What has come since. A cloud keeps the last part of a console, and may have cut its first line: where the
-/// lines of before end in those of now is found by their ends.
+/// What has come since. A cloud keeps the last part of a console, and may have cut a line: where the lines of before
+/// end in those of now is found by their ends.
 fn new_lines<'a>(before: &[String], now: &'a [String]) -> &'a [String] {
     for start in 0..before.len() {
         let kept = &before[start..];
-        // One line alone, which may be blank, is no proof that the console goes on where it was.
-        let cuts = if kept.len() > 1 { 0..=1 } else { 0..=0 };
-        for cut in cuts {
-            if let Some(rest) = now.get(cut..).and_then(|now| now.strip_prefix(kept)) {
-                return rest;
-            }
+        if let Some(rest) = now.strip_prefix(kept) {
+            return rest;
+        }
+        // The first line of now is what is left of the one before those.
+        if let (Some(cut), Some((first, now))) = (before[..start].last(), now.split_first())
+            && cut.ends_with(first.as_str())
+            && let Some(rest) = now.strip_prefix(kept)
+        {
+            return rest;
         }
     }
     now
@@ -143,6 +146,7 @@ mod tests {
             ("abc def ghi", "ef ghi jkl", "jkl"),
             // A machine that boots anew.
             ("a b c", "x", "x"),
+            ("a b", "x b c", "x b c"),
         ] {
             assert_eq!(new_lines(&lines(before), &lines(now)), lines(new), "{before} > {now}");
         }

@@ -28,8 +28,8 @@ pub(crate) fn findings(instance: &Ec2Instance, facts: &FleetFacts) -> Vec<Findin
     }
     let group = instance.placement().and_then(|placement| placement.group_name());
     let group = group.filter(|name| !name.is_empty());
-    let is_placed = !is_unplaced(instance);
-    let wanted = facts.placement_group.as_deref().filter(|_| is_placed);
+    let is_unplaced = is_tagged_unplaced(instance) || (group.is_none() && is_at_address(instance));
+    let wanted = facts.placement_group.as_deref().filter(|_| !is_unplaced);
     if group != wanted {
         let shown = |group: Option<&str>| match group {
             Some(name) => format!("in placement group `{name}`"),
@@ -59,14 +59,17 @@ pub(crate) fn findings(instance: &Ec2Instance, facts: &FleetFacts) -> Vec<Findin
     findings
 }
 
-/// Whether it was launched outside of the placement: by its tag, or because it is at a reserved address, as a
-/// router is whatever has become of its tags.
-fn is_unplaced(instance: &Ec2Instance) -> bool {
+/// Whether it says that it was launched outside of the placement.
+fn is_tagged_unplaced(instance: &Ec2Instance) -> bool {
+    instance.tags().iter().any(|tag| tag.key() == Some(tags::UNPLACED))
+}
+
+/// Whether it is at a reserved address, as a router is whatever has become of its tags: its interface outlives it.
+fn is_at_address(instance: &Ec2Instance) -> bool {
     let is_kept = |interface: &InstanceNetworkInterface| {
         interface.attachment().is_some_and(|at| at.delete_on_termination() == Some(false))
     };
-    instance.tags().iter().any(|tag| tag.key() == Some(tags::UNPLACED))
-        || instance.network_interfaces().iter().any(is_kept)
+    instance.network_interfaces().iter().any(is_kept)
 }
 
 /// Puts metadata service, security groups and Elastic IP back.

@@ -22,8 +22,8 @@ pub(crate) async fn services_that_let_the_same_clients_in_share_a_rule() {
         let opening = Some(&rule.opening);
         place.cloud.set_ingress(&key(), &rule.service, opening).await.expect("it is set");
     };
-    let one = rule("one@aaaaaaaa", 8000, &[home, six, office]);
-    let two = rule("two@bbbbbbbb", 8000, &[office, "192.0.2.0/24"]);
+    let one = rule("one_aaaaaaaa", 8000, &[home, six, office]);
+    let two = rule("two_bbbbbbbb", 8000, &[office, "192.0.2.0/24"]);
     set(&one).await;
     set(&two).await;
     let sorted = |rule: &Ingress| {
@@ -35,7 +35,7 @@ pub(crate) async fn services_that_let_the_same_clients_in_share_a_rule() {
     assert_eq!(now().await, [sorted(&one), sorted(&two)]);
 
     // What the one no longer lets in, the other still does.
-    let less = rule("one@aaaaaaaa", 8000, &[home]);
+    let less = rule("one_aaaaaaaa", 8000, &[home]);
     set(&less).await;
     assert_eq!(now().await, [less.clone(), sorted(&two)]);
     place.cloud.set_ingress(&key(), &two.service, None).await.expect("it is closed");
@@ -43,7 +43,7 @@ pub(crate) async fn services_that_let_the_same_clients_in_share_a_rule() {
 
     // One that somebody has opened becomes a service's when it asks for it.
     place.server.datacentre().open_port("disagg-pd", 9000, office, "for a while");
-    let third = rule("three@cccccccc", 9000, &[office]);
+    let third = rule("three_cccccccc", 9000, &[office]);
     set(&third).await;
     assert_eq!(now().await.len(), 2);
     assert_eq!(now().await[1], third);
@@ -51,7 +51,7 @@ pub(crate) async fn services_that_let_the_same_clients_in_share_a_rule() {
 
 pub(crate) async fn what_somebody_opens_is_found_and_closed() {
     let place = Place::new(Settings::default()).await;
-    let own = rule("tiny@abcd1234", 8000, &["203.0.113.0/24"]);
+    let own = rule("tiny_abcd1234", 8000, &["203.0.113.0/24"]);
     let opening = Some(&own.opening);
     place.cloud.set_ingress(&key(), &own.service, opening).await.expect("it is open");
     for (port, description) in [(22, "just for a minute"), (23, "ticket 7, bob@corp.com"), (24, "")]
