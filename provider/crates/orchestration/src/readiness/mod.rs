@@ -41,8 +41,8 @@ pub use observations::Observations;
 pub(crate) use pace::Pace;
 pub(crate) use partners::others;
 pub(crate) use router::{
-    answers, latest_boot, refusals, refusals_of_itself, refuse_if_failed, registered_addresses,
-    registrations, router, seen_unready,
+    answers, boot_has_failed, latest_boot, refusals, refusals_of_itself, refuse_if_failed,
+    registered_addresses, registrations, router, seen_unready,
 };
 pub(crate) use workers::{Worker, failed, workers};
 

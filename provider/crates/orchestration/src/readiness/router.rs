@@ -52,6 +52,16 @@ pub(crate) async fn latest_boot(
     Ok(console::latest_state(&console).map(|state| state.boot))
 }
 
+/// Whether the boot of a machine has failed for good, as its console says.
+pub(crate) async fn boot_has_failed(
+    cloud: &dyn Cloud,
+    fleet: &FleetKey,
+    id: &InstanceId,
+) -> Result<bool> {
+    let console = console(cloud, fleet, id).await?;
+    Ok(console::failure(&console).is_some())
+}
+
 /// Instances that the router lists now, by their ids in Dynamo: what was registered before a
 /// launch proves nothing about it, also when an address is used again.
 pub(crate) async fn registrations(router: &RouterAccess) -> BTreeSet<String> {

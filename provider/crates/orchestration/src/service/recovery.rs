@@ -11,7 +11,7 @@ use crate::made_from::made_from;
 use crate::orchestrator::Orchestrator;
 use crate::readiness::{self, Restarted, RouterAccess};
 use crate::snapshot::{Snapshot, key};
-use cloud::{Address, Cloud, Deadline, InstanceState, ObjectId, tag};
+use cloud::{Address, Cloud, Deadline, Instance, InstanceState, ObjectId, Phase, tag};
 use domain::id::ServiceId;
 use domain::spec::{RouterSpec, ServiceFacts};
 use std::sync::Arc;
@@ -33,6 +33,7 @@ pub(crate) async fn recover(
     removal::remove_unowned_workers(&*cloud, id, &found).await?;
     restore_tags(&*cloud, id, spec, &address, &found).await?;
     repair_settings(&*cloud, id, &found).await?;
+    let found = let_go_of_failed(&*cloud, id, found).await?;
     // One that is up boots no second time: what its console says is of now.
     let is_woken = |router: &&cloud::Instance| match router.state {
         InstanceState::Pending | InstanceState::Running | InstanceState::Unreachable => false,
@@ -61,6 +62,30 @@ pub(crate) async fn recover(
     wait(deadline, wait_for, id, &RouterAccess { restarted, ..access }).await?;
     router::mark(&*cloud, id, &address, &instance, wait_for == WaitFor::Ready).await?;
     Ok(instance)
+}
+
+/// A router that was never seen ready, and whose boot has failed for good, goes: another operation is another attempt,
+/// and another machine at the same address. One that was kept for inspection was inspected.
+async fn let_go_of_failed(
+    cloud: &dyn Cloud,
+    id: &ServiceId,
+    mut found: FoundService,
+) -> Result<FoundService> {
+    let fleet = key(&id.fleet);
+    let is_unready = |router: &mut Instance| {
+        // One that is listed as pending may run by now.
+        router.phase() != Phase::Ready
+            && matches!(router.state, InstanceState::Pending | InstanceState::Running)
+    };
+    let Some(router) = found.router.take_if(is_unready) else { return Ok(found) };
+    if !readiness::boot_has_failed(cloud, &fleet, &router.id).await? {
+        return Ok(FoundService { router: Some(router), ..found });
+    }
+    let removed = cloud.terminate_instances(&fleet, std::slice::from_ref(&router.id)).await;
+    removed
+        .doing(cloud.name(), || format!("terminate the router {} of service {id}", router.id))?;
+    found.leaving.push(router);
+    Ok(found)
 }
 
 /// Puts back what was changed by hand about the router while it runs.

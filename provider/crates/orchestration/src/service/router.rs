@@ -41,7 +41,7 @@ pub(crate) async fn ensure(
                 if !found.leaving.is_empty() {
                     readiness::gone(deadline, cloud, &fleet, &name, is_leaving).await?;
                 }
-                return launch(cloud, spec, pinned_image, address).await;
+                return launch(cloud, spec, pinned_image, address, &found.leaving).await;
             }
             (RouterStep::Start, Some(router)) => cloud
                 .start_instance(&fleet, &router.id)
@@ -78,6 +78,7 @@ async fn launch(
     spec: &RouterSpec,
     pinned_image: Option<&str>,
     address: &Address,
+    gone: &[Instance],
 ) -> Result<Instance> {
     let id = spec.id();
     let doing = || format!("launch the router of service {id}");
@@ -90,6 +91,10 @@ async fn launch(
     // repeat after a lost answer finds the same machine and a recovery gets a new one.
     for attempt in 1..=MOST_LAUNCHES {
         let token = format!("{}-router-{attempt}", spec.uid);
+        // A cloud that knows late of the end of one would answer with it.
+        if gone.iter().any(|router| router.tags.get(tag::LAUNCH) == Some(&token)) {
+            continue;
+        }
         let mut tags = tags::creating(tags::of_router(spec));
         tags.insert(tag::LAUNCH, token.clone());
         let request = LaunchRequest {

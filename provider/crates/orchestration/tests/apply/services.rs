@@ -136,6 +136,29 @@ async fn a_router_that_does_not_come_back_leaves_its_address() {
     .await;
 }
 
+/// Another apply is another attempt, and another machine at the same address.
+#[tokio::test(start_paused = true)]
+async fn a_router_whose_boot_has_failed_is_launched_anew() {
+    for name in [CloudName::Local, CloudName::Aws, CloudName::Gcp] {
+        let stage = Stage::applied(settings(name), &one_group(name)).await;
+        let (cloud, mut state) = stage.again();
+        let (address, phase) = (cloud.routers()[0].ip, "frontend");
+        cloud.lose(&router(&cloud));
+        let course = Course::Fails { after: SECOND, phase, code: 1, line: "no space left" };
+        cloud.boots(LabelFilter::all().and(tag::ROLE, "router"), [course]);
+        tokio::time::sleep(20 * SECOND).await;
+        Run::new(&cloud).apply(&stage.declared, &mut state).await.expect_err("it does not boot");
+        let failed = router(&cloud);
+        // Before it is listed, the same launch finds it again.
+        tokio::time::sleep(20 * SECOND).await;
+        Run::new(&cloud).apply(&stage.declared, &mut state).await.expect("another one does");
+        settle().await;
+        assert_ne!(router(&cloud), failed, "{name}");
+        assert_eq!(cloud.routers()[0].ip, address, "{name}");
+        assert_eq!(amiss(&cloud, &stage.declared).await, Vec::<String>::new(), "{name}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_somebody_has_changed_is_put_back() {
     let altered = |cloud: &Memory| {
