@@ -19,7 +19,7 @@ from providers import Provider
 
 ROUNDS = 31
 CPU = ("exec to handshake, CPU", 0.35)
-MEMORY = ("memory at the handshake", 0.60)
+MEMORY = ("memory at the handshake", 0.55)
 
 
 @dataclass(frozen=True)
