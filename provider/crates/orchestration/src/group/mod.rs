@@ -8,7 +8,7 @@
 //! | how machines are launched, and never twice | `launch.rs` |
 //! | how a group is made, changed, removed, handed over | `create.rs`, `update.rs`, `delete.rs`, `handover.rs` |
 //! | what an operation has come to, whatever stops it; how it lets machines go | `progress.rs` |
-//! | how machines go without cutting an answer | `drain.rs`, `switch.rs`, `order.rs` |
+//! | how machines go without cutting an answer, whoever lets them go | `drain.rs`, `switch.rs`, `order.rs` |
 
 mod access;
 mod create;

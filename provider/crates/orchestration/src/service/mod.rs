@@ -6,7 +6,7 @@
 //! | what there is of a service | `find.rs` |
 //! | what about it is not as it was made | `findings.rs` |
 //! | under which id it is made, when two runs make one | `claim.rs` |
-//! | how it is made | `create.rs`, `router.rs`, `wait.rs` |
+//! | how it is made, and how long that may take | `create.rs`, `router.rs`, `wait.rs`, `creations.rs` |
 //! | the tags of its router and its address | `tags.rs` |
 //! | how it is brought to what is declared | `update.rs` |
 //! | its address, its rule and its way from outside | `address.rs` |
