@@ -25,7 +25,7 @@ pub struct ProviderConfig {
 /// Settings of the local cloud.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Local {
-    /// Where machines, addresses and fleets are recorded; `~/.local/state/disagg` by default. The
+    /// Where machines, addresses and fleets are recorded; `~/.local/state/disagg/local` by default. The
     /// environment variable `DISAGG_STATE_DIRECTORY` sets it too.
     #[schemars(extend("x-disagg" = optional(ProviderOnly), "format" = "directory"))]
     pub state_directory: Attr<String>,

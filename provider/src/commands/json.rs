@@ -40,7 +40,7 @@ fn service(service: &ServiceStatus) -> Value {
         "model": service.facts.as_ref().map(|facts| &facts.model),
         "version": service.facts.as_ref().map(|facts| facts.version.to_string()),
         "url": service.endpoint,
-        "answers": service.answers,
+        "router_answers": service.answers,
         "hourly_cost": service.hourly_cost(),
         "drift": diagnose::drift(&service.findings),
         "router": service.router.as_ref().map(machine),

@@ -109,7 +109,7 @@ fn tell(failure: orchestration::failure::Failure) {
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// In one of so many rounds it is asked anew what machines there are.
-const LISTED_EVERY: u32 = 15;
+const LISTED_EVERY: u32 = 5;
 
 /// What has come since. A cloud keeps the last part of a console, and may have cut a line: where the lines of before
 /// end in those of now is found by their ends.

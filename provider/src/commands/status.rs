@@ -84,8 +84,11 @@ fn write_service(out: &mut (dyn Write + Send), service: &ServiceStatus) -> io::R
     );
     writeln!(out, "service {}: {facts}, {}", service.id, dollars(service.hourly_cost()))?;
     if let Some(endpoint) = &service.endpoint {
-        let answers = if service.answers { "answers" } else { "does not answer from here" };
-        writeln!(out, "  {endpoint} {answers}")?;
+        let answers = match service.answers {
+            true => "the router answers",
+            false => "the router does not answer from here",
+        };
+        writeln!(out, "  {endpoint} ({answers})")?;
     }
     for group in &service.groups {
         let GroupStatus { id, role, scale, .. } = group;
