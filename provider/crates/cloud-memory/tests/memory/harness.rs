@@ -1,26 +1,12 @@
 //! Requests for a small cloud.
 
+pub(crate) use cloud::scripted::offer;
 use cloud::{
     AddressRequest, BootDocument, BootFile, Cloud, CloudName, Egress, FleetKey, FleetRequest,
-    Interconnect, LaunchRequest, Offer, PlacementStrategy, Purchase, Tags, tag,
+    LaunchRequest, PlacementStrategy, Purchase, Tags, tag,
 };
 use cloud_memory::{Memory, Settings};
 use std::collections::BTreeSet;
-
-pub(crate) fn offer(instance_type: &str) -> Offer {
-    Offer {
-        instance_type: instance_type.to_owned(),
-        gpu: None,
-        gpu_count: 0,
-        cpu: 1,
-        memory_gb: 1,
-        simulated: false,
-        interconnect: Interconnect::Tcp,
-        fabric: None,
-        hourly_cost: 0.0,
-        priced_on: "2026-11-01".to_owned(),
-    }
-}
 
 /// A machine that prints this line.
 pub(crate) fn document(line: &str) -> BootDocument {
