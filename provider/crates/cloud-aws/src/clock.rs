@@ -6,18 +6,17 @@ use aws_sdk_ec2::error::BoxError;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// How many seconds EC2 was ahead of this computer at its latest answer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Clock(Arc<AtomicI64>);
 
 impl Clock {
-    /// EC2's time; this computer's before the first answer.
-    pub(crate) fn now(&self) -> SystemTime {
-        let ahead = self.0.load(Ordering::Relaxed);
-        let by = Duration::from_secs(ahead.unsigned_abs());
-        if ahead < 0 { SystemTime::now() - by } else { SystemTime::now() + by }
+    /// EC2's time in seconds since 1970; this computer's before the first answer.
+    pub(crate) fn now(&self) -> u64 {
+        let here = DateTime::from(SystemTime::now()).secs();
+        u64::try_from(here + self.0.load(Ordering::Relaxed)).unwrap_or_default()
     }
 
     /// What the header `Date` of an answer says. One that says nothing changes nothing.
@@ -49,6 +48,7 @@ impl Intercept for Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn it_is_as_far_ahead_as_the_latest_answer_said() {

@@ -14,7 +14,7 @@ use crate::tags::{self, Ec2Tags};
 use crate::{Region, security_group};
 use aws_sdk_ec2::types::{Instance as Ec2Instance, InstanceNetworkInterface, InstanceStateName};
 use cloud::{Egress, FleetKey, InstanceId, Key, LaunchRequest, tag};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// Takes as many as the launch has machines, all or none; those that an earlier attempt has taken count.
 pub(crate) async fn hold(region: &Region, request: &LaunchRequest) -> cloud::Result<()> {
@@ -160,9 +160,9 @@ async fn release_in_passing(region: &Region, elastics: &[ElasticIp]) {
 
 /// No machine is ever going to have it: it came off the one that it was given to, or its launch ended long
 /// ago.
-fn is_left_over(elastic: &ElasticIp, now: SystemTime) -> bool {
+fn is_left_over(elastic: &ElasticIp, now: u64) -> bool {
     let held_at = elastic.tags.get(tags::HELD_AT).and_then(|at| at.parse().ok());
-    let age = seconds(now).saturating_sub(held_at.unwrap_or_default());
+    let age = now.saturating_sub(held_at.unwrap_or_default());
     elastic.association.is_none()
         && (elastic.tags.contains_key(tags::INSTANCE) || age > LONGEST_LAUNCH.as_secs())
 }
@@ -206,7 +206,7 @@ fn tags_of(region: &Region, key: &FleetKey, token: &str) -> Ec2Tags {
         (Key::from(tag::MANAGED_BY).as_str(), tag::MANAGED_BY_US.to_owned()),
         (Key::from(tag::FLEET).as_str(), key.name.clone()),
         (tags::TOKEN, token.to_owned()),
-        (tags::HELD_AT, seconds(region.clock.now()).to_string()),
+        (tags::HELD_AT, region.clock.now().to_string()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into()
@@ -220,10 +220,6 @@ fn primary(instance: &Ec2Instance) -> Option<&InstanceNetworkInterface> {
             at.device_index() == Some(0) && at.network_card_index().unwrap_or(0) == 0
         })
     })
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// No launch holds an Elastic IP for longer before its machine has it.

@@ -43,7 +43,6 @@ use cloud::{
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 use tokio::sync::Mutex;
 
 /// How to get at an account.
@@ -114,7 +113,7 @@ impl Cloud for AwsCloud {
         CloudName::Aws
     }
 
-    fn now(&self) -> SystemTime {
+    fn now(&self) -> u64 {
         self.clock.now()
     }
 

@@ -80,9 +80,9 @@ pub trait Cloud: Debug + Send + Sync {
     }
 
     /// The cloud's own time, as its latest answer told it: what is old is not judged by the clock of the computer
-    /// that asks, unless that is the cloud.
-    fn now(&self) -> SystemTime {
-        SystemTime::now()
+    /// that asks, unless that is the cloud. Seconds since 1970, as in [`Instance::launched_at`].
+    fn now(&self) -> u64 {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
     }
 
     /// The sites of the region that the filter means, in no order that says anything; none is no error.

@@ -22,7 +22,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -290,7 +290,7 @@ impl Cloud for Managed {
         self.cloud.name()
     }
 
-    fn now(&self) -> SystemTime {
+    fn now(&self) -> u64 {
         self.cloud.now()
     }
 

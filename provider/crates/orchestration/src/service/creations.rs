@@ -2,7 +2,7 @@
 
 use crate::failure::{Doing, Result};
 use cloud::{Cloud, Deadline, FleetKey, Instance, ObjectId, Tags, tag};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// For so long after a launch a creation goes on without saying so.
 pub(crate) const USUALLY: Duration = Duration::from_secs(2 * 60 * 60);
@@ -18,7 +18,7 @@ pub(crate) async fn announce(
     fleet: &FleetKey,
     machines: &[Instance],
 ) -> Result<()> {
-    let end = seconds(cloud.now()).saturating_add(deadline.remaining().as_secs());
+    let end = cloud.now().saturating_add(deadline.remaining().as_secs());
     let is_late = |machine: &&Instance| end > until(machine);
     let late: Vec<ObjectId> = machines
         .iter()
@@ -34,8 +34,8 @@ pub(crate) async fn announce(
 }
 
 /// Whether no creation can go on any more that has launched this machine, at a moment of the cloud's clock.
-pub(crate) fn is_over(machine: &Instance, now: SystemTime) -> bool {
-    seconds(now) > until(machine).saturating_add(CLEARING_UP.as_secs())
+pub(crate) fn is_over(machine: &Instance, now: u64) -> bool {
+    now > until(machine).saturating_add(CLEARING_UP.as_secs())
 }
 
 /// After so many hours of its life no creation goes on with a machine.
@@ -47,10 +47,6 @@ fn until(machine: &Instance) -> u64 {
     let usual = machine.launched_at.saturating_add(USUALLY.as_secs());
     let said = machine.tags.get(tag::CREATING_UNTIL).and_then(|until| until.parse().ok());
     said.map_or(usual, |said: u64| said.max(usual))
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]
@@ -86,9 +82,7 @@ mod tests {
             (Some("tomorrow".to_owned()), 2, 135),
         ] {
             let machine = machine(said.as_deref());
-            let after = |minutes: u64| {
-                is_over(&machine, UNIX_EPOCH + Duration::from_secs(LAUNCHED + minutes * 60 + 1))
-            };
+            let after = |minutes: u64| is_over(&machine, LAUNCHED + minutes * 60 + 1);
             assert_eq!(super::hours(&machine), hours, "{said:?}");
             assert!(!after(is_over_after_minutes - 1), "{said:?}");
             assert!(after(is_over_after_minutes), "{said:?}");
